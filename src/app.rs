@@ -1,0 +1,160 @@
+//! Puts everything together. The only place that names a concrete backend.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::{Authenticator, Directory, SigningKeys, TokenIssuer, hash_key};
+use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
+use crate::config::Config;
+use crate::credentials::{Credentials, CredentialsError, make_private_dir};
+use crate::delivery::{Deliverer, HttpSender, SendError, Sweeper, Worker};
+use crate::domain::ClientId;
+use crate::http::{Api, Server, ServerOptions, routes};
+use crate::scheduler::Scheduler;
+use crate::store::{
+    Client, ClientStore, ConversationStore, EmbeddedStore, HintQueue, MemoryQueue, OpenError, StoreError,
+};
+
+/// The service, ready to run.
+pub struct App {
+    server: Server,
+    worker: Worker,
+    store: EmbeddedStore,
+    address: SocketAddr,
+    credentials: Option<Credentials>,
+}
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; set PORT to a free port")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The local credentials cannot be kept.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// The outbound client cannot be made.
+    #[error(transparent)]
+    Sender(#[from] SendError),
+}
+
+impl App {
+    /// How long deliveries under way may go on after the stop. One that takes longer is cut off; its
+    /// lease runs out and it is tried again.
+    const DRAIN: Duration = Duration::from_secs(9);
+
+    /// Opens the store, takes the port, and makes what the configuration leaves open.
+    ///
+    /// # Errors
+    /// [`StartError`] with what to do about it.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
+        let store = EmbeddedStore::open(&config.data_dir)?;
+        let (client, keys, credentials) = identity(&config, &*entropy)?;
+        let conversations = ConversationStore::new(store.conversations());
+        let queue = Arc::new(MemoryQueue::new(clock.now()));
+        let hints: Arc<dyn HintQueue> = Arc::clone(&queue) as _;
+
+        let scheduler = Scheduler::new(
+            conversations.clone(),
+            Arc::clone(&hints),
+            config.endpoints,
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+        );
+        let directory = Directory::new(Some(client), ClientStore::new(store.clients()));
+        let authenticator = Authenticator::new(directory, TokenIssuer::new(keys, config.tokens), Arc::clone(&clock));
+        let sender = Arc::new(HttpSender::new()?);
+        let deliverer =
+            Deliverer::new(conversations.clone(), Arc::clone(&hints), sender, Arc::clone(&clock), Arc::clone(&entropy));
+        let sweeper = Sweeper::new(conversations, Arc::clone(&hints), clock);
+        let worker = Worker::new(Arc::new(deliverer), sweeper, hints, queue);
+
+        let failed = |source| StartError::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let api = Arc::new(Api { scheduler, authenticator, entropy });
+        let server = Server::new(listener, routes(api), ServerOptions::default());
+        Ok(Self { server, worker, store, address, credentials })
+    }
+
+    /// Where the service listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The credentials that were made or kept because the configuration has none.
+    #[must_use]
+    pub const fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
+    }
+
+    /// Serves and delivers until `stop`, then finishes what is under way, within ten seconds.
+    pub async fn run(self, stop: CancellationToken) {
+        let worker = tokio::spawn(self.worker.run(stop.clone()));
+        self.server.run(stop.clone()).await;
+        // Also where the server ended by itself.
+        stop.cancel();
+        if tokio::time::timeout(Self::DRAIN, worker).await.is_err() {
+            tracing::warn!("deliveries still under way are cut off; they will be tried again");
+        }
+        self.store.close();
+    }
+}
+
+/// The first client and the signing keys: from the configuration, or kept in the data directory.
+fn identity(
+    config: &Config,
+    entropy: &dyn Entropy,
+) -> Result<(Client, SigningKeys, Option<Credentials>), CredentialsError> {
+    let client = |id: &ClientId, key| Client {
+        id: id.clone(),
+        key_hashes: vec![hash_key(key, entropy)],
+        disabled: false,
+        tokens_valid_from: None,
+    };
+    if let (Some((id, key)), Some(keys)) = (&config.client, &config.signing_keys) {
+        return Ok((client(id, key), keys.clone(), None));
+    }
+    let kept = Credentials::load_or_make(&config.data_dir, entropy)?;
+    let keys = config.signing_keys.clone().unwrap_or_else(|| kept.signing_keys.clone());
+    Ok(match &config.client {
+        Some((id, key)) => (client(id, key), keys, None),
+        None => (client(&kept.client, &kept.api_key), keys, Some(kept)),
+    })
+}
+
+/// Adds a client to the store of a service that is not running, and returns its key.
+///
+/// # Errors
+/// A sentence that says why not.
+pub async fn add_client(config: &Config, name: &str) -> Result<crate::auth::ApiKey, String> {
+    let id: ClientId = name.parse().map_err(|e| format!("the client id {e}"))?;
+    let entropy = SystemEntropy::new();
+    make_private_dir(&config.data_dir).map_err(|e| e.to_string())?;
+    let store = EmbeddedStore::open(&config.data_dir).map_err(|e| e.to_string())?;
+    let key = crate::auth::ApiKey::generate(&id, &entropy);
+    let client = Client { key_hashes: vec![hash_key(&key, &entropy)], id, disabled: false, tokens_valid_from: None };
+    let added = ClientStore::new(store.clients()).insert(&client).await;
+    store.close();
+    match added {
+        Ok(()) => Ok(key),
+        Err(StoreError::Conflict) => Err(format!("there is a client {name} already")),
+        Err(error) => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,138 @@
+//! API keys: how they look, how they are kept, how they are compared.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
+
+use crate::clock::{Entropy, random};
+use crate::domain::{ClientId, Secret};
+use crate::store::Client;
+
+/// A client's secret.
+#[derive(Clone, Debug)]
+pub struct ApiKey(Secret<String>);
+
+/// The text is not an API key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be 16 to 256 visible ASCII characters")]
+pub struct InvalidApiKey;
+
+impl ApiKey {
+    const MAX_BYTES: usize = 256;
+
+    /// Makes a key: `msk_<client>_<43 characters of base64url><6 characters of checksum>`.
+    ///
+    /// The prefix and the CRC-32 at the end let secret scanners find leaked keys without asking us.
+    /// Never change either: scanners know them.
+    #[must_use]
+    pub fn generate(client: &ClientId, entropy: &dyn Entropy) -> Self {
+        let secret = URL_SAFE_NO_PAD.encode(random::<32>(entropy));
+        let checksum = URL_SAFE_NO_PAD.encode(crc32fast::hash(secret.as_bytes()).to_be_bytes());
+        Self(Secret::new(format!("msk_{client}_{secret}{checksum}")))
+    }
+
+    /// Takes over a key that somebody else made.
+    ///
+    /// # Errors
+    /// [`InvalidApiKey`] unless it has 16 to 256 visible characters.
+    pub fn new(text: Secret<String>) -> Result<Self, InvalidApiKey> {
+        let key = text.expose();
+        if (16..=Self::MAX_BYTES).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) {
+            Ok(Self(text))
+        } else {
+            Err(InvalidApiKey)
+        }
+    }
+
+    /// The key itself, to be shown to its owner once.
+    #[must_use]
+    pub const fn secret(&self) -> &Secret<String> {
+        &self.0
+    }
+}
+
+/// What is kept of a key: `<salt>.<HMAC-SHA256 of the key under the salt>`, base64url.
+///
+/// A fast hash is enough for keys that we make (256 random bits), and a slow one would let anybody
+/// burn our processor by guessing. The salt keeps equal keys of two clients apart.
+#[must_use]
+pub fn hash_key(key: &ApiKey, entropy: &dyn Entropy) -> String {
+    let salt = random::<16>(entropy);
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &salt), key.0.expose().as_bytes());
+    format!("{}.{}", URL_SAFE_NO_PAD.encode(salt), URL_SAFE_NO_PAD.encode(tag))
+}
+
+/// The client, if the key is one of its keys. Works as long for an unknown client as for a wrong key.
+pub(super) fn verify(client: Option<Client>, key: &Secret<String>) -> Option<Client> {
+    const NOBODY: &str = "AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    if key.expose().len() > ApiKey::MAX_BYTES {
+        return None;
+    }
+    let Some(client) = client else {
+        let _ = matches(NOBODY, key);
+        return None;
+    };
+    // All of them, so that the time does not tell which one it was.
+    let hits = client.key_hashes.iter().filter(|hash| matches(hash, key)).count();
+    (hits > 0 && !client.disabled).then_some(client)
+}
+
+fn matches(hash: &str, key: &Secret<String>) -> bool {
+    let Some((salt, tag)) = hash.split_once('.') else { return false };
+    let (Ok(salt), Ok(tag)) = (URL_SAFE_NO_PAD.decode(salt), URL_SAFE_NO_PAD.decode(tag)) else { return false };
+    // In constant time.
+    hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &salt), key.expose().as_bytes(), &tag).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemEntropy;
+
+    fn client(key: &ApiKey) -> Client {
+        Client {
+            id: "c".parse().unwrap(),
+            key_hashes: vec![hash_key(key, &SystemEntropy::new())],
+            disabled: false,
+            tokens_valid_from: None,
+        }
+    }
+
+    #[test]
+    fn a_generated_key_is_scannable_and_accepted() {
+        let id: ClientId = "agent-1".parse().unwrap();
+        let key = ApiKey::generate(&id, &SystemEntropy::new());
+        let text = key.secret().expose().clone();
+        let (secret, checksum) = text.strip_prefix("msk_agent-1_").unwrap().split_at(43);
+        assert_eq!(URL_SAFE_NO_PAD.decode(checksum).unwrap(), crc32fast::hash(secret.as_bytes()).to_be_bytes());
+        assert!(ApiKey::new(Secret::new(text.clone())).is_ok());
+        assert!(!format!("{key:?}").contains(secret));
+    }
+
+    #[test]
+    fn only_the_right_key_of_an_enabled_client_verifies() {
+        let key = ApiKey::new(Secret::new("0123456789abcdef".to_owned())).unwrap();
+        let known = client(&key);
+        assert!(verify(Some(known.clone()), key.secret()).is_some());
+        for wrong in ["0123456789abcdeF", "", "0123456789abcdef0"] {
+            assert!(verify(Some(known.clone()), &Secret::new(wrong.to_owned())).is_none(), "{wrong}");
+        }
+        assert!(verify(None, key.secret()).is_none());
+        assert!(verify(Some(Client { disabled: true, ..known }), key.secret()).is_none());
+    }
+
+    #[test]
+    fn hashes_are_salted_and_do_not_hold_the_key() {
+        let key = ApiKey::new(Secret::new("0123456789abcdef".to_owned())).unwrap();
+        let (a, b) = (client(&key).key_hashes.concat(), client(&key).key_hashes.concat());
+        assert_ne!(a, b);
+        assert!(!a.contains("0123456789abcdef"));
+    }
+
+    #[test]
+    fn keys_outside_the_rule_are_refused() {
+        for bad in ["short", "with a space in it", &"x".repeat(257), "sixteen chars\u{e9}\u{e9}\u{e9}"] {
+            assert!(ApiKey::new(Secret::new(bad.to_owned())).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Who is calling: API keys, the tokens they are exchanged for, and how often one may guess.
+
+mod api_key;
+mod crypto;
+mod directory;
+mod keys;
+mod throttle;
+mod token;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+pub use api_key::{ApiKey, InvalidApiKey, hash_key};
+pub use directory::Directory;
+pub use keys::{InvalidSigningKeys, SigningKeys};
+pub use token::{TokenIssuer, TokenSettings};
+
+use crate::clock::{Clock, Entropy};
+use crate::domain::{ClientId, Secret};
+use crate::store::StoreError;
+use throttle::Throttle;
+use token::Claims;
+
+/// Exchanges API keys for tokens, and tokens for callers.
+pub struct Authenticator {
+    directory: Directory,
+    tokens: TokenIssuer,
+    throttle: Throttle,
+    clock: Arc<dyn Clock>,
+}
+
+/// A proven caller. Only [`Authenticator::authenticate`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    client: ClientId,
+}
+
+impl Principal {
+    /// Whose conversations the caller may use.
+    #[must_use]
+    pub const fn client(&self) -> &ClientId {
+        &self.client
+    }
+}
+
+/// A token, fresh from the press.
+#[derive(Debug)]
+pub struct IssuedToken {
+    /// The JWT.
+    pub token: Secret<String>,
+    /// How long it is good for, in seconds.
+    pub expires_in: u32,
+}
+
+/// Why a caller is not let in.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// No token was sent.
+    #[error("no bearer token")]
+    Missing,
+    /// A token was sent that is not accepted; why is nobody's business.
+    #[error("the token is not accepted")]
+    InvalidToken,
+    /// The client is unknown or the key is wrong; which is nobody's business.
+    #[error("the client id or the API key is wrong")]
+    WrongCredentials,
+    /// Too many wrong keys for this client from this place.
+    #[error("too many failed logins")]
+    TooManyFailures {
+        /// When to try again, in seconds from now.
+        retry_after: u64,
+    },
+    /// The clients could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Authenticator {
+    /// An authenticator over a directory of clients.
+    pub fn new(directory: Directory, tokens: TokenIssuer, clock: Arc<dyn Clock>) -> Self {
+        Self { directory, tokens, throttle: Throttle::default(), clock }
+    }
+
+    /// Exchanges a client's API key for a token. The right key is always accepted, however many
+    /// wrong ones came before it: nobody can lock a client out.
+    ///
+    /// # Errors
+    /// [`AuthError::WrongCredentials`], or after ten of those in a minute for one client from one
+    /// address [`AuthError::TooManyFailures`].
+    pub async fn issue(
+        &self,
+        client: &str,
+        key: &Secret<String>,
+        source: IpAddr,
+        entropy: &dyn Entropy,
+    ) -> Result<IssuedToken, AuthError> {
+        let now = self.clock.now();
+        let known = match client.parse::<ClientId>() {
+            Ok(id) => self.directory.find(&id).await?,
+            Err(_) => None,
+        };
+        let Some(known) = api_key::verify(known, key) else {
+            return Err(match self.throttle.failed(client, source, now) {
+                Some(retry_after) => AuthError::TooManyFailures { retry_after },
+                None => AuthError::WrongCredentials,
+            });
+        };
+        Ok(self.tokens.issue(&known.id, now, entropy))
+    }
+
+    /// Finds out who is calling from the values of all `Authorization` headers of a request.
+    ///
+    /// # Errors
+    /// [`AuthError::Missing`], [`AuthError::InvalidToken`] or [`AuthError::Store`].
+    pub async fn authenticate(&self, authorization: &[&[u8]]) -> Result<Principal, AuthError> {
+        let value = match authorization {
+            [] => return Err(AuthError::Missing),
+            [one] => std::str::from_utf8(one).map_err(|_| AuthError::InvalidToken)?,
+            _ => return Err(AuthError::InvalidToken),
+        };
+        let token = match value.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token,
+            _ => return Err(AuthError::InvalidToken),
+        };
+        let now = self.clock.now();
+        let Claims { sub, iat, .. } = self.tokens.verify(token, now).ok_or(AuthError::InvalidToken)?;
+        let client = self.directory.find(&sub).await?.filter(|c| !c.disabled).ok_or(AuthError::InvalidToken)?;
+        if client.tokens_valid_from.is_some_and(|from| iat < from.as_secs()) {
+            return Err(AuthError::InvalidToken);
+        }
+        Ok(Principal { client: sub })
+    }
+}

@@ -1,0 +1,116 @@
+//! JSON Web Tokens (RFC 7519), HS256 only, by the rules of RFC 8725.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, Header, Validation};
+use serde::{Deserialize, Serialize};
+
+use super::{IssuedToken, SigningKeys};
+use crate::clock::{Entropy, random};
+use crate::domain::{ClientId, Secret, Timestamp};
+
+/// What tokens say about where they come from and how long they last.
+#[derive(Clone, Debug)]
+pub struct TokenSettings {
+    /// `iss`.
+    pub issuer: String,
+    /// `aud`.
+    pub audience: String,
+    /// From `iat` to `exp`, in seconds; at most 3600.
+    pub ttl_seconds: u32,
+}
+
+/// Makes tokens and checks them.
+pub struct TokenIssuer {
+    keys: SigningKeys,
+    settings: TokenSettings,
+    validation: Validation,
+}
+
+/// The claims that this service relies on. Others may be there.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Claims {
+    pub(super) sub: ClientId,
+    pub(super) iat: i64,
+    exp: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nbf: Option<i64>,
+    jti: String,
+}
+
+#[derive(Serialize)]
+struct IssuedClaims<'a> {
+    iss: &'a str,
+    aud: &'a str,
+    #[serde(flatten)]
+    claims: Claims,
+}
+
+/// All that a header may hold: anything else (`jwk`, `jku`, `crit`, `zip` …) asks the verifier to do
+/// something that this one does not do.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StrictHeader {
+    alg: String,
+    kid: String,
+    #[serde(default)]
+    typ: Option<String>,
+}
+
+impl TokenIssuer {
+    /// The longest life a token may have, whoever made it.
+    pub const MAX_TTL_SECONDS: u32 = 3600;
+    const MAX_BYTES: usize = 8 * 1024;
+    const LEEWAY_SECONDS: i64 = 30;
+
+    /// An issuer with these keys.
+    #[must_use]
+    pub fn new(keys: SigningKeys, settings: TokenSettings) -> Self {
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_issuer(&[&settings.issuer]);
+        validation.set_audience(&[&settings.audience]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        // The library reads the machine's clock for these two; `in_time` goes by ours.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        Self { keys, settings, validation }
+    }
+
+    pub(super) fn issue(&self, client: &ClientId, now: Timestamp, entropy: &dyn Entropy) -> IssuedToken {
+        let (iat, expires_in) = (now.as_secs(), self.settings.ttl_seconds);
+        let jti = URL_SAFE_NO_PAD.encode(random::<16>(entropy));
+        let claims = Claims { sub: client.clone(), iat, exp: iat + i64::from(expires_in), nbf: Some(iat), jti };
+        let claims = IssuedClaims { iss: &self.settings.issuer, aud: &self.settings.audience, claims };
+        let token = self.keys.signing().and_then(|(kid, key)| {
+            let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::HS256) };
+            jsonwebtoken::encode(&header, &claims, key).ok()
+        });
+        // There is always a key, and HMAC over text cannot fail.
+        IssuedToken { token: Secret::new(token.unwrap_or_default()), expires_in }
+    }
+
+    /// The claims of a token that is ours, whole, and in its time.
+    pub(super) fn verify(&self, token: &str, now: Timestamp) -> Option<Claims> {
+        if token.len() > Self::MAX_BYTES {
+            return None;
+        }
+        let (header, rest) = token.split_once('.')?;
+        if rest.split('.').count() != 2 {
+            return None;
+        }
+        let header: StrictHeader = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
+        if header.alg != "HS256" || header.typ.is_some_and(|typ| typ != "JWT") {
+            return None;
+        }
+        let key = self.keys.verifying(&header.kid)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).ok()?.claims;
+        in_time(&claims, now.as_secs()).then_some(claims)
+    }
+}
+
+fn in_time(claims: &Claims, now: i64) -> bool {
+    let Claims { iat, exp, nbf, .. } = claims;
+    let leeway = TokenIssuer::LEEWAY_SECONDS;
+    let life = exp.checked_sub(*iat).is_some_and(|life| (0..=i64::from(TokenIssuer::MAX_TTL_SECONDS)).contains(&life));
+    life && now - leeway <= *exp && nbf.is_none_or(|nbf| nbf <= now + leeway) && *iat <= now + leeway
+}

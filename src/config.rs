@@ -1,0 +1,243 @@
+//! The settings, read once from the environment into types.
+//!
+//! Everything that is wrong is reported together, by the setting's name. A secret's value is never
+//! part of a report.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use tracing_subscriber::filter::Targets;
+
+use crate::auth::{ApiKey, SigningKeys, TokenIssuer, TokenSettings};
+use crate::domain::{ClientId, EndpointPolicy, Secret};
+
+/// All settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `HOST` and `PORT`: where to listen.
+    pub listen: SocketAddr,
+    /// `SCHEDULER_DATA_DIR`: where the embedded store and the local credentials live.
+    pub data_dir: PathBuf,
+    /// `SCHEDULER_CLIENT_ID` and `SCHEDULER_API_KEY`: the first client; made on the first run if not set.
+    pub client: Option<(ClientId, ApiKey)>,
+    /// `JWT_SIGNING_KEYS`; made on the first run if not set.
+    pub signing_keys: Option<SigningKeys>,
+    /// `JWT_ISSUER`, `JWT_AUDIENCE` and `JWT_TTL_SECONDS`.
+    pub tokens: TokenSettings,
+    /// `DELIVERY_ALLOWED_NETWORKS`.
+    pub endpoints: EndpointPolicy,
+    /// `RUST_LOG`.
+    pub log: Targets,
+}
+
+/// The settings, with the defaults that a laptop gets.
+pub const SETTINGS: [(&str, &str); 12] = [
+    ("USE_AZURE_SERVICES", "false"),
+    ("HOST", "127.0.0.1"),
+    ("PORT", "8000"),
+    ("SCHEDULER_DATA_DIR", ".scheduler"),
+    ("SCHEDULER_CLIENT_ID", ""),
+    ("SCHEDULER_API_KEY", ""),
+    ("JWT_SIGNING_KEYS", ""),
+    ("JWT_ISSUER", "mcp-scheduler"),
+    ("JWT_AUDIENCE", "mcp-scheduler"),
+    ("JWT_TTL_SECONDS", "3600"),
+    ("DELIVERY_ALLOWED_NETWORKS", "127.0.0.0/8,::1/128"),
+    ("RUST_LOG", "info"),
+];
+
+/// Everything that is wrong with the settings.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigError(Vec<String>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration has {} problem{}:", self.0.len(), if self.0.len() == 1 { "" } else { "s" })?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads the settings from the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with everything that is wrong.
+    #[allow(clippy::disallowed_methods)] // the one place that reads the environment
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_vars(|name| std::env::var(name).ok())
+    }
+
+    /// Reads the settings by a function that looks one up. A setting that is empty counts as not set.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with everything that is wrong.
+    pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut vars = Vars { lookup, problems: Vec::new() };
+        if vars.read("USE_AZURE_SERVICES", parse_bool) == Some(true) {
+            vars.problem("USE_AZURE_SERVICES", "this version has the embedded store only; leave it unset");
+        }
+        let host = vars.read("HOST", parse_host);
+        let port = vars.read("PORT", |text| text.parse::<u16>().map_err(|_| "must be a port number from 0 to 65535"));
+        let data_dir = vars.read("SCHEDULER_DATA_DIR", |text| Ok::<_, &str>(PathBuf::from(text)));
+        let client = vars.client();
+        let signing_keys = vars.read("JWT_SIGNING_KEYS", str::parse::<SigningKeys>);
+        let issuer = vars.read("JWT_ISSUER", |text| Ok::<_, &str>(text.to_owned()));
+        let audience = vars.read("JWT_AUDIENCE", |text| Ok::<_, &str>(text.to_owned()));
+        let ttl = vars.read("JWT_TTL_SECONDS", parse_ttl);
+        let allowed_networks = vars.read("DELIVERY_ALLOWED_NETWORKS", parse_networks);
+        let log = vars.read("RUST_LOG", |text| {
+            Targets::from_str(text).map_err(|_| "must be a level, or target=level pairs separated by commas")
+        });
+        if !vars.problems.is_empty() {
+            return Err(ConfigError(vars.problems));
+        }
+        Ok(Self {
+            listen: SocketAddr::new(host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), port.unwrap_or_default()),
+            data_dir: data_dir.unwrap_or_default(),
+            client,
+            signing_keys,
+            tokens: TokenSettings {
+                issuer: issuer.unwrap_or_default(),
+                audience: audience.unwrap_or_default(),
+                ttl_seconds: ttl.unwrap_or_default(),
+            },
+            endpoints: EndpointPolicy { allowed_networks: allowed_networks.unwrap_or_default() },
+            log: log.unwrap_or_default(),
+        })
+    }
+}
+
+struct Vars<F> {
+    lookup: F,
+    problems: Vec<String>,
+}
+
+impl<F: Fn(&str) -> Option<String>> Vars<F> {
+    fn get(&self, name: &str) -> Option<String> {
+        let default = || SETTINGS.iter().find(|(n, _)| *n == name).map(|(_, default)| (*default).to_owned());
+        (self.lookup)(name).filter(|text| !text.is_empty()).or_else(default).filter(|text| !text.is_empty())
+    }
+
+    fn problem(&mut self, name: &str, what: impl fmt::Display) {
+        self.problems.push(format!("{name}: {what}"));
+    }
+
+    fn read<T, E: fmt::Display>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
+        let text = self.get(name)?;
+        parse(text.trim()).map_err(|what| self.problem(name, what)).ok()
+    }
+
+    fn client(&mut self) -> Option<(ClientId, ApiKey)> {
+        let (id, key) = ("SCHEDULER_CLIENT_ID", "SCHEDULER_API_KEY");
+        match (self.get(id).is_some(), self.get(key).is_some()) {
+            (true, false) => self.problem(key, "is missing; set it together with SCHEDULER_CLIENT_ID"),
+            (false, true) => self.problem(id, "is missing; set it together with SCHEDULER_API_KEY"),
+            _ => {}
+        }
+        let client = self.read(id, str::parse::<ClientId>);
+        let key = self.read(key, |text| ApiKey::new(Secret::new(text.to_owned())));
+        client.zip(key)
+    }
+}
+
+fn parse_bool(text: &str) -> Result<bool, &'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err("must be true or false"),
+    }
+}
+
+fn parse_host(text: &str) -> Result<IpAddr, &'static str> {
+    match text {
+        "localhost" => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        _ => text.parse().map_err(|_| "must be an IP address or localhost"),
+    }
+}
+
+fn parse_ttl(text: &str) -> Result<u32, String> {
+    let max = TokenIssuer::MAX_TTL_SECONDS;
+    text.parse()
+        .ok()
+        .filter(|ttl| (60..=max).contains(ttl))
+        .ok_or_else(|| format!("must be a number of seconds from 60 to {max}"))
+}
+
+fn parse_networks(text: &str) -> Result<Vec<IpNet>, String> {
+    let parse = |net: &str| net.parse().map_err(|_| format!("{net:?} is not a network such as 10.0.0.0/8 or ::1/128"));
+    text.split(',').map(str::trim).filter(|net| !net.is_empty()).map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn config(vars: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let vars: HashMap<_, _> = vars.iter().copied().collect();
+        Config::from_vars(|name| vars.get(name).map(|v| (*v).to_owned()))
+    }
+
+    #[test]
+    fn nothing_set_gives_what_a_laptop_needs() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
+        assert_eq!(config.data_dir, PathBuf::from(".scheduler"));
+        assert!(config.client.is_none() && config.signing_keys.is_none());
+        assert_eq!(config.tokens.ttl_seconds, 3600);
+        assert!(config.endpoints.check("http://127.0.0.1:1/").is_ok());
+    }
+
+    #[test]
+    fn empty_means_not_set() {
+        assert_eq!(config(&[("PORT", ""), ("HOST", "")]).unwrap().listen.port(), 8000);
+    }
+
+    #[test]
+    fn all_problems_are_reported_together_and_no_secret_with_them() {
+        let error = config(&[
+            ("USE_AZURE_SERVICES", "maybe"),
+            ("PORT", "70000"),
+            ("HOST", "example.com"),
+            ("SCHEDULER_API_KEY", "canary"),
+            ("JWT_SIGNING_KEYS", "k1:canary"),
+            ("JWT_TTL_SECONDS", "3601"),
+            ("DELIVERY_ALLOWED_NETWORKS", "10.0.0.0/33"),
+            ("RUST_LOG", "x=loud"),
+        ])
+        .unwrap_err()
+        .to_string();
+        for name in [
+            "USE_AZURE_SERVICES",
+            "PORT",
+            "HOST",
+            "SCHEDULER_CLIENT_ID",
+            "SCHEDULER_API_KEY",
+            "JWT_SIGNING_KEYS",
+            "JWT_TTL_SECONDS",
+            "DELIVERY_ALLOWED_NETWORKS",
+            "RUST_LOG",
+        ] {
+            assert!(error.contains(&format!("\n  {name}: ")), "{name} in {error}");
+        }
+        assert!(!error.contains("canary"), "{error}");
+    }
+
+    #[test]
+    fn a_configured_secret_does_not_show_in_debug() {
+        let config = config(&[
+            ("SCHEDULER_CLIENT_ID", "a"),
+            ("SCHEDULER_API_KEY", "canary-canary-canary"),
+            ("JWT_SIGNING_KEYS", &format!("k1:{}", "ca".repeat(32))),
+        ])
+        .unwrap();
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("canary") && !shown.contains("caca"), "{shown}");
+    }
+}

@@ -1,0 +1,202 @@
+//! One delivery.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
+
+use super::{DeliveryRequest, Sender, retry_delay};
+use crate::clock::{Clock, Entropy, random};
+use crate::domain::{Claim, ClaimRefused, Conversation, Hint, InFlight, LeaseToken, Policy, Report, Status, Timestamp};
+use crate::store::{ConversationStore, HintQueue, Revision, StoreError, Versioned};
+
+/// Delivers what hints point at.
+pub struct Deliverer {
+    store: ConversationStore,
+    hints: Arc<dyn HintQueue>,
+    sender: Arc<dyn Sender>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    in_flight: Semaphore,
+}
+
+/// What became of a hint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivered {
+    /// An attempt was made; this is the status it led to.
+    Attempted(Status),
+    /// An attempt was claimed but not sent, because too much of its lease had passed. Its lease will
+    /// run out, and the next attempt follows.
+    Abandoned,
+    /// The time is further off than is worth waiting for; another hint was put.
+    Postponed,
+    /// Nothing to do: final, unknown, or somebody else is at it.
+    Dropped,
+}
+
+impl Deliverer {
+    /// How many exchanges are under way at the most.
+    const MAX_IN_FLIGHT: usize = 256;
+    /// How early a hint may be and still be held in memory until its time.
+    const HOLD: Duration = Duration::from_secs(2);
+    /// How much of the lease margin is kept for writing the result down: a worker that has used up
+    /// the rest of it before sending was stopped or starved, and must not send any more.
+    const MARGIN_FOR_RESULT: Duration = Duration::from_secs(5);
+    /// How often a claim is tried while others change the conversation first.
+    const CLAIM_TRIES: u32 = 5;
+    /// How often a result is written before it is left to the lease.
+    const RESULT_TRIES: u32 = 4;
+
+    /// A deliverer over a store.
+    pub fn new(
+        store: ConversationStore,
+        hints: Arc<dyn HintQueue>,
+        sender: Arc<dyn Sender>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self { store, hints, sender, clock, entropy, in_flight: Semaphore::new(Self::MAX_IN_FLIGHT) }
+    }
+
+    /// Acts on a hint. `Ok` means that the hint may be forgotten.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store failed before an attempt was claimed: the same hint again, later,
+    /// is the way on.
+    pub async fn deliver(&self, hint: &Hint) -> Result<Delivered, StoreError> {
+        for _ in 0..Self::CLAIM_TRIES {
+            let Some(read) = self.store.get(&hint.client, hint.id).await? else { return Ok(Delivered::Dropped) };
+            let Some(wake_up) = read.value.wake_up() else { return Ok(Delivered::Dropped) };
+            let early = self.clock.now().until(wake_up);
+            if early > Self::HOLD {
+                return self.postpone(hint, &read.value, early).await;
+            }
+            self.hold_until(wake_up - Policy::CLAIM_AHEAD).await;
+            let permit = self.permit().await;
+            match self.claim(read).await {
+                Ok(Some(claimed)) => return Ok(self.send(claimed, permit).await),
+                Ok(None) => return Ok(Delivered::Dropped),
+                // Somebody else was first. What they did decides what is left to do.
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    /// The hint came long before the time. A new one is put for the rest of the wait, unless the due
+    /// row has been moved since: whoever moved it sees to its wake-up.
+    async fn postpone(&self, hint: &Hint, read: &Conversation, early: Duration) -> Result<Delivered, StoreError> {
+        let moved = read.in_flight().is_some() || hint.generation != read.generation;
+        if moved || early > self.hints.horizon() {
+            return Ok(Delivered::Dropped);
+        }
+        self.hints.put(hint, early).await?;
+        Ok(Delivered::Postponed)
+    }
+
+    /// Sleeps until the calendar, not only the timer, says that the time has come.
+    async fn hold_until(&self, time: Timestamp) {
+        loop {
+            let rest = self.clock.now().until(time);
+            if rest.is_zero() {
+                return;
+            }
+            tokio::time::sleep(rest).await;
+        }
+    }
+
+    async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+        // Never closed, so there always is one in the end.
+        self.in_flight.acquire().await.ok()
+    }
+
+    /// Takes the next attempt, or finds that there is none to take.
+    async fn claim(&self, read: Versioned<Conversation>) -> Result<Option<Claimed>, StoreError> {
+        let (token, since) = (LeaseToken::new(random(&*self.entropy)), Instant::now());
+        match read.value.claim(token, self.clock.now()) {
+            Ok(Claim::Attempt(next)) => {
+                let versioned = self.store.replace(read.revision, next, None).await?;
+                let attempt = versioned.value.in_flight();
+                Ok(attempt.map(|attempt| Claimed { versioned, attempt, token, since }))
+            }
+            Ok(Claim::Exhausted(failed)) => {
+                let failed = self.store.replace(read.revision, failed, None).await?.value;
+                tracing::warn!(
+                    conversation.id = %failed.id, client.id = %failed.client,
+                    "conversation failed: its last attempt was lost"
+                );
+                Ok(None)
+            }
+            Err(ClaimRefused::NotDue { .. } | ClaimRefused::Leased { .. } | ClaimRefused::Final(_)) => Ok(None),
+        }
+    }
+
+    /// Sends a claimed attempt and writes down what came of it.
+    async fn send(&self, claimed: Claimed, permit: Option<SemaphorePermit<'_>>) -> Delivered {
+        let (conversation, attempt) = (&claimed.versioned.value, claimed.attempt);
+        self.hold_until(attempt.started).await;
+        if claimed.since.elapsed() > Policy::LEASE_MARGIN.saturating_sub(Self::MARGIN_FOR_RESULT) {
+            tracing::warn!(conversation.id = %conversation.id, attempt = attempt.number, "attempt abandoned: claiming took too long");
+            return Delivered::Abandoned;
+        }
+        let request = DeliveryRequest::new(conversation, attempt, self.clock.now());
+        let report = self.sender.send(request).await;
+        drop(permit);
+        tracing::debug!(
+            conversation.id = %conversation.id, client.id = %conversation.client, attempt = attempt.number,
+            outcome = ?report.outcome, status = report.http_status, error = ?report.error, duration_ms = report.duration_ms,
+            "attempt over"
+        );
+        self.complete(claimed, report).await
+    }
+
+    async fn complete(&self, claimed: Claimed, report: Report) -> Delivered {
+        let Claimed { versioned: Versioned { value, revision }, attempt, token, .. } = claimed;
+        let pause = retry_delay(attempt.number, u32::from_be_bytes(random(&*self.entropy)));
+        let (id, now) = (value.id, self.clock.now());
+        let Ok(next) = value.complete(token, report, pause, now) else { return Delivered::Abandoned };
+        match self.write_result(&revision, &next, now).await {
+            Ok(()) => {
+                if next.wake_up().is_some() {
+                    let hint = Hint { client: next.client.clone(), id, generation: next.generation };
+                    if let Err(error) = self.hints.put(&hint, pause).await {
+                        tracing::warn!(conversation.id = %id, %error, "hint not put; the sweep will put it");
+                    }
+                }
+                if next.status() == Status::Failed {
+                    tracing::warn!(conversation.id = %id, client.id = %next.client, attempts = attempt.number, "conversation failed");
+                }
+                Delivered::Attempted(next.status())
+            }
+            Err(error) => {
+                tracing::warn!(conversation.id = %id, attempt = attempt.number, %error, "result not written; the lease will run out");
+                Delivered::Abandoned
+            }
+        }
+    }
+
+    /// Tries hard: a result that is not written costs the endpoint a duplicate.
+    async fn write_result(&self, read: &Revision, next: &Conversation, now: Timestamp) -> Result<(), StoreError> {
+        let hinted = next.wake_up().filter(|at| now.until(*at) <= self.hints.horizon()).map(|_| now);
+        let mut pause = Duration::from_millis(100);
+        for _ in 1..Self::RESULT_TRIES {
+            match self.store.replace(read.clone(), next.clone(), hinted).await {
+                Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) => tokio::time::sleep(pause).await,
+                result => return result.map(drop),
+            }
+            pause *= 4;
+        }
+        self.store.replace(read.clone(), next.clone(), hinted).await.map(drop)
+    }
+}
+
+/// An attempt that is this worker's to send.
+struct Claimed {
+    versioned: Versioned<Conversation>,
+    attempt: InFlight,
+    token: LeaseToken,
+    /// Taken before the lease was reckoned, so that it never looks longer than it is.
+    since: Instant,
+}

@@ -1,0 +1,86 @@
+//! What an endpoint is sent.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::domain::{AnyJson, Conversation, ConversationId, Format, InFlight, Method, Secret, Timestamp};
+
+/// One HTTP request to an endpoint, complete but for the transport's own headers.
+#[derive(Clone, Debug)]
+pub struct DeliveryRequest {
+    /// The method.
+    pub method: Method,
+    /// The URL.
+    pub endpoint: String,
+    /// Names and values: the caller's first, then ours, which win.
+    pub headers: Vec<(String, Secret<String>)>,
+    /// The body; the same bytes on every attempt.
+    pub body: Option<Bytes>,
+    /// How long the whole exchange may take.
+    pub timeout: Duration,
+}
+
+/// The body of [`Format::Json`].
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonBody<'a> {
+    conversation_id: ConversationId,
+    conversation_text: &'a str,
+    scheduled_time: String,
+    additional_info: Option<&'a AnyJson>,
+}
+
+impl DeliveryRequest {
+    /// Writes the request of one attempt, `now` being the time at which it is sent.
+    ///
+    /// `webhook-id` and `webhook-timestamp` follow Standard Webhooks; `idempotency-key` repeats the
+    /// id for receivers that know that name.
+    #[must_use]
+    pub fn new(conversation: &Conversation, attempt: InFlight, now: Timestamp) -> Self {
+        let target = &conversation.target;
+        let (content_type, body) = body(conversation);
+        let body = target.method.has_content().then_some(body);
+        let mut headers: Vec<_> = target.headers.iter().map(|(n, v)| (n.to_ascii_lowercase(), v.clone())).collect();
+        let set = |headers: &mut Vec<(String, Secret<String>)>, name: &str, value: String| {
+            headers.retain(|(n, _)| n != name);
+            headers.push((name.to_owned(), Secret::new(value)));
+        };
+        if body.is_some() && !headers.iter().any(|(n, _)| n == "content-type") {
+            set(&mut headers, "content-type", content_type.to_owned());
+        }
+        let id = conversation.id.to_string();
+        set(&mut headers, "webhook-id", id.clone());
+        set(&mut headers, "webhook-timestamp", now.as_secs().to_string());
+        set(&mut headers, "idempotency-key", id);
+        set(&mut headers, "scheduler-attempt", attempt.number.to_string());
+        set(&mut headers, "scheduler-scheduled-time", conversation.due.to_string());
+        set(&mut headers, "scheduler-lateness-ms", conversation.due.until(now).as_millis().to_string());
+        set(&mut headers, "user-agent", concat!("mcp-scheduler/", env!("CARGO_PKG_VERSION")).to_owned());
+        Self {
+            method: target.method,
+            endpoint: target.endpoint.as_str().to_owned(),
+            headers,
+            body,
+            timeout: conversation.policy.timeout(),
+        }
+    }
+}
+
+fn body(conversation: &Conversation) -> (&'static str, Bytes) {
+    let content = &conversation.content;
+    match content.format {
+        Format::Text => ("text/plain; charset=utf-8", Bytes::from(content.text.clone())),
+        Format::Json => {
+            let body = JsonBody {
+                conversation_id: conversation.id,
+                conversation_text: &content.text,
+                scheduled_time: conversation.due.to_string(),
+                additional_info: content.info.as_ref(),
+            };
+            // Strings, an id and JSON that was read before: there is nothing in it that can fail.
+            ("application/json", serde_json::to_vec(&body).unwrap_or_default().into())
+        }
+    }
+}

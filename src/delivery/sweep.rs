@@ -1,0 +1,101 @@
+//! The sweep: finds by time what no hint has woken.
+//!
+//! Hints get lost, are put too far ahead to keep, or wake a worker that dies. The due rows do not: so
+//! once a minute everything outstanding up to a few minutes ahead is looked at, and what has had no
+//! hint, or is overdue in spite of one, gets a new one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::domain::{Hint, Timestamp};
+use crate::store::{ConversationStore, DueNote, DueRow, HintQueue, Partition, StoreError};
+
+/// Looks for outstanding conversations and puts hints for them.
+pub struct Sweeper {
+    store: ConversationStore,
+    hints: Arc<dyn HintQueue>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What a sweep saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Outstanding conversations that are due soon, or overdue.
+    pub seen: usize,
+    /// Hints put.
+    pub hinted: usize,
+}
+
+impl Sweeper {
+    /// How far ahead a sweep looks; several times its period, so that one may fail.
+    const AHEAD: Duration = Duration::from_mins(5);
+    /// How long after its time a hinted conversation may still be on its way.
+    const GRACE: Duration = Duration::from_secs(20);
+    /// The pause after the first hint for an overdue conversation; it doubles up to ten times that.
+    const FIRST_PAUSE: Duration = Duration::from_mins(1);
+    /// How many due rows are read at once.
+    const PAGE: usize = 500;
+
+    /// A sweeper over a store.
+    pub fn new(store: ConversationStore, hints: Arc<dyn HintQueue>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, hints, clock }
+    }
+
+    /// Looks at every partition once.
+    ///
+    /// # Errors
+    /// The last [`StoreError`], after every partition was tried.
+    pub async fn sweep(&self) -> Result<Swept, StoreError> {
+        let (mut total, mut failed) = (Swept::default(), None);
+        for partition in ConversationStore::partitions() {
+            if let Err(error) = self.sweep_partition(partition, &mut total).await {
+                failed = Some(error);
+            }
+        }
+        failed.map_or(Ok(total), Err)
+    }
+
+    async fn sweep_partition(&self, partition: Partition, total: &mut Swept) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let mut last = None;
+        loop {
+            let page = self.store.due(partition, now + Self::AHEAD, last.as_ref(), Self::PAGE).await?;
+            let full = page.len() == Self::PAGE;
+            last = page.last().cloned();
+            total.seen += page.len();
+            let mut noted = Vec::new();
+            for row in page {
+                if let Some(note) = self.next_note(&row, now) {
+                    let hint = Hint { client: row.client.clone(), id: row.id, generation: row.note.generation };
+                    self.hints.put(&hint, now.until(row.at)).await?;
+                    noted.push((row, note));
+                }
+            }
+            total.hinted += noted.len();
+            match self.store.note_hints(partition, &noted).await {
+                // Some of them were delivered or moved meanwhile. The others get a second hint in a
+                // minute, which costs a read.
+                Err(StoreError::Conflict) | Ok(()) => {}
+                Err(error) => return Err(error),
+            }
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether a due row needs a hint now, and what is noted on it then.
+    fn next_note(&self, row: &DueRow, now: Timestamp) -> Option<DueNote> {
+        let note = row.note;
+        let Some(hinted) = note.hinted.filter(|at| *at >= self.hints.remembers_since()) else {
+            return Some(DueNote { hinted: Some(now), ..note });
+        };
+        let pause = match note.rehints {
+            0 => Self::GRACE,
+            n => Self::FIRST_PAUSE * 2_u32.saturating_pow(n - 1).min(10),
+        };
+        let overdue = row.at.until(now) > Self::GRACE && hinted.until(now) > pause;
+        overdue.then(|| DueNote { hinted: Some(now), rehints: note.rehints.saturating_add(1), ..note })
+    }
+}

@@ -1,0 +1,104 @@
+//! Our own worker: does what the Functions host does where there is one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Deliverer, Sweeper};
+use crate::store::{HintQueue, HintReceiver, ReceivedHint};
+
+/// Takes hints from a queue and delivers what they point at; sweeps once a minute.
+pub struct Worker {
+    deliverer: Arc<Deliverer>,
+    sweeper: Sweeper,
+    hints: Arc<dyn HintQueue>,
+    receiver: Arc<dyn HintReceiver>,
+}
+
+impl Worker {
+    /// How many hints are worked on at once. Those beyond the deliverer's own limit have read their
+    /// conversation and wait for their turn.
+    const IN_HAND: usize = 1024;
+    const SWEEP_EVERY: Duration = Duration::from_mins(1);
+    /// After the store has failed.
+    const RETRY: Duration = Duration::from_secs(5);
+
+    /// A worker on a queue.
+    pub fn new(
+        deliverer: Arc<Deliverer>,
+        sweeper: Sweeper,
+        hints: Arc<dyn HintQueue>,
+        receiver: Arc<dyn HintReceiver>,
+    ) -> Self {
+        Self { deliverer, sweeper, hints, receiver }
+    }
+
+    /// Works until `stop`, then finishes the deliveries that have begun.
+    pub async fn run(self, stop: CancellationToken) {
+        let deliveries = TaskTracker::new();
+        tokio::select! {
+            () = self.sweep_forever() => {}
+            () = self.deliver_forever(&deliveries) => {}
+            () = stop.cancelled() => {}
+        }
+        deliveries.close();
+        deliveries.wait().await;
+    }
+
+    async fn sweep_forever(&self) {
+        loop {
+            match self.sweeper.sweep().await {
+                Ok(swept) => tracing::debug!(seen = swept.seen, hinted = swept.hinted, "swept"),
+                Err(error) => tracing::warn!(%error, "sweep failed"),
+            }
+            tokio::time::sleep(Self::SWEEP_EVERY).await;
+        }
+    }
+
+    async fn deliver_forever(&self, deliveries: &TaskTracker) {
+        let in_hand = Arc::new(Semaphore::new(Self::IN_HAND));
+        loop {
+            let Ok(first) = Arc::clone(&in_hand).acquire_owned().await else { return };
+            let received = match self.receiver.receive(1 + in_hand.available_permits()).await {
+                Ok(received) => received,
+                Err(error) => {
+                    tracing::warn!(%error, "no hints received");
+                    tokio::time::sleep(Self::RETRY).await;
+                    continue;
+                }
+            };
+            let mut first = Some(first);
+            for hint in received {
+                let permit = match first.take() {
+                    Some(permit) => permit,
+                    None => match Arc::clone(&in_hand).acquire_owned().await {
+                        Ok(permit) => permit,
+                        Err(_) => return,
+                    },
+                };
+                let (deliverer, hints) = (Arc::clone(&self.deliverer), Arc::clone(&self.hints));
+                let receiver = Arc::clone(&self.receiver);
+                deliveries.spawn(async move {
+                    handle(&deliverer, &*hints, &*receiver, hint).await;
+                    drop(permit);
+                });
+            }
+        }
+    }
+}
+
+async fn handle(deliverer: &Deliverer, hints: &dyn HintQueue, receiver: &dyn HintReceiver, received: ReceivedHint) {
+    if let Err(error) = deliverer.deliver(&received.hint).await {
+        tracing::warn!(conversation.id = %received.hint.id, %error, "delivery put off");
+        if let Err(error) = hints.put(&received.hint, Worker::RETRY).await {
+            // The due row still stands: the sweep will come by.
+            tracing::warn!(conversation.id = %received.hint.id, %error, "hint not put");
+        }
+    }
+    if let Err(error) = receiver.delete(&received).await {
+        tracing::warn!(conversation.id = %received.hint.id, %error, "hint not removed; it will be seen again");
+    }
+}

@@ -1,0 +1,127 @@
+//! One try to deliver, and what came of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::Timestamp;
+
+/// An attempt that was claimed and has not been reported yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InFlight {
+    /// Counts from 1 over the life of the conversation.
+    pub number: u32,
+    /// When it was claimed; the first byte is sent later.
+    pub started: Timestamp,
+}
+
+/// An attempt that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// Which one, and since when.
+    #[serde(flatten)]
+    pub began: InFlight,
+    /// What came of it.
+    #[serde(flatten)]
+    pub report: Report,
+}
+
+/// What one exchange with the endpoint came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Whether the endpoint took the conversation.
+    pub outcome: Outcome,
+    /// From the claim to the end of the exchange, in milliseconds.
+    pub duration_ms: u64,
+    /// The answer's status, if there was an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_status: Option<u16>,
+    /// Why there was none, or why it was not enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorClass>,
+    /// The beginning of the answer's body: at most [`Report::MAX_EXCERPT`] bytes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub response_excerpt: String,
+}
+
+impl Report {
+    /// How much of an answer is kept, in bytes.
+    pub const MAX_EXCERPT: usize = 1024;
+
+    /// The report of an attempt whose worker never came back.
+    #[must_use]
+    pub const fn unknown(duration_ms: u64) -> Self {
+        Self {
+            outcome: Outcome::Unknown,
+            duration_ms,
+            http_status: None,
+            error: Some(ErrorClass::WorkerLost),
+            response_excerpt: String::new(),
+        }
+    }
+
+    /// One sentence for people: why the attempt failed.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match (self.error, self.http_status) {
+            (Some(error), _) => error.describe().to_owned(),
+            (None, Some(status)) => format!("the endpoint answered {status}"),
+            (None, None) => "the endpoint did not answer".to_owned(),
+        }
+    }
+}
+
+/// What an attempt came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// The endpoint answered 2xx.
+    Success,
+    /// It answered something else, or not at all.
+    Failure,
+    /// The worker died or was cut off: the endpoint may or may not have taken it.
+    Unknown,
+}
+
+/// Why an exchange has no usable answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorClass {
+    /// The host's name could not be resolved.
+    DnsError,
+    /// Nothing listens there.
+    ConnectRefused,
+    /// No connection within the connect timeout.
+    ConnectTimeout,
+    /// The connection failed otherwise.
+    ConnectFailed,
+    /// The TLS handshake failed.
+    TlsError,
+    /// The connection was cut before the answer was complete.
+    ConnectionReset,
+    /// The whole exchange took longer than `timeoutSeconds`.
+    TotalTimeout,
+    /// The answer was not HTTP.
+    ProtocolError,
+    /// The worker died or was cut off.
+    WorkerLost,
+}
+
+impl ErrorClass {
+    /// One sentence for people.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::DnsError => "the endpoint's host name could not be resolved",
+            Self::ConnectRefused => "the endpoint refused the connection",
+            Self::ConnectTimeout => "no connection to the endpoint within the connect timeout",
+            Self::ConnectFailed => "the connection to the endpoint failed",
+            Self::TlsError => "the TLS handshake with the endpoint failed",
+            Self::ConnectionReset => "the endpoint closed the connection before its answer was complete",
+            Self::TotalTimeout => "the endpoint did not answer within timeoutSeconds",
+            Self::ProtocolError => "the endpoint's answer was not valid HTTP",
+            Self::WorkerLost => "the worker stopped before it learned the result; the endpoint may have received it",
+        }
+    }
+}

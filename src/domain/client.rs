@@ -1,0 +1,79 @@
+//! Who owns conversations.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The name of a client: 1 to 64 of `A–Z a–z 0–9 . _ -`.
+///
+/// The alphabet leaves out `~`, which separates the parts of a row key, so no client id can reach
+/// into another client's rows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClientId(String);
+
+impl ClientId {
+    /// The client that a laptop gets on its first run.
+    #[must_use]
+    pub fn local() -> Self {
+        Self("local".to_owned())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for ClientId {
+    type Error = InvalidClientId;
+
+    fn try_from(text: String) -> Result<Self, InvalidClientId> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) { Ok(Self(text)) } else { Err(InvalidClientId) }
+    }
+}
+
+impl FromStr for ClientId {
+    type Err = InvalidClientId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidClientId> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl From<ClientId> for String {
+    fn from(id: ClientId) -> Self {
+        id.0
+    }
+}
+
+/// The text cannot name a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to 64 characters of A-Z, a-z, 0-9, '.', '_' and '-'")]
+pub struct InvalidClientId;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_key_alphabet_without_the_separator_is_accepted() {
+        let longest = "x".repeat(64);
+        for good in ["a", "client-1", "A.b_c-9", longest.as_str()] {
+            assert!(good.parse::<ClientId>().is_ok(), "{good}");
+        }
+        let too_long = "x".repeat(65);
+        for bad in ["", "a b", "a~b", "a/b", "x' or PartitionKey ne '", "ü", "a\0", too_long.as_str()] {
+            assert_eq!(bad.parse::<ClientId>(), Err(InvalidClientId), "{bad}");
+        }
+    }
+}

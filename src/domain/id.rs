@@ -1,0 +1,122 @@
+//! The name of a conversation.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Timestamp;
+
+/// A `UUIDv7` (RFC 9562): sorts by creation time, and its last hex digit names the partition in
+/// which everything about the conversation lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ConversationId(Uuid);
+
+impl ConversationId {
+    /// A new id from the time and ten random bytes.
+    #[must_use]
+    pub fn new(now: Timestamp, random: &[u8; 10]) -> Self {
+        let millis = u64::try_from(now.as_millis()).unwrap_or_default();
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid())
+    }
+
+    /// The last hex digit, 0 to 15.
+    #[must_use]
+    pub const fn partition(&self) -> u8 {
+        let [.., last] = *self.0.as_bytes();
+        last & 0x0f
+    }
+
+    /// The id with every digit counted down from `f`, so that the newest sorts first.
+    #[must_use]
+    pub fn inverted(&self) -> String {
+        format!("{:032x}", !self.0.as_u128())
+    }
+
+    /// Undoes [`ConversationId::inverted`].
+    ///
+    /// # Errors
+    /// [`InvalidConversationId`] if the text is not an inverted id.
+    pub fn from_inverted(text: &str) -> Result<Self, InvalidConversationId> {
+        let bits = u128::from_str_radix(text, 16).map_err(|_| InvalidConversationId)?;
+        let id = Self(Uuid::from_u128(!bits));
+        if id.inverted() == text { Ok(id) } else { Err(InvalidConversationId) }
+    }
+}
+
+impl fmt::Display for ConversationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for ConversationId {
+    type Err = InvalidConversationId;
+
+    /// Accepts only the form that we give out: lower case, with hyphens.
+    fn from_str(text: &str) -> Result<Self, InvalidConversationId> {
+        let id = Uuid::try_parse(text).map_err(|_| InvalidConversationId)?;
+        let mut buffer = Uuid::encode_buffer();
+        if id.hyphenated().encode_lower(&mut buffer) == text { Ok(Self(id)) } else { Err(InvalidConversationId) }
+    }
+}
+
+impl TryFrom<String> for ConversationId {
+    type Error = InvalidConversationId;
+
+    fn try_from(text: String) -> Result<Self, InvalidConversationId> {
+        text.parse()
+    }
+}
+
+impl From<ConversationId> for String {
+    fn from(id: ConversationId) -> Self {
+        id.to_string()
+    }
+}
+
+/// The text is not a conversation id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a conversation id")]
+pub struct InvalidConversationId;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn only_the_form_that_is_given_out_is_read() {
+        let id = "01890000-0000-7000-8000-00000000000f";
+        assert_eq!(id.parse::<ConversationId>().unwrap().partition(), 15);
+        for bad in [
+            "01890000000070008000000000000000f",
+            "01890000-0000-7000-8000-00000000000F",
+            "{01890000-0000-7000-8000-00000000000f}",
+            "urn:uuid:01890000-0000-7000-8000-00000000000f",
+            "a'b",
+            "",
+        ] {
+            assert_eq!(bad.parse::<ConversationId>(), Err(InvalidConversationId), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn ids_sort_by_time_and_inverted_ids_the_other_way(
+            a in 0_i64..4_102_444_800_000, step in 1_i64..1_000_000, r1: [u8; 10], r2: [u8; 10],
+        ) {
+            let older = ConversationId::new(Timestamp::from_millis(a), &r1);
+            let newer = ConversationId::new(Timestamp::from_millis(a + step), &r2);
+            prop_assert!(older < newer);
+            prop_assert!(older.inverted() > newer.inverted());
+            prop_assert_eq!(ConversationId::from_inverted(&older.inverted()), Ok(older));
+            prop_assert_eq!(older.to_string().parse(), Ok(older));
+            let digit = format!("{:x}", older.partition());
+            prop_assert!(older.to_string().ends_with(&digit));
+        }
+    }
+}

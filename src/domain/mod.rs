@@ -1,0 +1,36 @@
+//! The nouns and rules of the product, without I/O, clock, framework or storage.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | *conversation* | one text, one time, one endpoint, owned by one client |
+//! | *due* | the instant the conversation was scheduled for |
+//! | *attempt* | one try to deliver, counted when it is claimed, before the first byte is sent |
+//! | *lease* | until when the worker that claimed an attempt owns the conversation |
+//! | *wake-up* | the instant at which a conversation next needs a worker; none once it is final |
+//! | *hint* | a message that says "look at this conversation now"; never trusted, only a reason to read |
+//! | *generation* | counts the client's changes of the due time, so that older hints are recognised |
+
+mod attempt;
+mod client;
+mod conversation;
+mod hint;
+mod id;
+mod json;
+mod request;
+mod secret;
+mod target;
+mod time;
+
+pub use attempt::{Attempt, ErrorClass, InFlight, Outcome, Report};
+pub use client::{ClientId, InvalidClientId};
+pub use conversation::{
+    AlreadyFinal, Claim, ClaimRefused, Content, Conversation, Format, Lease, LeaseToken, NotDelivering, Policy, State,
+    Status, TooLate,
+};
+pub use hint::Hint;
+pub use id::{ConversationId, InvalidConversationId};
+pub use json::AnyJson;
+pub use request::{FieldError, NewConversation, RetryRequest, ScheduleRequest};
+pub use secret::Secret;
+pub use target::{Endpoint, EndpointPolicy, Headers, Method, Target};
+pub use time::{InvalidTime, Timestamp};

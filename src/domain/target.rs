@@ -1,0 +1,409 @@
+//! Where a conversation is sent: endpoint, method and headers.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
+use url::{Host, Url};
+
+use super::Secret;
+
+/// Where and how a conversation is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The URL, as the caller wrote it.
+    pub endpoint: Endpoint,
+    /// The HTTP method.
+    pub method: Method,
+    /// The caller's headers.
+    #[serde(default, skip_serializing_if = "Headers::is_empty")]
+    pub headers: Headers,
+}
+
+/// The methods a conversation can be sent with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[allow(missing_docs)]
+pub enum Method {
+    #[default]
+    Post,
+    Put,
+    Patch,
+    Get,
+    Delete,
+}
+
+impl Method {
+    /// The method's name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Get => "GET",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    /// Whether content has a meaning with this method (RFC 9110 §9.3.1 and §9.3.5 give it none
+    /// with GET and DELETE, and intermediaries refuse it).
+    #[must_use]
+    pub const fn has_content(self) -> bool {
+        matches!(self, Self::Post | Self::Put | Self::Patch)
+    }
+}
+
+impl FromStr for Method {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Post, Self::Put, Self::Patch, Self::Get, Self::Delete]
+            .into_iter()
+            .find(|m| m.as_str().eq_ignore_ascii_case(text))
+            .ok_or_else(|| "must be POST, PUT, PATCH, GET or DELETE".to_owned())
+    }
+}
+
+/// An `http` or `https` URL that passed [`EndpointPolicy::check`] when it was scheduled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Endpoint(String);
+
+impl Endpoint {
+    /// The URL.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Which endpoints may be scheduled.
+#[derive(Clone, Debug, Default)]
+pub struct EndpointPolicy {
+    /// Networks to which plain `http` is accepted.
+    pub allowed_networks: Vec<IpNet>,
+}
+
+impl EndpointPolicy {
+    /// The longest endpoint accepted, in bytes.
+    pub const MAX_BYTES: usize = 2048;
+
+    /// Accepts `https` everywhere, and `http` to an address of the allowed networks (`localhost`
+    /// counts as loopback).
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong and what would be accepted.
+    pub fn check(&self, text: &str) -> Result<Endpoint, String> {
+        if text.is_empty() {
+            return Err("is required: an https URL".to_owned());
+        }
+        if text.len() > Self::MAX_BYTES {
+            return Err(format!("is {} bytes long; at most {} are accepted", text.len(), Self::MAX_BYTES));
+        }
+        // The URL parser repairs all of these; a caller who writes them means something else.
+        if text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {
+            return Err("must not contain spaces, control characters or backslashes".to_owned());
+        }
+        let url = Url::parse(text).map_err(|e| format!("is not a URL: {e}"))?;
+        let scheme = url.scheme();
+        if !matches!(scheme, "http" | "https") {
+            return Err("must be an https URL such as https://example.com/hook".to_owned());
+        }
+        if !text.get(scheme.len()..).is_some_and(|rest| rest.starts_with("://")) {
+            return Err(format!("must begin with {scheme}://"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("must not contain a user name or password; send an Authorization header instead".to_owned());
+        }
+        if scheme == "http" && !self.allows_plain_http(&url) {
+            return Err("must use https; plain http is only accepted to the networks in \
+                        DELIVERY_ALLOWED_NETWORKS (on a laptop: loopback)"
+                .to_owned());
+        }
+        Ok(Endpoint(text.to_owned()))
+    }
+
+    fn allows_plain_http(&self, url: &Url) -> bool {
+        let allowed = |ip: IpAddr| self.allowed_networks.iter().any(|net| net.contains(&ip));
+        match url.host() {
+            Some(Host::Ipv4(ip)) => allowed(ip.into()),
+            Some(Host::Ipv6(ip)) => allowed(ip.into()),
+            Some(Host::Domain(name)) => name == "localhost" && allowed(IpAddr::from([127, 0, 0, 1])),
+            None => false,
+        }
+    }
+}
+
+/// The caller's headers, in the caller's order. Their values are often credentials.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headers(Vec<(String, Secret<String>)>);
+
+impl Headers {
+    const MAX_COUNT: usize = 32;
+    const MAX_NAME: usize = 128;
+    const MAX_VALUE: usize = 4 * 1024;
+    const MAX_TOTAL: usize = 16 * 1024;
+
+    /// Names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Secret<String>)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Checks number, sizes, characters, duplicates and refused names.
+    ///
+    /// # Errors
+    /// One sentence for each header that breaks a rule; none shows a value.
+    pub fn check(&self) -> Result<(), Vec<String>> {
+        let mut problems = Vec::new();
+        if self.0.len() > Self::MAX_COUNT {
+            problems.push(format!("has {} headers; at most {} are accepted", self.0.len(), Self::MAX_COUNT));
+        }
+        let total: usize = self.0.iter().map(|(n, v)| n.len() + v.expose().len()).sum();
+        if total > Self::MAX_TOTAL {
+            problems.push(format!("is {total} bytes in all; at most {} are accepted", Self::MAX_TOTAL));
+        }
+        let mut seen = HashSet::new();
+        for (name, value) in self.0.iter().take(Self::MAX_COUNT) {
+            if let Err(problem) = check_name(name).and_then(|()| check_value(name, value.expose())) {
+                problems.push(problem);
+            } else if !seen.insert(name.to_ascii_lowercase()) {
+                problems.push(format!("has the header {name} twice (names ignore case)"));
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    if name.is_empty() || name.len() > Headers::MAX_NAME {
+        return Err(format!("has a header name of {} bytes; 1 to {} are accepted", name.len(), Headers::MAX_NAME));
+    }
+    // RFC 9110 §5.6.2: token.
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if !name.bytes().all(token) {
+        return Err(format!("has the header name {name:?}, which HTTP does not allow"));
+    }
+    if is_refused(&name.to_ascii_lowercase()) {
+        return Err(format!(
+            "has the header {name}, which callers cannot set: it belongs to the connection, the platform or the scheduler"
+        ));
+    }
+    Ok(())
+}
+
+fn check_value(name: &str, value: &str) -> Result<(), String> {
+    if value.len() > Headers::MAX_VALUE {
+        return Err(format!(
+            "has a value of {} bytes for {name}; at most {} are accepted",
+            value.len(),
+            Headers::MAX_VALUE
+        ));
+    }
+    if !value.bytes().all(|b| matches!(b, b'\t' | b' '..=b'~')) {
+        return Err(format!("has a value for {name} with characters other than visible ASCII, space and tab"));
+    }
+    Ok(())
+}
+
+/// Names that would change framing or routing, impersonate a platform's front end, unlock a
+/// metadata service, or forge our signature.
+fn is_refused(name: &str) -> bool {
+    const NAMES: [&str; 16] = [
+        "connection",
+        "content-encoding",
+        "content-length",
+        "expect",
+        "forwarded",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+        "x-identity-header",
+        "x-real-ip",
+        "x-original-url",
+    ];
+    const PREFIXES: [&str; 9] = [
+        "metadata",
+        "proxy-",
+        "webhook-",
+        "x-arr-",
+        "x-aws-ec2-metadata-token",
+        "x-azure-",
+        "x-forwarded-",
+        "x-functions-",
+        "x-ms-",
+    ];
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+impl Serialize for Headers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in self.iter() {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Headers;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of header names and string values")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
+                let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(0).min(Headers::MAX_COUNT));
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Headers(entries))
+            }
+        }
+
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn laptop() -> EndpointPolicy {
+        EndpointPolicy { allowed_networks: vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()] }
+    }
+
+    #[test]
+    fn https_is_accepted_everywhere_and_http_only_to_allowed_networks() {
+        for good in [
+            "https://example.com/hook?x=1",
+            "http://127.0.0.1:9/",
+            "http://localhost:1",
+            "http://[::1]:1/",
+            "HTTPS://EXAMPLE.com",
+        ] {
+            assert!(laptop().check(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "example.com",
+            "/hook",
+            "ftp://example.com/",
+            "http://example.com/",
+            "http://128.0.0.1/",
+            "http://[::2]/",
+            "https:example.com",
+            "https:/example.com",
+            "https://",
+            "https://u:p@example.com/",
+            "https://u@example.com/",
+            "https://exa mple.com/",
+            "https://example.com/\n",
+            "https:\\\\example.com",
+            "javascript:alert(1)",
+        ] {
+            assert!(laptop().check(bad).is_err(), "{bad}");
+        }
+        assert!(EndpointPolicy::default().check("http://127.0.0.1:9/").is_err());
+        assert!(laptop().check(&format!("https://example.com/{}", "a".repeat(2048))).is_err());
+    }
+
+    fn headers(json: &str) -> Headers {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn methods_ignore_case_and_nothing_else() {
+        assert_eq!("post".parse(), Ok(Method::Post));
+        assert_eq!("DeLeTe".parse(), Ok(Method::Delete));
+        for bad in ["", "CONNECT", "POST ", "POST\r\nX: y"] {
+            assert!(bad.parse::<Method>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn refused_headers_are_named_but_their_values_are_not() {
+        for bad in [
+            "Content-Length",
+            "Connection",
+            "Upgrade",
+            "Proxy-Authorization",
+            "Trailer",
+            "X-Forwarded-For",
+            "X-Real-IP",
+            "Metadata-Flavor",
+            "Metadata",
+            "X-aws-ec2-metadata-token",
+            "webhook-signature",
+            "",
+            "X:Y",
+            "x y",
+            "Host",
+            "X-MS-Foo",
+        ] {
+            let problems = headers(&format!("{{{bad:?}:\"canary\"}}")).check().unwrap_err();
+            assert_eq!(problems.len(), 1, "{bad}");
+            assert!(!problems.concat().contains("canary"), "{bad}");
+        }
+        assert_eq!(headers(r#"{"Authorization":"Bearer x","Cookie":"a=b","X-A":"a\tb"}"#).check(), Ok(()));
+    }
+
+    #[test]
+    fn duplicates_sizes_and_characters_are_checked() {
+        assert!(headers(r#"{"X-A":"1","x-a":"2"}"#).check().unwrap_err().concat().contains("twice"));
+        assert!(headers(r#"{"X-A":"a\r\nHost: evil"}"#).check().is_err());
+        assert!(headers(r#"{"X-A":"日本"}"#).check().is_err());
+        let many: Vec<_> = (0..33).map(|i| format!("\"X-{i}\":\"1\"")).collect();
+        assert!(headers(&format!("{{{}}}", many.join(","))).check().unwrap_err().concat().contains("33 headers"));
+        assert!(headers(&format!("{{\"X\":\"{}\"}}", "a".repeat(4097))).check().is_err());
+        assert!(headers(&format!("{{\"{}\":\"a\"}}", "X".repeat(129))).check().is_err());
+    }
+
+    #[test]
+    fn values_do_not_show_in_debug() {
+        assert!(!format!("{:?}", headers(r#"{"X-A":"canary"}"#)).contains("canary"));
+    }
+
+    proptest! {
+        #[test]
+        fn an_accepted_endpoint_has_one_reading(text in "https?://[a-zA-Z0-9@:/?#\\[\\].%\\\\ -]{0,40}") {
+            if let Ok(endpoint) = laptop().check(&text) {
+                let url = Url::parse(endpoint.as_str()).unwrap();
+                prop_assert!(url.has_host() && url.username().is_empty());
+                prop_assert!(url.scheme() == "https" || laptop().allows_plain_http(&url));
+            }
+        }
+
+        #[test]
+        fn an_accepted_header_is_one_line(name in ".{0,20}", value in ".{0,40}") {
+            let one = Headers(vec![(name.clone(), Secret::new(value.clone()))]);
+            if one.check().is_ok() {
+                prop_assert!(http::HeaderName::from_bytes(name.as_bytes()).is_ok());
+                prop_assert!(http::HeaderValue::from_str(&value).is_ok());
+            }
+        }
+    }
+}

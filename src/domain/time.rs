@@ -1,0 +1,198 @@
+//! Instants and how callers write them.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+
+/// An instant in UTC, in whole milliseconds since the Unix epoch.
+///
+/// A millisecond is the finest step the product promises, so it is the finest step it keeps.
+/// Rows store the number; people and clients see RFC 3339 with `Z`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The earliest instant there is; every other one is later.
+    pub const MIN: Self = Self(0);
+
+    /// An instant from milliseconds since the Unix epoch; what lies before the epoch becomes the epoch.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(if millis < 0 { 0 } else { millis })
+    }
+
+    /// Milliseconds since the Unix epoch, never negative.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_secs(self) -> i64 {
+        self.0 / 1000
+    }
+
+    /// How long from `self` until `later`; zero when `later` has passed.
+    #[must_use]
+    pub fn until(self, later: Self) -> Duration {
+        Duration::from_millis(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))
+    }
+
+    /// Reads a `scheduledTime`: RFC 3339 with an offset, or without one, which is read as UTC.
+    ///
+    /// A fraction finer than a millisecond is rounded up, so that nothing is ever due early.
+    ///
+    /// # Errors
+    /// [`InvalidTime`] says what is wrong and shows a time that would be accepted.
+    pub fn parse(text: &str) -> Result<Self, InvalidTime> {
+        // "2030-01-01T00:00:00.123456789+05:30" is the longest time with a meaning.
+        const LONGEST: usize = 35;
+        if text.len() > LONGEST {
+            return Err(InvalidTime::Format);
+        }
+        let parsed = DateTime::parse_from_rfc3339(text)
+            .or_else(|_| DateTime::parse_from_rfc3339(&format!("{text}Z")))
+            .map_err(|_| InvalidTime::Format)?;
+        if parsed.timestamp_subsec_nanos() >= 1_000_000_000 {
+            return Err(InvalidTime::LeapSecond);
+        }
+        let round_up = i64::from(parsed.timestamp_subsec_nanos() % 1_000_000 != 0);
+        let millis = parsed.timestamp_millis() + round_up;
+        if millis < 0 {
+            return Err(InvalidTime::BeforeEpoch);
+        }
+        Ok(Self(millis))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC with milliseconds and `Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match DateTime::<Utc>::from_timestamp_millis(self.0) {
+            Some(at) => f.write_str(&at.to_rfc3339_opts(SecondsFormat::Millis, true)),
+            None => write!(f, "{} ms after 1970-01-01T00:00:00Z", self.0),
+        }
+    }
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, rhs: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(rhs.as_millis()).unwrap_or(i64::MAX)))
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, rhs: Duration) -> Self {
+        Self::from_millis(self.0.saturating_sub(i64::try_from(rhs.as_millis()).unwrap_or(i64::MAX)))
+    }
+}
+
+/// Why a text is not a time that can be scheduled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTime {
+    /// Not RFC 3339, or a date that does not exist.
+    #[error(
+        "is not an RFC 3339 time such as 2030-01-31T09:30:00Z or 2030-01-31T09:30:00+01:00 \
+         (without an offset it is read as UTC)"
+    )]
+    Format,
+    /// `23:59:60` names a second that not every clock has.
+    #[error("names a leap second; use 23:59:59 or 00:00:00")]
+    LeapSecond,
+    /// Earlier than 1970.
+    #[error("lies before 1970")]
+    BeforeEpoch,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn millis(text: &str) -> i64 {
+        Timestamp::parse(text).unwrap().as_millis()
+    }
+
+    #[test]
+    fn an_offset_is_applied_and_a_naive_time_is_utc() {
+        let noon = millis("2030-06-01T12:00:00Z");
+        for same in [
+            "2030-06-01T14:00:00+02:00",
+            "2030-06-01t07:30:00-04:30",
+            "2030-06-01T12:00:00",
+            "2030-06-01 12:00:00.000",
+            "2030-06-01T12:00:00z",
+        ] {
+            assert_eq!(millis(same), noon, "{same}");
+        }
+    }
+
+    #[test]
+    fn a_finer_fraction_is_rounded_up_never_down() {
+        let base = millis("2030-06-01T12:00:00Z");
+        assert_eq!(millis("2030-06-01T12:00:00.000000001Z"), base + 1);
+        assert_eq!(millis("2030-06-01T12:00:00.001Z"), base + 1);
+        assert_eq!(millis("2030-06-01T12:00:00.999999"), base + 1000);
+    }
+
+    #[test]
+    fn what_is_not_a_time_is_refused_with_its_reason() {
+        for (text, why) in [
+            ("", InvalidTime::Format),
+            ("tomorrow", InvalidTime::Format),
+            ("2030-02-30T00:00:00Z", InvalidTime::Format),
+            ("2030-01-01", InvalidTime::Format),
+            ("2030-1-1T0:0:0Z", InvalidTime::Format),
+            ("10000-01-01T00:00:00Z", InvalidTime::Format),
+            ("2030-01-01 00:00:00 UTC", InvalidTime::Format),
+            (" 2030-01-01T00:00:00Z", InvalidTime::Format),
+            ("2030-01-01T00:00:00ZZ", InvalidTime::Format),
+            ("2030-01-01T24:00:00Z", InvalidTime::Format),
+            ("2030-01-01T00:00:00+24:00", InvalidTime::Format),
+            ("2030-01-01T00:00:00.1111111111111111111111Z", InvalidTime::Format),
+            ("2030-06-30T23:59:60Z", InvalidTime::LeapSecond),
+            ("1969-12-31T23:59:59Z", InvalidTime::BeforeEpoch),
+        ] {
+            assert_eq!(Timestamp::parse(text), Err(why), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_back(ms in 0_i64..253_402_300_800_000) {
+            let at = Timestamp::from_millis(ms);
+            prop_assert_eq!(Timestamp::parse(&at.to_string()), Ok(at));
+        }
+
+        #[test]
+        fn any_offset_names_the_same_instant(ms in 100_000_000_i64..253_402_000_000_000, offset in -1439_i32..=1439) {
+            let at = DateTime::<Utc>::from_timestamp_millis(ms).unwrap();
+            let zone = chrono::FixedOffset::east_opt(offset * 60).unwrap();
+            prop_assert_eq!(Timestamp::parse(&at.with_timezone(&zone).to_rfc3339()), Ok(Timestamp::from_millis(ms)));
+        }
+
+        #[test]
+        fn nothing_becomes_due_before_the_text_says(secs in 0_i64..4_000_000_000, nanos in 0_u32..1_000_000_000) {
+            let at = DateTime::<Utc>::from_timestamp(secs, nanos).unwrap();
+            let due = Timestamp::parse(&at.to_rfc3339_opts(SecondsFormat::Nanos, true)).unwrap();
+            let exact = i128::from(secs) * 1_000_000_000 + i128::from(nanos);
+            let due = i128::from(due.as_millis()) * 1_000_000;
+            prop_assert!(due >= exact && due - exact < 1_000_000);
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,50}") {
+            let _ = Timestamp::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The HTTP API: which request reaches which handler.
+//!
+//! Filters only match method and path and collect what the handler needs; whatever can fail happens
+//! in the handler, so no rejection is ever an answer. A handler authenticates, reads its request,
+//! calls the scheduler and writes the answer. [`problem`] is the one place where errors become
+//! responses, [`server`] the one that knows connections.
+
+mod auth;
+mod body;
+mod conversations;
+mod health;
+mod problem;
+mod server;
+
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use futures_util::{Stream, StreamExt};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method};
+use warp::Filter;
+use warp::filters::BoxedFilter;
+use warp::reply::{Reply, Response};
+
+pub use server::{Server, ServerOptions};
+
+use crate::auth::{Authenticator, Principal};
+use crate::clock::Entropy;
+use crate::scheduler::Scheduler;
+use problem::Problem;
+
+/// What the handlers work with.
+pub struct Api {
+    /// The use cases.
+    pub scheduler: Scheduler,
+    /// Who may call.
+    pub authenticator: Authenticator,
+    /// For the ids of tokens.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// An operation of the API: its name, which is also its handler's, and where it is found.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The operation.
+    pub operation: &'static str,
+    /// Its method.
+    pub method: Method,
+    /// Its path; `{id}` stands for one segment.
+    pub path: &'static str,
+}
+
+/// Every operation there is. What is not here is 404, or 405 if only the method is wrong.
+pub const ROUTES: [Route; 7] = [
+    Route { operation: "health", method: Method::GET, path: "/health" },
+    Route { operation: "ready", method: Method::GET, path: "/health/ready" },
+    Route { operation: "issueToken", method: Method::POST, path: "/api/auth/token" },
+    Route { operation: "scheduleConversation", method: Method::POST, path: "/api/scheduler/schedule" },
+    Route { operation: "getConversationStatus", method: Method::GET, path: "/api/scheduler/status/{id}" },
+    Route { operation: "cancelConversation", method: Method::DELETE, path: "/api/scheduler/{id}" },
+    Route { operation: "listConversations", method: Method::GET, path: "/api/scheduler" },
+];
+
+/// The address a request came from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// A request on its way to a handler.
+struct Call {
+    api: Arc<Api>,
+    peer: Option<Peer>,
+    headers: HeaderMap,
+    body: BodyStream,
+}
+
+type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>;
+
+impl Call {
+    /// Who is calling.
+    fn authenticate(&self) -> impl Future<Output = Result<Principal, Problem>> + Send + '_ {
+        // The body is not part of this future: it cannot be shared.
+        let (authenticator, headers) = (&self.api.authenticator, &self.headers);
+        async move {
+            let values: Vec<_> = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
+            authenticator.authenticate(&values).await.map_err(Problem::from)
+        }
+    }
+}
+
+/// All routes, with an answer for everything.
+pub fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
+    let call = warp::any()
+        .map(move || Arc::clone(&api))
+        .and(warp::ext::optional::<Peer>())
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .map(|api, peer, headers, body| Call { api, peer, headers, body: boxed(body) })
+        .boxed();
+    let schedule = warp::path!("api" / "scheduler" / "schedule")
+        .and(warp::post())
+        .and(call.clone())
+        .then(|call| async { respond(conversations::schedule_conversation(call).await) });
+    let status = warp::path!("api" / "scheduler" / "status" / String)
+        .and(warp::get())
+        .and(call.clone())
+        .then(|id, call| async { respond(conversations::get_conversation_status(id, call).await) });
+    let cancel = warp::path!("api" / "scheduler" / String).and(warp::delete()).and(call.clone()).then(
+        |id: String, call| async move {
+            // The schedule route is a segment too, and has no DELETE.
+            if id == "schedule" {
+                return not_routed(&Method::DELETE, "/api/scheduler/schedule").into_response();
+            }
+            respond(conversations::cancel_conversation(id, call).await)
+        },
+    );
+    let list = warp::path!("api" / "scheduler")
+        .and(warp::get())
+        .and(warp::query::raw().or(warp::any().map(String::new)).unify())
+        .and(call.clone())
+        .then(|query: String, call| async move { respond(conversations::list_conversations(&query, call).await) });
+    let token = warp::path!("api" / "auth" / "token")
+        .and(warp::post())
+        .and(call.clone())
+        .then(|call| async { respond(auth::issue_token(call).await) });
+    let health = warp::path!("health").and(warp::get()).map(|| health::health().into_response());
+    let ready =
+        warp::path!("health" / "ready").and(warp::get()).and(call).then(|call| async { health::ready(call).await });
+    let nothing = warp::method()
+        .and(warp::path::full())
+        .map(|method: Method, path: warp::path::FullPath| not_routed(&method, path.as_str()).into_response());
+    let conversations = schedule.or(status).unify().or(cancel).unify().or(list).unify().boxed();
+    let others = token.or(health).unify().or(ready).unify().boxed();
+    conversations.or(others).unify().or(nothing).unify().boxed()
+}
+
+fn boxed<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>> + Send + 'static) -> BodyStream {
+    Box::pin(body.map(|part| part.map(|mut buffer| buffer.copy_to_bytes(buffer.remaining()))))
+}
+
+fn respond(result: Result<Response, Problem>) -> Response {
+    result.unwrap_or_else(Reply::into_response)
+}
+
+/// 404, or 405 with the methods that the path has.
+fn not_routed(method: &Method, path: &str) -> Problem {
+    let allowed: Vec<_> = ROUTES.iter().filter(|route| matches(route.path, path)).map(|r| r.method.as_str()).collect();
+    if allowed.is_empty() { Problem::no_such_path() } else { Problem::method_not_allowed(method, &allowed.join(", ")) }
+}
+
+/// Whether a path is one of a template's. A segment that the template spells out is never an `{id}`.
+fn matches(template: &str, path: &str) -> bool {
+    let spelled_out = |s: &str| matches!(s, "schedule" | "status");
+    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some("{id}"), Some(segment)) if !segment.is_empty() && !spelled_out(segment) => {}
+            (Some(a), Some(b)) if a == b => {}
+            _ => return false,
+        }
+    }
+}
+
+/// A `2xx` answer with a JSON body.
+fn json<T: serde::Serialize>(body: &T) -> Result<Response, Problem> {
+    let bytes = serde_json::to_vec(body).map_err(|e| Problem::internal(&e))?;
+    let mut response = Response::new(bytes.into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}

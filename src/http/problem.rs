@@ -1,0 +1,301 @@
+//! Errors as callers see them: problem details (RFC 9457), written so that a language model can
+//! correct its next call.
+
+use std::fmt;
+
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use serde::Serialize;
+use warp::reply::{Reply, Response};
+
+use crate::auth::AuthError;
+use crate::domain::{FieldError, Status, Timestamp};
+use crate::scheduler::SchedulerError;
+
+/// A problem detail, with the headers that belong to it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    #[serde(serialize_with = "code")]
+    status: StatusCode,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Pointed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation_status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_time: Option<String>,
+    #[serde(skip)]
+    headers: Vec<(HeaderName, String)>,
+}
+
+#[derive(Debug, Serialize)]
+struct Pointed {
+    pointer: String,
+    detail: String,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde asks for
+fn code<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+impl Problem {
+    fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            title,
+            status,
+            detail: detail.into(),
+            instance: None,
+            errors: Vec::new(),
+            hint: None,
+            conversation_status: None,
+            server_time: None,
+            headers: Vec::new(),
+        }
+    }
+
+    fn header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+
+    /// Names the operation. It never holds an id: what one client may not see looks to it like what
+    /// does not exist, byte for byte.
+    pub(super) fn at(mut self, path: &'static str) -> Self {
+        self.instance = Some(path);
+        self
+    }
+
+    /// Tells the server's time, for everything that has to do with time.
+    pub(super) fn server_time(mut self, now: Timestamp) -> Self {
+        self.server_time = Some(now.to_string());
+        self
+    }
+
+    pub(super) fn invalid(errors: Vec<FieldError>) -> Self {
+        let named: Vec<_> =
+            errors.iter().map(|e| format!("{} {}", e.pointer.trim_start_matches('/'), e.detail)).collect();
+        let mut problem = Self::new(
+            StatusCode::BAD_REQUEST,
+            "urn:mcp-scheduler:problem:invalid-request",
+            "The request is not valid",
+            named.join("; ").trim().to_owned(),
+        );
+        problem.errors = errors.into_iter().map(|FieldError { pointer, detail }| Pointed { pointer, detail }).collect();
+        problem.hint("Correct the fields that errors points at and send the request again.")
+    }
+
+    pub(super) fn malformed_json(detail: impl fmt::Display) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "urn:mcp-scheduler:problem:malformed-json",
+            "The body is not valid JSON",
+            detail.to_string(),
+        )
+        .hint("Send one JSON object in UTF-8, with nothing before or after it.")
+    }
+
+    pub(super) fn body_broken_off() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "urn:mcp-scheduler:problem:incomplete-body",
+            "The body is incomplete",
+            "The connection broke off before the whole body had arrived.",
+        )
+        .header(CONNECTION, "close")
+    }
+
+    pub(super) fn body_too_slow(seconds: u64) -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "urn:mcp-scheduler:problem:request-timeout",
+            "The body took too long",
+            format!("The body must arrive within {seconds} seconds."),
+        )
+        .header(CONNECTION, "close")
+    }
+
+    pub(super) fn body_too_large(max: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "urn:mcp-scheduler:problem:body-too-large",
+            "The body is too large",
+            format!("A body may have at most {max} bytes."),
+        )
+        .header(CONNECTION, "close")
+    }
+
+    pub(super) fn unsupported_media_type(detail: &'static str) -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "urn:mcp-scheduler:problem:unsupported-media-type",
+            "The body's type is not supported",
+            detail,
+        )
+        .hint("Send the header Content-Type: application/json and no Content-Encoding.")
+    }
+
+    pub(super) fn no_such_path() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "urn:mcp-scheduler:problem:no-such-path",
+            "There is nothing at this path",
+            "No operation of this service has this path.",
+        )
+        .hint("The operations begin with /api/scheduler, /api/auth and /health.")
+    }
+
+    pub(super) fn no_such_conversation() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "urn:mcp-scheduler:problem:no-such-conversation",
+            "There is no such conversation",
+            "This client has no conversation with this id.",
+        )
+        .hint("Use a conversationId that scheduleConversation returned to this client.")
+    }
+
+    pub(super) fn method_not_allowed(method: &Method, allowed: &str) -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "urn:mcp-scheduler:problem:method-not-allowed",
+            "The method is not allowed here",
+            format!(
+                "This path does not support {}; it supports {allowed}.",
+                method.as_str().chars().take(32).collect::<String>()
+            ),
+        )
+        .header(ALLOW, allowed)
+    }
+
+    pub(super) fn not_ready(failed: &str) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "urn:mcp-scheduler:problem:unavailable",
+            "The service is unavailable for the moment",
+            format!("Failed checks: {failed}."),
+        )
+        .header(RETRY_AFTER, "5")
+    }
+
+    /// A defect or a damaged row: the log says which, the caller learns nothing of our insides.
+    pub(super) fn internal(error: &dyn std::error::Error) -> Self {
+        tracing::error!(%error, "request failed");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "urn:mcp-scheduler:problem:internal",
+            "The service failed",
+            "The request failed for a reason that is not the caller's. Its effect, if any, is on record.",
+        )
+    }
+
+    fn unavailable(error: &dyn std::error::Error) -> Self {
+        tracing::error!(%error, "store failed");
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "urn:mcp-scheduler:problem:unavailable",
+            "The service is unavailable for the moment",
+            "The store cannot be reached. Nothing was acknowledged.",
+        )
+        .hint("Send the same request again after the time in the Retry-After header.")
+        .header(RETRY_AFTER, "5")
+    }
+
+    fn unauthorized(detail: &'static str, challenge: &'static str) -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "urn:mcp-scheduler:problem:unauthorized",
+            "Authentication is required",
+            detail,
+        )
+        .hint("Get a token with POST /api/auth/token and send it as Authorization: Bearer <token>.")
+        .header(WWW_AUTHENTICATE, challenge)
+    }
+}
+
+impl From<crate::store::StoreError> for Problem {
+    fn from(error: crate::store::StoreError) -> Self {
+        use crate::store::StoreError::{Conflict, Corrupt, Refused, Unavailable, Unknown};
+        match error {
+            Conflict | Unavailable(_) | Unknown(_) => Self::unavailable(&error),
+            Refused(_) | Corrupt { .. } => Self::internal(&error),
+        }
+    }
+}
+
+impl From<SchedulerError> for Problem {
+    fn from(error: SchedulerError) -> Self {
+        let conflict = |title, detail: String| {
+            Self::new(StatusCode::CONFLICT, "urn:mcp-scheduler:problem:too-late", title, detail)
+        };
+        match error {
+            SchedulerError::Invalid(errors) => Self::invalid(errors),
+            SchedulerError::NotFound => Self::no_such_conversation(),
+            SchedulerError::TooLate { status, reason } => {
+                let mut problem = conflict("It is too late for that", format!("The conversation {reason}."));
+                problem.conversation_status = Some(status);
+                problem
+            }
+            SchedulerError::Busy => {
+                conflict("The conversation is busy", "Others kept changing the conversation first.".to_owned())
+                    .hint("Send the same request again.")
+            }
+            SchedulerError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Missing => Self::unauthorized("The request has no bearer token.", "Bearer"),
+            AuthError::InvalidToken => {
+                Self::unauthorized("The bearer token is not accepted.", "Bearer error=\"invalid_token\"")
+            }
+            AuthError::WrongCredentials => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "urn:mcp-scheduler:problem:wrong-credentials",
+                "The credentials are wrong",
+                "The clientId or the apiKey is wrong.",
+            )
+            .header(WWW_AUTHENTICATE, "Bearer"),
+            AuthError::TooManyFailures { retry_after } => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "urn:mcp-scheduler:problem:too-many-failures",
+                "Too many wrong credentials",
+                format!("Too many logins with wrong credentials; the next is looked at in {retry_after} seconds."),
+            )
+            .header(RETRY_AFTER, retry_after.to_string()),
+            AuthError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl Reply for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(serde_json::to_vec(&self).unwrap_or_default().into());
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        for (name, value) in self.headers {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        }
+        response
+    }
+}

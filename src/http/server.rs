@@ -1,0 +1,124 @@
+//! Connections: accepting, bounding and ending them.
+//!
+//! A loop of our own over hyper, because the framework's server speaks HTTP/2, has no time limit for
+//! headers, and waits for open connections without end when it stops.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Request};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+use super::Peer;
+
+/// Serves the API on a listener.
+pub struct Server {
+    listener: TcpListener,
+    routes: BoxedFilter<(Response,)>,
+    options: ServerOptions,
+}
+
+/// How patient the server is.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerOptions {
+    /// How long a connection may be without a complete request head, idle time included.
+    pub idle: Duration,
+    /// How long open requests may go on after the stop.
+    pub drain: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(30), drain: Duration::from_secs(8) }
+    }
+}
+
+impl Server {
+    const MAX_CONNECTIONS: usize = 8192;
+    const MAX_HEADERS: usize = 100;
+    /// The longest request head, in bytes; hyper answers 431 beyond.
+    const MAX_HEAD: usize = 32 * 1024;
+
+    /// A server that has a socket and does not answer yet.
+    #[must_use]
+    pub fn new(listener: TcpListener, routes: BoxedFilter<(Response,)>, options: ServerOptions) -> Self {
+        Self { listener, routes, options }
+    }
+
+    /// Serves until `stop`, then lets open requests finish within the drain time.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(self.options.idle)
+            .max_headers(Self::MAX_HEADERS)
+            .max_buf_size(Self::MAX_HEAD);
+        let connections = Arc::new(Semaphore::new(Self::MAX_CONNECTIONS));
+        let open = GracefulShutdown::new();
+        loop {
+            let permit = Arc::clone(&connections).acquire_owned().await;
+            let stream = tokio::select! {
+                accepted = self.listener.accept() => accepted.map(|(stream, _)| stream),
+                () = stop.cancelled() => break,
+            };
+            match stream.and_then(|stream| self.service(stream)) {
+                Ok((stream, service)) => {
+                    let connection = open.watch(http.serve_connection(TokioIo::new(stream), service));
+                    tokio::spawn(async move {
+                        // A peer that breaks the protocol or goes away is its own affair.
+                        let _ = connection.await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "connection not accepted");
+                    // Out of file descriptors, most likely: do not spin.
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+        drop(self.listener);
+        if tokio::time::timeout(self.options.drain, open.shutdown()).await.is_err() {
+            tracing::warn!("requests still open after the drain time are cut off");
+        }
+    }
+
+    fn service(
+        &self,
+        stream: TcpStream,
+    ) -> io::Result<(
+        TcpStream,
+        impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + use<>,
+    )> {
+        stream.set_nodelay(true)?;
+        let peer = Peer(stream.peer_addr()?.ip());
+        let routes = hyper_util::service::TowerToHyperService::new(warp::service(self.routes.clone()));
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            let answer = routes.call(request);
+            async move { answer.await.map(harden) }
+        });
+        Ok((stream, service))
+    }
+}
+
+/// Headers of every answer: they are for programs, never to be cached, guessed at or rendered.
+fn harden(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"));
+    headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    response
+}

@@ -1,0 +1,160 @@
+//! The storage engine: fjall, its options, and the bytes of a value.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fjall::config::CompressionPolicy;
+use fjall::{
+    CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, OwnedWriteBatch, PersistMode,
+};
+
+use super::OpenError;
+use crate::store::{Cause, Etag, Row, StoreError};
+
+/// The format of the store that this code writes, and the newest that it reads.
+const FORMAT: u32 = 1;
+/// Where the format and the number of times the store was opened are kept.
+const FORMAT_KEY: &[u8] = b"\0format";
+const OPENED_KEY: &[u8] = b"\0opened";
+
+pub(super) struct Engine {
+    database: Database,
+    rows: Keyspace,
+    /// The number of the last change. The upper bits count the times the store was opened, so that
+    /// no number is given twice.
+    change: AtomicU64,
+}
+
+/// A stored value: the number of its last change, then the text.
+pub(super) struct Value(fjall::Slice);
+
+impl Value {
+    const PREFIX: usize = size_of::<u64>();
+
+    fn encode(change: u64, text: &str) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(Self::PREFIX + text.len());
+        bytes.extend_from_slice(&change.to_be_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+        bytes
+    }
+
+    /// The number of its last change; 0 is never given to one.
+    pub(super) fn change(&self) -> u64 {
+        self.0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+    }
+
+    pub(super) fn row(&self, key: &str) -> Result<Row, StoreError> {
+        let text = self.0.get(Self::PREFIX..).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let corrupt = || StoreError::Corrupt { key: key.to_owned(), reason: "not a value of this store".to_owned() };
+        let value = text.ok_or_else(corrupt)?.to_owned();
+        Ok(Row { key: key.to_owned(), value, etag: etag(self.change()) })
+    }
+}
+
+pub(super) fn etag(change: u64) -> Etag {
+    Etag::new(change.to_string())
+}
+
+impl Engine {
+    const CACHE_BYTES: u64 = 16 << 20;
+    const MEMTABLE_BYTES: u64 = 8 << 20;
+    const TABLE_BYTES: u64 = 16 << 20;
+    const JOURNAL_BYTES: u64 = 64 << 20;
+    /// Larger values are kept out of the sorted tables, so that compaction does not copy texts.
+    const SEPARATE_FROM_BYTES: u32 = 512;
+    const OPENED_SHIFT: u32 = 40;
+
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        let failed = |error: fjall::Error| match error {
+            fjall::Error::Locked => OpenError::Locked(path.to_owned()),
+            other => OpenError::Failed { path: path.to_owned(), reason: other.to_string() },
+        };
+        let database = Database::builder(path)
+            .cache_size(Self::CACHE_BYTES)
+            // A second one spins while the first compacts (fjall 3.1), and one is enough.
+            .worker_threads(1)
+            .max_journaling_size(Self::JOURNAL_BYTES)
+            .max_cached_files(Some(256))
+            .manual_journal_persist(true)
+            .journal_compression(CompressionType::None)
+            .open()
+            .map_err(failed)?;
+        let rows = database.keyspace("rows", Self::options).map_err(failed)?;
+        let number = |key: &[u8]| Ok(rows.get(key)?.and_then(|v| v.first_chunk().map(|b| u64::from_be_bytes(*b))));
+        let found = number(FORMAT_KEY).map_err(failed)?.map_or(FORMAT, |n| u32::try_from(n).unwrap_or(u32::MAX));
+        if found > FORMAT {
+            return Err(OpenError::Newer { path: path.to_owned(), found, known: FORMAT });
+        }
+        let opened = number(OPENED_KEY).map_err(failed)?.unwrap_or(0) + 1;
+        let mut batch = database.batch().durability(Some(PersistMode::SyncAll));
+        batch.insert(&rows, FORMAT_KEY, u64::from(FORMAT).to_be_bytes());
+        batch.insert(&rows, OPENED_KEY, opened.to_be_bytes());
+        batch.commit().map_err(failed)?;
+        Ok(Self { database, rows, change: AtomicU64::new(opened << Self::OPENED_SHIFT) })
+    }
+
+    fn options() -> KeyspaceCreateOptions {
+        // The newest levels are read and rewritten most.
+        let compression = CompressionPolicy::new([CompressionType::None, CompressionType::None, CompressionType::Lz4]);
+        KeyspaceCreateOptions::default()
+            .max_memtable_size(Self::MEMTABLE_BYTES)
+            .manual_journal_persist(true)
+            .data_block_compression_policy(compression)
+            .compaction_strategy(std::sync::Arc::new(
+                fjall::compaction::Leveled::default().with_table_target_size(Self::TABLE_BYTES).with_l0_threshold(4),
+            ))
+            .with_kv_separation(Some(KvSeparationOptions::default().separation_threshold(Self::SEPARATE_FROM_BYTES)))
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Value>, StoreError> {
+        Ok(self.rows.get(key).map_err(unavailable)?.map(Value))
+    }
+
+    pub(super) fn scan<T>(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+        mut read: impl FnMut(&[u8], &Value) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let entries = self.rows.range(from..to).take(limit);
+        entries
+            .map(|entry| {
+                let (key, value) = entry.into_inner().map_err(unavailable)?;
+                read(&key, &Value(value))
+            })
+            .collect()
+    }
+
+    /// Changes to be made at once.
+    pub(super) fn batch(&self) -> Batch<'_> {
+        Batch { engine: self, batch: self.database.batch().durability(Some(PersistMode::SyncData)) }
+    }
+}
+
+pub(super) struct Batch<'a> {
+    engine: &'a Engine,
+    batch: OwnedWriteBatch,
+}
+
+impl Batch<'_> {
+    /// Puts a row; returns the number of this change.
+    pub(super) fn put(&mut self, key: &[u8], text: &str) -> u64 {
+        let change = self.engine.change.fetch_add(1, Ordering::Relaxed) + 1;
+        self.batch.insert(&self.engine.rows, key, Value::encode(change, text));
+        change
+    }
+
+    pub(super) fn delete(&mut self, key: &[u8]) {
+        self.batch.remove(&self.engine.rows, key);
+    }
+
+    /// Makes all of it durable, or none.
+    pub(super) fn commit(self) -> Result<(), Cause> {
+        self.batch.commit().map_err(Into::into)
+    }
+}
+
+fn unavailable(error: fjall::Error) -> StoreError {
+    StoreError::Unavailable(error.into())
+}

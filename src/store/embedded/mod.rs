@@ -1,0 +1,136 @@
+//! The table on a laptop: an embedded log-structured store in one directory.
+//!
+//! Reads go straight to the engine. Commits go to one writer thread, which takes all that are waiting,
+//! checks their conditions in order, and makes them durable with one write and one fsync
+//! (docs/decisions/0002-embedded-store.md).
+
+mod engine;
+mod writer;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+
+use self::engine::Engine;
+use self::writer::{Commit, Writer};
+use super::table::check;
+use super::{Etag, KeyRange, Operation, Partition, Row, StoreError, Table};
+use crate::credentials::make_private_dir;
+
+/// The embedded store: the tables of one installation, in one directory, for one process.
+pub struct EmbeddedStore {
+    engine: Arc<Engine>,
+    writer: Writer,
+}
+
+/// Why the store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("{0} is in use by another process; stop that one, or set SCHEDULER_DATA_DIR to another directory")]
+    Locked(PathBuf),
+    /// A newer version has written it.
+    #[error(
+        "{path} was written by a newer version (format {found}, this version reads up to {known}); start that version"
+    )]
+    Newer {
+        /// Where.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest known here.
+        known: u32,
+    },
+    /// It cannot be read.
+    #[error("{path} cannot be opened: {reason}")]
+    Failed {
+        /// Where.
+        path: PathBuf,
+        /// What the engine says.
+        reason: String,
+    },
+}
+
+impl EmbeddedStore {
+    /// Opens the store in a directory, or makes one.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        let path = dir.join("store");
+        let failed = |reason: String| OpenError::Failed { path: path.clone(), reason };
+        make_private_dir(dir).and_then(|()| fs::create_dir_all(&path)).map_err(|e| failed(e.to_string()))?;
+        let engine = Arc::new(Engine::open(&path)?);
+        let writer = Writer::start(Arc::clone(&engine)).map_err(|e| failed(e.to_string()))?;
+        Ok(Self { engine, writer })
+    }
+
+    /// The table of conversations.
+    #[must_use]
+    pub fn conversations(&self) -> Arc<dyn Table> {
+        self.table("conversations")
+    }
+
+    /// The table of clients.
+    #[must_use]
+    pub fn clients(&self) -> Arc<dyn Table> {
+        self.table("clients")
+    }
+
+    fn table(&self, name: &'static str) -> Arc<dyn Table> {
+        Arc::new(EmbeddedTable { name, engine: Arc::clone(&self.engine), commits: self.writer.commits() })
+    }
+
+    /// Waits for the commits under way. What was acknowledged is durable already.
+    pub fn close(self) {
+        self.writer.stop();
+    }
+}
+
+struct EmbeddedTable {
+    name: &'static str,
+    engine: Arc<Engine>,
+    commits: mpsc::Sender<Commit>,
+}
+
+impl EmbeddedTable {
+    /// The engine's key of a row. NUL is in no name and no row key, so tables and partitions cannot
+    /// run into each other.
+    fn key(&self, partition: Partition, key: &str) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.name.len() + partition.as_str().len() + key.len() + 2);
+        for part in [self.name, "\0", partition.as_str(), "\0", key] {
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        bytes
+    }
+}
+
+#[async_trait]
+impl Table for EmbeddedTable {
+    async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, StoreError> {
+        check(&operations)?;
+        let operations = operations.into_iter().map(|o| (self.key(partition, o.key()), o)).collect();
+        let (reply, result) = oneshot::channel();
+        let stopped = || StoreError::Unavailable("the store is closed".into());
+        self.commits.send(Commit { operations, reply }).map_err(|_| stopped())?;
+        result.await.map_err(|_| stopped())?
+    }
+
+    async fn get(&self, partition: Partition, key: &str) -> Result<Option<Row>, StoreError> {
+        self.engine.get(&self.key(partition, key))?.map(|value| value.row(key)).transpose()
+    }
+
+    async fn scan(&self, partition: Partition, range: &KeyRange, limit: usize) -> Result<Vec<Row>, StoreError> {
+        if range.from >= range.to {
+            return Ok(Vec::new());
+        }
+        let prefix = self.name.len() + partition.as_str().len() + 2;
+        self.engine.scan(&self.key(partition, &range.from), &self.key(partition, &range.to), limit, |key, value| {
+            let key = key.get(prefix..).and_then(|k| std::str::from_utf8(k).ok()).unwrap_or_default();
+            value.row(key)
+        })
+    }
+}

@@ -1,0 +1,133 @@
+//! The writer thread: group commit.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::oneshot;
+
+use super::engine::{Engine, etag};
+use crate::store::{Etag, Operation, StoreError};
+
+/// A commit on its way to the writer, with the engine's key beside each operation.
+pub(super) struct Commit {
+    pub(super) operations: Vec<(Vec<u8>, Operation)>,
+    pub(super) reply: oneshot::Sender<Result<Vec<Option<Etag>>, StoreError>>,
+}
+
+pub(super) struct Writer {
+    commits: mpsc::Sender<Commit>,
+    thread: JoinHandle<()>,
+}
+
+impl Writer {
+    /// How many commits share one fsync at the most.
+    const MAX_GROUP: usize = 512;
+
+    pub(super) fn start(engine: Arc<Engine>) -> io::Result<Self> {
+        let (commits, waiting) = mpsc::channel();
+        let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || run(&engine, &waiting))?;
+        Ok(Self { commits, thread })
+    }
+
+    pub(super) fn commits(&self) -> mpsc::Sender<Commit> {
+        self.commits.clone()
+    }
+
+    /// Lets the writer finish what is waiting.
+    pub(super) fn stop(self) {
+        // An empty commit is no commit: the sign to end.
+        let (reply, _) = oneshot::channel();
+        let _ = self.commits.send(Commit { operations: Vec::new(), reply });
+        let _ = self.thread.join();
+    }
+}
+
+fn run(engine: &Engine, waiting: &mpsc::Receiver<Commit>) {
+    let mut group = Vec::with_capacity(Writer::MAX_GROUP);
+    while let Ok(first) = waiting.recv() {
+        group.push(first);
+        group.extend(waiting.try_iter().take(Writer::MAX_GROUP - 1));
+        let last = group.iter().any(|commit| commit.operations.is_empty());
+        write(engine, &mut group);
+        if last {
+            return;
+        }
+    }
+}
+
+/// Writes a group of commits. One whose conditions do not hold fails alone; if the write fails, all
+/// fail, and nobody knows what is on the disk.
+fn write(engine: &Engine, group: &mut Vec<Commit>) {
+    let mut batch = engine.batch();
+    let mut overlay = Overlay { engine, changed: HashMap::with_capacity(group.len() * 2) };
+    let mut written = Vec::with_capacity(group.len());
+    for Commit { operations, reply } in group.drain(..) {
+        match overlay.check(&operations) {
+            Ok(()) => {}
+            Err(error) => {
+                let _ = reply.send(Err(error));
+                continue;
+            }
+        }
+        let mut etags = Vec::with_capacity(operations.len());
+        for (key, operation) in operations {
+            let change = match &operation {
+                Operation::Insert { value, .. } | Operation::Replace { value, .. } => Some(batch.put(&key, value)),
+                Operation::Delete { .. } => {
+                    batch.delete(&key);
+                    None
+                }
+            };
+            overlay.changed.insert(key, change);
+            etags.push(change.map(etag));
+        }
+        written.push((etags, reply));
+    }
+    if written.is_empty() {
+        return;
+    }
+    match batch.commit() {
+        Ok(()) => {
+            for (etags, reply) in written {
+                let _ = reply.send(Ok(etags));
+            }
+        }
+        Err(cause) => {
+            tracing::error!(error = %cause, "the store cannot write");
+            for (_, reply) in written {
+                let _ = reply.send(Err(StoreError::Unknown(cause.to_string().into())));
+            }
+        }
+    }
+}
+
+/// The store as it will be once the group is written.
+struct Overlay<'a> {
+    engine: &'a Engine,
+    /// The last change of each row in this group; `None` for one that is deleted.
+    changed: HashMap<Vec<u8>, Option<u64>>,
+}
+
+impl Overlay<'_> {
+    fn check(&self, operations: &[(Vec<u8>, Operation)]) -> Result<(), StoreError> {
+        for (key, operation) in operations {
+            let change = match self.changed.get(key) {
+                Some(change) => *change,
+                None => self.engine.get(key)?.map(|value| value.change()),
+            };
+            let holds = match operation {
+                Operation::Insert { .. } => change.is_none(),
+                Operation::Delete { if_match: None, .. } => change.is_some(),
+                Operation::Replace { if_match, .. } | Operation::Delete { if_match: Some(if_match), .. } => {
+                    change.is_some_and(|change| etag(change) == *if_match)
+                }
+            };
+            if !holds {
+                return Err(StoreError::Conflict);
+            }
+        }
+        Ok(())
+    }
+}
