@@ -3,5 +3,20 @@
 //! They run against the real service on loopback, the real store in a directory of its own, and real
 //! receivers. What concerns time runs on tokio's paused clock.
 
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod cancel_conversation;
+mod corpus;
+mod deliver_conversation;
+mod get_conversation_status;
+mod health;
+mod issue_token;
+mod list_conversations;
+mod process;
+mod schedule_conversation;
+mod sender;
+mod server;
+mod simulation;
 mod store;
 mod support;
+mod sweep;
