@@ -156,6 +156,7 @@ macro_rules! table_suite {
                 of_a_replace_and_a_delete_with_one_etag_exactly_one_wins
                 commits_of_different_rows_do_not_disturb_each_other
                 of_groups_that_share_a_row_exactly_one_wins
+                whoever_meets_a_conflict_can_read_what_it_was
                 a_counter_loses_no_increment
                 inserts_and_deletes_of_one_row_alternate
                 a_row_that_is_moved_about_is_never_lost_or_doubled

@@ -104,6 +104,21 @@ pub async fn of_groups_that_share_a_row_exactly_one_wins(table: &Arc<dyn Table>)
     assert_eq!(value_of(&**table, "shared").await, Some(winner.to_string()));
 }
 
+pub async fn whoever_meets_a_conflict_can_read_what_it_was(table: &Arc<dyn Table>) {
+    for round in 0..5 {
+        let tasks = (0..MANY).map(|_| {
+            let (table, key) = (Arc::clone(table), format!("k{round}"));
+            tokio::spawn(async move {
+                let _ = commit_one(&*table, insert(&key, "v")).await;
+                value_of(&*table, &key).await
+            })
+        });
+        for read in join_all(tasks).await {
+            assert_eq!(read.unwrap().as_deref(), Some("v"));
+        }
+    }
+}
+
 pub async fn a_counter_loses_no_increment(table: &Arc<dyn Table>) {
     const TASKS: usize = 16;
     const EACH: usize = 4;
