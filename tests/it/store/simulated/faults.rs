@@ -230,6 +230,11 @@ async fn an_insert_says_that_nothing_was_added_only_if_nothing_was() {
     let shaky = Shaky::new();
     assert!(is_unavailable(&shaky.insert([Refused]).await));
     assert!(shaky.read().await.is_none());
+    // The refusal of the second try says nothing about the first.
+    for first in [RequestLost, AnswerLost] {
+        let result = Shaky::new().insert([first, Refused]).await;
+        assert!(is_unknown(&result), "{first:?} gave {result:?}");
+    }
 }
 
 #[tokio::test]
