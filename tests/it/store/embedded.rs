@@ -8,9 +8,9 @@ use super::suite::{self, LentTable};
 mod directory;
 mod torn;
 
-suite::table_suite!(crate::store::embedded::lend);
+suite::table_suite!(crate::store::embedded::lend());
 
-async fn lend() -> LentTable {
+fn lend() -> LentTable {
     let dir = TempDir::new().unwrap();
     let store = EmbeddedStore::open(dir.path()).unwrap();
     // The store goes before its directory.

@@ -4,36 +4,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_scheduler::domain::Timestamp;
-use mcp_scheduler::store::{MemoryQueue, SimulatedQueue, SimulatedTable};
+use mcp_scheduler::store::{HintQueue, HintReceiver, MemoryQueue, SimulatedQueue, SimulatedTable};
 
 use super::suite::{self, LentQueue, LentTable};
 
 mod faults;
 mod queues;
 
-suite::table_suite!(crate::store::simulated::lend);
+suite::table_suite!(crate::store::simulated::lend());
 
-async fn lend() -> LentTable {
+fn lend() -> LentTable {
     LentTable { table: Arc::new(SimulatedTable::new(())), keep: Box::new(()) }
 }
 
 mod simulated_queue {
-    crate::store::suite::queue_suite!(tokio::test(start_paused = true), crate::store::simulated::lend_simulated_queue);
+    crate::store::suite::queue_suite!(
+        tokio::test(start_paused = true),
+        crate::store::simulated::lend_simulated_queue()
+    );
 }
 
 mod memory_queue {
-    crate::store::suite::queue_suite!(tokio::test(start_paused = true), crate::store::simulated::lend_memory_queue);
+    crate::store::suite::queue_suite!(tokio::test(start_paused = true), crate::store::simulated::lend_memory_queue());
 }
 
-async fn lend_simulated_queue() -> LentQueue {
+fn lend_simulated_queue() -> LentQueue {
     lend_queue(SimulatedQueue::new(()))
 }
 
-async fn lend_memory_queue() -> LentQueue {
+fn lend_memory_queue() -> LentQueue {
     lend_queue(MemoryQueue::new(Timestamp::from_millis(1_900_000_000_000)))
 }
 
-fn lend_queue(queue: impl mcp_scheduler::store::HintQueue + mcp_scheduler::store::HintReceiver) -> LentQueue {
+fn lend_queue(queue: impl HintQueue + HintReceiver) -> LentQueue {
     let queue = Arc::new(queue);
     LentQueue {
         receiver: Arc::clone(&queue) as _,

@@ -1,8 +1,8 @@
 //! What every backend of the storage ports must do.
 //!
 //! A case is a plain function that gets an empty table (or queue) and knows nothing of the backend.
-//! [`table_suite!`] and [`queue_suite!`] make a test of each; a new backend calls them with a function
-//! that lends it. A case that is missing from the lists is an unused function, which is a warning.
+//! [`table_suite!`] and [`queue_suite!`] make a test of each; a new backend calls them with what lends
+//! it, `crate::store::azure::lend().await` say. A case that is missing from the lists is an unused function, which is a warning.
 //!
 //! The cases ask for nothing that Azure Table Storage cannot do: 512-byte keys, 100 operations and
 //! 4 MiB in one commit, and a network between.
@@ -45,14 +45,14 @@ pub struct LentQueue {
     pub keep: Box<dyn Any + Send>,
 }
 
-/// Makes a test of each case: `$test` is its attribute, `$lend` an async function by its full path,
-/// and `$argument` what the case gets of what that lends.
+/// Makes a test of each case: `$test` is its attribute, `$lend` lends a table or a queue,
+/// and `$argument` is what the case gets of it.
 macro_rules! tests {
-    ($test:meta, $lend:path, |$lent:ident| $argument:expr; $($group:ident { $($case:ident)* })*) => {
+    ($test:meta, $lend:expr, |$lent:ident| $argument:expr; $($group:ident { $($case:ident)* })*) => {
         $(mod $group {
             $(#[$test]
             async fn $case() {
-                let $lent = $lend().await;
+                let $lent = $lend;
                 $crate::store::suite::$group::$case($argument).await;
                 drop($lent.keep);
             })*
@@ -62,7 +62,7 @@ macro_rules! tests {
 
 /// Runs all cases of the table port on a backend.
 macro_rules! table_suite {
-    ($lend:path) => {
+    ($lend:expr) => {
         $crate::store::suite::tests! { tokio::test, $lend, |lent| &*lent.table;
             conditions {
                 an_inserted_row_is_read_back
@@ -168,7 +168,7 @@ macro_rules! table_suite {
 /// Runs all cases of the queue ports on a backend. `$test` is the attribute of each: paused time
 /// where the queue lives in it.
 macro_rules! queue_suite {
-    ($test:meta, $lend:path) => {
+    ($test:meta, $lend:expr) => {
         $crate::store::suite::tests! { $test, $lend, |lent| &lent;
             queue {
                 a_hint_comes_back_as_it_was_put
@@ -256,11 +256,13 @@ pub async fn fill(table: &dyn Table, keys: &[String]) {
 }
 
 #[track_caller]
+#[allow(clippy::needless_pass_by_value)] // a result is asserted and forgotten
 pub fn assert_conflict<T: std::fmt::Debug>(result: Result<T, StoreError>) {
     assert!(matches!(result, Err(StoreError::Conflict)), "expected a conflict, got {result:?}");
 }
 
 #[track_caller]
+#[allow(clippy::needless_pass_by_value)] // a result is asserted and forgotten
 pub fn assert_refused<T: std::fmt::Debug>(result: Result<T, StoreError>) {
     assert!(matches!(result, Err(StoreError::Refused(_))), "expected a refusal, got {result:?}");
 }

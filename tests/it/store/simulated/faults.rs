@@ -126,7 +126,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_900_000_000_000);
 fn conversation() -> Conversation {
     let request = ScheduleRequest {
         conversation_text: Some("hello".to_owned()),
-        scheduled_time: Some((NOW + Duration::from_secs(60)).to_string()),
+        scheduled_time: Some((NOW + Duration::from_mins(1)).to_string()),
         endpoint: Some("https://example.com/hook".to_owned()),
         ..ScheduleRequest::default()
     };

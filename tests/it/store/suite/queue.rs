@@ -15,7 +15,7 @@ const AT_ONCE: Duration = Duration::ZERO;
 const SOON: Duration = Duration::from_secs(3);
 const LATER: Duration = Duration::from_secs(6);
 /// Longer than anything here takes; a case that comes to it has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn hint(number: u16) -> Hint {
     let [high, low] = number.to_be_bytes();
