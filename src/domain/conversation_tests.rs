@@ -288,6 +288,14 @@ fn the_only_attempt_is_also_the_last() {
     assert_eq!(failed.state, State::Failed { reason: "the endpoint answered 503".to_owned() });
 }
 
+#[test]
+fn the_last_twenty_attempts_are_kept_and_the_count_goes_on() {
+    let conversation = (0..24).fold(scheduled(25), |next, _| end(claim(next, OWNER), Outcome::Failure));
+    let kept: Vec<u32> = conversation.attempts.iter().map(|a| a.began.number).collect();
+    assert_eq!(kept, (5..=24).collect::<Vec<_>>());
+    assert_eq!(claim(conversation, OWNER).attempts_begun(), 25);
+}
+
 /// What can happen to a conversation, as far apart in time as it may be.
 #[derive(Clone, Copy, Debug)]
 enum Move {
