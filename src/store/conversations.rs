@@ -68,6 +68,8 @@ impl ConversationStore {
         match self.table.commit(partition, operations).await {
             Err(StoreError::Unknown(_)) => match self.table.commit(partition, again).await {
                 Err(StoreError::Conflict) => Ok(()),
+                // The second try was not done; what became of the first is still not known.
+                Err(StoreError::Unavailable(cause)) => Err(StoreError::Unknown(cause)),
                 result => result.map(drop),
             },
             result => result.map(drop),
