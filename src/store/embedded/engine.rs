@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, OwnedWriteBatch, PersistMode};
 
-use super::OpenError;
+use super::{OpenError, torn};
 use crate::store::{Cause, Etag, Row, StoreError};
 
 /// The format of the store that this code writes, and the newest that it reads.
@@ -68,15 +68,14 @@ impl Engine {
             fjall::Error::Locked => OpenError::Locked(path.to_owned()),
             other => OpenError::Failed { path: path.to_owned(), reason: other.to_string() },
         };
-        let database = Database::builder(path)
-            .cache_size(Self::CACHE_BYTES)
-            // A second one spins while the first compacts (fjall 3.1), and one is enough.
-            .worker_threads(1)
-            .max_journaling_size(Self::JOURNAL_BYTES)
-            .max_cached_files(Some(256))
-            .manual_journal_persist(true)
-            .open()
-            .map_err(failed)?;
+        let database = match Self::database(path) {
+            Err(fjall::Error::JournalRecovery(_)) if torn::cut(path).unwrap_or(false) => {
+                tracing::warn!(path = %path.display(), "the last write was torn; it was never acknowledged and is dropped");
+                Self::database(path)
+            }
+            result => result,
+        };
+        let database = database.map_err(failed)?;
         let rows = database.keyspace("rows", Self::options).map_err(failed)?;
         let number = |key: &[u8]| Ok(rows.get(key)?.and_then(|v| v.first_chunk().map(|b| u64::from_be_bytes(*b))));
         let found = number(FORMAT_KEY).map_err(failed)?.map_or(FORMAT, |n| u32::try_from(n).unwrap_or(u32::MAX));
@@ -89,6 +88,17 @@ impl Engine {
         batch.insert(&rows, OPENED_KEY, opened.to_be_bytes());
         batch.commit().map_err(failed)?;
         Ok(Self { database, rows, change: AtomicU64::new(opened << Self::OPENED_SHIFT) })
+    }
+
+    fn database(path: &Path) -> fjall::Result<Database> {
+        Database::builder(path)
+            .cache_size(Self::CACHE_BYTES)
+            // A second one spins while the first compacts (fjall 3.1), and one is enough.
+            .worker_threads(1)
+            .max_journaling_size(Self::JOURNAL_BYTES)
+            .max_cached_files(Some(256))
+            .manual_journal_persist(true)
+            .open()
     }
 
     fn options() -> KeyspaceCreateOptions {

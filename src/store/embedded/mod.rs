@@ -5,6 +5,7 @@
 //! (docs/decisions/0002-embedded-store.md).
 
 mod engine;
+mod torn;
 mod writer;
 
 use std::fs::{self, DirBuilder};

@@ -149,12 +149,22 @@ async fn garbage_behind_the_last_commit_loses_nothing() {
     }
 }
 
-/// The disk need not write the pages of one write in their order, so the end of the last commit may be
-/// there and its middle not. The engine cannot tell that from a damaged disk and does not guess.
+/// The disk need not write the blocks of one write in their order, so the end of the last commit may be
+/// there and its middle not.
 #[tokio::test]
-async fn a_last_commit_with_a_hole_is_reported_and_nothing_is_changed() {
+async fn a_last_commit_with_a_hole_is_lost_alone() {
+    for (from_end, bytes) in [(60_000, 4096), (60_000, 1024), (89_000, 80_000), (2048, 1024)] {
+        let disk = Disk::after_some_commits().await;
+        disk.overwrite(disk.end - from_end, &vec![0; bytes]);
+        assert!(!disk.open(&format!("a hole of {bytes} bytes, {from_end} from the end")).await);
+    }
+}
+
+/// A byte that changed is damage, not a torn write: nothing is guessed and nothing is changed.
+#[tokio::test]
+async fn a_damaged_journal_is_reported_and_left_as_it_is() {
     let disk = Disk::after_some_commits().await;
-    disk.overwrite(disk.end - 60_000, &[0; 4096]);
+    disk.overwrite(disk.end - 60_000, b"?");
     let before = fs::read(&disk.journal).unwrap();
     let error = EmbeddedStore::open(disk.dir.path()).map(drop).unwrap_err();
     assert!(matches!(error, OpenError::Failed { .. }), "{error:?}");
