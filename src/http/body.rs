@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
@@ -23,6 +23,9 @@ impl Call {
     pub(super) async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
         check_type(&self.headers)?;
         let body = read(&self.headers, &mut self.body).await?;
+        if body.len() > MAX_BYTES {
+            return Err(too_large::<T>(&body));
+        }
         // The second, slower parse only finds out where the first one failed.
         serde_json::from_slice(&body).map_err(|_| explain::<T>(&body))
     }
@@ -48,9 +51,11 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
+/// Reads the body, or the beginning of one that is too large.
 async fn read(headers: &HeaderMap, body: &mut BodyStream) -> Result<Bytes, Problem> {
     let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > MAX_BYTES as u64) {
+    // A caller that asks before it sends is spared the sending.
+    if headers.contains_key(EXPECT) && declared.is_some_and(|length| length > MAX_BYTES as u64) {
         return Err(Problem::body_too_large(MAX_BYTES));
     }
     let whole = async {
@@ -68,10 +73,18 @@ async fn read(headers: &HeaderMap, body: &mut BodyStream) -> Result<Bytes, Probl
                 break;
             }
         }
-        let whole = if rest.is_empty() { first } else { rest.freeze() };
-        if whole.len() > MAX_BYTES { Err(Problem::body_too_large(MAX_BYTES)) } else { Ok(whole) }
+        Ok(if rest.is_empty() { first } else { rest.freeze() })
     };
     tokio::time::timeout(MAX_TIME, whole).await.unwrap_or_else(|_| Err(Problem::body_too_slow(MAX_TIME.as_secs())))
+}
+
+/// The problem with a body of which only the beginning was read. What is wrong there stays wrong
+/// whatever follows, and is more use to the caller than the size.
+fn too_large<T: DeserializeOwned>(beginning: &[u8]) -> Problem {
+    match serde_json::from_slice::<T>(beginning) {
+        Err(error) if !error.is_eof() => explain::<T>(beginning).closing(),
+        _ => Problem::body_too_large(MAX_BYTES),
+    }
 }
 
 /// Finds out where and why a body is not a `T`.

@@ -219,6 +219,8 @@ impl Answer {
             405 => Some("allow"),
             408 | 413 => Some("connection"),
             429 | 503 => Some("retry-after"),
+            // Where the rest of a body is left unread.
+            400 if self.headers.contains_key("connection") => Some("connection"),
             _ => None,
         });
         expected.sort_unstable();
