@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::json::optional_object;
 use super::{AnyJson, Content, EndpointPolicy, Format, Headers, InvalidTime, Method, Policy, Target, Timestamp};
 
 /// A schedule request as it is written. Every field is optional here so that all that is wrong can
@@ -24,6 +25,7 @@ pub struct ScheduleRequest {
     /// `json` (default) or `text`.
     pub format: Option<String>,
     /// How often it is tried.
+    #[serde(default, deserialize_with = "optional_object")]
     pub retry: Option<RetryRequest>,
     /// How long one attempt may take: 1 to 60 seconds, 30 by default.
     pub timeout_seconds: Option<u32>,

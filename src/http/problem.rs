@@ -92,6 +92,8 @@ impl Problem {
     }
 
     pub(super) fn invalid(errors: Vec<FieldError>) -> Self {
+        let short = |FieldError { pointer, detail }| FieldError { pointer: shorten(pointer), detail: shorten(detail) };
+        let errors: Vec<_> = errors.into_iter().map(short).collect();
         let named: Vec<_> =
             errors.iter().map(|e| format!("{} {}", e.pointer.trim_start_matches('/'), e.detail)).collect();
         let mut problem = Self::new(
@@ -230,6 +232,15 @@ impl Problem {
         )
         .hint("Get a token with POST /api/auth/token and send it as Authorization: Bearer <token>.")
         .header(WWW_AUTHENTICATE, challenge)
+    }
+}
+
+/// Names that callers make up may be as long as a body; what we say about them is not.
+fn shorten(text: String) -> String {
+    const LONGEST: usize = 256;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "…",
+        None => text,
     }
 }
 

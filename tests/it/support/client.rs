@@ -199,7 +199,7 @@ impl Answer {
             assert!(pointer.is_empty() || pointer.starts_with('/'), "{self:?}");
             assert!(error["detail"].as_str().is_some_and(|text| !text.is_empty()), "{self:?}");
         }
-        assert!(self.text.len() < 16 * 1024, "an error is short, whatever caused it: {}", self.text.len());
+        assert!(self.text.len() < 32 * 1024, "an error is short, whatever caused it: {}", self.text.len());
     }
 
     /// A header that is not on this list tells something nobody decided to tell.
