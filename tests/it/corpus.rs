@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::support::app::{CLIENT, KEY, TestApp};
 use crate::support::client::{Answer, in_seconds};
+use crate::support::golden;
 use crate::support::wire::{Wire, head};
 
 /// Cases about what the service does not have yet, with the reason. One that passes has to leave
@@ -179,8 +180,7 @@ impl World {
     /// Sends a body of 1000 bytes, one every five seconds, for as long as the service reads it.
     async fn drip(&self) -> Result<Option<Answer>, String> {
         let bearer = format!("Bearer {}", self.words["{{tokenB}}"]);
-        let headers =
-            [("Authorization", &*bearer), ("Content-Type", "application/json"), ("Content-Length", "1000")];
+        let headers = [("Authorization", &*bearer), ("Content-Type", "application/json"), ("Content-Length", "1000")];
         let mut wire = Wire::connect(self.app.address).await;
         wire.send(head("POST", "/api/scheduler/schedule", &headers)).await;
         let began = Instant::now();
@@ -188,6 +188,10 @@ impl World {
             wire.send(" ").await;
             if let Ok(answer) = tokio::time::timeout(Duration::from_secs(5), wire.answer()).await {
                 let took = began.elapsed();
+                if let Some(answer) = &answer {
+                    answer.check();
+                    golden::check("problem-request-timeout", &answer.json());
+                }
                 return if took > Duration::from_secs(35) { Err(format!("only after {took:?}")) } else { Ok(answer) };
             }
         }

@@ -123,7 +123,21 @@ async fn unknown_malformed_and_foreign_ids_are_the_same_to_the_caller() {
     let simple = foreign.replace('-', "");
     let long = "x".repeat(20_000);
     for id in [
-        &foreign, &upper, &encoded, &simple, &long, "1", "a'b", "a%2Fb", "%00", "%", "%zz", "%F0%9F%92%A9", "..", "~", "*",
+        &foreign,
+        &upper,
+        &encoded,
+        &simple,
+        &long,
+        "1",
+        "a'b",
+        "a%2Fb",
+        "%00",
+        "%",
+        "%zz",
+        "%F0%9F%92%A9",
+        "..",
+        "~",
+        "*",
     ] {
         let answer = alice.status(id).await;
         // A client library resolves "..", so that the service sees another path.

@@ -1,13 +1,12 @@
 //! `health` and `ready`
 
 use http::Method;
+use mcp_scheduler::store::{Fault, Faults, Operation, Partition, Table as _};
 use serde_json::json;
 
-use crate::support::app::{BareApi, TestApp};
+use crate::support::app::{BareApi, KEY, TestApp};
 use crate::support::client::Answer;
 use crate::support::golden;
-use mcp_scheduler::store::{Fault, Faults};
-
 /// A store that refuses everything.
 struct Down;
 
@@ -54,4 +53,16 @@ async fn without_its_store_nothing_is_acknowledged() {
         answer.assert_problem(503, "unavailable");
     }
     golden::check("problem-unavailable", &client.schedule(json!({})).await.json());
+}
+
+#[tokio::test]
+async fn of_a_damaged_row_the_caller_learns_nothing() {
+    let api = BareApi::new();
+    let damaged = Operation::Insert { key: "damaged".to_owned(), value: r#"{"id":"canary"#.to_owned() };
+    api.table.commit(Partition::new("clients"), vec![damaged]).await.unwrap();
+    let api = api.start().await;
+    let answer = api.client().login("damaged", KEY).await;
+    answer.assert_problem(500, "internal");
+    assert!(!answer.text.contains("canary"), "{}", answer.text);
+    golden::check("problem-internal", &answer.json());
 }

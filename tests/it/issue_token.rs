@@ -158,8 +158,7 @@ async fn a_scheme_in_any_case_is_bearer_and_no_other_is() {
 
 #[tokio::test]
 async fn a_token_in_the_query_or_of_another_service_is_none() {
-    let (app, elsewhere) =
-        (TestApp::start().await, TestApp::start_with(&[("JWT_ISSUER", "elsewhere")]).await);
+    let (app, elsewhere) = (TestApp::start().await, TestApp::start_with(&[("JWT_ISSUER", "elsewhere")]).await);
     let (client, foreign) = (app.client(), elsewhere.client());
     let token = client.token().await;
     let query = format!("/api/scheduler?access_token={token}");

@@ -99,9 +99,20 @@ async fn a_value_of_another_type_is_pointed_at() {
 async fn a_number_that_is_none_or_out_of_range_is_pointed_at() {
     let app = TestApp::start().await;
     let client = app.client();
-    for wrong in
-        ["\"30\"", "30.5", "30.0", "3e1", "-1", "0", "61", "1e400", "-1e400", "4294967297", "99999999999999999999", "true"]
-    {
+    for wrong in [
+        "\"30\"",
+        "30.5",
+        "30.0",
+        "3e1",
+        "-1",
+        "0",
+        "61",
+        "1e400",
+        "-1e400",
+        "4294967297",
+        "99999999999999999999",
+        "true",
+    ] {
         assert_points(&client, with(&format!(r#""timeoutSeconds":{wrong}"#)), "/timeoutSeconds").await;
         assert_points(&client, with(&format!(r#""retry":{{"maxAttempts":{wrong}}}"#)), "/retry/maxAttempts").await;
     }
@@ -265,7 +276,8 @@ async fn an_error_is_short_however_long_its_cause() {
 async fn an_error_never_repeats_a_value() {
     let app = TestApp::start().await;
     let client = app.client();
-    let canaries = ["canary", "canary at line 1 column 2", "canary, expected canary", "canary` at line canary, expected"];
+    let canaries =
+        ["canary", "canary at line 1 column 2", "canary, expected canary", "canary` at line canary, expected"];
     for canary in canaries {
         for body in [
             with(&format!(r#""headers":"{canary}""#)),

@@ -226,7 +226,10 @@ async fn a_receiver_follows_its_script_and_remembers() {
     let receiver = Receiver::start(replies).await;
     let (client, url) = (super::client::http(), receiver.url("/hook?x=1"));
     let busy = client.post(&url).body("one").send().await.unwrap();
-    assert_eq!((busy.status(), busy.headers()["retry-after"].to_str().unwrap()), (StatusCode::SERVICE_UNAVAILABLE, "1"));
+    assert_eq!(
+        (busy.status(), busy.headers()["retry-after"].to_str().unwrap()),
+        (StatusCode::SERVICE_UNAVAILABLE, "1")
+    );
     assert!(client.post(&url).body("two").send().await.is_err());
     for _ in 0..2 {
         assert_eq!(client.get(&url).send().await.unwrap().text().await.unwrap(), "thanks");

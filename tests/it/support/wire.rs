@@ -125,6 +125,6 @@ impl Reader {
 
 /// A request head as bytes, ready for a body.
 pub fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    format!("{method} {path} HTTP/1.1\r\nHost: h\r\n{headers}\r\n")
+    let headers: Vec<_> = headers.iter().map(|(name, value)| [name, ": ", value, "\r\n"].concat()).collect();
+    format!("{method} {path} HTTP/1.1\r\nHost: h\r\n{}\r\n", headers.concat())
 }
