@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use mcp_scheduler::auth::{AuthError, Authenticator, Directory, SigningKeys, TokenIssuer, TokenSettings};
 use mcp_scheduler::domain::Timestamp;
 use mcp_scheduler::store::{Client, ClientStore, SimulatedTable};
-use serde_json::Value;
+use ring::hmac;
+use serde_json::{Value, json};
 
 use super::Case;
 use crate::support::app::{BareApi, Fixed};
@@ -112,4 +115,69 @@ async fn over_http_every_refused_token_gets_the_same_body() {
         }
     }
     assert!(bodies.windows(2).all(|two| two[0] == two[1]), "{bodies:#?}");
+}
+
+/// A token that says what it is told to, under the active key.
+fn signed(header: &Value, claims: &Value) -> String {
+    let fixture = fixture();
+    let hex = fixture["verify_kids"]["k1"].as_str().unwrap();
+    let key: Vec<_> = (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect();
+    let signed = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), signed.as_bytes());
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
+}
+
+#[tokio::test]
+async fn limits_hold_to_the_second_and_every_claim_has_its_type() {
+    let fixture = fixture();
+    let now = fixture["now"].as_i64().unwrap();
+    let directory = Directory::new(None, ClientStore::new(Arc::new(clients(&fixture).await)));
+    let issuer = TokenIssuer::new(keys(&fixture), settings(&fixture));
+    let authenticator = Authenticator::new(directory, issuer, Arc::new(Fixed(seconds(&fixture["now"]))));
+    let (usual, header) = (json!({ "iat": now - 10 }), json!({ "alg": "HS256", "kid": "k1" }));
+    for (header, claims, accepted) in [
+        (json!({ "typ": "JWT" }), usual.clone(), true),
+        (json!({ "typ": "at+jwt" }), usual.clone(), false),
+        (json!({ "alg": "HS384" }), usual.clone(), false),
+        (json!({ "kid": "k0" }), usual.clone(), false),
+        (json!({ "kid": null }), usual.clone(), false),
+        (json!({ "b64": false }), usual, false),
+        (header.clone(), json!({ "iat": now - 100, "exp": now - 30 }), true),
+        (header.clone(), json!({ "iat": now - 100, "exp": now - 31 }), false),
+        (header.clone(), json!({ "iat": now + 30, "exp": now + 60 }), true),
+        (header.clone(), json!({ "iat": now + 31, "exp": now + 60 }), false),
+        (header.clone(), json!({ "nbf": now + 30 }), true),
+        (header.clone(), json!({ "nbf": now + 31 }), false),
+        (header.clone(), json!({ "nbf": null }), true),
+        (header.clone(), json!({ "nbf": "0" }), false),
+        (header.clone(), json!({ "iat": now, "exp": now + 3600 }), true),
+        (header.clone(), json!({ "iat": now, "exp": now + 3601 }), false),
+        (header.clone(), json!({ "iat": now, "exp": now - 1 }), false),
+        (header.clone(), json!({ "iat": i64::MIN, "exp": i64::MAX }), false),
+        (header.clone(), json!({ "exp": u64::MAX }), false),
+        (header.clone(), json!({ "exp": "9999999999" }), false),
+        (header.clone(), json!({ "jti": null }), false),
+        (header.clone(), json!({ "jti": 1 }), false),
+        (header.clone(), json!({ "aud": ["x", "y"] }), false),
+        (header.clone(), json!({ "aud": null }), false),
+        (header.clone(), json!({ "iss": "https://scheduler.test/" }), false),
+        (header.clone(), json!({ "iss": ["https://scheduler.test", "x"] }), false),
+        (header.clone(), json!({ "sub": "" }), false),
+        (header.clone(), json!({ "sub": "client-a~x" }), false),
+        (header.clone(), json!({ "sub": ["client-a"] }), false),
+        (header.clone(), json!({ "sub": "client-unknown" }), false),
+        (header.clone(), json!({ "sub": "client-rotated", "iat": now - 5 }), true),
+        (header.clone(), json!({ "sub": "client-rotated", "iat": now - 6 }), false),
+    ] {
+        let mut all = json!({
+            "iss": fixture["issuer"], "aud": fixture["audience"], "sub": "client-a", "jti": "1",
+            "iat": now - 10, "exp": now + 1000,
+        });
+        all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+        let mut whole_header = json!({ "alg": "HS256", "kid": "k1" });
+        whole_header.as_object_mut().unwrap().extend(header.as_object().unwrap().clone());
+        let value = format!("Bearer {}", signed(&whole_header, &all));
+        let result = authenticator.authenticate(&[value.as_bytes()]).await;
+        assert_eq!(result.is_ok(), accepted, "{whole_header} {all}");
+    }
 }
