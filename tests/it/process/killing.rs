@@ -83,6 +83,17 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_early() {
     assert!(unfinished.is_empty(), "not Completed: {unfinished:?}");
 }
 
+#[test]
+fn a_first_start_that_is_killed_at_any_moment_leaves_a_directory_that_starts() {
+    for after in (0..60).step_by(2).map(Duration::from_millis) {
+        let place = Place::new();
+        let mut service = place.spawn(&[]);
+        std::thread::sleep(after);
+        service.kill();
+        place.start(&[]).stop();
+    }
+}
+
 async fn listening(mut service: Service) -> Service {
     tokio::task::spawn_blocking(move || {
         service.wait_until_listening();
