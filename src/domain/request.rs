@@ -159,7 +159,7 @@ mod tests {
     fn request() -> ScheduleRequest {
         ScheduleRequest {
             conversation_text: Some("hello".into()),
-            scheduled_time: Some((NOW + std::time::Duration::from_secs(60)).to_string()),
+            scheduled_time: Some((NOW + std::time::Duration::from_mins(1)).to_string()),
             endpoint: Some("https://example.com/hook".into()),
             ..ScheduleRequest::default()
         }

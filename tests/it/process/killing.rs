@@ -16,7 +16,7 @@ use super::service::{CLIENT, CONFIGURED, KEY, Place, Service, fixed_port};
 
 const CYCLES: u64 = 100;
 const CONNECTIONS: u64 = 4;
-const SEED: u64 = 0x5eed_0f_1e55_0075;
+const SEED: u64 = 0x5eed_1e55;
 /// How long after the last start everything must have come: the lease of an attempt that was cut off
 /// runs for 31 s, and nothing waits for the second sweep, a minute after the start.
 const PATIENCE: Duration = Duration::from_secs(50);
@@ -181,7 +181,7 @@ impl Verdict {
     }
 }
 
-/// SplitMix64: the moments of the kills are the same in every run.
+/// `SplitMix64`: the moments of the kills are the same in every run.
 struct Random(u64);
 
 impl Random {

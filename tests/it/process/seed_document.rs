@@ -34,6 +34,5 @@ fn its_tests_pass() {
 fn they_are_as_the_document_has_them() {
     let bytes = std::fs::read(Path::new(ROOT).join(TESTS)).unwrap();
     let digest = ring::digest::digest(&ring::digest::SHA256, &bytes);
-    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, "381d04e3ff56be53d3cb8bdca327d6198cf0501639fe0f9774ccf912061d4796");
+    assert_eq!(format!("{digest:?}"), "SHA256:381d04e3ff56be53d3cb8bdca327d6198cf0501639fe0f9774ccf912061d4796");
 }

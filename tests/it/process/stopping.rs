@@ -53,21 +53,20 @@ async fn a_request_under_way_is_answered_and_kept() {
         "conversationText": "hello", "scheduledTime": "2030-01-01T00:00:00Z", "endpoint": "http://127.0.0.1:9/",
     })
     .to_string();
-    let (half, rest) = body.split_at(20);
     let host = service.url().strip_prefix("http://").unwrap().to_owned();
     let mut idle = TcpStream::connect(&host).await.unwrap();
     let mut stream = TcpStream::connect(&host).await.unwrap();
     let head = format!(
         "POST /api/scheduler/schedule HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {}\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{half}",
+         content-type: application/json\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\r\n",
         api.token(),
         body.len(),
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    wait_until_read(&mut stream).await;
+    wait_until_it_reads_on(&mut stream).await;
     service.signal("TERM");
     wait_until_refused(&host).await;
-    stream.write_all(rest.as_bytes()).await.unwrap();
+    stream.write_all(body.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -106,10 +105,12 @@ fn it_can_be_stopped_from_the_moment_it_says_that_it_listens() {
     }
 }
 
-/// The kernel's queue empties when the service has taken the bytes; there is no other sign of it.
-async fn wait_until_read(stream: &mut TcpStream) {
-    stream.flush().await.unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+/// The sign that the service reads the body.
+async fn wait_until_it_reads_on(stream: &mut TcpStream) {
+    let expected = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let mut sign = vec![0; expected.len()];
+    stream.read_exact(&mut sign).await.unwrap();
+    assert_eq!(sign, expected);
 }
 
 /// A service that is stopping takes no new connections.
