@@ -64,10 +64,17 @@ impl Api {
     }
 
     pub async fn status(&self, id: &str) -> Value {
+        self.try_status(id).await.expect("the service does not know it")
+    }
+
+    /// `Err` with the HTTP status if there is no such conversation.
+    pub async fn try_status(&self, id: &str) -> Result<Value, u16> {
         let request = self.http.get(format!("{}/api/scheduler/status/{id}", self.url)).bearer_auth(&self.token);
         let response = request.send().await.unwrap();
-        assert_eq!(response.status(), 200);
-        serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
+        if !response.status().is_success() {
+            return Err(response.status().as_u16());
+        }
+        Ok(serde_json::from_slice(&response.bytes().await.unwrap()).unwrap())
     }
 
     /// The whole record, once it is Completed.

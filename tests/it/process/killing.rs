@@ -138,7 +138,10 @@ async fn unfinished(api: &Api, ids: Vec<String>, patience: Duration) -> Vec<(Str
     loop {
         let mut still = Vec::new();
         for (id, _) in open {
-            let status = api.status(&id).await["status"].as_str().unwrap().to_owned();
+            let status = match api.try_status(&id).await {
+                Ok(record) => record["status"].as_str().unwrap().to_owned(),
+                Err(status) => format!("HTTP {status}"),
+            };
             if status != "Completed" {
                 still.push((id, status));
             }
