@@ -33,7 +33,7 @@ pub struct App {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}; set PORT to a free port")]
+    #[error("cannot listen on {address}: {source}; set HOST and PORT to an address of this machine and a free port")]
     Listen {
         /// Which.
         address: SocketAddr,
@@ -64,6 +64,10 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
         let store = EmbeddedStore::open(&config.data_dir)?;
+        let failed = |source| StartError::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        // Last of what can fail for reasons of the user's: new credentials are shown only by the start that makes them.
         let (client, keys, credentials) = identity(&config, &*entropy)?;
         let conversations = ConversationStore::new(store.conversations());
         let queue = Arc::new(MemoryQueue::new(clock.now()));
@@ -84,9 +88,6 @@ impl App {
         let sweeper = Sweeper::new(conversations, Arc::clone(&hints), clock);
         let worker = Worker::new(Arc::new(deliverer), sweeper, hints, queue);
 
-        let failed = |source| StartError::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
         let api = Arc::new(Api { scheduler, authenticator, entropy });
         let server = Server::new(listener, routes(api), ServerOptions::default());
         Ok(Self { server, worker, store, address, credentials })
@@ -145,8 +146,19 @@ fn identity(
 /// A sentence that says why not.
 pub async fn add_client(config: &Config, name: &str) -> Result<crate::auth::ApiKey, String> {
     let id: ClientId = name.parse().map_err(|e| format!("the client id {e}"))?;
+    // The directory would never look behind the first client.
+    match &config.client {
+        Some((first, _)) if *first == id => return Err(format!("{name} is the client that SCHEDULER_CLIENT_ID sets")),
+        None if id == ClientId::local() => return Err(format!("{name} is the client that the first start makes")),
+        _ => {}
+    }
     let entropy = SystemEntropy::new();
-    let store = EmbeddedStore::open(&config.data_dir).map_err(|e| e.to_string())?;
+    let store = EmbeddedStore::open(&config.data_dir).map_err(|error| match error {
+        OpenError::Locked(path) => {
+            format!("the service is running on {}: stop it, add the client and start it again", path.display())
+        }
+        other => other.to_string(),
+    })?;
     let key = crate::auth::ApiKey::generate(&id, &entropy);
     let client = Client { key_hashes: vec![hash_key(&key, &entropy)], id, disabled: false, tokens_valid_from: None };
     let added = ClientStore::new(store.clients()).insert(&client).await;

@@ -69,7 +69,7 @@ impl Config {
     /// [`ConfigError`] with everything that is wrong.
     #[allow(clippy::disallowed_methods)] // the one place that reads the environment
     pub fn from_env() -> Result<Self, ConfigError> {
-        Self::from_vars(|name| std::env::var(name).ok())
+        Self::from_vars(|name| std::env::var_os(name).map(|text| text.to_string_lossy().into_owned()))
     }
 
     /// Reads the settings by a function that looks one up. A setting that is empty counts as not set.
@@ -129,6 +129,10 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
 
     fn read<T, E: fmt::Display>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
         let text = self.get(name)?;
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            self.problem(name, "is not Unicode text");
+            return None;
+        }
         parse(text.trim()).map_err(|what| self.problem(name, what)).ok()
     }
 

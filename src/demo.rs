@@ -1,5 +1,6 @@
 //! `mcp-scheduler demo`: the whole loop in one process, with a receiver of its own.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
+use crate::credentials::Credentials;
 use crate::domain::Timestamp;
 
 /// How far ahead the demo schedules.
@@ -24,12 +26,13 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// A sentence that says what went wrong.
 pub async fn run() -> Result<(), String> {
     let dir = std::env::temp_dir().join(format!("mcp-scheduler-demo-{}", std::process::id()));
-    let result = tokio::time::timeout(PATIENCE, show(&dir)).await;
+    let result = perform(&dir).await;
     let _ = std::fs::remove_dir_all(&dir);
-    result.unwrap_or_else(|_| Err("the demo took too long".to_owned()))
+    result
 }
 
-async fn show(dir: &std::path::Path) -> Result<(), String> {
+/// Returns only after the service has stopped, so that its directory can go.
+async fn perform(dir: &Path) -> Result<(), String> {
     let config = Config::from_vars(|name| match name {
         "SCHEDULER_DATA_DIR" => dir.to_str().map(str::to_owned),
         "PORT" => Some("0".to_owned()),
@@ -39,10 +42,21 @@ async fn show(dir: &std::path::Path) -> Result<(), String> {
     let app = App::start(config).await.map_err(text)?;
     let url = format!("http://{}", app.address());
     let credentials = app.credentials().cloned().ok_or("no credentials were made")?;
+    println!("service    listening on {url}, store in {}", dir.display());
     let stop = CancellationToken::new();
     let running = tokio::spawn(app.run(stop.clone()));
-    println!("service    listening on {url}, store in {}", dir.display());
+    let shown = tokio::select! {
+        shown = tokio::time::timeout(PATIENCE, show(url, &credentials)) => {
+            shown.unwrap_or_else(|_| Err("the demo took too long".to_owned()))
+        }
+        _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
+    };
+    stop.cancel();
+    running.await.map_err(text)?;
+    shown
+}
 
+async fn show(url: String, credentials: &Credentials) -> Result<(), String> {
     let receiver = TcpListener::bind(("127.0.0.1", 0)).await.map_err(text)?;
     let endpoint = format!("http://{}/inbox", receiver.local_addr().map_err(text)?);
     println!("receiver   waiting at {endpoint}");
@@ -68,8 +82,7 @@ async fn show(dir: &std::path::Path) -> Result<(), String> {
         field(&status, "status")?,
         status.get("attempts").and_then(Value::as_array).map_or(0, Vec::len)
     );
-    stop.cancel();
-    running.await.map_err(text)
+    Ok(())
 }
 
 fn text(error: impl std::fmt::Display) -> String {

@@ -1,5 +1,7 @@
 //! The command line: `mcp-scheduler` serves, `mcp-scheduler demo` shows.
 
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use mcp_scheduler::app::{self, App};
@@ -47,7 +49,10 @@ fn main() -> ExitCode {
             println!("mcp-scheduler {}", env!("CARGO_PKG_VERSION"));
             Ok(())
         }
-        _ => Err(format!("unknown arguments: {}\n\n{HELP}", arguments.join(" "))),
+        _ => {
+            eprintln!("mcp-scheduler: unknown arguments: {}\n\n{HELP}", arguments.join(" "));
+            return ExitCode::from(2);
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -62,7 +67,7 @@ fn main() -> ExitCode {
 fn run<F: Future<Output = Result<(), String>>>(command: impl FnOnce(Config) -> F) -> Result<(), String> {
     let config = Config::from_env().map_err(|e| e.to_string())?;
     tracing_subscriber::registry()
-        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false))
+        .with(tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false))
         .with(config.log.clone())
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
@@ -70,40 +75,48 @@ fn run<F: Future<Output = Result<(), String>>>(command: impl FnOnce(Config) -> F
 }
 
 async fn serve(config: Config) -> Result<(), String> {
+    // Before anything can be under way, so that no signal ends the process by force.
+    let stop = stop_on_signal().map_err(|e| format!("cannot receive signals: {e}"))?;
     let app = App::start(config).await.map_err(|e| e.to_string())?;
-    greet(&app);
-    let stop = CancellationToken::new();
-    tokio::spawn(stop_on_signal(stop.clone()));
+    // Nobody may be reading, and the service goes on.
+    let _ = writeln!(io::stdout(), "{}", greeting(&app));
     app.run(stop).await;
     Ok(())
 }
 
-async fn stop_on_signal(stop: CancellationToken) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be received; stop the process by force");
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!("stopping");
-    stop.cancel();
+/// Cancelled at the first SIGTERM or SIGINT.
+fn stop_on_signal() -> io::Result<CancellationToken> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        stopped.cancel();
+    });
+    Ok(stop)
 }
 
-fn greet(app: &App) {
-    let url = format!("http://{}", app.address());
-    println!("mcp-scheduler {} is listening on {url}", env!("CARGO_PKG_VERSION"));
+fn greeting(app: &App) -> String {
+    let address = app.address();
+    let listening = format!("mcp-scheduler {} is listening on http://{address}", env!("CARGO_PKG_VERSION"));
     match app.credentials() {
-        Some(credentials) if credentials.new => println!("{}", first_steps(&url, credentials)),
-        Some(kept) => println!("Client {}; its API key is in {}", kept.client, kept.path.display()),
-        None => {}
+        Some(credentials) if credentials.new => format!("{listening}\n{}", first_steps(address, credentials)),
+        Some(kept) => format!("{listening}\nClient {}; its API key is in {}", kept.client, kept.path.display()),
+        None => listening,
     }
 }
 
 /// Shown once. The example calls the service's own health check, so that it works without a receiver.
-fn first_steps(url: &str, credentials: &Credentials) -> String {
+fn first_steps(mut address: SocketAddr, credentials: &Credentials) -> String {
+    if address.ip().is_unspecified() {
+        // All addresses is none that can be called.
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    let url = format!("http://{address}");
     let Credentials { client, api_key, path, .. } = credentials;
     format!(
         r#"
@@ -121,8 +134,7 @@ ID=$(curl -s {url}/api/scheduler/schedule -H "Authorization: Bearer $TOKEN" -H '
   -d '{{"conversationText":"Hello","method":"GET","endpoint":"{url}/health","scheduledTime":"'$(date -u -d '+10 seconds' +%FT%TZ 2>/dev/null || date -u -v+10S +%FT%TZ)'"}}' \
   | sed 's/.*"conversationId":"\([^"]*\)".*/\1/'); echo "scheduled $ID"
 
-curl -s {url}/api/scheduler/status/$ID -H "Authorization: Bearer $TOKEN"
-"#,
+curl -s {url}/api/scheduler/status/$ID -H "Authorization: Bearer $TOKEN"; echo"#,
         path = path.display(),
         key = api_key.secret().expose(),
     )

@@ -2,8 +2,8 @@
 //!
 //! Filters only match method and path and collect what the handler needs; whatever can fail happens
 //! in the handler, so no rejection is ever an answer. A handler authenticates, reads its request,
-//! calls the scheduler and writes the answer. [`problem`] is the one place where errors become
-//! responses, [`server`] the one that knows connections.
+//! calls the scheduler and writes the answer. `problem` is the one place where errors become
+//! responses, `server` the one that knows connections.
 
 mod auth;
 mod body;

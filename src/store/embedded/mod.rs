@@ -8,7 +8,7 @@ mod engine;
 mod torn;
 mod writer;
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,8 @@ use super::{Etag, KeyRange, Operation, Partition, Row, StoreError, Table};
 pub struct EmbeddedStore {
     engine: Arc<Engine>,
     writer: Writer,
+    /// Held as long as the store is open.
+    _lock: File,
 }
 
 /// Why the store cannot be opened.
@@ -64,10 +66,23 @@ impl EmbeddedStore {
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         let path = dir.join("store");
         let failed = |reason: String| OpenError::Failed { path: path.clone(), reason };
-        make_private_dir(dir).and_then(|()| fs::create_dir_all(&path)).map_err(|e| failed(e.to_string()))?;
+        make_private_dir(dir).map_err(|e| failed(e.to_string()))?;
+        let lock = File::create(dir.join("lock")).map_err(|e| failed(e.to_string()))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => OpenError::Locked(dir.to_owned()),
+            TryLockError::Error(error) => failed(error.to_string()),
+        })?;
+        if !path.try_exists().map_err(|e| failed(e.to_string()))? {
+            let draft = dir.join("store.new");
+            remove(&draft).map_err(|e| failed(e.to_string()))?;
+            // The engine cannot open a store whose making was cut short (fjall 3.1), so it is made
+            // beside its place and moved there whole.
+            drop(Engine::open(&draft)?);
+            fs::rename(&draft, &path).and_then(|()| File::open(dir)?.sync_all()).map_err(|e| failed(e.to_string()))?;
+        }
         let engine = Arc::new(Engine::open(&path)?);
         let writer = Writer::start(Arc::clone(&engine)).map_err(|e| failed(e.to_string()))?;
-        Ok(Self { engine, writer })
+        Ok(Self { engine, writer, _lock: lock })
     }
 
     /// The table of conversations.
@@ -99,6 +114,14 @@ impl EmbeddedStore {
 /// What the file system says.
 pub fn make_private_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// What a making that was cut short has left.
+fn remove(draft: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 struct EmbeddedTable {

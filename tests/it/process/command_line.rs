@@ -1,0 +1,93 @@
+//! Arguments, and `client add`.
+
+use super::api::Api;
+use super::service::{CLIENT, CONFIGURED, Place, names, text};
+
+#[test]
+fn it_says_its_version_and_how_to_use_it() {
+    let place = Place::new();
+    let version = place.run(&["--version"], &[]);
+    assert!(version.status.success());
+    assert_eq!(text(&version.stdout), format!("mcp-scheduler {}\n", env!("CARGO_PKG_VERSION")));
+    for flag in ["--help", "-h", "help"] {
+        let help = place.run(&[flag], &[]);
+        assert!(help.status.success());
+        for command in ["demo", "client add NAME", "--version"] {
+            assert!(text(&help.stdout).contains(command), "{flag} does not tell of {command}");
+        }
+    }
+    assert!(names(&place.cwd()).is_empty(), "asking makes nothing");
+}
+
+#[test]
+fn unknown_arguments_are_refused_with_the_usage() {
+    let place = Place::new();
+    for arguments in [&["serve"][..], &["--port", "1"], &["client"], &["client", "add"], &["demo", "x"], &[""]] {
+        let refused = place.run(arguments, &[]);
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
+        assert!(refused.stdout.is_empty());
+        let errors = text(&refused.stderr);
+        assert!(errors.contains(&arguments.join(" ")) && errors.contains("Usage:"), "{errors}");
+    }
+    assert!(names(&place.cwd()).is_empty(), "nothing was started");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_was_added_can_log_in() {
+    let place = Place::new();
+    let key = added(&place, "second.client");
+    let service = place.start(&[]);
+    Api::login(service.url(), "second.client", &key).await;
+    assert_eq!(Api::try_login(service.url(), "third", &key).await.err(), Some(401));
+}
+
+#[test]
+fn a_client_is_added_once() {
+    let place = Place::new();
+    added(&place, "twin");
+    assert_refused(&place, "twin", &[], "there is a client twin already");
+}
+
+#[test]
+fn a_name_that_would_be_hidden_by_the_first_client_is_refused() {
+    let place = Place::new();
+    assert_refused(&place, "local", &[], "local");
+    assert_refused(&place, CLIENT, &CONFIGURED, "SCHEDULER_CLIENT_ID");
+}
+
+#[test]
+fn a_name_that_no_client_can_have_is_refused() {
+    let place = Place::new();
+    for name in ["", "a b", "a~b", "ü", &"x".repeat(65)] {
+        assert_refused(&place, name, &[], "must be 1 to 64 characters");
+    }
+    assert!(names(&place.cwd()).is_empty(), "nothing was made");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_service_runs_no_client_is_added_and_the_service_is_unharmed() {
+    let place = Place::new();
+    let service = place.start(&CONFIGURED);
+    assert_refused(&place, "late", &[], "stop");
+    let api = Api::login(service.url(), CLIENT, super::service::KEY).await;
+    api.schedule(std::time::Duration::from_mins(5), "http://127.0.0.1:9/").await;
+    service.stop();
+    added(&place, "late");
+}
+
+fn added(place: &Place, name: &str) -> String {
+    let output = place.run(&["client", "add", name], &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    assert!(printed.contains(name));
+    let key = printed.lines().find_map(|line| line.strip_prefix("api key")).expect("no key");
+    key.trim().to_owned()
+}
+
+fn assert_refused(place: &Place, name: &str, settings: &[(&str, &str)], reason: &str) {
+    let output = place.run(&["client", "add", name], settings);
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains(reason), "{name:?}: {errors}");
+    assert!(output.stdout.is_empty());
+}

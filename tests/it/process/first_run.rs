@@ -1,0 +1,146 @@
+//! The first five minutes: no configuration, three commands, and the demo.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::api::Api;
+use super::service::{BINARY, CLIENT, CONFIGURED, KEY, Place, files, fixed_port, names, text};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_printed_on_the_first_run_deliver_a_conversation() {
+    let place = Place::new();
+    let service = place.start(&[]);
+    let printed = service.stdout();
+    assert!(printed.lines().count() <= 25, "{printed}");
+    assert!(printed.contains(service.url()), "{printed}");
+
+    let commands = &printed[printed.find("\nTOKEN=").expect("no commands were printed")..];
+    assert_eq!(commands.matches("curl ").count(), 3, "{commands}");
+    let ran = Command::new("bash").args(["-c", commands]).current_dir(place.tmp()).output().expect("bash is needed");
+    let answer = text(&ran.stdout);
+    let errors = text(&ran.stderr);
+    assert!(!errors.contains("command not found"), "curl and sed are needed: {errors}");
+    assert!(ran.status.success() && errors.is_empty(), "{answer}{errors}");
+
+    let (scheduled, status) = answer.split_once('\n').unwrap();
+    let id = scheduled.strip_prefix("scheduled ").expect("the second command does not say the id");
+    let status: Value = serde_json::from_str(status).unwrap_or_else(|_| panic!("not a status: {answer}"));
+    assert_eq!((&status["conversationId"], &status["status"]), (&id.into(), &"Scheduled".into()));
+
+    let (client, key) = printed_credentials(&printed);
+    let record = Api::login(service.url(), &client, &key).await.completed(id, Duration::from_secs(20)).await;
+    assert_eq!(record["attempts"].as_array().unwrap().len(), 1, "{record}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_is_kept_for_its_owner_alone_and_printed_once() {
+    let place = Place::new();
+    // The most careless umask there is.
+    let mut careless = Command::new("sh");
+    careless.args(["-c", &format!("umask 000; exec '{BINARY}'")]).current_dir(place.cwd()).env_clear().env("PORT", "0");
+    let mut service = place.spawn_command(careless);
+    service.wait_until_listening();
+    let (client, key) = printed_credentials(&service.stdout());
+    Api::login(service.url(), &client, &key).await;
+    assert!(!service.stderr().contains(&key));
+    service.stop();
+
+    assert_eq!(names(&place.cwd()), [".scheduler"]);
+    assert!(names(&place.tmp()).is_empty());
+    let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let credentials = place.data().join("credentials.json");
+    assert_eq!((mode(place.data()), mode(credentials.clone())), (0o700, 0o600));
+    let secret = key.rsplit('_').next().unwrap();
+    for file in files(&place.data()).into_iter().filter(|file| *file != credentials) {
+        let bytes = fs::read(&file).unwrap();
+        assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "the key is in {}", file.display());
+    }
+
+    let second = place.start(&[("RUST_LOG", "trace")]);
+    assert!(!second.stdout().contains(&key), "{}", second.stdout());
+    assert!(second.stdout().contains(".scheduler/credentials.json"), "{}", second.stdout());
+    let api = Api::login(second.url(), &client, &key).await;
+    api.schedule(Duration::from_mins(5), "http://127.0.0.1:9/").await;
+    let log = second.stderr();
+    assert!(log.contains("TRACE") && !log.contains(&key) && !log.contains(api.token()), "{log}");
+}
+
+#[test]
+fn a_first_start_that_finds_its_port_taken_keeps_its_greeting_for_the_next() {
+    let place = Place::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    assert!(!place.run(&[], &[("PORT", &port)]).status.success());
+    printed_credentials(&place.start(&[]).stdout());
+}
+
+#[test]
+fn on_all_addresses_the_commands_call_one_that_works() {
+    let printed = Place::new().start(&[("HOST", "0.0.0.0")]).stdout();
+    let (listening, steps) = printed.split_once('\n').unwrap();
+    assert!(listening.contains("http://0.0.0.0:"), "{printed}");
+    assert!(steps.contains("http://127.0.0.1:") && !steps.contains("0.0.0.0"), "{printed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_serves_when_nobody_reads_what_it_prints() {
+    let place = Place::new();
+    let port = fixed_port().to_string();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = place.command(&[], &CONFIGURED);
+    command.env("PORT", &port).stdout(writer);
+    let mut service = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut serves = false;
+    for _ in 0..500 {
+        serves = tokio::net::TcpStream::connect(format!("127.0.0.1:{port}")).await.is_ok();
+        if serves {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(serves);
+    Api::login(&format!("http://127.0.0.1:{port}"), CLIENT, KEY).await;
+    service.kill().unwrap();
+    service.wait().unwrap();
+}
+
+#[test]
+fn the_demo_shows_an_arrival_with_its_lateness_and_leaves_nothing_behind() {
+    let place = Place::new();
+    let demo = place.run(&["demo"], &[]);
+    let shown = text(&demo.stdout);
+    assert!(demo.status.success(), "{shown}{}", text(&demo.stderr));
+    let arrived = shown.lines().find(|line| line.starts_with("arrived ")).expect("no arrival");
+    let before = arrived.split_once(" ms after its time").expect("no lateness").0;
+    let lateness: u32 = before.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(lateness < 2000, "{arrived}");
+    assert!(shown.contains("Completed"), "{shown}");
+    assert!(names(&place.cwd()).is_empty() && names(&place.tmp()).is_empty());
+}
+
+#[test]
+fn the_demo_cleans_up_when_it_is_interrupted() {
+    let place = Place::new();
+    let mut demo = place.spawn_command(place.command(&["demo"], &[]));
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while !demo.stdout().contains("scheduled ") {
+        assert!(std::time::Instant::now() < deadline, "{}", demo.stderr());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    demo.signal("INT");
+    assert!(!demo.wait().success());
+    assert!(names(&place.tmp()).is_empty());
+}
+
+fn printed_credentials(printed: &str) -> (String, String) {
+    let value = |label: &str| {
+        let line = printed.lines().find_map(|line| line.trim().strip_prefix(label));
+        line.unwrap_or_else(|| panic!("no {label} in {printed}")).trim().to_owned()
+    };
+    (value("client id"), value("api key"))
+}

@@ -1,0 +1,202 @@
+//! kill -9, a hundred times over one data directory: nothing acknowledged is lost, nothing is early,
+//! and only what was in flight at a kill comes twice.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use mcp_scheduler::clock::{Clock as _, SystemClock};
+use mcp_scheduler::domain::Timestamp;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::api::Api;
+use super::receiver::{Arrival, Receiver};
+use super::service::{CLIENT, CONFIGURED, KEY, Place, Service, fixed_port};
+
+const CYCLES: u64 = 100;
+const CONNECTIONS: u64 = 4;
+const SEED: u64 = 0x5eed_1e55;
+/// How long after the last start everything must have come: the lease of an attempt that was cut off
+/// runs for 31 s, and nothing waits for the second sweep, a minute after the start.
+const PATIENCE: Duration = Duration::from_secs(50);
+/// How long an exchange with the receiver may be under way, the writing of its result included.
+const IN_FLIGHT: Duration = Duration::from_secs(1);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_and_nothing_is_early() {
+    let began = Instant::now();
+    let place = Place::new();
+    let receiver = Receiver::start(Duration::ZERO).await;
+    let port = fixed_port().to_string();
+    let settings: Vec<_> = CONFIGURED.into_iter().chain([("PORT", port.as_str())]).collect();
+    let first = place.start(&settings);
+    let api = Api::login(first.url(), CLIENT, KEY).await;
+    first.stop();
+
+    let acknowledged = Arc::new(Mutex::new(HashMap::new()));
+    let mut kills = Vec::new();
+    for cycle in 0..CYCLES {
+        let mut random = Random(SEED + cycle);
+        let mut service = place.spawn(&settings);
+        let mut load = JoinSet::new();
+        // Every tenth does not live to serve: a kill may come in the middle of a recovery, too.
+        if cycle % 10 == 9 {
+            pause(random.up_to(40)).await;
+        } else {
+            service = listening(service).await;
+            load = put_load(&api, &receiver.endpoint, cycle, &acknowledged);
+            pause(5 + random.up_to(495)).await;
+        }
+        kills.push(SystemClock.now());
+        service.kill();
+        load.join_all().await;
+    }
+    let acknowledged = std::mem::take(&mut *acknowledged.lock().unwrap());
+    let killing = began.elapsed();
+
+    let service = place.start(&settings);
+    let all_came = |arrivals: &[Arrival]| {
+        let came: HashSet<_> = arrivals.iter().map(|arrival| arrival.id.as_str()).collect();
+        acknowledged.keys().all(|id: &String| came.contains(id.as_str()))
+    };
+    let in_time = receiver.wait(PATIENCE, all_came).await;
+    let unfinished = unfinished(&api, acknowledged.keys().cloned().collect(), Duration::from_secs(15)).await;
+    service.stop();
+
+    let verdict = Verdict::of(&acknowledged, &receiver.arrivals(), &kills);
+    eprintln!(
+        "{CYCLES} kills, seed {SEED:#x}: {} acknowledged, {} lost, {} early, {} twice of which {} not in flight at a \
+         kill; {:.0} s of killing, {:.0} s in all",
+        acknowledged.len(),
+        verdict.lost.len(),
+        verdict.early.len(),
+        verdict.twice,
+        verdict.twice_without_cause.len(),
+        killing.as_secs_f32(),
+        began.elapsed().as_secs_f32(),
+    );
+    assert!(acknowledged.len() > 500, "too little load to tell anything");
+    assert!(verdict.lost.is_empty(), "lost: {:?}", verdict.lost);
+    assert!(in_time, "some came only {PATIENCE:?} after the last start or later");
+    assert!(verdict.early.is_empty(), "early: {:?}", verdict.early);
+    assert!(verdict.twice_without_cause.is_empty(), "twice: {:?}", verdict.twice_without_cause);
+    assert!(unfinished.is_empty(), "not Completed: {unfinished:?}");
+}
+
+#[test]
+fn a_first_start_that_is_killed_at_any_moment_leaves_a_directory_that_starts() {
+    for after in (0..60).step_by(2).map(Duration::from_millis) {
+        let place = Place::new();
+        let mut service = place.spawn(&[]);
+        std::thread::sleep(after);
+        service.kill();
+        place.start(&[]).stop();
+    }
+}
+
+async fn listening(mut service: Service) -> Service {
+    tokio::task::spawn_blocking(move || {
+        service.wait_until_listening();
+        service
+    })
+    .await
+    .unwrap()
+}
+
+/// Schedules on several connections until the service is gone.
+fn put_load(
+    api: &Api,
+    endpoint: &str,
+    cycle: u64,
+    acknowledged: &Arc<Mutex<HashMap<String, Timestamp>>>,
+) -> JoinSet<()> {
+    let mut connections = JoinSet::new();
+    for connection in 0..CONNECTIONS {
+        let (api, endpoint, acknowledged) = (api.clone(), endpoint.to_owned(), Arc::clone(acknowledged));
+        let mut random = Random(SEED ^ ((cycle * CONNECTIONS + connection + 1) << 32));
+        connections.spawn(async move {
+            loop {
+                let due = SystemClock.now() + Duration::from_millis(random.up_to(3000));
+                let conversation = json!({
+                    "conversationText": "hello", "scheduledTime": due.to_string(), "endpoint": endpoint,
+                    "timeoutSeconds": 1,
+                });
+                let Some(id) = api.try_schedule_this(&conversation).await else { return };
+                acknowledged.lock().unwrap().insert(id, due);
+                pause(random.up_to(20)).await;
+            }
+        });
+    }
+    connections
+}
+
+/// Those that do not get Completed in time, with what they are instead.
+async fn unfinished(api: &Api, ids: Vec<String>, patience: Duration) -> Vec<(String, String)> {
+    let deadline = Instant::now() + patience;
+    let mut open: Vec<_> = ids.into_iter().map(|id| (id, String::new())).collect();
+    loop {
+        let mut still = Vec::new();
+        for (id, _) in open {
+            let status = match api.try_status(&id).await {
+                Ok(record) => record["status"].as_str().unwrap().to_owned(),
+                Err(status) => format!("HTTP {status}"),
+            };
+            if status != "Completed" {
+                still.push((id, status));
+            }
+        }
+        if still.is_empty() || Instant::now() > deadline {
+            return still;
+        }
+        open = still;
+        pause(500).await;
+    }
+}
+
+struct Verdict {
+    lost: Vec<String>,
+    early: Vec<Arrival>,
+    twice: usize,
+    twice_without_cause: Vec<Vec<Arrival>>,
+}
+
+impl Verdict {
+    fn of(acknowledged: &HashMap<String, Timestamp>, arrivals: &[Arrival], kills: &[Timestamp]) -> Self {
+        let mut came: HashMap<&str, Vec<Arrival>> = HashMap::new();
+        for arrival in arrivals {
+            came.entry(&arrival.id).or_default().push(arrival.clone());
+        }
+        // What was not acknowledged may come, and must not come early either.
+        let due = |arrival: &Arrival| acknowledged.get(&arrival.id).copied().unwrap_or(arrival.scheduled);
+        let in_flight =
+            |arrival: &Arrival| kills.iter().any(|kill| (arrival.at..=arrival.at + IN_FLIGHT).contains(kill));
+        let twice: Vec<_> = came.values().filter(|arrivals| arrivals.len() > 1).cloned().collect();
+        Self {
+            lost: acknowledged.keys().filter(|id| !came.contains_key(id.as_str())).cloned().collect(),
+            early: arrivals.iter().filter(|arrival| arrival.at < due(arrival)).cloned().collect(),
+            twice: twice.len(),
+            // Each arrival but the last must have been cut off by a kill.
+            twice_without_cause: twice
+                .into_iter()
+                .filter(|arrivals| !arrivals[..arrivals.len() - 1].iter().all(in_flight))
+                .collect(),
+        }
+    }
+}
+
+/// `SplitMix64`: the moments of the kills are the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn up_to(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % (limit + 1)
+    }
+}
+
+async fn pause(millis: u64) {
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+}

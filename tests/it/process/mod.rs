@@ -1,0 +1,11 @@
+//! The real binary as a process: what a user sees, and what survives its death.
+
+mod api;
+mod command_line;
+mod configuration;
+mod first_run;
+mod killing;
+mod receiver;
+mod seed_document;
+mod service;
+mod stopping;

@@ -1,0 +1,192 @@
+//! Starts the binary, reads what it prints, and ends it.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+pub const BINARY: &str = env!("CARGO_BIN_EXE_mcp-scheduler");
+pub const CLIENT: &str = "tester";
+pub const KEY: &str = "a-key-for-the-process-tests";
+
+/// A configured client and signing key: nothing is made on the first run, and tokens outlive restarts.
+pub const CONFIGURED: [(&str, &str); 3] = [
+    ("SCHEDULER_CLIENT_ID", CLIENT),
+    ("SCHEDULER_API_KEY", KEY),
+    ("JWT_SIGNING_KEYS", "test:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"),
+];
+
+/// A working directory of a test's own. The logs lie beside it, not in it.
+pub struct Place {
+    dir: TempDir,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for part in ["cwd", "tmp"] {
+            fs::create_dir(dir.path().join(part)).unwrap();
+        }
+        Self { dir }
+    }
+
+    pub fn cwd(&self) -> PathBuf {
+        self.dir.path().join("cwd")
+    }
+
+    /// What the binary gets as `TMPDIR`.
+    pub fn tmp(&self) -> PathBuf {
+        self.dir.path().join("tmp")
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.cwd().join(".scheduler")
+    }
+
+    /// The binary in this place with these settings and no others, on any free port unless one is set.
+    pub fn command(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(BINARY);
+        command.args(arguments).current_dir(self.cwd()).env_clear();
+        command.env("TMPDIR", self.tmp()).env("PORT", "0").envs(settings.iter().copied());
+        command
+    }
+
+    /// Runs a command that ends by itself.
+    pub fn run(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
+        self.command(arguments, settings).output().unwrap()
+    }
+
+    /// Starts the service and waits until it says where it listens.
+    pub fn start(&self, settings: &[(&str, &str)]) -> Service {
+        let mut service = self.spawn(settings);
+        service.wait_until_listening();
+        service
+    }
+
+    /// Starts the service and does not wait.
+    pub fn spawn(&self, settings: &[(&str, &str)]) -> Service {
+        self.spawn_command(self.command(&[], settings))
+    }
+
+    pub fn spawn_command(&self, mut command: Command) -> Service {
+        let (out, err) = (self.dir.path().join("stdout"), self.dir.path().join("stderr"));
+        command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
+        Service { child: command.spawn().unwrap(), out, err, url: String::new() }
+    }
+}
+
+/// A running service. Dropping it kills it.
+pub struct Service {
+    child: Child,
+    out: PathBuf,
+    err: PathBuf,
+    url: String,
+}
+
+impl Service {
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn stdout(&self) -> String {
+        fs::read_to_string(&self.out).unwrap()
+    }
+
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(&self.err).unwrap()
+    }
+
+    pub fn wait_until_listening(&mut self) {
+        let listening = |out: &str| {
+            let line = out.lines().next()?;
+            Some(line.split_once(" is listening on ")?.1.to_owned()).filter(|_| out.ends_with('\n'))
+        };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(url) = listening(&self.stdout()) {
+                self.url = url;
+                return;
+            }
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the service ended with {status}:\n{}", self.stderr());
+            }
+            assert!(Instant::now() < deadline, "the service does not listen:\n{}", self.stderr());
+            sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Sends a signal by its name, without waiting for what comes of it.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("sh").args(["-c", &format!("kill -s {name} {}", self.child.id())]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end, at most ten seconds: what the service promises for a stop.
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            sleep(Duration::from_millis(5));
+        }
+        panic!("the service still runs after ten seconds:\n{}", self.stderr());
+    }
+
+    pub fn stop(mut self) {
+        self.signal("TERM");
+        let status = self.wait();
+        assert_eq!(status.code(), Some(0), "{}", self.stderr());
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that stays the same over restarts. It lies below those that the system hands out, so that
+/// no connection of another test takes it in between.
+pub fn fixed_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 10_000).unwrap();
+    (0..1000)
+        .map(|_| 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("no free port")
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// All files below a directory.
+pub fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The names in a directory.
+pub fn names(dir: &Path) -> Vec<String> {
+    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
