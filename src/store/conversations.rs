@@ -66,9 +66,10 @@ impl ConversationStore {
         operations.extend(insert_due(new, hinted)?);
         let again = operations.clone();
         match self.table.commit(partition, operations).await {
-            Err(StoreError::Unknown(_)) => match self.table.commit(partition, again).await {
-                Err(StoreError::Conflict) => Ok(()),
-                result => result.map(drop),
+            Err(StoreError::Unknown(cause)) => match self.table.commit(partition, again).await {
+                Ok(_) | Err(StoreError::Conflict) => Ok(()),
+                // Whatever kept this try from it, the first one may have gone through.
+                Err(_) => Err(StoreError::Unknown(cause)),
             },
             result => result.map(drop),
         }
