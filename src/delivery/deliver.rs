@@ -77,8 +77,8 @@ impl Deliverer {
             match self.claim(read).await {
                 Ok(Some(claimed)) => return Ok(self.send(claimed, permit).await),
                 Ok(None) => return Ok(Delivered::Dropped),
-                // Somebody else was first. What they did decides what is left to do.
-                Err(StoreError::Conflict) => {}
+                // Somebody else was first, or nobody knows: what stands now decides what is left to do.
+                Err(StoreError::Conflict | StoreError::Unknown(_)) => {}
                 Err(error) => return Err(error),
             }
         }

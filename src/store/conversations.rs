@@ -98,7 +98,8 @@ impl ConversationStore {
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if it has changed since it was read;
-    /// [`StoreError::Unknown`] if even a second look could not tell what became of the commit.
+    /// [`StoreError::Unknown`] if the commit was not seen to have been applied, and still may be.
+    /// The same call again is safe then.
     pub async fn replace(
         &self,
         read: Revision,
@@ -117,12 +118,14 @@ impl ConversationStore {
         let etag = match self.table.commit(partition, operations).await {
             Ok(etags) => etags.into_iter().next().flatten(),
             // Read, do not guess. A claim carries its own token and a cancel is the same whoever
-            // writes it, so an equal row means that this is what was asked for.
-            Err(StoreError::Unknown(cause)) => match self.table.get(partition, &key).await {
-                Ok(Some(row)) if row.value == value => Some(row.etag),
-                Ok(_) => return Err(StoreError::Conflict),
-                Err(_) => return Err(StoreError::Unknown(cause)),
-            },
+            // writes it, so an equal row means that this is what was asked for: by this try, or by
+            // an earlier one whose answer was lost.
+            Err(error @ (StoreError::Unknown(_) | StoreError::Conflict)) => {
+                match self.table.get(partition, &key).await {
+                    Ok(Some(row)) if row.value == value => Some(row.etag),
+                    _ => return Err(error),
+                }
+            }
             Err(error) => return Err(error),
         };
         let etag = etag.ok_or_else(|| StoreError::Refused("a replaced row got no etag".to_owned()))?;
