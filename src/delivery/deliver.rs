@@ -72,7 +72,9 @@ impl Deliverer {
             if early > Self::HOLD {
                 return self.postpone(hint, &read.value, early).await;
             }
-            self.hold_until(wake_up - Policy::CLAIM_AHEAD).await;
+            // A lease is the other worker's to its last millisecond.
+            let ahead = if read.value.in_flight().is_some() { Duration::ZERO } else { Policy::CLAIM_AHEAD };
+            self.hold_until(wake_up - ahead).await;
             let permit = self.permit().await;
             match self.claim(read).await {
                 Ok(Some(claimed)) => return Ok(self.send(claimed, permit).await),
