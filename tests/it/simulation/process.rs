@@ -93,7 +93,7 @@ impl Process {
             }
             if dice.chance(weather.process_freezes) {
                 self.world.judge(|judge| judge.tally.freezes += 1);
-                tokio::time::sleep(dice.up_to(Duration::from_secs(240))).await;
+                tokio::time::sleep(dice.up_to(Duration::from_mins(4))).await;
             }
         }
         self.still_alive().await;
@@ -101,7 +101,7 @@ impl Process {
 
     async fn still_alive(&self) {
         if self.dead.is_cancelled() {
-            pending().await
+            pending::<()>().await;
         }
     }
 }
