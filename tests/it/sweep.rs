@@ -36,7 +36,7 @@ async fn what_lies_beyond_the_queues_horizon_is_hinted_once_and_in_time() {
         assert!(stage.queue.puts().is_empty(), "a storage queue keeps nothing for {days} days");
         // The half minute keeps the sweeps clear of the attempt, whose lease they would hint as well.
         tokio::time::sleep(days * DAY - 20 * MINUTE - MINUTE / 2).await;
-        stage.start_worker();
+        let worker = stage.start_worker();
         tokio::time::sleep(30 * MINUTE).await;
         let puts = stage.queue.puts();
         assert_eq!(puts.len(), 1);
@@ -45,6 +45,7 @@ async fn what_lies_beyond_the_queues_horizon_is_hinted_once_and_in_time() {
         assert_eq!(calls.len(), 1);
         assert_eq!(calls[0].at, NOON + days * DAY);
         assert_eq!(stage.read(hint.id).await.status(), Status::Completed);
+        worker.abort();
     }
 }
 
