@@ -35,7 +35,7 @@ async fn what_lies_beyond_the_queues_horizon_is_hinted_once_and_in_time() {
         let hint = stage.schedule(days * DAY, |_| ()).await;
         assert!(stage.queue.puts().is_empty(), "a storage queue keeps nothing for {days} days");
         // The half minute keeps the sweeps clear of the attempt, whose lease they would hint as well.
-        tokio::time::sleep(days * DAY - 20 * MINUTE - MINUTE / 2).await;
+        stage.wait_until(NOON + days * DAY - 20 * MINUTE - MINUTE / 2).await;
         let worker = stage.start_worker();
         tokio::time::sleep(30 * MINUTE).await;
         let puts = stage.queue.puts();
@@ -106,7 +106,7 @@ async fn a_thousand_overdue_conversations_cause_no_storm_of_hints() {
 async fn a_refused_hint_is_not_noted_and_put_again_by_the_next_sweep() {
     let stage = Stage::new();
     let hint = stage.schedule(8 * DAY, |_| ()).await;
-    tokio::time::sleep(8 * DAY - 4 * MINUTE).await;
+    stage.wait_until(NOON + 8 * DAY - 4 * MINUTE).await;
     stage.queue.set_luck(Fault::Refused);
     assert!(stage.sweeper().sweep().await.is_err());
     stage.queue.set_luck(Fault::None);
@@ -121,7 +121,7 @@ async fn a_partition_that_fails_does_not_keep_the_others_waiting() {
     for _ in 0..64 {
         stage.schedule(8 * DAY, |_| ()).await;
     }
-    tokio::time::sleep(8 * DAY - 4 * MINUTE).await;
+    stage.wait_until(NOON + 8 * DAY - 4 * MINUTE).await;
     stage.table.next_calls(&[Fault::Refused]);
     assert!(stage.sweeper().sweep().await.is_err());
     assert!(stage.queue.puts().len() > 32);
@@ -166,7 +166,7 @@ async fn a_sweep_that_races_a_completion_does_not_bring_the_conversation_back() 
 async fn a_row_that_changed_meanwhile_does_not_fail_the_sweep() {
     let stage = Stage::new();
     stage.schedule(8 * DAY, |_| ()).await;
-    tokio::time::sleep(8 * DAY - 4 * MINUTE).await;
+    stage.wait_until(NOON + 8 * DAY - 4 * MINUTE).await;
     // Two sweepers read the same row before either has noted its hint.
     for _ in 0..40 {
         stage.table.next_call_takes(SECOND);
@@ -217,7 +217,7 @@ async fn a_partition_is_read_page_by_page_to_its_end() {
             stage.scheduler.cancel(&stage.client, hint.id).await.unwrap();
         }
     }
-    tokio::time::sleep(8 * DAY - 4 * MINUTE).await;
+    stage.wait_until(NOON + 8 * DAY - 4 * MINUTE).await;
     assert_eq!(stage.sweeper().sweep().await.unwrap(), Swept { seen: 1200, hinted: 1200 });
     assert_eq!(stage.queue.puts().len(), 1200);
     assert_eq!(stage.sweeper().sweep().await.unwrap(), Swept { seen: 1200, hinted: 0 });

@@ -75,6 +75,10 @@ impl Stage {
         self.clock.now()
     }
 
+    pub async fn wait_until(&self, time: Timestamp) {
+        tokio::time::sleep(self.now().until(time)).await;
+    }
+
     pub fn deliverer(&self) -> Arc<Deliverer> {
         Arc::new(Deliverer::new(
             self.store.clone(),
