@@ -51,6 +51,18 @@ async fn a_worker_that_gets_hints_far_too_early_still_delivers_on_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_due_now_is_not_hinted_before_it_stands() {
+    let stage = Stage::new();
+    stage.start_worker();
+    tokio::time::sleep(SECOND).await;
+    // A worker that got the hint during this commit would find nothing and drop it.
+    stage.table.next_call_takes(4 * SECOND);
+    stage.schedule(Duration::ZERO, |_| ()).await;
+    tokio::time::sleep(SECOND / 2).await;
+    assert_eq!(stage.endpoint.calls().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_back_delays_the_delivery_and_one_that_is_set_forward_does_not_hurry_it() {
     for jump in [-10, -3600, 1] {
         let stage = Stage::new();

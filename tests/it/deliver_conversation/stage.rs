@@ -153,17 +153,18 @@ impl Clock for JumpyClock {
 /// What happens to the next calls of the table, in order; after that all is well.
 #[derive(Clone, Default)]
 pub struct Script {
-    next: Arc<Mutex<VecDeque<(Duration, Fault)>>>,
+    faults: Arc<Mutex<VecDeque<Fault>>>,
+    latencies: Arc<Mutex<VecDeque<Duration>>>,
     down: Arc<AtomicBool>,
 }
 
 impl Script {
     pub fn next_calls(&self, faults: &[Fault]) {
-        self.next.lock().unwrap().extend(faults.iter().map(|fault| (Duration::ZERO, *fault)));
+        self.faults.lock().unwrap().extend(faults);
     }
 
     pub fn next_call_takes(&self, latency: Duration) {
-        self.next.lock().unwrap().push_back((latency, Fault::None));
+        self.latencies.lock().unwrap().push_back(latency);
     }
 
     /// Refuses everything until it is told otherwise.
@@ -174,12 +175,12 @@ impl Script {
 
 impl Faults for Script {
     fn next(&self) -> Fault {
-        let scripted = self.next.lock().unwrap().pop_front().unwrap_or_default().1;
+        let scripted = self.faults.lock().unwrap().pop_front().unwrap_or_default();
         if self.down.load(SeqCst) { Fault::Refused } else { scripted }
     }
 
     fn latency(&self) -> Duration {
-        self.next.lock().unwrap().front().copied().unwrap_or_default().0
+        self.latencies.lock().unwrap().pop_front().unwrap_or_default()
     }
 }
 
