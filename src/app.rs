@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::{Authenticator, Directory, SigningKeys, TokenIssuer, hash_key};
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::config::Config;
-use crate::credentials::{Credentials, CredentialsError, make_private_dir};
+use crate::credentials::{Credentials, CredentialsError};
 use crate::delivery::{Deliverer, HttpSender, SendError, Sweeper, Worker};
 use crate::domain::ClientId;
 use crate::http::{Api, Server, ServerOptions, routes};
@@ -146,7 +146,6 @@ fn identity(
 pub async fn add_client(config: &Config, name: &str) -> Result<crate::auth::ApiKey, String> {
     let id: ClientId = name.parse().map_err(|e| format!("the client id {e}"))?;
     let entropy = SystemEntropy::new();
-    make_private_dir(&config.data_dir).map_err(|e| e.to_string())?;
     let store = EmbeddedStore::open(&config.data_dir).map_err(|e| e.to_string())?;
     let key = crate::auth::ApiKey::generate(&id, &entropy);
     let client = Client { key_hashes: vec![hash_key(&key, &entropy)], id, disabled: false, tokens_valid_from: None };

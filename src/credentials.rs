@@ -1,9 +1,9 @@
 //! What a laptop needs to start with no configuration: a client, its key, and a signing key, made on
 //! the first run and kept beside the store.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::auth::{ApiKey, SigningKeys};
 use crate::clock::{Entropy, random};
 use crate::domain::{ClientId, Secret};
+use crate::store::make_private_dir;
 
 /// The credentials of a local installation.
 #[derive(Clone, Debug)]
@@ -109,14 +110,6 @@ impl Kept {
         fs::rename(&draft, path)?;
         File::open(dir)?.sync_all()
     }
-}
-
-/// Makes a directory that only its owner can enter, if there is none.
-///
-/// # Errors
-/// What the file system says.
-pub fn make_private_dir(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 #[cfg(test)]

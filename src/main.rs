@@ -10,6 +10,11 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+/// Half the allocations of a schedule are freed on another thread (the store's writer), which is what
+/// the C library's allocator is worst at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const HELP: &str = "\
 mcp-scheduler: deliver a text to an HTTP endpoint at a time
 

@@ -118,10 +118,10 @@ impl Authenticator {
             [one] => std::str::from_utf8(one).map_err(|_| AuthError::InvalidToken)?,
             _ => return Err(AuthError::InvalidToken),
         };
-        let token = match value.split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token,
-            _ => return Err(AuthError::InvalidToken),
-        };
+        let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(AuthError::Missing);
+        }
         let now = self.clock.now();
         let Claims { sub, iat, .. } = self.tokens.verify(token, now).ok_or(AuthError::InvalidToken)?;
         let client = self.directory.find(&sub).await?.filter(|c| !c.disabled).ok_or(AuthError::InvalidToken)?;

@@ -61,7 +61,7 @@ mod tests {
             assert_eq!(throttle.failed("a", HERE, start), None);
         }
         assert_eq!(throttle.failed("a", HERE, start + Duration::from_secs(20)), Some(40));
-        assert_eq!(throttle.failed("a", HERE, start + Duration::from_secs(60)), None);
+        assert_eq!(throttle.failed("a", HERE, start + Duration::from_mins(1)), None);
     }
 
     #[test]

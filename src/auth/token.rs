@@ -30,6 +30,8 @@ pub struct TokenIssuer {
 /// The claims that this service relies on. Others may be there.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Claims {
+    /// One name; the library would also take a list that has ours in it.
+    iss: String,
     pub(super) sub: ClientId,
     pub(super) iat: i64,
     exp: i64,
@@ -40,7 +42,6 @@ pub(super) struct Claims {
 
 #[derive(Serialize)]
 struct IssuedClaims<'a> {
-    iss: &'a str,
     aud: &'a str,
     #[serde(flatten)]
     claims: Claims,
@@ -79,8 +80,15 @@ impl TokenIssuer {
     pub(super) fn issue(&self, client: &ClientId, now: Timestamp, entropy: &dyn Entropy) -> IssuedToken {
         let (iat, expires_in) = (now.as_secs(), self.settings.ttl_seconds);
         let jti = URL_SAFE_NO_PAD.encode(random::<16>(entropy));
-        let claims = Claims { sub: client.clone(), iat, exp: iat + i64::from(expires_in), nbf: Some(iat), jti };
-        let claims = IssuedClaims { iss: &self.settings.issuer, aud: &self.settings.audience, claims };
+        let claims = Claims {
+            iss: self.settings.issuer.clone(),
+            sub: client.clone(),
+            iat,
+            exp: iat + i64::from(expires_in),
+            nbf: Some(iat),
+            jti,
+        };
+        let claims = IssuedClaims { aud: &self.settings.audience, claims };
         let token = self.keys.signing().and_then(|(kid, key)| {
             let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::HS256) };
             jsonwebtoken::encode(&header, &claims, key).ok()

@@ -131,7 +131,9 @@ impl Deliverer {
                 );
                 Ok(None)
             }
-            Err(ClaimRefused::NotDue { .. } | ClaimRefused::Leased { .. } | ClaimRefused::Final(_)) => Ok(None),
+            Err(ClaimRefused::Leased { .. } | ClaimRefused::Final(_)) => Ok(None),
+            // The clock has been set back since. Look again.
+            Err(ClaimRefused::NotDue { .. }) => Err(StoreError::Conflict),
         }
     }
 

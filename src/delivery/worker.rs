@@ -62,8 +62,9 @@ impl Worker {
     async fn deliver_forever(&self, deliveries: &TaskTracker) {
         let in_hand = Arc::new(Semaphore::new(Self::IN_HAND));
         loop {
-            let Ok(first) = Arc::clone(&in_hand).acquire_owned().await else { return };
-            let received = match self.receiver.receive(1 + in_hand.available_permits()).await {
+            // Only this loop takes permits: there is room for as many hints as there are permits now.
+            drop(in_hand.acquire().await);
+            let received = match self.receiver.receive(in_hand.available_permits()).await {
                 Ok(received) => received,
                 Err(error) => {
                     tracing::warn!(%error, "no hints received");
@@ -71,15 +72,8 @@ impl Worker {
                     continue;
                 }
             };
-            let mut first = Some(first);
             for hint in received {
-                let permit = match first.take() {
-                    Some(permit) => permit,
-                    None => match Arc::clone(&in_hand).acquire_owned().await {
-                        Ok(permit) => permit,
-                        Err(_) => return,
-                    },
-                };
+                let Ok(permit) = Arc::clone(&in_hand).acquire_owned().await else { return };
                 let (deliverer, hints) = (Arc::clone(&self.deliverer), Arc::clone(&self.hints));
                 let receiver = Arc::clone(&self.receiver);
                 deliveries.spawn(async move {

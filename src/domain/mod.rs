@@ -29,7 +29,7 @@ pub use conversation::{
 };
 pub use hint::Hint;
 pub use id::{ConversationId, InvalidConversationId};
-pub use json::AnyJson;
+pub use json::{AnyJson, Object};
 pub use request::{FieldError, NewConversation, RetryRequest, ScheduleRequest};
 pub use secret::Secret;
 pub use target::{Endpoint, EndpointPolicy, Headers, Method, Target};

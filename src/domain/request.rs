@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::json::optional_object;
 use super::{AnyJson, Content, EndpointPolicy, Format, Headers, InvalidTime, Method, Policy, Target, Timestamp};
 
 /// A schedule request as it is written. Every field is optional here so that all that is wrong can
@@ -24,6 +25,7 @@ pub struct ScheduleRequest {
     /// `json` (default) or `text`.
     pub format: Option<String>,
     /// How often it is tried.
+    #[serde(default, deserialize_with = "optional_object")]
     pub retry: Option<RetryRequest>,
     /// How long one attempt may take: 1 to 60 seconds, 30 by default.
     pub timeout_seconds: Option<u32>,
@@ -159,7 +161,7 @@ mod tests {
     fn request() -> ScheduleRequest {
         ScheduleRequest {
             conversation_text: Some("hello".into()),
-            scheduled_time: Some((NOW + std::time::Duration::from_secs(60)).to_string()),
+            scheduled_time: Some((NOW + std::time::Duration::from_mins(1)).to_string()),
             endpoint: Some("https://example.com/hook".into()),
             ..ScheduleRequest::default()
         }

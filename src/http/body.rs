@@ -5,12 +5,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
 use super::{BodyStream, Call, Problem};
-use crate::domain::FieldError;
+use crate::domain::{FieldError, Object};
 
 /// The largest body, in bytes.
 const MAX_BYTES: usize = 256 * 1024;
@@ -23,16 +23,22 @@ impl Call {
     pub(super) async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
         check_type(&self.headers)?;
         let body = read(&self.headers, &mut self.body).await?;
+        if body.len() > MAX_BYTES {
+            return Err(too_large::<T>(&body));
+        }
         // The second, slower parse only finds out where the first one failed.
-        serde_json::from_slice(&body).map_err(|_| explain::<T>(&body))
+        let Object(value) = serde_json::from_slice(&body).map_err(|_| explain::<T>(&body))?;
+        Ok(value)
     }
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
-    if headers.get(CONTENT_ENCODING).is_some_and(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    if headers.get_all(CONTENT_ENCODING).iter().any(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(Problem::unsupported_media_type("Compressed bodies are not accepted."));
     }
-    let value = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    // Two types are no type: a proxy before us may have believed the other one.
+    let value = values.next().filter(|_| values.next().is_none()).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let mut parts = value.split(';').map(str::trim);
     let is_json = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
     let is_utf8 = parts.all(|parameter| match parameter.split_once('=') {
@@ -48,9 +54,11 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
+/// Reads the body, or the beginning of one that is too large.
 async fn read(headers: &HeaderMap, body: &mut BodyStream) -> Result<Bytes, Problem> {
     let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > MAX_BYTES as u64) {
+    // A caller that asks before it sends is spared the sending.
+    if headers.contains_key(EXPECT) && declared.is_some_and(|length| length > MAX_BYTES as u64) {
         return Err(Problem::body_too_large(MAX_BYTES));
     }
     let whole = async {
@@ -68,35 +76,58 @@ async fn read(headers: &HeaderMap, body: &mut BodyStream) -> Result<Bytes, Probl
                 break;
             }
         }
-        let whole = if rest.is_empty() { first } else { rest.freeze() };
-        if whole.len() > MAX_BYTES { Err(Problem::body_too_large(MAX_BYTES)) } else { Ok(whole) }
+        Ok(if rest.is_empty() { first } else { rest.freeze() })
     };
     tokio::time::timeout(MAX_TIME, whole).await.unwrap_or_else(|_| Err(Problem::body_too_slow(MAX_TIME.as_secs())))
 }
 
-/// Finds out where and why a body is not a `T`.
-fn explain<T: DeserializeOwned>(body: &[u8]) -> Problem {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut json) else {
-        return Problem::malformed_json(json.end().err().map_or_else(String::new, |e| e.to_string()));
-    };
-    let pointer = pointer(error.path());
-    let error = error.into_inner();
-    let (message, is_data) = (error.to_string(), error.is_data());
-    if !is_data && pointer.is_empty() {
-        return Problem::malformed_json(message);
+/// The problem with a body of which only the beginning was read. What is wrong there stays wrong
+/// whatever follows, and is more use to the caller than the size.
+fn too_large<T: DeserializeOwned>(beginning: &[u8]) -> Problem {
+    match serde_json::from_slice::<Object<T>>(beginning) {
+        Err(error) if !error.is_eof() => explain::<T>(beginning).closing(),
+        _ => Problem::body_too_large(MAX_BYTES),
     }
-    // "invalid type: string "secret", expected u32 at line 1 column 2": the value is not repeated.
-    let message = message.split(" at line ").next().unwrap_or_default();
-    let detail = match message.split_once(", expected ") {
-        Some((what, expected)) if what.starts_with("invalid ") => format!("must be {expected}"),
-        _ => format!("has a problem: {message}"),
-    };
-    Problem::invalid(vec![FieldError { pointer, detail }])
 }
 
-/// A JSON pointer (RFC 6901).
-fn pointer(path: &serde_path_to_error::Path) -> String {
+/// Finds out where and why a body is not a `T`. No value of the caller's is repeated: it may be a secret.
+fn explain<T: DeserializeOwned>(body: &[u8]) -> Problem {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let Err(error) = serde_path_to_error::deserialize::<_, Object<T>>(&mut json) else {
+        return Problem::malformed_json(json.end().err().map_or_else(String::new, |e| e.to_string()));
+    };
+    let (pointer, error) = (pointer(error.path()), error.into_inner());
+    match pointer {
+        Some(pointer) if error.is_data() || (error.is_syntax() && !pointer.is_empty()) => {
+            Problem::invalid(vec![field_error(pointer, &error.to_string())])
+        }
+        _ => Problem::malformed_json(error),
+    }
+}
+
+/// Turns serde's words into ours. They may quote the caller, so they are taken apart from the end.
+fn field_error(mut pointer: String, message: &str) -> FieldError {
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    let detail = match message.rsplit_once(", expected ") {
+        Some((found, expected)) if found.starts_with("unknown field ") => {
+            format!("is not known here; expected {expected}")
+        }
+        Some((_, "u32")) => "must be a whole number".to_owned(),
+        Some((_, expected)) => format!("must be {expected}"),
+        None => match message.strip_prefix("duplicate field `") {
+            Some(name) => {
+                pointer.push('/');
+                pointer.push_str(name.trim_end_matches('`'));
+                "is there twice".to_owned()
+            }
+            None => format!("has a problem: {message}"),
+        },
+    };
+    FieldError { pointer, detail }
+}
+
+/// A JSON pointer (RFC 6901); none to a place that has no name, such as one between two fields.
+fn pointer(path: &serde_path_to_error::Path) -> Option<String> {
     let mut pointer = String::new();
     for segment in path {
         pointer.push('/');
@@ -105,8 +136,8 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
             Segment::Map { key } | Segment::Enum { variant: key } => {
                 pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
             }
-            Segment::Unknown => pointer.push('?'),
+            Segment::Unknown => return None,
         }
     }
-    pointer
+    Some(pointer)
 }

@@ -1,5 +1,7 @@
 //! The operations on conversations, and how conversations look in answers.
 
+use std::collections::HashSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -75,11 +77,15 @@ impl ListQuery {
 
     fn parse(query: &str) -> Result<Self, FieldError> {
         let mut parsed = Self { status: None, limit: 50, cursor: None };
+        let mut seen = HashSet::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let wrong = |detail: String| FieldError {
                 pointer: format!("/{}", name.replace('~', "~0").replace('/', "~1")),
                 detail,
             };
+            if !seen.insert(name.clone()) {
+                return Err(wrong("is there twice".to_owned()));
+            }
             match &*name {
                 "status" => {
                     let known = Status::ALL.into_iter().find(|s| s.as_str().eq_ignore_ascii_case(&value));

@@ -127,12 +127,20 @@ pub fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
     let health = warp::path!("health").and(warp::get()).map(|| health::health().into_response());
     let ready =
         warp::path!("health" / "ready").and(warp::get()).and(call).then(|call| async { health::ready(call).await });
+    // The framework takes a path with a slash at its end for the same path; nobody else does.
+    let exact = warp::path::full()
+        .and_then(
+            async |path: warp::path::FullPath| {
+                if path.as_str().ends_with('/') { Err(warp::reject::not_found()) } else { Ok(()) }
+            },
+        )
+        .untuple_one();
     let nothing = warp::method()
         .and(warp::path::full())
         .map(|method: Method, path: warp::path::FullPath| not_routed(&method, path.as_str()).into_response());
     let conversations = schedule.or(status).unify().or(cancel).unify().or(list).unify().boxed();
     let others = token.or(health).unify().or(ready).unify().boxed();
-    conversations.or(others).unify().or(nothing).unify().boxed()
+    exact.and(conversations.or(others).unify()).or(nothing).unify().boxed()
 }
 
 fn boxed<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>> + Send + 'static) -> BodyStream {

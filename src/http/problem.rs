@@ -68,6 +68,11 @@ impl Problem {
         self
     }
 
+    /// Ends the connection after this answer: what is left on it is not a request.
+    pub(super) fn closing(self) -> Self {
+        self.header(CONNECTION, "close")
+    }
+
     fn hint(mut self, hint: &'static str) -> Self {
         self.hint = Some(hint);
         self
@@ -87,6 +92,8 @@ impl Problem {
     }
 
     pub(super) fn invalid(errors: Vec<FieldError>) -> Self {
+        let short = |FieldError { pointer, detail }| FieldError { pointer: shorten(pointer), detail: shorten(detail) };
+        let errors: Vec<_> = errors.into_iter().map(short).collect();
         let named: Vec<_> =
             errors.iter().map(|e| format!("{} {}", e.pointer.trim_start_matches('/'), e.detail)).collect();
         let mut problem = Self::new(
@@ -116,7 +123,7 @@ impl Problem {
             "The body is incomplete",
             "The connection broke off before the whole body had arrived.",
         )
-        .header(CONNECTION, "close")
+        .closing()
     }
 
     pub(super) fn body_too_slow(seconds: u64) -> Self {
@@ -126,7 +133,7 @@ impl Problem {
             "The body took too long",
             format!("The body must arrive within {seconds} seconds."),
         )
-        .header(CONNECTION, "close")
+        .closing()
     }
 
     pub(super) fn body_too_large(max: usize) -> Self {
@@ -136,7 +143,7 @@ impl Problem {
             "The body is too large",
             format!("A body may have at most {max} bytes."),
         )
-        .header(CONNECTION, "close")
+        .closing()
     }
 
     pub(super) fn unsupported_media_type(detail: &'static str) -> Self {
@@ -215,15 +222,25 @@ impl Problem {
         .header(RETRY_AFTER, "5")
     }
 
-    fn unauthorized(detail: &'static str, challenge: &'static str) -> Self {
+    /// One text whatever is wrong with the token: why is nobody's business.
+    fn unauthorized(challenge: &'static str) -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
             "urn:mcp-scheduler:problem:unauthorized",
             "Authentication is required",
-            detail,
+            "The request has no bearer token that is accepted.",
         )
         .hint("Get a token with POST /api/auth/token and send it as Authorization: Bearer <token>.")
         .header(WWW_AUTHENTICATE, challenge)
+    }
+}
+
+/// Names that callers make up may be as long as a body; what we say about them is not.
+fn shorten(text: String) -> String {
+    const LONGEST: usize = 256;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "…",
+        None => text,
     }
 }
 
@@ -262,10 +279,8 @@ impl From<SchedulerError> for Problem {
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::Missing => Self::unauthorized("The request has no bearer token.", "Bearer"),
-            AuthError::InvalidToken => {
-                Self::unauthorized("The bearer token is not accepted.", "Bearer error=\"invalid_token\"")
-            }
+            AuthError::Missing => Self::unauthorized("Bearer"),
+            AuthError::InvalidToken => Self::unauthorized("Bearer error=\"invalid_token\""),
             AuthError::WrongCredentials => Self::new(
                 StatusCode::UNAUTHORIZED,
                 "urn:mcp-scheduler:problem:wrong-credentials",

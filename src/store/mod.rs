@@ -15,7 +15,7 @@ mod table;
 
 pub use clients::{Client, ClientStore};
 pub use conversations::{ConversationStore, Listing, Revision, Versioned};
-pub use embedded::{EmbeddedStore, OpenError};
+pub use embedded::{EmbeddedStore, OpenError, make_private_dir};
 pub use queue::{HintQueue, HintReceiver, MemoryQueue, ReceivedHint};
 pub use rows::{DueNote, DueRow};
 pub use simulated::{Fault, Faults, SimulatedQueue, SimulatedTable};

@@ -138,3 +138,7 @@ pub(super) fn id_of(row: &Row) -> Result<ConversationId, StoreError> {
     ConversationId::from_inverted(inverted)
         .map_err(|e| StoreError::Corrupt { key: row.key.clone(), reason: e.to_string() })
 }
+
+#[cfg(test)]
+#[path = "rows_tests.rs"]
+mod tests;

@@ -1,1 +1,154 @@
-//! `get_conversation_status`
+//! `getConversationStatus`
+
+use std::time::Duration;
+
+use mcp_scheduler::domain::Timestamp;
+use serde_json::{Value, json};
+
+use crate::support::app::TestApp;
+use crate::support::client::in_seconds;
+use crate::support::golden;
+use crate::support::receiver::{Receiver, Reply};
+
+#[tokio::test]
+async fn it_shows_all_that_was_scheduled() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let id = client
+        .scheduled(json!({
+            "conversationText": "héllo \u{1f469}\u{200d}\u{1f467} \u{2028}",
+            "scheduledTime": "2035-06-01T14:00:00+02:00",
+            "endpoint": "https://example.com/hook?x=1#y",
+            "method": "put",
+            "headers": { "X-Trace": "1", "Authorization": "Bearer canary" },
+            "additionalInfo": { "b": [1.0, null], "a": "x" },
+            "format": "text",
+            "retry": { "maxAttempts": 3 },
+            "timeoutSeconds": 5,
+        }))
+        .await;
+    let answer = client.status(&id).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json()["conversationId"], id);
+    assert!(!answer.text.contains("canary"), "{}", answer.text);
+    golden::check("status-scheduled", &answer.json());
+}
+
+#[tokio::test]
+async fn defaults_are_shown_as_what_they_are() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let id = client.scheduled(json!({ "scheduledTime": "2035-06-01T12:00:00Z" })).await;
+    golden::check("status-defaults", &client.status(&id).await.json());
+}
+
+#[tokio::test]
+async fn all_times_are_utc_to_the_millisecond() {
+    let (app, receiver) = (TestApp::start().await, Receiver::accepting().await);
+    let client = app.client();
+    let id = client.scheduled(json!({ "scheduledTime": in_seconds(0), "endpoint": receiver.url("/") })).await;
+    let shown = client.wait_for(&id, "Completed").await;
+    let assert_utc = |value: &Value| {
+        let text = value.as_str().unwrap();
+        assert_eq!(Timestamp::parse(text).unwrap().to_string(), text);
+    };
+    for name in ["scheduledTime", "serverTime", "createdTime", "updatedTime"] {
+        assert_utc(&shown[name]);
+    }
+    assert_utc(&shown["attempts"][0]["startedTime"]);
+}
+
+#[tokio::test]
+async fn a_delivery_under_way_shows() {
+    let (app, receiver) = (TestApp::start().await, Receiver::start([slow()]).await);
+    let client = app.client();
+    let id = client.scheduled(json!({ "scheduledTime": in_seconds(0), "endpoint": receiver.url("/") })).await;
+    receiver.wait_for(1).await;
+    let shown = client.status(&id).await.json();
+    assert_eq!(shown["status"], "InProgress");
+    assert_eq!(shown["attempts"][0]["outcome"], "inFlight");
+    golden::check("status-in-progress", &shown);
+}
+
+#[tokio::test]
+async fn a_delivered_conversation_shows_its_attempt() {
+    let receiver = Receiver::start([Reply::status(200).body("thanks")]).await;
+    let app = TestApp::start().await;
+    let client = app.client();
+    let id = client.scheduled(json!({ "scheduledTime": in_seconds(0), "endpoint": receiver.url("/") })).await;
+    let shown = client.wait_for(&id, "Completed").await;
+    assert_eq!(shown["attempts"][0]["httpStatus"], 200);
+    golden::check("status-completed", &shown);
+}
+
+#[tokio::test]
+async fn a_failed_conversation_says_why() {
+    let receiver = Receiver::start([Reply::status(400).body("no")]).await;
+    let app = TestApp::start().await;
+    let client = app.client();
+    let once = json!({ "maxAttempts": 1 });
+    let now = json!({ "scheduledTime": in_seconds(0), "endpoint": receiver.url("/"), "retry": once });
+    let id = client.scheduled(now).await;
+    golden::check("status-failed", &client.wait_for(&id, "Failed").await);
+}
+
+#[tokio::test]
+async fn a_conversation_that_waits_for_its_next_attempt_says_until_when() {
+    let receiver = Receiver::start([Reply::status(503)]).await;
+    let app = TestApp::start().await;
+    let client = app.client();
+    let id = client.scheduled(json!({ "scheduledTime": in_seconds(0), "endpoint": receiver.url("/") })).await;
+    receiver.wait_for(1).await;
+    let shown = loop {
+        let shown = client.wait_for(&id, "InProgress").await;
+        if shown["nextAttemptTime"].is_string() {
+            break shown;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert!(shown["nextAttemptTime"].as_str().unwrap() > shown["serverTime"].as_str().unwrap(), "{shown}");
+    golden::check("status-waiting", &shown);
+}
+
+#[tokio::test]
+async fn unknown_malformed_and_foreign_ids_are_the_same_to_the_caller() {
+    let app = TestApp::start().await;
+    let (alice, bob) = (app.client(), app.other_client());
+    let foreign = bob.scheduled(json!({})).await;
+    let unknown = alice.status("01890000-0000-7000-8000-00000000000f").await;
+    unknown.assert_problem(404, "no-such-conversation");
+    golden::check("problem-no-such-conversation", &unknown.json());
+    let upper = foreign.to_uppercase();
+    let encoded = format!("%{:02x}{}", foreign.as_bytes()[0], &foreign[1..]);
+    let simple = foreign.replace('-', "");
+    let long = "x".repeat(20_000);
+    for id in [
+        &foreign,
+        &upper,
+        &encoded,
+        &simple,
+        &long,
+        "1",
+        "a'b",
+        "a%2Fb",
+        "%00",
+        "%",
+        "%zz",
+        "%F0%9F%92%A9",
+        "..",
+        "~",
+        "*",
+    ] {
+        let answer = alice.status(id).await;
+        // A client library resolves "..", so that the service sees another path.
+        if id != ".." {
+            assert_eq!((answer.status, &answer.text), (404, &unknown.text), "{id:.40}");
+        }
+    }
+    assert_eq!(bob.status(&foreign).await.status, 200);
+}
+
+/// A reply that does not come while a test lasts.
+fn slow() -> Reply {
+    Reply::status(200).after(Duration::from_mins(1))
+}

@@ -1,1 +1,169 @@
-//! `list_conversations`
+//! `listConversations`
+
+use std::collections::HashSet;
+
+use futures_util::{StreamExt as _, stream};
+use serde_json::{Value, json};
+
+use crate::support::app::TestApp;
+use crate::support::client::{Answer, ApiClient, in_seconds};
+use crate::support::golden;
+use crate::support::receiver::Receiver;
+
+fn ids(page: &Value) -> Vec<String> {
+    let conversations = page["conversations"].as_array().unwrap();
+    conversations.iter().map(|c| c["conversationId"].as_str().unwrap().to_owned()).collect()
+}
+
+/// All pages, following the cursor from each to the next.
+async fn pages(client: &ApiClient, query: &str) -> Vec<Vec<String>> {
+    let (mut pages, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = client.list(&format!("?{query}{cursor}")).await.json();
+        pages.push(ids(&page));
+        assert!(pages.len() < 1000, "the cursor leads in circles");
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return pages,
+        }
+    }
+}
+
+async fn schedule_many(client: &ApiClient, count: usize) -> Vec<String> {
+    stream::iter(0..count).map(|_| client.scheduled(json!({}))).buffer_unordered(16).collect().await
+}
+
+#[tokio::test]
+async fn the_newest_comes_first() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let mut scheduled = Vec::new();
+    for day in ["2035-06-03", "2035-06-01", "2035-06-02"] {
+        scheduled.push(client.scheduled(json!({ "scheduledTime": format!("{day}T12:00:00Z") })).await);
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    scheduled.reverse();
+    let answer = client.list("?limit=2").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(ids(&answer.json()), scheduled[..2]);
+    golden::check("list", &answer.json());
+    assert_eq!(ids(&client.list("").await.json()), scheduled);
+}
+
+#[tokio::test]
+async fn of_nothing_there_is_an_empty_page() {
+    let app = TestApp::start().await;
+    let answer = app.client().list("").await;
+    assert_eq!(answer.status, 200);
+    golden::check("list-empty", &answer.json());
+}
+
+#[tokio::test]
+async fn pages_have_neither_holes_nor_doubles() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let scheduled: HashSet<_> = schedule_many(&client, 250).await.into_iter().collect();
+    assert_eq!(scheduled.len(), 250);
+    let in_one_go = pages(&client, "limit=100").await;
+    assert_eq!(in_one_go.iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 50]);
+    let all = in_one_go.concat();
+    assert_eq!(all.iter().cloned().collect::<HashSet<_>>(), scheduled);
+    // Ids of one millisecond sort by their random bits, so the id is the order that pages follow.
+    assert!(all.is_sorted_by(|a, b| a > b));
+    for limit in [1, 7, 50] {
+        assert_eq!(pages(&client, &format!("limit={limit}")).await.concat(), all, "by {limit}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_scheduled_while_one_reads_does_not_disturb_the_pages() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let before: HashSet<_> = schedule_many(&client, 10).await.into_iter().collect();
+    let first = client.list("?limit=5").await.json();
+    schedule_many(&client, 10).await;
+    let second = client.list(&format!("?cursor={}", first["nextCursor"].as_str().unwrap())).await.json();
+    let seen: Vec<_> = [ids(&first), ids(&second)].concat();
+    assert_eq!(seen.len(), 10);
+    assert_eq!(seen.into_iter().collect::<HashSet<_>>(), before);
+}
+
+#[tokio::test]
+async fn a_status_selects() {
+    let (app, receiver) = (TestApp::start().await, Receiver::accepting().await);
+    let client = app.client();
+    let mut of = std::collections::HashMap::<&str, Vec<String>>::new();
+    for _ in 0..5 {
+        of.entry("Scheduled").or_default().push(client.scheduled(json!({})).await);
+        let cancelled = client.scheduled(json!({})).await;
+        client.cancel(&cancelled).await;
+        of.entry("Cancelled").or_default().push(cancelled);
+    }
+    let now = json!({ "scheduledTime": in_seconds(0), "endpoint": receiver.url("/") });
+    let completed = client.scheduled(now).await;
+    client.wait_for(&completed, "Completed").await;
+    of.entry("Completed").or_default().push(completed);
+    for status in ["Scheduled", "InProgress", "Completed", "Failed", "Cancelled", "cancelled"] {
+        let key = if status == "cancelled" { "Cancelled" } else { status };
+        let expected: HashSet<_> = of.get(key).into_iter().flatten().cloned().collect();
+        for limit in [2, 100] {
+            let found = pages(&client, &format!("status={status}&limit={limit}")).await.concat();
+            assert_eq!(found.len(), expected.len(), "{status}");
+            assert_eq!(found.into_iter().collect::<HashSet<_>>(), expected, "{status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_shows_no_text_and_no_headers() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    client.scheduled(json!({ "conversationText": "canary", "headers": { "Authorization": "canary" } })).await;
+    assert!(!client.list("").await.text.contains("canary"));
+}
+
+#[tokio::test]
+async fn nobody_sees_anothers_conversations() {
+    let app = TestApp::start().await;
+    let (alice, bob) = (app.client(), app.other_client());
+    let scheduled = schedule_many(&alice, 3).await;
+    assert_eq!(ids(&bob.list("").await.json()), [""; 0]);
+    let cursor = alice.list("?limit=1").await.json()["nextCursor"].as_str().unwrap().to_owned();
+    let with_foreign_cursor: Answer = bob.list(&format!("?cursor={cursor}")).await;
+    assert_eq!((with_foreign_cursor.status, ids(&with_foreign_cursor.json())), (200, vec![]));
+    assert_eq!(ids(&alice.list("").await.json()).len(), scheduled.len());
+}
+
+#[tokio::test]
+async fn a_parameter_that_makes_no_sense_is_pointed_at() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let long = "x".repeat(8000);
+    for (query, pointer) in [
+        ("?status=Done", "/status"),
+        ("?status=", "/status"),
+        ("?limit=0", "/limit"),
+        ("?limit=101", "/limit"),
+        ("?limit=-1", "/limit"),
+        ("?limit=1e1", "/limit"),
+        ("?limit=99999999999999999999", "/limit"),
+        ("?limit=", "/limit"),
+        ("?cursor=", "/cursor"),
+        ("?cursor=nonsense", "/cursor"),
+        ("?cursor=%00", "/cursor"),
+        ("?cursor=MDE4OTAwMDA", "/cursor"),
+        ("?Limit=1", "/Limit"),
+        ("?offset=1", "/offset"),
+        ("?a/b~c=1", "/a~1b~0c"),
+        ("?limit=1&limit=2", "/limit"),
+        ("?status=Failed&status=Failed", "/status"),
+    ] {
+        client.list(query).await.assert_invalid(&[pointer]);
+    }
+    for query in [format!("?{long}=1"), format!("?status={long}"), format!("?cursor={long}")] {
+        client.list(&query).await.assert_problem(400, "invalid-request");
+    }
+    for query in ["?", "?&", "?limit=100", "?limit=%31"] {
+        assert_eq!(client.list(query).await.status, 200, "{query}");
+    }
+}

@@ -5,9 +5,12 @@
 //! (docs/decisions/0002-embedded-store.md).
 
 mod engine;
+mod torn;
 mod writer;
 
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 
@@ -18,7 +21,6 @@ use self::engine::Engine;
 use self::writer::{Commit, Writer};
 use super::table::check;
 use super::{Etag, KeyRange, Operation, Partition, Row, StoreError, Table};
-use crate::credentials::make_private_dir;
 
 /// The embedded store: the tables of one installation, in one directory, for one process.
 pub struct EmbeddedStore {
@@ -71,15 +73,16 @@ impl EmbeddedStore {
     /// The table of conversations.
     #[must_use]
     pub fn conversations(&self) -> Arc<dyn Table> {
-        self.table("conversations")
+        self.table("c")
     }
 
     /// The table of clients.
     #[must_use]
     pub fn clients(&self) -> Arc<dyn Table> {
-        self.table("clients")
+        self.table("k")
     }
 
+    /// Names are as short as can be: they are part of every key.
     fn table(&self, name: &'static str) -> Arc<dyn Table> {
         Arc::new(EmbeddedTable { name, engine: Arc::clone(&self.engine), commits: self.writer.commits() })
     }
@@ -88,6 +91,14 @@ impl EmbeddedStore {
     pub fn close(self) {
         self.writer.stop();
     }
+}
+
+/// Makes a directory that only its owner can enter, if there is none.
+///
+/// # Errors
+/// What the file system says.
+pub fn make_private_dir(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 struct EmbeddedTable {

@@ -59,17 +59,18 @@ fn run(engine: &Engine, waiting: &mpsc::Receiver<Commit>) {
 
 /// Writes a group of commits. One whose conditions do not hold fails alone; if the write fails, all
 /// fail, and nobody knows what is on the disk.
+///
+/// Nobody is answered before the write, not even with a conflict: that may be with another commit of
+/// the group, and whoever then reads must see what it was.
 fn write(engine: &Engine, group: &mut Vec<Commit>) {
     let mut batch = engine.batch();
     let mut overlay = Overlay { engine, changed: HashMap::with_capacity(group.len() * 2) };
     let mut written = Vec::with_capacity(group.len());
+    let mut failed = Vec::new();
     for Commit { operations, reply } in group.drain(..) {
-        match overlay.check(&operations) {
-            Ok(()) => {}
-            Err(error) => {
-                let _ = reply.send(Err(error));
-                continue;
-            }
+        if let Err(error) = overlay.check(&operations) {
+            failed.push((error, reply));
+            continue;
         }
         let mut etags = Vec::with_capacity(operations.len());
         for (key, operation) in operations {
@@ -85,10 +86,8 @@ fn write(engine: &Engine, group: &mut Vec<Commit>) {
         }
         written.push((etags, reply));
     }
-    if written.is_empty() {
-        return;
-    }
-    match batch.commit() {
+    let result = if written.is_empty() { Ok(()) } else { batch.commit() };
+    match result {
         Ok(()) => {
             for (etags, reply) in written {
                 let _ = reply.send(Ok(etags));
@@ -100,6 +99,9 @@ fn write(engine: &Engine, group: &mut Vec<Commit>) {
                 let _ = reply.send(Err(StoreError::Unknown(cause.to_string().into())));
             }
         }
+    }
+    for (error, reply) in failed {
+        let _ = reply.send(Err(error));
     }
 }
 

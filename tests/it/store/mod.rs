@@ -1,1 +1,5 @@
-//! The storage port's backends.
+//! The storage ports: one suite of cases, run on every backend, and what only one backend has.
+
+mod embedded;
+mod simulated;
+mod suite;

@@ -1,1 +1,10 @@
-//! What tests share.
+//! What tests share: the service in this process, a client for it, receivers for what it sends.
+//!
+//! Not every test module uses everything here.
+#![allow(dead_code)]
+
+pub mod app;
+pub mod client;
+pub mod golden;
+pub mod receiver;
+pub mod wire;

@@ -1,0 +1,174 @@
+//! The service, running in this process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use mcp_scheduler::app::{self, App};
+use mcp_scheduler::auth::{ApiKey, Authenticator, Directory, SigningKeys, TokenIssuer, TokenSettings, hash_key};
+use mcp_scheduler::clock::{Clock, SystemClock, SystemEntropy};
+use mcp_scheduler::config::Config;
+use mcp_scheduler::domain::{EndpointPolicy, Secret, Timestamp};
+use mcp_scheduler::http::{Api, Server, ServerOptions, routes};
+use mcp_scheduler::scheduler::Scheduler;
+use mcp_scheduler::store::{Client, ClientStore, ConversationStore, Faults, MemoryQueue, SimulatedTable};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::client::ApiClient;
+
+pub const CLIENT: &str = "alice";
+pub const KEY: &str = "alice's-key-for-tests";
+pub const OTHER: &str = "bob";
+const SIGNING_KEYS: &str = "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// The whole service, as `main` runs it, on a port and a directory of its own. It has two clients
+/// and ends when it is dropped.
+pub struct TestApp {
+    pub address: SocketAddr,
+    other_key: ApiKey,
+    stop: CancellationToken,
+    task: Option<JoinHandle<()>>,
+    _data: TempDir,
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts with settings of the caller's beside, or in place of, those of the tests.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let dir = data.path().to_str().unwrap().to_owned();
+        let of_tests = [
+            ("PORT", "0"),
+            ("SCHEDULER_DATA_DIR", &*dir),
+            ("SCHEDULER_CLIENT_ID", CLIENT),
+            ("SCHEDULER_API_KEY", KEY),
+            ("JWT_SIGNING_KEYS", SIGNING_KEYS),
+        ];
+        let lookup = |name: &str| {
+            let found = settings.iter().chain(&of_tests).find(|(n, _)| *n == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        let config = Config::from_vars(lookup).unwrap();
+        let other_key = app::add_client(&config, OTHER).await.unwrap();
+        let app = App::start(config).await.unwrap();
+        let (address, stop) = (app.address(), CancellationToken::new());
+        let task = Some(tokio::spawn(app.run(stop.clone())));
+        Self { address, other_key, stop, task, _data: data }
+    }
+
+    /// The first client.
+    pub fn client(&self) -> ApiClient {
+        ApiClient::new(self.address, CLIENT, KEY)
+    }
+
+    /// A client that owns nothing of the first one's.
+    pub fn other_client(&self) -> ApiClient {
+        ApiClient::new(self.address, OTHER, self.other_key.secret().expose())
+    }
+
+    /// Tells the service to stop and returns at once.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Waits until the service has ended.
+    pub async fn ended(&mut self) {
+        self.task.take().unwrap().await.unwrap();
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// A clock that stands still.
+#[derive(Clone, Copy)]
+pub struct Fixed(pub Timestamp);
+
+impl Clock for Fixed {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// The API alone: no worker delivers, and the test decides over store, clock and patience.
+pub struct BareApi {
+    pub clock: Arc<dyn Clock>,
+    pub table: SimulatedTable,
+    pub options: ServerOptions,
+    pub signing_keys: SigningKeys,
+    pub tokens: TokenSettings,
+}
+
+impl BareApi {
+    pub fn new() -> Self {
+        Self::with_faults(())
+    }
+
+    /// On a table that fails as it is told to.
+    pub fn with_faults(faults: impl Faults) -> Self {
+        let own_name = || "mcp-scheduler".to_owned();
+        Self {
+            clock: Arc::new(SystemClock),
+            table: SimulatedTable::new(faults),
+            options: ServerOptions::default(),
+            signing_keys: SIGNING_KEYS.parse().unwrap(),
+            tokens: TokenSettings { issuer: own_name(), audience: own_name(), ttl_seconds: 3600 },
+        }
+    }
+
+    /// Serves until the guard is dropped.
+    pub async fn start(self) -> Running {
+        let entropy = Arc::new(SystemEntropy::new());
+        let table: Arc<SimulatedTable> = Arc::new(self.table);
+        let scheduler = Scheduler::new(
+            ConversationStore::new(Arc::clone(&table) as _),
+            Arc::new(MemoryQueue::new(self.clock.now())),
+            EndpointPolicy::default(),
+            Arc::clone(&self.clock),
+            entropy.clone(),
+        );
+        let key = ApiKey::new(Secret::new(KEY.to_owned())).unwrap();
+        let client = Client {
+            id: CLIENT.parse().unwrap(),
+            key_hashes: vec![hash_key(&key, &*entropy)],
+            disabled: false,
+            tokens_valid_from: None,
+        };
+        let directory = Directory::new(Some(client), ClientStore::new(table));
+        let issuer = TokenIssuer::new(self.signing_keys, self.tokens);
+        let authenticator = Authenticator::new(directory, issuer, self.clock);
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = Server::new(listener, routes(Arc::new(Api { scheduler, authenticator, entropy })), self.options);
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(server.run(stop.clone()));
+        Running { address, stop, task: Some(task) }
+    }
+}
+
+/// A bare API that is serving.
+pub struct Running {
+    pub address: SocketAddr,
+    pub stop: CancellationToken,
+    pub task: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    pub fn client(&self) -> ApiClient {
+        ApiClient::new(self.address, CLIENT, KEY)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

@@ -1,0 +1,237 @@
+//! A client of the API that holds every answer to the contract.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::{HeaderMap, Method};
+use mcp_scheduler::clock::{Clock as _, SystemClock};
+use reqwest::RequestBuilder;
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+/// Calls the service as one client, with a token that it gets when it first needs one.
+pub struct ApiClient {
+    http: reqwest::Client,
+    base: String,
+    id: String,
+    key: String,
+    token: OnceCell<String>,
+}
+
+impl ApiClient {
+    pub fn new(address: SocketAddr, id: &str, key: &str) -> Self {
+        Self {
+            http: http(),
+            base: format!("http://{address}"),
+            id: id.to_owned(),
+            key: key.to_owned(),
+            token: OnceCell::new(),
+        }
+    }
+
+    /// The bearer token.
+    pub async fn token(&self) -> &str {
+        let token = self.token.get_or_init(|| async {
+            let answer = self.login(&self.id, &self.key).await;
+            assert_eq!(answer.status, 200, "{}", answer.text);
+            answer.json()["token"].as_str().unwrap().to_owned()
+        });
+        token.await
+    }
+
+    /// Asks for a token with any credentials.
+    pub async fn login(&self, id: &str, key: &str) -> Answer {
+        let request = self.anonymous(Method::POST, "/api/auth/token");
+        let body = json!({ "clientId": id, "apiKey": key }).to_string();
+        Answer::to(request.header("content-type", "application/json").body(body)).await
+    }
+
+    /// A request without a token.
+    pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
+    }
+
+    /// A request with the token.
+    pub async fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, path).bearer_auth(self.token().await)
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        Answer::to(self.request(Method::GET, path).await).await
+    }
+
+    /// Schedules [`conversation`] with these members in place of its own.
+    pub async fn schedule(&self, overrides: Value) -> Answer {
+        self.schedule_raw(conversation(overrides).to_string()).await
+    }
+
+    /// Schedules with a body that need not be JSON.
+    pub async fn schedule_raw(&self, body: impl Into<reqwest::Body>) -> Answer {
+        let request = self.request(Method::POST, "/api/scheduler/schedule").await;
+        Answer::to(request.header("content-type", "application/json").body(body)).await
+    }
+
+    /// Schedules what is sure to be accepted and returns its id.
+    pub async fn scheduled(&self, overrides: Value) -> String {
+        let answer = self.schedule(overrides).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json()["conversationId"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn status(&self, id: &str) -> Answer {
+        self.get(&format!("/api/scheduler/status/{id}")).await
+    }
+
+    /// The conversation, once it has that status.
+    pub async fn wait_for(&self, id: &str, status: &str) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let seen = self.status(id).await.json();
+            if seen["status"] == status {
+                return seen;
+            }
+            assert!(Instant::now() < deadline, "not {status}: {seen}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub async fn cancel(&self, id: &str) -> Answer {
+        Answer::to(self.request(Method::DELETE, &format!("/api/scheduler/{id}")).await).await
+    }
+
+    /// Lists with a query string such as `?limit=2`, or an empty one.
+    pub async fn list(&self, query: &str) -> Answer {
+        self.get(&format!("/api/scheduler{query}")).await
+    }
+}
+
+/// A schedule request that is accepted, with some members replaced or added.
+pub fn conversation(overrides: Value) -> Value {
+    let mut request = json!({
+        "conversationText": "hello",
+        "scheduledTime": in_seconds(3600),
+        "endpoint": "https://example.com/hook",
+    });
+    let Value::Object(overrides) = overrides else { panic!("overrides are an object") };
+    request.as_object_mut().unwrap().extend(overrides);
+    request
+}
+
+/// The time some seconds from now, as the service writes it.
+pub fn in_seconds(seconds: i64) -> String {
+    let shift = Duration::from_secs(seconds.unsigned_abs());
+    let now = SystemClock.now();
+    (if seconds < 0 { now - shift } else { now + shift }).to_string()
+}
+
+#[allow(clippy::disallowed_methods)] // tests call the service from outside
+pub fn http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().unwrap()
+}
+
+/// An answer that keeps what the contract says of every answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    /// The answer to a request, checked.
+    pub async fn to(request: RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let answer = Self { status, headers, text: response.text().await.unwrap() };
+        answer.check();
+        answer
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e} in {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Where `errors` points, in order.
+    pub fn pointers(&self) -> Vec<String> {
+        let json = self.json();
+        let errors = json["errors"].as_array().cloned().unwrap_or_default();
+        errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Asserts a problem of that status and kind.
+    #[track_caller]
+    pub fn assert_problem(&self, status: u16, kind: &str) {
+        assert_eq!(self.status, status, "{}", self.text);
+        assert_eq!(self.json()["type"], format!("urn:mcp-scheduler:problem:{kind}"), "{}", self.text);
+    }
+
+    /// Asserts a 400 that points at exactly these fields.
+    #[track_caller]
+    pub fn assert_invalid(&self, pointers: &[&str]) {
+        self.assert_problem(400, "invalid-request");
+        assert_eq!(self.pointers(), pointers, "{}", self.text);
+    }
+
+    /// What holds for every answer of the API, whatever was asked.
+    #[track_caller]
+    pub fn check(&self) {
+        self.check_headers();
+        if self.status < 400 {
+            assert_eq!(self.header("content-type"), "application/json");
+            return;
+        }
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        if self.text.is_empty() {
+            return; // the answer to a HEAD
+        }
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status);
+        for member in ["type", "title", "detail"] {
+            assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{member} in {self:?}");
+        }
+        for error in problem["errors"].as_array().into_iter().flatten() {
+            let pointer = error["pointer"].as_str().unwrap();
+            assert!(pointer.is_empty() || pointer.starts_with('/'), "{self:?}");
+            assert!(error["detail"].as_str().is_some_and(|text| !text.is_empty()), "{self:?}");
+        }
+        assert!(self.text.len() < 32 * 1024, "an error is short, whatever caused it: {}", self.text.len());
+    }
+
+    /// A header that is not on this list tells something nobody decided to tell.
+    #[track_caller]
+    fn check_headers(&self) {
+        let mut expected = vec![
+            "cache-control",
+            "content-length",
+            "content-security-policy",
+            "content-type",
+            "date",
+            "strict-transport-security",
+            "x-content-type-options",
+        ];
+        expected.extend(match self.status {
+            401 => Some("www-authenticate"),
+            405 => Some("allow"),
+            429 | 503 => Some("retry-after"),
+            _ => None,
+        });
+        // Where the rest of a body is left unread, or the service is stopping.
+        if matches!(self.status, 408 | 413) || self.headers.contains_key("connection") {
+            expected.push("connection");
+            assert_eq!(self.header("connection"), "close");
+        }
+        expected.sort_unstable();
+        let mut names: Vec<_> = self.headers.keys().map(http::HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, expected, "{self:?}");
+        assert_eq!(self.header("cache-control"), "no-store");
+        assert_eq!(self.header("x-content-type-options"), "nosniff");
+        assert_eq!(self.header("content-security-policy"), "default-src 'none'");
+        assert_eq!(self.header("strict-transport-security"), "max-age=31536000");
+    }
+}

@@ -1,0 +1,57 @@
+//! Answers kept as files: what a caller sees changes only when somebody means it to.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+/// Compares an answer with `tests/fixtures/answers/<name>.json`, ids, times and tokens masked.
+///
+/// `UPDATE_ANSWERS=1` writes the file instead; the change is then reviewed like any other.
+#[track_caller]
+#[allow(clippy::disallowed_methods)] // the switch is the developer's, not the service's
+pub fn check(name: &str, answer: &Value) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/answers").join(format!("{name}.json"));
+    let mut masked = answer.clone();
+    mask("", &mut masked);
+    let text = serde_json::to_string_pretty(&masked).unwrap() + "\n";
+    if std::env::var_os("UPDATE_ANSWERS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    assert_eq!(text, kept, "{name} has changed");
+}
+
+/// Replaces what differs from run to run by what it is. A value of another shape is left, and shows.
+fn mask(name: &str, value: &mut Value) {
+    match value {
+        Value::Object(members) => members.iter_mut().for_each(|(name, member)| mask(name, member)),
+        Value::Array(items) => items.iter_mut().for_each(|item| mask("", item)),
+        Value::Number(_) if matches!(name, "durationMs" | "latenessMs" | "dueInSeconds") => *value = "<number>".into(),
+        Value::String(text) if name == "token" && text.split('.').count() == 3 => "<token>".clone_into(text),
+        Value::String(text) if name == "nextCursor" => "<cursor>".clone_into(text),
+        Value::String(text) => {
+            replace_all(text, "0000-00-00T00:00:00.000Z", "<time>");
+            replace_all(text, "xxxxxxxx-xxxx-7xxx-xxxx-xxxxxxxxxxxx", "<id>");
+            if let Some((before, after)) = text.split_once("http://127.0.0.1:") {
+                *text = format!("{before}http://<receiver>{}", after.trim_start_matches(|c: char| c.is_ascii_digit()));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Replaces every part of a text that looks like the pattern: `0` is a digit, `x` a hex digit.
+fn replace_all(text: &mut String, pattern: &str, mask: &str) {
+    let alike = |part: &str| {
+        part.len() == pattern.len()
+            && part.chars().zip(pattern.chars()).all(|(c, p)| match p {
+                '0' => c.is_ascii_digit(),
+                'x' => c.is_ascii_hexdigit(),
+                _ => c == p,
+            })
+    };
+    let find = |text: &str| (0..text.len()).find(|&i| text.get(i..i + pattern.len()).is_some_and(alike));
+    while let Some(at) = find(text) {
+        text.replace_range(at..at + pattern.len(), mask);
+    }
+}

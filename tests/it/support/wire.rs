@@ -1,0 +1,130 @@
+//! HTTP/1.1 as bytes on a socket, for requests that no client library would send.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::client::Answer;
+
+/// How long the service may be silent before the test fails.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A connection to the service.
+pub struct Wire {
+    writer: OwnedWriteHalf,
+    reader: Reader,
+}
+
+impl Wire {
+    pub async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (half, writer) = stream.into_split();
+        Self { writer, reader: Reader { half, buffer: Vec::new() } }
+    }
+
+    /// Sends bytes; says whether the service still took them.
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.writer.write_all(bytes.as_ref()).await.is_ok()
+    }
+
+    /// Says that nothing more will be sent.
+    pub async fn finish(&mut self) {
+        let _ = self.writer.shutdown().await;
+    }
+
+    /// Sends bytes until the service answers, and returns the answer.
+    pub async fn exchange(&mut self, bytes: impl AsRef<[u8]>) -> Option<Answer> {
+        let Self { writer, reader } = self;
+        let write = async {
+            let _ = writer.write_all(bytes.as_ref()).await;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = write => unreachable!("the service answers, or closes the connection"),
+            answer = reader.answer(false) => answer,
+        }
+    }
+
+    /// The next answer; none if the service closes the connection instead.
+    pub async fn answer(&mut self) -> Option<Answer> {
+        self.reader.answer(false).await
+    }
+
+    /// The next answer to a HEAD, which has no body whatever its headers say.
+    pub async fn answer_to_head(&mut self) -> Option<Answer> {
+        self.reader.answer(true).await
+    }
+
+    /// All answers until the service closes the connection.
+    pub async fn answers(&mut self) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        while let Some(answer) = self.answer().await {
+            answers.push(answer);
+        }
+        answers
+    }
+
+    /// Whether the service closes the connection, without another byte, within a time.
+    pub async fn closes_within(&mut self, time: Duration) -> bool {
+        assert!(self.reader.buffer.is_empty(), "{:?}", String::from_utf8_lossy(&self.reader.buffer));
+        matches!(tokio::time::timeout(time, self.reader.more()).await, Ok(false))
+    }
+
+    /// The next interim or final status line and headers, as text.
+    pub async fn head(&mut self) -> Option<String> {
+        self.reader.head().await
+    }
+}
+
+struct Reader {
+    half: OwnedReadHalf,
+    buffer: Vec<u8>,
+}
+
+impl Reader {
+    async fn head(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                return Some(String::from_utf8(self.buffer.drain(..end + 4).collect()).unwrap());
+            }
+            if !self.more().await {
+                return None;
+            }
+        }
+    }
+
+    async fn answer(&mut self, bodiless: bool) -> Option<Answer> {
+        let head = self.head().await?;
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers: HeaderMap = lines
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.trim().parse::<HeaderValue>().unwrap()))
+            .collect();
+        let length = headers.get(CONTENT_LENGTH).map_or(0, |v| v.to_str().unwrap().parse().unwrap());
+        let length = if bodiless { 0 } else { length };
+        while self.buffer.len() < length {
+            assert!(self.more().await, "the answer is cut off: {head}");
+        }
+        let text = String::from_utf8(self.buffer.drain(..length).collect()).unwrap();
+        Some(Answer { status, headers, text })
+    }
+
+    /// Reads on; false at the end, and a reset is an end too.
+    async fn more(&mut self) -> bool {
+        let read = self.half.read_buf(&mut self.buffer);
+        tokio::time::timeout(PATIENCE, read).await.expect("the service says something in time").unwrap_or(0) > 0
+    }
+}
+
+/// A request head as bytes, ready for a body.
+pub fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
+    let headers: Vec<_> = headers.iter().map(|(name, value)| [name, ": ", value, "\r\n"].concat()).collect();
+    format!("{method} {path} HTTP/1.1\r\nHost: h\r\n{}\r\n", headers.concat())
+}
