@@ -127,6 +127,7 @@ impl Scheduler {
     /// # Errors
     /// [`SchedulerError::TooLate`] while it is being delivered and after it has ended otherwise.
     pub async fn cancel(&self, client: &ClientId, id: ConversationId) -> Result<(), SchedulerError> {
+        let mut last = StoreError::Conflict;
         for _ in 0..Self::MAX_TRIES {
             let read = self.store.get(client, id).await?.ok_or(SchedulerError::NotFound)?;
             let status = read.value.status();
@@ -136,11 +137,11 @@ impl Scheduler {
                 Err(reason) => return Err(SchedulerError::TooLate { status, reason }),
             };
             match self.store.replace(read.revision, cancelled, None).await {
-                Err(StoreError::Conflict) => {}
+                Err(error @ (StoreError::Conflict | StoreError::Unknown(_))) => last = error,
                 result => return Ok(result.map(drop)?),
             }
         }
-        Err(SchedulerError::Busy)
+        Err(last.into())
     }
 
     /// Whether the store answers.

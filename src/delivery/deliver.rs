@@ -67,20 +67,18 @@ impl Deliverer {
     pub async fn deliver(&self, hint: &Hint) -> Result<Delivered, StoreError> {
         for _ in 0..Self::CLAIM_TRIES {
             let Some(read) = self.store.get(&hint.client, hint.id).await? else { return Ok(Delivered::Dropped) };
-            let Some(wake_up) = read.value.wake_up() else { return Ok(Delivered::Dropped) };
-            let early = self.clock.now().until(wake_up);
+            let Some(from) = read.value.claimable_from() else { return Ok(Delivered::Dropped) };
+            let early = self.clock.now().until(from);
             if early > Self::HOLD {
                 return self.postpone(hint, &read.value, early).await;
             }
-            // A lease is another worker's up to its last millisecond.
-            let ahead = if read.value.in_flight().is_some() { Duration::ZERO } else { Policy::CLAIM_AHEAD };
-            self.hold_until(wake_up - ahead).await;
+            self.hold_until(from).await;
             let permit = self.permit().await;
             match self.claim(read).await {
                 Ok(Some(claimed)) => return Ok(self.send(claimed, permit).await),
                 Ok(None) => return Ok(Delivered::Dropped),
-                // Somebody else was first. What they did decides what is left to do.
-                Err(StoreError::Conflict) => {}
+                // Somebody else was first, or nobody knows: what stands now decides what is left to do.
+                Err(StoreError::Conflict | StoreError::Unknown(_)) => {}
                 Err(error) => return Err(error),
             }
         }

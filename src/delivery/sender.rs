@@ -131,7 +131,7 @@ fn classify(error: &reqwest::Error) -> ErrorClass {
         causes.push(cause);
         next = cause.source();
     }
-    let io = causes.iter().rev().find_map(|e| e.downcast_ref::<io::Error>());
+    let io = causes.iter().rev().find_map(|e| e.downcast_ref::<io::Error>()).map(innermost);
     let is_tls =
         io.and_then(io::Error::get_ref).is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
     let cut_off = causes.iter().any(|e| e.downcast_ref().is_some_and(hyper::Error::is_incomplete_message));
@@ -153,4 +153,12 @@ fn classify(error: &reqwest::Error) -> ErrorClass {
         _ if error.is_connect() => ErrorClass::ConnectFailed,
         _ => ErrorClass::ProtocolError,
     }
+}
+
+/// An I/O error that is only the wrapping of another one says nothing: those of TLS come so.
+fn innermost(mut error: &io::Error) -> &io::Error {
+    while let Some(wrapped) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        error = wrapped;
+    }
+    error
 }

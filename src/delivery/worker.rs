@@ -40,6 +40,7 @@ impl Worker {
     pub async fn run(self, stop: CancellationToken) {
         let deliveries = TaskTracker::new();
         tokio::select! {
+            biased; // a simulated run must be the same every time
             () = self.sweep_forever() => {}
             () = self.deliver_forever(&deliveries) => {}
             () = stop.cancelled() => {}

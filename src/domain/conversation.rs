@@ -228,6 +228,15 @@ impl Conversation {
         }
     }
 
+    /// From when on a worker may claim; `None` once the conversation is final. A lease is its
+    /// worker's to the last millisecond; any other wake-up may be claimed ahead, to have the claim on
+    /// record when the time comes.
+    #[must_use]
+    pub fn claimable_from(&self) -> Option<Timestamp> {
+        let ahead = if self.in_flight().is_some() { Duration::ZERO } else { Policy::CLAIM_AHEAD };
+        self.wake_up().map(|at| at - ahead)
+    }
+
     /// The attempt under way, if there is one.
     #[must_use]
     pub const fn in_flight(&self) -> Option<InFlight> {
@@ -247,8 +256,8 @@ impl Conversation {
     /// A worker takes the next attempt: counts it and leases the conversation for the delivery
     /// timeout plus [`Policy::LEASE_MARGIN`].
     ///
-    /// It may do so up to [`Policy::CLAIM_AHEAD`] early, to have the claim on record when the time
-    /// comes; the attempt begins at its time all the same, and nothing may be sent before.
+    /// It may do so from [`Conversation::claimable_from`] on; the attempt begins at its time all the
+    /// same, and nothing may be sent before.
     ///
     /// An attempt whose lease has run out is written down as [`Outcome::Unknown`] and counts; if it
     /// was the last one, the conversation fails instead.
@@ -256,13 +265,15 @@ impl Conversation {
     /// # Errors
     /// [`ClaimRefused`] if it is not due, leased to somebody, or final.
     pub fn claim(mut self, token: LeaseToken, now: Timestamp) -> Result<Claim, ClaimRefused> {
-        match self.wake_up() {
-            None => return Err(ClaimRefused::Final(self.status())),
-            Some(until) if until > now && self.in_flight().is_some() => return Err(ClaimRefused::Leased { until }),
-            Some(until) if until > now + Policy::CLAIM_AHEAD => return Err(ClaimRefused::NotDue { until }),
-            Some(at) => self.updated = now.max(at),
+        let (Some(until), Some(from)) = (self.wake_up(), self.claimable_from()) else {
+            return Err(ClaimRefused::Final(self.status()));
+        };
+        if from > now {
+            let leased = self.in_flight().is_some();
+            return Err(if leased { ClaimRefused::Leased { until } } else { ClaimRefused::NotDue { until } });
         }
-        let now = self.updated;
+        let now = now.max(until);
+        self.updated = now;
         if let Some(lost) = self.in_flight() {
             let report = Report::unknown(millis(lost.started.until(now)));
             self.record(lost, report);

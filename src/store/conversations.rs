@@ -66,11 +66,10 @@ impl ConversationStore {
         operations.extend(insert_due(new, hinted)?);
         let again = operations.clone();
         match self.table.commit(partition, operations).await {
-            Err(StoreError::Unknown(_)) => match self.table.commit(partition, again).await {
-                Err(StoreError::Conflict) => Ok(()),
-                // The second try was not done; what became of the first is still not known.
-                Err(StoreError::Unavailable(cause)) => Err(StoreError::Unknown(cause)),
-                result => result.map(drop),
+            Err(StoreError::Unknown(cause)) => match self.table.commit(partition, again).await {
+                Ok(_) | Err(StoreError::Conflict) => Ok(()),
+                // Whatever kept this try from it, the first one may have gone through.
+                Err(_) => Err(StoreError::Unknown(cause)),
             },
             result => result.map(drop),
         }
@@ -99,7 +98,8 @@ impl ConversationStore {
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if it has changed since it was read;
-    /// [`StoreError::Unknown`] if even a second look could not tell what became of the commit.
+    /// [`StoreError::Unknown`] if the commit was not seen to have been applied, and still may be.
+    /// The same call again is safe then.
     pub async fn replace(
         &self,
         read: Revision,
@@ -118,12 +118,14 @@ impl ConversationStore {
         let etag = match self.table.commit(partition, operations).await {
             Ok(etags) => etags.into_iter().next().flatten(),
             // Read, do not guess. A claim carries its own token and a cancel is the same whoever
-            // writes it, so an equal row means that this is what was asked for.
-            Err(StoreError::Unknown(cause)) => match self.table.get(partition, &key).await {
-                Ok(Some(row)) if row.value == value => Some(row.etag),
-                Ok(_) => return Err(StoreError::Conflict),
-                Err(_) => return Err(StoreError::Unknown(cause)),
-            },
+            // writes it, so an equal row means that this is what was asked for: by this try, or by
+            // an earlier one whose answer was lost.
+            Err(error @ (StoreError::Unknown(_) | StoreError::Conflict)) => {
+                match self.table.get(partition, &key).await {
+                    Ok(Some(row)) if row.value == value => Some(row.etag),
+                    _ => return Err(error),
+                }
+            }
             Err(error) => return Err(error),
         };
         let etag = etag.ok_or_else(|| StoreError::Refused("a replaced row got no etag".to_owned()))?;

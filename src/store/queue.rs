@@ -126,6 +126,7 @@ impl Waiting {
                 return taken;
             }
             tokio::select! {
+                biased; // a simulated run must be the same every time
                 arrived = self.arriving.recv() => {
                     if let Some((hint, visible)) = arrived {
                         self.delayed.insert_at(hint, visible);

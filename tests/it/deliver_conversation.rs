@@ -1,1 +1,8 @@
-//! `deliver_conversation`
+//! What happens between a hint and a result on record, in virtual time.
+
+mod attempts;
+mod cancelling;
+mod failures;
+mod hints;
+mod request;
+pub mod stage;

@@ -1,0 +1,112 @@
+//! Every attempt is on record: before its first byte, and with what came of it afterwards.
+
+use std::time::Duration;
+
+use mcp_scheduler::delivery::Delivered;
+use mcp_scheduler::domain::{ErrorClass, Outcome, RetryRequest, State, Status};
+
+use super::stage::{Answer, NOON, Stage};
+
+const PAUSES: [u64; 8] = [5, 30, 120, 600, 1800, 7200, 21600, 43200];
+
+#[tokio::test(start_paused = true)]
+async fn the_claim_is_on_record_before_the_first_byte() {
+    let stage = Stage::new();
+    let hint = stage.schedule(Duration::ZERO, |request| request.timeout_seconds = Some(7)).await;
+    stage.deliverer().deliver(&hint).await.unwrap();
+    let record = &stage.endpoint.calls()[0].record;
+    let State::Delivering { attempt, lease } = &record.state else { panic!("{:?}", record.state) };
+    assert_eq!((attempt.number, attempt.started), (1, NOON));
+    assert_eq!(lease.until, NOON + Duration::from_secs(7 + 30), "the timeout, and time to write the result");
+    assert!(record.attempts.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_2xx_completes_and_the_attempt_is_recorded() {
+    let stage = Stage::new();
+    stage.endpoint.will([Answer::status(202).after(Duration::from_secs(3))]);
+    let hint = stage.schedule(Duration::ZERO, |_| ()).await;
+    let delivered = stage.deliverer().deliver(&hint).await.unwrap();
+    assert_eq!(delivered, Delivered::Attempted(Status::Completed));
+    let conversation = stage.read(hint.id).await;
+    assert_eq!(conversation.state, State::Completed);
+    assert_eq!(conversation.updated, NOON + Duration::from_secs(3));
+    let [attempt] = &conversation.attempts[..] else { panic!() };
+    assert_eq!((attempt.began.number, attempt.began.started), (1, NOON));
+    assert_eq!((attempt.report.outcome, attempt.report.http_status), (Outcome::Success, Some(202)));
+    assert_eq!((attempt.report.duration_ms, attempt.report.response_excerpt.as_str()), (7, "said 202"));
+    assert!(stage.due_rows().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_endpoint_is_tried_eight_times_with_growing_pauses() {
+    let stage = Stage::new();
+    stage.endpoint.always_fails();
+    let hint = stage.schedule(Duration::ZERO, |_| ()).await;
+    stage.start_worker();
+    tokio::time::sleep(Duration::from_hours(12)).await;
+    let calls = stage.endpoint.calls();
+    assert_eq!(calls.len(), 8);
+    for (number, (pair, pause)) in calls.windows(2).zip(PAUSES).enumerate() {
+        let (waited, pause) = (pair[0].at.until(pair[1].at).as_secs_f64(), Duration::from_secs(pause).as_secs_f64());
+        assert!((0.8 * pause..1.2 * pause + 0.1).contains(&waited), "{waited} s after attempt {}", number + 1);
+        let State::Delivering { attempt, .. } = pair[1].record.state else { panic!() };
+        assert!(attempt.started <= pair[1].at);
+    }
+    let conversation = stage.read(hint.id).await;
+    assert_eq!(conversation.state, State::Failed { reason: "the endpoint answered 500".to_owned() });
+    let numbers: Vec<_> = conversation.attempts.iter().map(|a| a.began.number).collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert!(conversation.attempts.iter().all(|a| a.report.http_status == Some(500)));
+    assert!(stage.due_rows().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn between_attempts_it_waits_and_says_until_when() {
+    let stage = Stage::new();
+    stage.endpoint.will([Answer::error(ErrorClass::ConnectRefused)]);
+    let hint = stage.schedule(Duration::ZERO, |_| ()).await;
+    let delivered = stage.deliverer().deliver(&hint).await.unwrap();
+    assert_eq!(delivered, Delivered::Attempted(Status::InProgress));
+    let conversation = stage.read(hint.id).await;
+    let State::Waiting { next_attempt } = conversation.state else { panic!("{:?}", conversation.state) };
+    let pause = NOON.until(next_attempt);
+    assert!((Duration::from_secs(4)..=Duration::from_secs(6)).contains(&pause), "{pause:?}");
+    assert_eq!(conversation.attempts[0].report.error, Some(ErrorClass::ConnectRefused));
+    let put = stage.queue.puts().pop().unwrap();
+    assert_eq!((put.hint, put.delay), (hint, pause));
+    let [row] = &stage.due_rows().await[..] else { panic!() };
+    assert_eq!(row.at, next_attempt);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_attempt_and_twenty_are_exactly_that() {
+    for max_attempts in [1, 2, 20] {
+        let stage = Stage::new();
+        stage.endpoint.always_fails();
+        let retry = Some(RetryRequest { max_attempts: Some(max_attempts) });
+        let hint = stage.schedule(Duration::ZERO, |request| request.retry = retry).await;
+        let deliverer = stage.deliverer();
+        while let Some(next) = stage.read(hint.id).await.wake_up() {
+            tokio::time::sleep(stage.now().until(next)).await;
+            assert!(matches!(deliverer.deliver(&hint).await.unwrap(), Delivered::Attempted(_)));
+        }
+        let conversation = stage.read(hint.id).await;
+        assert_eq!(conversation.status(), Status::Failed);
+        assert_eq!(conversation.attempts.len(), max_attempts as usize);
+        assert_eq!(stage.endpoint.calls().len(), max_attempts as usize);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_succeeds_completes() {
+    let stage = Stage::new();
+    stage.endpoint.will([Answer::status(503), Answer::error(ErrorClass::TotalTimeout), Answer::status(200)]);
+    let hint = stage.schedule(Duration::ZERO, |_| ()).await;
+    stage.start_worker();
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    let conversation = stage.read(hint.id).await;
+    assert_eq!(conversation.status(), Status::Completed);
+    let outcomes: Vec<_> = conversation.attempts.iter().map(|a| a.report.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Failure, Outcome::Failure, Outcome::Success]);
+}

@@ -1,0 +1,186 @@
+//! Endpoints of every character.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// A listener on loopback and what it has seen. It ends with the value.
+pub struct Endpoint {
+    address: SocketAddr,
+    seen: Arc<Seen>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Seen {
+    requests: Mutex<Vec<String>>,
+    connections: AtomicUsize,
+    sent: AtomicUsize,
+    cut_off: tokio::sync::Notify,
+}
+
+#[derive(Clone)]
+enum Character {
+    Answers(Vec<u8>),
+    AnswersAndCloses(Vec<u8>),
+    StreamsForEver,
+    Silent,
+    Drips,
+    Resets,
+    ResetsAtOnce,
+}
+
+/// A well-formed answer.
+pub fn answer(status: u16, body: &str) -> String {
+    // These have no content, whatever their head says.
+    let length =
+        if matches!(status, 204 | 304) { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+    format!("HTTP/1.1 {status} Whatever\r\n{length}\r\n{body}")
+}
+
+impl Endpoint {
+    /// Gives the same answer to every request, and keeps the connection.
+    pub async fn answering(answer: impl Into<Vec<u8>>) -> Self {
+        Self::start(Character::Answers(answer.into())).await
+    }
+
+    pub async fn answering_and_closing(answer: &str) -> Self {
+        Self::start(Character::AnswersAndCloses(answer.into())).await
+    }
+
+    /// Answers 200 with a body that has no end.
+    pub async fn streaming_for_ever() -> Self {
+        Self::start(Character::StreamsForEver).await
+    }
+
+    /// Reads the request and says nothing.
+    pub async fn silent() -> Self {
+        Self::start(Character::Silent).await
+    }
+
+    /// Sends a head that has no end, a byte at a time.
+    pub async fn dripping() -> Self {
+        Self::start(Character::Drips).await
+    }
+
+    /// Reads the request and resets the connection.
+    pub async fn resetting() -> Self {
+        Self::start(Character::Resets).await
+    }
+
+    /// Resets the connection as soon as it stands.
+    pub async fn resetting_at_once() -> Self {
+        Self::start(Character::ResetsAtOnce).await
+    }
+
+    async fn start(character: Character) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, seen) = (listener.local_addr().unwrap(), Arc::new(Seen::default()));
+        let witness = Arc::clone(&seen);
+        let task = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                witness.connections.fetch_add(1, SeqCst);
+                tokio::spawn(serve(stream, character.clone(), Arc::clone(&witness)));
+            }
+        });
+        Self { address, seen, task }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The requests, head and body, in the order of their arrival.
+    pub fn requests(&self) -> Vec<String> {
+        self.seen.requests.lock().unwrap().clone()
+    }
+
+    pub fn connections(&self) -> usize {
+        self.seen.connections.load(SeqCst)
+    }
+
+    /// How many bytes the endless answer had when its reader went away.
+    pub async fn sent_when_cut_off(&self) -> usize {
+        tokio::time::timeout(Duration::from_secs(5), self.seen.cut_off.notified()).await.unwrap();
+        self.seen.sent.load(SeqCst)
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What breaks off here is the client's doing, and part of the test.
+async fn serve(mut stream: TcpStream, character: Character, seen: Arc<Seen>) {
+    if matches!(character, Character::ResetsAtOnce) {
+        stream.set_zero_linger().unwrap();
+        return;
+    }
+    while let Some(request) = read_request(&mut stream).await {
+        seen.requests.lock().unwrap().push(request);
+        match &character {
+            Character::Answers(answer) => {
+                if stream.write_all(answer).await.is_err() {
+                    return;
+                }
+            }
+            Character::AnswersAndCloses(answer) => {
+                let _ = stream.write_all(answer).await;
+                return;
+            }
+            Character::Silent => {}
+            Character::StreamsForEver => {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+                while let Ok(n) = stream.write(&[b'x'; 4096]).await {
+                    seen.sent.fetch_add(n, SeqCst);
+                }
+                seen.cut_off.notify_one();
+                return;
+            }
+            Character::Drips => {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nx-slow: ").await;
+                while stream.write_all(b"x").await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                return;
+            }
+            Character::Resets | Character::ResetsAtOnce => {
+                stream.set_zero_linger().unwrap();
+                return;
+            }
+        }
+    }
+}
+
+/// A request with its body; for anything but HTTP, whatever comes first; `None` at the end.
+async fn read_request(stream: &mut TcpStream) -> Option<String> {
+    let mut read = Vec::new();
+    loop {
+        let mut buffer = [0; 4096];
+        let n = stream.read(&mut buffer).await.ok().filter(|n| *n > 0)?;
+        read.extend(&buffer[..n]);
+        let is_tls = read.first() == Some(&0x16);
+        let text = String::from_utf8_lossy(&read).into_owned();
+        if is_tls || is_complete(&text) {
+            return Some(text);
+        }
+    }
+}
+
+fn is_complete(text: &str) -> bool {
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    body.len() >= length.map_or(0, |n| n.parse().unwrap())
+}

@@ -1,0 +1,122 @@
+//! What all processes of a run share: the time, the table, the queue, and the judge who watches.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mcp_scheduler::clock::{Clock, VirtualClock};
+use mcp_scheduler::domain::Timestamp;
+use mcp_scheduler::store::{
+    ConversationStore, Etag, Fault, KeyRange, Operation, Partition, Row, SimulatedQueue, SimulatedTable, StoreError,
+    Table,
+};
+
+use super::dice::{Dice, OnHints, Weather};
+use super::judge::Judge;
+
+/// 2030-01-01T12:00:00Z.
+pub const START: Timestamp = Timestamp::from_millis(1_893_499_200_000);
+
+pub struct World {
+    chance: Arc<(Dice, Weather)>,
+    pub clock: VirtualClock,
+    table: SimulatedTable,
+    pub queue: SimulatedQueue,
+    judge: Mutex<Judge>,
+}
+
+impl World {
+    /// A world in which everything that happens follows from the seed. To be made in paused time.
+    pub fn new(seed: u64) -> Arc<Self> {
+        let dice = Dice::new(seed);
+        let weather = Weather::of(&dice);
+        let chance = Arc::new((dice, weather));
+        Arc::new(Self {
+            clock: VirtualClock::starting_at(START),
+            table: SimulatedTable::new(()),
+            queue: SimulatedQueue::new(OnHints(Arc::clone(&chance))),
+            judge: Mutex::new(Judge::default()),
+            chance,
+        })
+    }
+
+    pub fn dice(&self) -> &Dice {
+        &self.chance.0
+    }
+
+    pub fn weather(&self) -> &Weather {
+        &self.chance.1
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn judge<T>(&self, ask: impl FnOnce(&mut Judge) -> T) -> T {
+        ask(&mut self.judge.lock().unwrap())
+    }
+
+    /// Commits with this run's luck. What was really applied is shown to the judge.
+    pub async fn commit(
+        &self,
+        partition: Partition,
+        operations: Vec<Operation>,
+    ) -> Result<Vec<Option<Etag>>, StoreError> {
+        self.travel().await;
+        match self.weather().on_a_call(self.dice()) {
+            Fault::None | Fault::Doubled => self.apply(partition, operations).await,
+            Fault::Refused => Err(StoreError::Unavailable("simulated".into())),
+            Fault::RequestLost => Err(StoreError::Unknown("simulated".into())),
+            Fault::AnswerLost => {
+                let _ = self.apply(partition, operations).await;
+                Err(StoreError::Unknown("simulated".into()))
+            }
+        }
+    }
+
+    pub async fn get(&self, partition: Partition, key: &str) -> Result<Option<Row>, StoreError> {
+        self.before_a_read().await?;
+        self.table.get(partition, key).await
+    }
+
+    pub async fn scan(&self, partition: Partition, range: &KeyRange, limit: usize) -> Result<Vec<Row>, StoreError> {
+        self.before_a_read().await?;
+        self.table.scan(partition, range, limit).await
+    }
+
+    /// Every row there is, read through the port.
+    pub async fn all_rows(&self) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::new();
+        for partition in ConversationStore::partitions() {
+            for prefix in ["m~", "d~"] {
+                let rows = self.table.scan(partition, &KeyRange::prefix(prefix), usize::MAX).await.unwrap();
+                all.extend(rows.into_iter().map(|row| (row.key, row.value)));
+            }
+        }
+        all
+    }
+
+    async fn apply(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, StoreError> {
+        let result = self.table.commit(partition, operations.clone()).await;
+        if result.is_ok() {
+            // No await lies between the change and this, so the judge sees every change in order.
+            let now = self.now();
+            self.judge(|judge| judge.saw_commit(now, &operations));
+        }
+        result
+    }
+
+    async fn before_a_read(&self) -> Result<(), StoreError> {
+        self.travel().await;
+        match self.weather().on_a_call(self.dice()) {
+            Fault::None | Fault::Doubled => Ok(()),
+            _ => Err(StoreError::Unavailable("simulated".into())),
+        }
+    }
+
+    async fn travel(&self) {
+        if !self.weather().is_calm() {
+            tokio::time::sleep(self.dice().up_to(Duration::from_millis(40))).await;
+        }
+    }
+}
