@@ -109,7 +109,8 @@ impl ConversationStore {
         let (partition, key) = (rows::partition(next.id), rows::conversation_key(&next.client, next.id));
         let value = rows::encode(&next)?;
         let next_due = due_key(&next);
-        let mut operations = vec![Operation::Replace { key: key.clone(), value: value.clone(), if_match: read.etag }];
+        let mut operations =
+            vec![Operation::Replace { key: key.clone(), value: value.clone(), if_match: read.etag.clone() }];
         if read.due_key != next_due {
             // Without an etag: the sweep may have noted a hint on the row, which changes nothing.
             operations.extend(read.due_key.map(|key| Operation::Delete { key, if_match: None }));
@@ -119,11 +120,14 @@ impl ConversationStore {
             Ok(etags) => etags.into_iter().next().flatten(),
             // Read, do not guess. A claim carries its own token and a cancel is the same whoever
             // writes it, so an equal row means that this is what was asked for: by this try, or by
-            // an earlier one whose answer was lost.
+            // an earlier one whose answer was lost. An unchanged row says nothing: the commit may
+            // still arrive.
             Err(error @ (StoreError::Unknown(_) | StoreError::Conflict)) => {
                 match self.table.get(partition, &key).await {
                     Ok(Some(row)) if row.value == value => Some(row.etag),
-                    _ => return Err(error),
+                    Ok(Some(row)) if row.etag == read.etag => return Err(error),
+                    Ok(_) => return Err(StoreError::Conflict),
+                    Err(_) => return Err(error),
                 }
             }
             Err(error) => return Err(error),
