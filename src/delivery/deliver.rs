@@ -70,7 +70,7 @@ impl Deliverer {
             let Some(from) = read.value.claimable_from() else { return Ok(Delivered::Dropped) };
             let early = self.clock.now().until(from);
             if early > Self::HOLD {
-                return self.postpone(hint, &read.value, early).await;
+                return self.postpone(hint, &read.value).await;
             }
             self.hold_until(from).await;
             let permit = self.permit().await;
@@ -87,8 +87,9 @@ impl Deliverer {
 
     /// The hint came long before the time. A new one is put for the rest of the wait, unless the due
     /// row has been moved since: whoever moved it sees to its wake-up.
-    async fn postpone(&self, hint: &Hint, read: &Conversation, early: Duration) -> Result<Delivered, StoreError> {
+    async fn postpone(&self, hint: &Hint, read: &Conversation) -> Result<Delivered, StoreError> {
         let moved = read.in_flight().is_some() || hint.generation != read.generation;
+        let early = read.wake_up().map_or(Duration::ZERO, |at| self.clock.now().until(at));
         if moved || early > self.hints.horizon() {
             return Ok(Delivered::Dropped);
         }
@@ -157,31 +158,33 @@ impl Deliverer {
     async fn complete(&self, claimed: Claimed, report: Report) -> Delivered {
         let Claimed { versioned: Versioned { value, revision }, attempt, token, .. } = claimed;
         let pause = retry_delay(attempt.number, u32::from_be_bytes(random(&*self.entropy)));
-        let (id, now) = (value.id, self.clock.now());
+        let now = self.clock.now();
         let Ok(next) = value.complete(token, report, pause, now) else { return Delivered::Abandoned };
-        match self.write_result(&revision, &next, now).await {
-            Ok(()) => {
-                if next.wake_up().is_some() {
-                    let hint = Hint { client: next.client.clone(), id, generation: next.generation };
-                    if let Err(error) = self.hints.put(&hint, pause).await {
-                        tracing::warn!(conversation.id = %id, %error, "hint not put; the sweep will put it");
-                    }
-                }
-                if next.status() == Status::Failed {
-                    tracing::warn!(conversation.id = %id, client.id = %next.client, attempts = attempt.number, "conversation failed");
-                }
-                Delivered::Attempted(next.status())
-            }
-            Err(error) => {
-                tracing::warn!(conversation.id = %id, attempt = attempt.number, %error, "result not written; the lease will run out");
-                Delivered::Abandoned
+        let (id, status) = (next.id, next.status());
+        let hinted = (next.wake_up().is_some() && pause <= self.hints.horizon()).then_some(now);
+        if let Err(error) = self.write_result(&revision, &next, hinted).await {
+            tracing::warn!(conversation.id = %id, attempt = attempt.number, %error, "result not written; the lease will run out");
+            return Delivered::Abandoned;
+        }
+        if status == Status::Failed {
+            tracing::warn!(conversation.id = %id, client.id = %next.client, attempts = attempt.number, "conversation failed");
+        }
+        if hinted.is_some() {
+            let hint = Hint { client: next.client, id, generation: next.generation };
+            if let Err(error) = self.hints.put(&hint, pause).await {
+                tracing::warn!(conversation.id = %id, %error, "hint not put; the sweep will put it");
             }
         }
+        Delivered::Attempted(status)
     }
 
     /// Tries hard: a result that is not written costs the endpoint a duplicate.
-    async fn write_result(&self, read: &Revision, next: &Conversation, now: Timestamp) -> Result<(), StoreError> {
-        let hinted = next.wake_up().filter(|at| now.until(*at) <= self.hints.horizon()).map(|_| now);
+    async fn write_result(
+        &self,
+        read: &Revision,
+        next: &Conversation,
+        hinted: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
         let mut pause = Duration::from_millis(100);
         for _ in 1..Self::RESULT_TRIES {
             match self.store.replace(read.clone(), next.clone(), hinted).await {

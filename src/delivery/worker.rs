@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Deliverer, Sweeper};
-use crate::store::{HintQueue, HintReceiver, ReceivedHint};
+use crate::store::{HintQueue, HintReceiver, ReceivedHint, StoreError};
 
 /// Takes hints from a queue and delivers what they point at; sweeps once a minute.
 pub struct Worker {
@@ -86,14 +86,22 @@ impl Worker {
 }
 
 async fn handle(deliverer: &Deliverer, hints: &dyn HintQueue, receiver: &dyn HintReceiver, received: ReceivedHint) {
-    if let Err(error) = deliverer.deliver(&received.hint).await {
-        tracing::warn!(conversation.id = %received.hint.id, %error, "delivery put off");
-        if let Err(error) = hints.put(&received.hint, Worker::RETRY).await {
-            // The due row still stands: the sweep will come by.
-            tracing::warn!(conversation.id = %received.hint.id, %error, "hint not put");
+    let id = received.hint.id;
+    match deliverer.deliver(&received.hint).await {
+        Ok(_) => {}
+        // Nothing gets better by trying again soon; the sweep comes by, less and less often.
+        Err(error @ (StoreError::Corrupt { .. } | StoreError::Refused(_))) => {
+            tracing::error!(conversation.id = %id, %error, "conversation cannot be delivered");
+        }
+        Err(error) => {
+            tracing::warn!(conversation.id = %id, %error, "delivery put off");
+            if let Err(error) = hints.put(&received.hint, Worker::RETRY).await {
+                // The due row still stands: the sweep will come by.
+                tracing::warn!(conversation.id = %id, %error, "hint not put");
+            }
         }
     }
     if let Err(error) = receiver.delete(&received).await {
-        tracing::warn!(conversation.id = %received.hint.id, %error, "hint not removed; it will be seen again");
+        tracing::warn!(conversation.id = %id, %error, "hint not removed; it will be seen again");
     }
 }

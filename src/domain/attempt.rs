@@ -32,7 +32,7 @@ pub struct Attempt {
 pub struct Report {
     /// Whether the endpoint took the conversation.
     pub outcome: Outcome,
-    /// From the claim to the end of the exchange, in milliseconds.
+    /// How long the exchange took, in milliseconds; for a lost worker, how long it was waited for.
     pub duration_ms: u64,
     /// The answer's status, if there was an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -17,7 +17,8 @@ pub trait HintQueue: Send + Sync + 'static {
     /// all. How much earlier is the queue's affair: it knows how coarse its delays are.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]; the sweep will put the hint again.
+    /// [`StoreError::Unavailable`], or [`StoreError::Unknown`] if it may have been put all the same;
+    /// the sweep will put the hint again.
     async fn put(&self, hint: &Hint, delay: Duration) -> Result<(), StoreError>;
 
     /// How far ahead a hint may be put. What is due later is left to the sweep.
