@@ -19,7 +19,6 @@ use crate::clock::{Clock, Entropy};
 use crate::domain::{ClientId, Secret};
 use crate::store::StoreError;
 use throttle::Throttle;
-use token::Claims;
 
 /// Exchanges API keys for tokens, and tokens for callers.
 pub struct Authenticator {
@@ -99,7 +98,8 @@ impl Authenticator {
             Ok(id) => self.directory.find(&id).await?,
             Err(_) => None,
         };
-        let Some(known) = api_key::verify(known, key) else {
+        let verified = api_key::verify(known.as_deref(), key);
+        let Some(known) = known.filter(|_| verified) else {
             return Err(match self.throttle.failed(client, source, now) {
                 Some(retry_after) => AuthError::TooManyFailures { retry_after },
                 None => AuthError::WrongCredentials,
@@ -123,11 +123,11 @@ impl Authenticator {
             return Err(AuthError::Missing);
         }
         let now = self.clock.now();
-        let Claims { sub, iat, .. } = self.tokens.verify(token, now).ok_or(AuthError::InvalidToken)?;
-        let client = self.directory.find(&sub).await?.filter(|c| !c.disabled).ok_or(AuthError::InvalidToken)?;
-        if client.tokens_valid_from.is_some_and(|from| iat < from.as_secs()) {
+        let claims = self.tokens.verify(token, now).ok_or(AuthError::InvalidToken)?;
+        let client = self.directory.find(&claims.sub).await?.filter(|c| !c.disabled).ok_or(AuthError::InvalidToken)?;
+        if client.tokens_valid_from.is_some_and(|from| claims.iat < from.as_secs()) {
             return Err(AuthError::InvalidToken);
         }
-        Ok(Principal { client: sub })
+        Ok(Principal { client: claims.sub.clone() })
     }
 }

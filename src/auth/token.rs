@@ -1,5 +1,8 @@
 //! JSON Web Tokens (RFC 7519), HS256 only, by the rules of RFC 8725.
 
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, Header, Validation};
@@ -25,6 +28,9 @@ pub struct TokenIssuer {
     keys: SigningKeys,
     settings: TokenSettings,
     validation: Validation,
+    /// Tokens that were found to be ours and whole: the same text need not be looked at again, only
+    /// the time. Clients send one token thousands of times.
+    known: RwLock<HashMap<String, Arc<Claims>>>,
 }
 
 /// The claims that this service relies on. Others may be there.
@@ -62,6 +68,8 @@ impl TokenIssuer {
     /// The longest life a token may have, whoever made it.
     pub const MAX_TTL_SECONDS: u32 = 3600;
     const MAX_BYTES: usize = 8 * 1024;
+    /// How many tokens are remembered at the most; then all are forgotten.
+    const MAX_KNOWN: usize = 1000;
     const LEEWAY_SECONDS: i64 = 30;
 
     /// An issuer with these keys.
@@ -74,7 +82,7 @@ impl TokenIssuer {
         // The library reads the machine's clock for these two; `in_time` goes by ours.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        Self { keys, settings, validation }
+        Self { keys, settings, validation, known: RwLock::default() }
     }
 
     pub(super) fn issue(&self, client: &ClientId, now: Timestamp, entropy: &dyn Entropy) -> IssuedToken {
@@ -98,7 +106,27 @@ impl TokenIssuer {
     }
 
     /// The claims of a token that is ours, whole, and in its time.
-    pub(super) fn verify(&self, token: &str, now: Timestamp) -> Option<Claims> {
+    pub(super) fn verify(&self, token: &str, now: Timestamp) -> Option<Arc<Claims>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned();
+        let claims = match known {
+            Some(claims) => claims,
+            None => self.remember(token, self.read(token)?),
+        };
+        in_time(&claims, now.as_secs()).then_some(claims)
+    }
+
+    fn remember(&self, token: &str, claims: Claims) -> Arc<Claims> {
+        let claims = Arc::new(claims);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() == Self::MAX_KNOWN {
+            known.clear();
+        }
+        known.insert(token.to_owned(), Arc::clone(&claims));
+        claims
+    }
+
+    /// The claims of a token that is ours and whole.
+    fn read(&self, token: &str) -> Option<Claims> {
         if token.len() > Self::MAX_BYTES {
             return None;
         }
@@ -111,8 +139,7 @@ impl TokenIssuer {
             return None;
         }
         let key = self.keys.verifying(&header.kid)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).ok()?.claims;
-        in_time(&claims, now.as_secs()).then_some(claims)
+        jsonwebtoken::decode(token, key, &self.validation).ok().map(|decoded| decoded.claims)
     }
 }
 
