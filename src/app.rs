@@ -107,7 +107,12 @@ impl App {
 
     /// Serves and delivers until `stop`, then finishes what is under way, within ten seconds.
     pub async fn run(self, stop: CancellationToken) {
-        let worker = tokio::spawn(self.worker.run(stop.clone()));
+        let (worker, stopped) = (self.worker, stop.clone());
+        let worker = tokio::spawn(async move {
+            // The store is locked by this process: whoever held a lease before is gone.
+            worker.take_over().await;
+            worker.run(stopped).await;
+        });
         self.server.run(stop.clone()).await;
         // Also where the server ended by itself.
         stop.cancel();

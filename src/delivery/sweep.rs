@@ -56,6 +56,36 @@ impl Sweeper {
         failed.map_or(Ok(total), Err)
     }
 
+    /// Ends the leases that stand and puts hints for their conversations. Returns how many there were.
+    ///
+    /// Only for a process that knows the workers who took them to be gone.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the leases that are left run out by themselves.
+    pub async fn release_leases(&self) -> Result<usize, StoreError> {
+        let now = self.clock.now();
+        let mut released = 0;
+        for partition in ConversationStore::partitions() {
+            let mut last = None;
+            loop {
+                let page = self.store.due(partition, now + Self::AHEAD, last.as_ref(), Self::PAGE).await?;
+                for row in page.iter().filter(|row| row.note.leased) {
+                    let Some(read) = self.store.get(&row.client, row.id).await? else { continue };
+                    let Ok(next) = read.value.release(now) else { continue };
+                    self.store.replace(read.revision, next, Some(now)).await?;
+                    let hint = Hint { client: row.client.clone(), id: row.id, generation: row.note.generation };
+                    self.hints.put(&hint, Duration::ZERO).await?;
+                    released += 1;
+                }
+                if page.len() < Self::PAGE {
+                    break;
+                }
+                last = page.into_iter().next_back();
+            }
+        }
+        Ok(released)
+    }
+
     async fn sweep_partition(&self, partition: Partition, total: &mut Swept) -> Result<(), StoreError> {
         let now = self.clock.now();
         let mut last = None;

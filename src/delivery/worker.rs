@@ -36,6 +36,16 @@ impl Worker {
         Self { deliverer, sweeper, hints, receiver }
     }
 
+    /// Takes over from workers that are known to be gone, without waiting for their leases to run
+    /// out. Only for a process that is the only one its store can have.
+    pub async fn take_over(&self) {
+        match self.sweeper.release_leases().await {
+            Ok(0) => {}
+            Ok(released) => tracing::info!(released, "attempts under way when the service last ended are tried again"),
+            Err(error) => tracing::warn!(%error, "not all leases were released; they will run out"),
+        }
+    }
+
     /// Works until `stop`, then finishes the deliveries that have begun.
     pub async fn run(self, stop: CancellationToken) {
         let deliveries = TaskTracker::new();

@@ -100,7 +100,7 @@ pub enum State {
     /// Waits for its time. Left by `claim` when that has come, or by `cancel`.
     Scheduled,
     /// A worker has claimed an attempt. Left by that worker's `complete`; once the lease has run
-    /// out also by another worker's `claim`, or by `cancel`.
+    /// out (or was ended by `release`) also by another worker's `claim`, or by `cancel`.
     Delivering {
         /// The attempt under way.
         attempt: InFlight,
@@ -323,6 +323,17 @@ impl Conversation {
         })
     }
 
+    /// The worker that holds the lease is known to be gone: the lease ends now.
+    ///
+    /// # Errors
+    /// [`NotDelivering`] if no attempt is under way.
+    pub fn release(mut self, now: Timestamp) -> Result<Self, NotDelivering> {
+        let State::Delivering { lease, .. } = &mut self.state else { return Err(NotDelivering) };
+        lease.until = lease.until.min(now);
+        self.updated = now;
+        Ok(self)
+    }
+
     /// The client withdraws the conversation.
     ///
     /// An attempt whose lease has run out counts as over, with an unknown result.
@@ -397,7 +408,7 @@ pub enum ClaimRefused {
     Final(Status),
 }
 
-/// The worker has no attempt under way on this conversation.
+/// No attempt is under way, or not this worker's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no attempt of this worker is under way")]
 pub struct NotDelivering;

@@ -125,8 +125,10 @@ pub fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
         .and(call.clone())
         .then(|call| async { respond(auth::issue_token(call).await) });
     let health = warp::path!("health").and(warp::get()).map(|| health::health().into_response());
-    let ready =
-        warp::path!("health" / "ready").and(warp::get()).and(call).then(|call| async { health::ready(call).await });
+    let ready = warp::path!("health" / "ready")
+        .and(warp::get())
+        .and(call)
+        .then(|call| async { respond(health::ready(call).await) });
     // The framework takes a path with a slash at its end for the same path; nobody else does.
     let exact = warp::path::full()
         .and_then(

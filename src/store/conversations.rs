@@ -245,7 +245,8 @@ fn due_key(conversation: &Conversation) -> Option<String> {
 fn insert_due(conversation: &Conversation, hinted: Option<Timestamp>) -> Result<Option<Operation>, StoreError> {
     due_key(conversation)
         .map(|key| {
-            let note = DueNote { generation: conversation.generation, hinted, rehints: 0 };
+            let leased = conversation.in_flight().is_some();
+            let note = DueNote { generation: conversation.generation, hinted, rehints: 0, leased };
             Ok(Operation::Insert { key, value: rows::encode(&note)? })
         })
         .transpose()

@@ -110,6 +110,9 @@ pub struct DueNote {
     /// How often the sweep has put a hint because the conversation was overdue.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rehints: u32,
+    /// Whether the row stands at the end of a lease.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leased: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde asks for

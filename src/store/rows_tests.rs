@@ -145,12 +145,13 @@ fn conversations_are_written_and_read_as_they_always_were() {
 #[test]
 fn due_rows_are_written_and_read_as_they_always_were() {
     let conversation = scheduled();
-    let never = DueNote { generation: 3, hinted: None, rehints: 0 };
+    let never = DueNote { generation: 3, hinted: None, rehints: 0, leased: false };
     let mut fixtures = fixtures(DUE_NOTES);
     for (name, note) in [
         ("never hinted", never),
         ("hinted", DueNote { hinted: Some(CREATED), ..never }),
         ("hinted again", DueNote { hinted: Some(DUE), rehints: 4, ..never }),
+        ("leased", DueNote { leased: true, ..never }),
     ] {
         let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
         assert_eq!(due_key(DUE, &conversation.client, conversation.id), row.key, "{name}");
@@ -190,7 +191,7 @@ fn a_damaged_row_is_named_and_not_quoted() {
 
 #[test]
 fn a_due_row_with_a_foreign_key_is_named() {
-    let value = encode(&DueNote { generation: 1, hinted: None, rehints: 0 }).unwrap();
+    let value = encode(&DueNote { generation: 1, hinted: None, rehints: 0, leased: false }).unwrap();
     let id = scheduled().id;
     for key in [
         "d".to_owned(),

@@ -1,7 +1,7 @@
 //! The storage engine: fjall, its options, and the bytes of a value.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, OwnedWriteBatch, PersistMode};
 
@@ -20,6 +20,8 @@ pub(super) struct Engine {
     /// The number of the last change. The upper bits count the times the store was opened, so that
     /// no number is given twice.
     change: AtomicU64,
+    /// Set for good when a write has failed: what is in memory may not be on the disk.
+    failed: AtomicBool,
 }
 
 /// A stored value: the number of its last change, then the text.
@@ -87,7 +89,12 @@ impl Engine {
         batch.insert(&rows, FORMAT_KEY, u64::from(FORMAT).to_be_bytes());
         batch.insert(&rows, OPENED_KEY, opened.to_be_bytes());
         batch.commit().map_err(failed)?;
-        Ok(Self { database, rows, change: AtomicU64::new(opened << Self::OPENED_SHIFT) })
+        Ok(Self {
+            database,
+            rows,
+            change: AtomicU64::new(opened << Self::OPENED_SHIFT),
+            failed: AtomicBool::new(false),
+        })
     }
 
     fn database(path: &Path) -> fjall::Result<Database> {
@@ -111,7 +118,17 @@ impl Engine {
             .with_kv_separation(Some(KvSeparationOptions::default().separation_threshold(Self::SEPARATE_FROM_BYTES)))
     }
 
+    /// Refuses everything once a write has failed. What was acknowledged is on the disk, and a new
+    /// start finds it.
+    fn check(&self) -> Result<(), StoreError> {
+        if self.failed.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("a write has failed; see to the disk and start again".into()));
+        }
+        Ok(())
+    }
+
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Value>, StoreError> {
+        self.check()?;
         Ok(self.rows.get(key).map_err(unavailable)?.map(Value))
     }
 
@@ -122,6 +139,7 @@ impl Engine {
         limit: usize,
         mut read: impl FnMut(&[u8], &Value) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
+        self.check()?;
         let entries = self.rows.range(from..to).take(limit);
         entries
             .map(|entry| {
@@ -156,7 +174,9 @@ impl Batch<'_> {
 
     /// Makes all of it durable, or none.
     pub(super) fn commit(self) -> Result<(), Cause> {
-        self.batch.commit().map_err(Into::into)
+        let result = self.batch.commit();
+        self.engine.failed.fetch_or(result.is_err(), Ordering::Relaxed);
+        result.map_err(Into::into)
     }
 }
 

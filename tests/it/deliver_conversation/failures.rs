@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_scheduler::delivery::Delivered;
-use mcp_scheduler::domain::{ErrorClass, Outcome, RetryRequest, State, Status};
+use mcp_scheduler::domain::{Conversation, ErrorClass, Outcome, RetryRequest, State, Status};
 use mcp_scheduler::store::{Fault, StoreError};
 
 use super::stage::{Answer, NOON, Stage};
@@ -188,4 +188,43 @@ async fn a_retry_whose_hint_is_lost_is_found_by_the_sweep() {
         let conversation = stage.read(hint.id).await;
         assert_eq!((conversation.status(), conversation.attempts.len()), (Status::Completed, 2), "{luck:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_knows_to_be_alone_does_not_wait_for_a_lease() {
+    let stage = Stage::in_one_process();
+    let cut_off = stage.schedule(Duration::ZERO, |_| ()).await;
+    lose_an_attempt(&stage, &cut_off).await;
+    stage.endpoint.will([Answer::status(500)]);
+    let waiting = stage.schedule(Duration::ZERO, |_| ()).await;
+    stage.deliverer().deliver(&waiting).await.unwrap();
+    let scheduled = stage.schedule(30 * SECOND, |_| ()).await;
+    let before = (stage.read(waiting.id).await, stage.read(scheduled.id).await);
+
+    assert_eq!(stage.sweeper().release_leases().await.unwrap(), 1);
+    assert_eq!((stage.read(waiting.id).await, stage.read(scheduled.id).await), before);
+
+    let start = stage.now();
+    stage.start_worker();
+    tokio::time::sleep(SECOND).await;
+    let again = stage.endpoint.calls().pop().unwrap();
+    assert!(start.until(again.at) < SECOND);
+    let Conversation { attempts, .. } = stage.read(cut_off.id).await;
+    assert_eq!(attempts.iter().map(|a| a.report.outcome).collect::<Vec<_>>(), [Outcome::Unknown, Outcome::Success]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_result_of_an_attempt_whose_lease_was_released_is_not_written() {
+    let stage = Stage::new();
+    let hint = stage.schedule(Duration::ZERO, |_| ()).await;
+    stage.endpoint.will([Answer::status(200).after(10 * SECOND), Answer::status(200).after(20 * SECOND)]);
+    let slow = tokio::spawn({
+        let (deliverer, hint) = (stage.deliverer(), hint.clone());
+        async move { deliverer.deliver(&hint).await.unwrap() }
+    });
+    tokio::time::sleep(SECOND).await;
+    stage.sweeper().release_leases().await.unwrap();
+    stage.start_worker();
+    assert_eq!(slow.await.unwrap(), Delivered::Abandoned);
+    assert_eq!(stage.read(hint.id).await.in_flight().unwrap().number, 2, "the other attempt goes on");
 }

@@ -17,9 +17,9 @@ use super::service::{CLIENT, CONFIGURED, KEY, Place, Service, fixed_port};
 const CYCLES: u64 = 100;
 const CONNECTIONS: u64 = 4;
 const SEED: u64 = 0x5eed_1e55;
-/// How long after the last start everything must have come: the lease of an attempt that was cut off
-/// runs for 31 s, and nothing waits for the second sweep, a minute after the start.
-const PATIENCE: Duration = Duration::from_secs(50);
+/// How long after the last start everything must have come. A service that is alone on its store does
+/// not wait for the lease of an attempt that was cut off, which runs for 31 s.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an exchange with the receiver may be under way, the writing of its result included.
 const IN_FLIGHT: Duration = Duration::from_secs(1);
 
