@@ -87,6 +87,8 @@ impl ListQuery {
                 return Err(wrong("is there twice".to_owned()));
             }
             match &*name {
+                // Written out and left empty, as generated clients do: not set.
+                "status" | "limit" | "cursor" if value.is_empty() => {}
                 "status" => {
                     let known = Status::ALL.into_iter().find(|s| s.as_str().eq_ignore_ascii_case(&value));
                     let words = Status::ALL.map(Status::as_str).join(", ");

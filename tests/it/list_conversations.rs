@@ -135,20 +135,26 @@ async fn nobody_sees_anothers_conversations() {
 }
 
 #[tokio::test]
+async fn a_parameter_that_is_left_empty_is_not_set() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let scheduled = schedule_many(&client, 3).await;
+    let listed = client.list("?status=&limit=&cursor=").await;
+    assert_eq!(ids(&listed.json()).len(), scheduled.len());
+}
+
+#[tokio::test]
 async fn a_parameter_that_makes_no_sense_is_pointed_at() {
     let app = TestApp::start().await;
     let client = app.client();
     let long = "x".repeat(8000);
     for (query, pointer) in [
         ("?status=Done", "/status"),
-        ("?status=", "/status"),
         ("?limit=0", "/limit"),
         ("?limit=101", "/limit"),
         ("?limit=-1", "/limit"),
         ("?limit=1e1", "/limit"),
         ("?limit=99999999999999999999", "/limit"),
-        ("?limit=", "/limit"),
-        ("?cursor=", "/cursor"),
         ("?cursor=nonsense", "/cursor"),
         ("?cursor=%00", "/cursor"),
         ("?cursor=MDE4OTAwMDA", "/cursor"),
