@@ -13,6 +13,7 @@ mod get_conversation_status;
 mod health;
 mod issue_token;
 mod list_conversations;
+mod package;
 mod process;
 mod schedule_conversation;
 mod sender;
