@@ -1,23 +1,14 @@
-//! The endpoint that the service delivers to: it keeps what came and when.
+//! The endpoint that the service delivers to, seen as conversations that arrive.
 
-use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use mcp_scheduler::clock::{Clock as _, SystemClock};
 use mcp_scheduler::domain::Timestamp;
 use serde_json::Value;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
 
-/// One request that came.
+use crate::support::receiver::{Received, Receiver as Listener, Reply};
+
+/// One conversation that came.
 #[derive(Clone, Debug)]
 pub struct Arrival {
     pub id: String,
@@ -26,52 +17,42 @@ pub struct Arrival {
     pub scheduled: Timestamp,
 }
 
+impl Arrival {
+    fn of(request: &Received) -> Self {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let text = |name: &str| body[name].as_str().unwrap().to_owned();
+        let scheduled = Timestamp::parse(&text("scheduledTime")).unwrap();
+        Self { id: text("conversationId"), at: request.at, scheduled }
+    }
+}
+
 pub struct Receiver {
     pub endpoint: String,
-    arrivals: Arc<watch::Sender<Vec<Arrival>>>,
+    listener: Listener,
+    /// What was read of the requests so far: thousands come, and each is looked at again and again.
+    read: Mutex<Vec<Arrival>>,
 }
 
 impl Receiver {
     /// Answers 200 after a while.
     pub async fn start(answers_after: Duration) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let endpoint = format!("http://{}/inbox", listener.local_addr().unwrap());
-        let arrivals = Arc::new(watch::Sender::new(Vec::new()));
-        let kept = Arc::clone(&arrivals);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let kept = Arc::clone(&kept);
-                let service = service_fn(move |request| receive(request, Arc::clone(&kept), answers_after));
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-            }
-        });
-        Self { endpoint, arrivals }
+        let listener = Listener::start([Reply::status(200).after(answers_after)]).await;
+        Self { endpoint: listener.url("/inbox"), listener, read: Mutex::default() }
     }
 
     pub fn arrivals(&self) -> Vec<Arrival> {
-        self.arrivals.borrow().clone()
+        self.read(&self.listener.received()).clone()
     }
 
     /// Waits until what came satisfies a condition; `false` if it does not in time.
     pub async fn wait(&self, patience: Duration, condition: impl Fn(&[Arrival]) -> bool) -> bool {
-        let mut arrivals = self.arrivals.subscribe();
-        tokio::time::timeout(patience, arrivals.wait_for(|arrivals| condition(arrivals))).await.is_ok()
+        self.listener.wait_until(patience, |requests| condition(&self.read(requests))).await
     }
-}
 
-async fn receive(
-    request: Request<Incoming>,
-    kept: Arc<watch::Sender<Vec<Arrival>>>,
-    answers_after: Duration,
-) -> Result<Response<Empty<Bytes>>, Infallible> {
-    let at = SystemClock.now();
-    // A sender that is killed in the middle has delivered nothing.
-    if let Ok(body) = request.into_body().collect().await {
-        let body: Value = serde_json::from_slice(&body.to_bytes()).unwrap();
-        let id = body["conversationId"].as_str().unwrap().to_owned();
-        let scheduled = Timestamp::parse(body["scheduledTime"].as_str().unwrap()).unwrap();
-        kept.send_modify(|arrivals| arrivals.push(Arrival { id, at, scheduled }));
-        tokio::time::sleep(answers_after).await;
+    fn read(&self, requests: &[Received]) -> MutexGuard<'_, Vec<Arrival>> {
+        let mut read = self.read.lock().unwrap();
+        let new = requests.iter().skip(read.len()).map(Arrival::of);
+        read.extend(new.collect::<Vec<_>>());
+        read
     }
-    Ok(Response::new(Empty::new()))
 }

@@ -137,11 +137,15 @@ impl Receiver {
 
     /// What has arrived, once it is at least that many requests.
     pub async fn wait_for(&self, count: usize) -> Vec<Received> {
+        let enough = self.wait_until(Duration::from_secs(20), |requests| requests.len() >= count).await;
+        assert!(enough, "{count} requests, not {}", self.received().len());
+        self.received()
+    }
+
+    /// Waits until what has arrived satisfies a condition; `false` if it does not in time.
+    pub async fn wait_until(&self, patience: Duration, condition: impl Fn(&[Received]) -> bool) -> bool {
         let mut received = self.received.clone();
-        let enough = received.wait_for(|requests| requests.len() >= count);
-        let waited = tokio::time::timeout(Duration::from_secs(20), enough).await;
-        let requests = waited.unwrap_or_else(|_| panic!("{count} requests, not {}", self.received().len())).unwrap();
-        requests.clone()
+        tokio::time::timeout(patience, received.wait_for(|requests| condition(requests))).await.is_ok()
     }
 }
 
