@@ -11,6 +11,7 @@ mod corpus;
 mod deliver_conversation;
 mod get_conversation_status;
 mod health;
+mod invocation;
 mod issue_token;
 mod list_conversations;
 mod process;
