@@ -9,6 +9,7 @@ mod architecture;
 mod cancel_conversation;
 mod corpus;
 mod deliver_conversation;
+mod function_app;
 mod get_conversation_status;
 mod health;
 mod invocation;
