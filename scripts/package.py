@@ -118,15 +118,7 @@ def main(arguments):
     except (CannotPackage, OSError) as error:
         print(f"scripts/package: {error}", file=sys.stderr)
         return 1
-    print(
-        f"{target}\n"
-        f"  size     {summary.size / 1e6:.2f} MB zipped (at most {package_check.LARGEST_ZIP / 1e6:.0f}), "
-        f"{summary.binary_size / 1e6:.2f} MB the program {summary.binary}\n"
-        f"  glibc    {summary.glibc} or newer (at most {'.'.join(map(str, package_check.NEWEST_GLIBC))} allowed)\n"
-        f"  entries  {summary.entries}: {summary.functions} functions, host.json, {summary.binary}\n"
-        f"  starts   {summary.version}\n"
-        f"  sha256   {digest}"
-    )
+    print(f"{target}\n{summary}\n  sha256   {digest}")
     return 0
 
 

@@ -40,6 +40,16 @@ class Summary:
     glibc: str
     version: str
 
+    def __str__(self):
+        glibc = f"{self.glibc} or newer" if self.glibc else "none, the program is static"
+        return (
+            f"  size     {self.size / 1e6:.2f} MB zipped (at most {LARGEST_ZIP / 1e6:.0f}), "
+            f"{self.binary_size / 1e6:.2f} MB the program {self.binary}\n"
+            f"  glibc    {glibc} (at most {_dotted(NEWEST_GLIBC)} allowed)\n"
+            f"  entries  {self.entries}: {self.functions} functions, host.json, {self.binary}\n"
+            f"  starts   {self.version}"
+        )
+
 
 class BadPackage(Exception):
     def __init__(self, problems):
@@ -108,9 +118,9 @@ def layout(package, binary):
     problems = []
     names = package.namelist()
     if names != sorted(set(names)):
-        problems.append("the entries are not sorted, or one is there twice: the same commit would not give the same bytes")
+        problems.append("the entries are not sorted, or one is there twice: one commit would have many packages")
     if len({entry.date_time for entry in package.infolist()}) > 1:
-        problems.append("the entries differ in their time: the same commit would not give the same bytes")
+        problems.append("the entries differ in their time: one commit would have many packages")
     for name in names:
         folder, _, file = name.rpartition("/")
         if name in ("host.json", binary):
@@ -126,7 +136,8 @@ def layout(package, binary):
             )
         else:
             problems += _json_object(package, name)
-    if not any(FUNCTION.fullmatch(name.removesuffix("/function.json")) for name in names if name.endswith("/function.json")):
+    folders = (name.removesuffix("/function.json") for name in names if name.endswith("/function.json"))
+    if not any(map(FUNCTION.fullmatch, folders)):
         problems.append("there is no <function>/function.json: without functions the host never starts the program")
     return problems
 
@@ -157,7 +168,7 @@ def modes(package, binary):
 
 
 def machine_needs(program):
-    """The newest glibc version that the program asks for ("none" if static), and what an old image cannot meet."""
+    """The newest glibc version that the program asks for ("" if static), and what an old image cannot meet."""
     try:
         needs = read_needs(program)
     except NotAnElf as error:
@@ -179,7 +190,7 @@ def machine_needs(program):
             f"the program needs glibc {_dotted(newest)}; the oldest image has {_dotted(NEWEST_GLIBC)}. "
             "Was it built with plain cargo build? scripts/package builds for an old glibc"
         )
-    return (_dotted(newest) if needs.versions else "none"), problems
+    return (_dotted(newest) if needs.versions else ""), problems
 
 
 def _dotted(version):

@@ -31,6 +31,16 @@ def good():
     }
 
 
+def write(path, entries, system=3, times=()):
+    with zipfile.ZipFile(path, "w") as made:
+        for name, (content, mode) in entries.items():
+            entry = zipfile.ZipInfo(name, dict(times).get(name, (2026, 1, 1, 0, 0, 0)))
+            entry.create_system = system
+            entry.external_attr = mode << 16
+            made.writestr(entry, content)
+    return path
+
+
 class InADirectory(unittest.TestCase):
     def setUp(self):
         directory = tempfile.TemporaryDirectory()
@@ -122,14 +132,8 @@ class ThePackageThatIsMade(InADirectory):
 
 
 class APackageThatIsChecked(InADirectory):
-    def problems(self, entries, *, system=3, times=None):
-        path = self.dir / "package.zip"
-        with zipfile.ZipFile(path, "w") as made:
-            for name, (content, mode) in entries.items():
-                entry = zipfile.ZipInfo(name, (times or {}).get(name, (2026, 1, 1, 0, 0, 0)))
-                entry.create_system = system
-                entry.external_attr = mode << 16
-                made.writestr(entry, content)
+    def problems(self, entries, **options):
+        path = write(self.dir / "package.zip", entries, **options)
         try:
             package_check.check(path)
             return []
@@ -162,7 +166,8 @@ class APackageThatIsChecked(InADirectory):
     def test_must_have_its_functions_directly_below_the_root(self):
         nested = good()
         nested["functions/health/function.json"] = nested.pop("health/function.json")
-        self.refused(dict(sorted(nested.items())), "functions/health/function.json is not found by the host", "never starts")
+        entries = dict(sorted(nested.items()))
+        self.refused(entries, "functions/health/function.json is not found by the host", "never starts")
 
     def test_must_have_names_that_the_host_accepts(self):
         for name in ("1st", "host", "with.dot"):
@@ -173,7 +178,7 @@ class APackageThatIsChecked(InADirectory):
     def test_must_have_the_program_under_the_name_in_host_json(self):
         entries = good()
         entries["another"] = entries.pop("handler")
-        self.refused(dict(sorted(entries.items())), "handler, the defaultExecutablePath in host.json, is not in the zip")
+        self.refused(dict(sorted(entries.items())), "handler, the defaultExecutablePath in host.json, is not in")
 
     def test_must_name_the_program_without_a_path(self):
         host = HOST.replace(b'"handler"', b'"./handler"')
@@ -207,7 +212,11 @@ class APackageThatIsChecked(InADirectory):
         self.assertEqual(self.problems(self.with_program(versions=["GLIBC_2.2.5", "GLIBC_2.31"])), [])
         # By number: as text, 2.4 would be newer than 2.31.
         self.assertEqual(self.problems(self.with_program(versions=["GLIBC_2.4", "GLIBC_2.9"])), [])
-        self.refused(self.with_program(versions=["GLIBC_2.17", "GLIBC_2.32"]), "needs glibc 2.32; the oldest image has 2.31")
+        newer = self.with_program(versions=["GLIBC_2.17", "GLIBC_2.32"])
+        self.refused(newer, "needs glibc 2.32; the oldest image has 2.31")
+
+    def test_may_have_a_static_program(self):
+        self.assertEqual(self.problems(self.with_program(libraries=[], versions=[])), [])
 
     def test_must_not_ask_for_what_has_no_number(self):
         self.refused(self.with_program(versions=["GLIBC_ABI_DT_RELR"]), "asks for GLIBC_ABI_DT_RELR")
@@ -255,13 +264,29 @@ class TheNeedsOfAProgram(unittest.TestCase):
                 pass
 
 
+class ThisRepository(InADirectory):
+    def test_has_what_the_package_is_made_of(self):
+        version = package.version_of(ROOT)
+        program = self.dir / "program"
+        program.write_bytes(tiny_elf(f"mcp-scheduler {version}\n"))
+        _, summary, _ = package.package(ROOT, program, self.dir / "out", EPOCH)
+        self.assertEqual(summary.functions, len(list((ROOT / "functions").iterdir())))
+
+
 class TheCommand(InADirectory):
+    def check(self, path):
+        command = [sys.executable, "-B", ROOT / "scripts" / "package_check.py", path]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    def test_sums_up_what_it_accepted(self):
+        run = self.check(write(self.dir / "package.zip", good()))
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+        self.assertIn("glibc    2.17 or newer (at most 2.31 allowed)", run.stdout)
+
     def test_reports_problems_and_fails(self):
-        (self.dir / "package.zip").write_bytes(b"hello")
-        command = [sys.executable, "-B", ROOT / "scripts" / "package_check.py", self.dir / "package.zip"]
-        run = subprocess.run(command, capture_output=True, text=True)
+        run = self.check(write(self.dir / "package.zip", {}))
         self.assertEqual(run.returncode, 1)
-        self.assertIn("cannot be read as a zip file", run.stderr)
+        self.assertIn("host.json at the root", run.stderr)
 
 
 if __name__ == "__main__":

@@ -43,12 +43,14 @@ def tiny_elf(
     size = dynamic_at + len(dynamic)
     header = b"\x7fELF\x02\x01\x01" + bytes(9)
     header += struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, BASE + at, HEADER, 0, 0, HEADER, SEGMENT, segments, 0, 0, 0)
-    header += struct.pack("<IIQQQQQQ", 1, 5, 0, BASE, BASE, size, size, 0x1000)
-    header += struct.pack("<IIQQQQQQ", 2, 4, dynamic_at, BASE + dynamic_at, BASE + dynamic_at, len(dynamic), len(dynamic), 8)
+    header += _segment(1, 5, 0, size) + _segment(2, 4, dynamic_at, len(dynamic))
     if interpreter:
-        length = len(interpreter) + 1
-        header += struct.pack("<IIQQQQQQ", 3, 4, interpreter_at, BASE + interpreter_at, BASE + interpreter_at, length, length, 1)
+        header += _segment(3, 4, interpreter_at, len(interpreter) + 1)
     return header + code + text + bytes(strings) + need + dynamic
+
+
+def _segment(kind, access, at, size):
+    return struct.pack("<IIQQQQQQ", kind, access, at, BASE + at, BASE + at, size, size, 0x1000 if kind == 1 else 1)
 
 
 def _code(length, status):
