@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::credentials::{Credentials, CredentialsError};
 use crate::delivery::{Deliverer, HttpSender, SendError, Sweeper, Worker};
 use crate::domain::ClientId;
-use crate::http::{Api, Server, ServerOptions, routes};
+use crate::http::{Api, Invocations, Server, ServerOptions, routes};
 use crate::scheduler::Scheduler;
 use crate::store::{
     Client, ClientStore, ConversationStore, EmbeddedStore, HintQueue, MemoryQueue, OpenError, StoreError,
@@ -23,7 +23,8 @@ use crate::store::{
 /// The service, ready to run.
 pub struct App {
     server: Server,
-    worker: Worker,
+    /// None under the Functions host, which is the worker then.
+    worker: Option<Worker>,
     store: EmbeddedStore,
     address: SocketAddr,
     credentials: Option<Credentials>,
@@ -85,11 +86,20 @@ impl App {
         let sender = Arc::new(HttpSender::new()?);
         let deliverer =
             Deliverer::new(conversations.clone(), Arc::clone(&hints), sender, Arc::clone(&clock), Arc::clone(&entropy));
+        let deliverer = Arc::new(deliverer);
         let sweeper = Sweeper::new(conversations, Arc::clone(&hints), clock);
-        let worker = Worker::new(Arc::new(deliverer), sweeper, hints, queue);
 
         let api = Arc::new(Api { scheduler, authenticator, entropy });
-        let server = Server::new(listener, routes(api), ServerOptions::default());
+        let (server, worker) = if config.under_host {
+            tracing::warn!(
+                "the Functions host does not see the wake-ups of the embedded store; nothing is delivered by itself"
+            );
+            let invocations = Invocations { deliverer, sweeper };
+            (Server::new(listener, routes(api, Some(invocations)), ServerOptions::under_host()), None)
+        } else {
+            let worker = Worker::new(deliverer, sweeper, hints, queue);
+            (Server::new(listener, routes(api, None), ServerOptions::default()), Some(worker))
+        };
         Ok(Self { server, worker, store, address, credentials })
     }
 
@@ -109,6 +119,7 @@ impl App {
     pub async fn run(self, stop: CancellationToken) {
         let (worker, stopped) = (self.worker, stop.clone());
         let worker = tokio::spawn(async move {
+            let Some(worker) = worker else { return };
             // The store is locked by this process: whoever held a lease before is gone.
             worker.take_over().await;
             worker.run(stopped).await;

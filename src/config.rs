@@ -17,8 +17,11 @@ use crate::domain::{ClientId, EndpointPolicy, Secret};
 /// All settings.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `HOST` and `PORT`: where to listen.
+    /// `HOST` and `PORT`: where to listen. Under the Functions host: where it will call.
     pub listen: SocketAddr,
+    /// `FUNCTIONS_CUSTOMHANDLER_PORT` is set: the Functions host started us, receives the wake-ups and
+    /// keeps the time, and this process only answers it.
+    pub under_host: bool,
     /// `SCHEDULER_DATA_DIR`: where the embedded store and the local credentials live.
     pub data_dir: PathBuf,
     /// `SCHEDULER_CLIENT_ID` and `SCHEDULER_API_KEY`: the first client; made on the first run if not set.
@@ -48,6 +51,10 @@ pub const SETTINGS: [(&str, &str); 12] = [
     ("DELIVERY_ALLOWED_NETWORKS", "127.0.0.0/8,::1/128"),
     ("RUST_LOG", "info"),
 ];
+
+/// Set by the Functions host for the process that it starts, and by nobody else; so it is no setting.
+const HOST_PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Everything that is wrong with the settings.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,8 +88,14 @@ impl Config {
         if vars.read("USE_AZURE_SERVICES", parse_bool) == Some(true) {
             vars.problem("USE_AZURE_SERVICES", "this version has the embedded store only; leave it unset");
         }
-        let host = vars.read("HOST", parse_host);
-        let port = vars.read("PORT", |text| text.parse::<u16>().map_err(|_| "must be a port number from 0 to 65535"));
+        let under_host = vars.get(HOST_PORT).is_some();
+        let listen = if under_host {
+            // The host calls this address and no other, whatever else is set.
+            SocketAddr::new(LOCALHOST, vars.read(HOST_PORT, parse_port).unwrap_or_default())
+        } else {
+            let (host, port) = (vars.read("HOST", parse_host), vars.read("PORT", parse_port));
+            SocketAddr::new(host.unwrap_or(LOCALHOST), port.unwrap_or_default())
+        };
         let data_dir = vars.read("SCHEDULER_DATA_DIR", |text| Ok::<_, &str>(PathBuf::from(text)));
         let client = vars.client();
         let signing_keys = vars.read("JWT_SIGNING_KEYS", str::parse::<SigningKeys>);
@@ -97,7 +110,8 @@ impl Config {
             return Err(ConfigError(vars.problems));
         }
         Ok(Self {
-            listen: SocketAddr::new(host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), port.unwrap_or_default()),
+            listen,
+            under_host,
             data_dir: data_dir.unwrap_or_default(),
             client,
             signing_keys,
@@ -159,9 +173,13 @@ fn parse_bool(text: &str) -> Result<bool, &'static str> {
 
 fn parse_host(text: &str) -> Result<IpAddr, &'static str> {
     match text {
-        "localhost" => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        "localhost" => Ok(LOCALHOST),
         _ => text.parse().map_err(|_| "must be an IP address or localhost"),
     }
+}
+
+fn parse_port(text: &str) -> Result<u16, &'static str> {
+    text.parse().map_err(|_| "must be a port number from 0 to 65535")
 }
 
 fn parse_ttl(text: &str) -> Result<u32, String> {
@@ -201,6 +219,21 @@ mod tests {
     #[test]
     fn empty_means_not_set() {
         assert_eq!(config(&[("PORT", ""), ("HOST", "")]).unwrap().listen.port(), 8000);
+    }
+
+    #[test]
+    fn under_the_functions_host_its_port_on_loopback_is_the_only_one() {
+        let own = [("HOST", "0.0.0.0"), ("PORT", "nonsense")];
+        let config = config(&[own[0], own[1], ("FUNCTIONS_CUSTOMHANDLER_PORT", "40001")]).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:40001");
+        assert!(config.under_host);
+    }
+
+    #[test]
+    fn a_port_of_the_host_that_is_none_stops_the_start() {
+        let error = config(&[("FUNCTIONS_CUSTOMHANDLER_PORT", "x")]).unwrap_err().to_string();
+        assert!(error.contains("\n  FUNCTIONS_CUSTOMHANDLER_PORT: "), "{error}");
+        assert!(!config(&[]).unwrap().under_host);
     }
 
     #[test]

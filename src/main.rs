@@ -9,6 +9,8 @@ use mcp_scheduler::config::Config;
 use mcp_scheduler::{credentials::Credentials, demo};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing::Level;
+use tracing_subscriber::fmt::writer::MakeWriterExt as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -32,22 +34,22 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         [] => run(serve),
-        ["demo"] => run(|_| demo::run()),
+        ["demo"] => run(async |_| demo::run().await.map(|()| ExitCode::SUCCESS)),
         ["client", "add", name] => run(async |config| {
             let key = app::add_client(&config, name).await?;
             println!(
                 "client id  {name}\napi key    {}\n\nThe key is not kept and will not be shown again.",
                 key.secret().expose()
             );
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }),
         ["--help" | "-h" | "help"] => {
             print!("{HELP}");
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
         ["--version" | "-V"] => {
             println!("mcp-scheduler {}", env!("CARGO_PKG_VERSION"));
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
         _ => {
             eprintln!("mcp-scheduler: unknown arguments: {}\n\n{HELP}", arguments.join(" "));
@@ -55,7 +57,7 @@ fn main() -> ExitCode {
         }
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(message) => {
             eprintln!("mcp-scheduler: {message}");
             ExitCode::FAILURE
@@ -64,24 +66,31 @@ fn main() -> ExitCode {
 }
 
 /// Reads the configuration, sets up the log and runs a command.
-fn run<F: Future<Output = Result<(), String>>>(command: impl FnOnce(Config) -> F) -> Result<(), String> {
+fn run<F: Future<Output = Result<ExitCode, String>>>(command: impl FnOnce(Config) -> F) -> Result<ExitCode, String> {
     let config = Config::from_env().map_err(|e| e.to_string())?;
+    // The Functions host takes every line on stderr for an error, and every line on stdout for none.
+    let only_errors = io::stderr.with_max_level(if config.under_host { Level::ERROR } else { Level::TRACE });
     tracing_subscriber::registry()
-        .with(tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false))
+        .with(tracing_subscriber::fmt::layer().with_writer(only_errors.or_else(io::stdout)).with_ansi(false))
         .with(config.log.clone())
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
     runtime.block_on(command(config))
 }
 
-async fn serve(config: Config) -> Result<(), String> {
+/// What the Functions host takes for "start me again". It lets a process that exits with 0 lie, and
+/// fails every call from then on (`WorkerProcess.OnProcessExited`).
+const RESTART: u8 = 200;
+
+async fn serve(config: Config) -> Result<ExitCode, String> {
+    let under_host = config.under_host;
     // Before anything can be under way, so that no signal ends the process by force.
     let stop = stop_on_signal().map_err(|e| format!("cannot receive signals: {e}"))?;
     let app = App::start(config).await.map_err(|e| e.to_string())?;
     // Nobody may be reading, and the service goes on.
-    let _ = writeln!(io::stdout(), "{}", greeting(&app));
+    let _ = writeln!(io::stdout(), "{}", greeting(&app, under_host));
     app.run(stop).await;
-    Ok(())
+    Ok(if under_host { ExitCode::from(RESTART) } else { ExitCode::SUCCESS })
 }
 
 /// Cancelled at the first SIGTERM or SIGINT.
@@ -100,11 +109,14 @@ fn stop_on_signal() -> io::Result<CancellationToken> {
     Ok(stop)
 }
 
-fn greeting(app: &App) -> String {
+fn greeting(app: &App, under_host: bool) -> String {
     let address = app.address();
     let listening = format!("mcp-scheduler {} is listening on http://{address}", env!("CARGO_PKG_VERSION"));
     match app.credentials() {
-        Some(credentials) if credentials.new => format!("{listening}\n{}", first_steps(address, credentials)),
+        // The host keeps what we print, and a key is nothing to keep.
+        Some(credentials) if credentials.new && !under_host => {
+            format!("{listening}\n{}", first_steps(address, credentials))
+        }
         Some(kept) => format!("{listening}\nClient {}; its API key is in {}", kept.client, kept.path.display()),
         None => listening,
     }

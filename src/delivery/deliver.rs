@@ -37,7 +37,7 @@ pub enum Delivered {
 
 impl Deliverer {
     /// How many exchanges are under way at the most.
-    const MAX_IN_FLIGHT: usize = 256;
+    pub const MAX_IN_FLIGHT: usize = 256;
     /// How early a hint may be and still be held in memory until its time.
     const HOLD: Duration = Duration::from_secs(2);
     /// How much of the lease margin is kept for writing the result down: a worker that has used up
@@ -67,6 +67,14 @@ impl Deliverer {
     pub async fn deliver(&self, hint: &Hint) -> Result<Delivered, StoreError> {
         for _ in 0..Self::CLAIM_TRIES {
             let Some(read) = self.store.get(&hint.client, hint.id).await? else { return Ok(Delivered::Dropped) };
+            if hint.generation > read.value.generation {
+                // No commit made such a generation: the row stands for itself, with hints of its own.
+                tracing::warn!(
+                    conversation.id = %hint.id, client.id = %hint.client,
+                    hint.generation, generation = read.value.generation, "hint ahead of its conversation dropped"
+                );
+                return Ok(Delivered::Dropped);
+            }
             let Some(from) = read.value.claimable_from() else { return Ok(Delivered::Dropped) };
             let early = self.clock.now().until(from);
             if early > Self::HOLD {

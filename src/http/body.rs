@@ -32,6 +32,14 @@ impl Call {
     }
 }
 
+impl Call {
+    /// Reads the body, whatever it says it is.
+    pub(super) async fn bytes(&mut self) -> Result<Bytes, Problem> {
+        let body = read(&self.headers, &mut self.body).await?;
+        if body.len() > MAX_BYTES { Err(Problem::body_too_large(MAX_BYTES)) } else { Ok(body) }
+    }
+}
+
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.get_all(CONTENT_ENCODING).iter().any(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(Problem::unsupported_media_type("Compressed bodies are not accepted."));

@@ -9,6 +9,7 @@ mod auth;
 mod body;
 mod conversations;
 mod health;
+mod invocation;
 mod problem;
 mod server;
 
@@ -24,6 +25,7 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::{Reply, Response};
 
+pub use invocation::{INVOCATIONS, Invocations, MAX_DEQUEUE_COUNT};
 pub use server::{Server, ServerOptions};
 
 use crate::auth::{Authenticator, Principal};
@@ -89,8 +91,8 @@ impl Call {
     }
 }
 
-/// All routes, with an answer for everything.
-pub fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
+/// All routes, with an answer for everything. Invocations are served to the Functions host only.
+pub fn routes(api: Arc<Api>, invocations: Option<Invocations>) -> BoxedFilter<(Response,)> {
     let call = warp::any()
         .map(move || Arc::clone(&api))
         .and(warp::ext::optional::<Peer>())
@@ -98,6 +100,28 @@ pub fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
         .and(warp::body::stream())
         .map(|api, peer, headers, body| Call { api, peer, headers, body: boxed(body) })
         .boxed();
+    let mut known = ROUTES.to_vec();
+    let mut answered = operations(call.clone());
+    if let Some(invocations) = invocations {
+        known.extend(INVOCATIONS);
+        answered = invocation::filter(Arc::new(invocations), call).or(answered).unify().boxed();
+    }
+    // The framework takes a path with a slash at its end for the same path; nobody else does.
+    let exact = warp::path::full()
+        .and_then(async |path: warp::path::FullPath| match path.as_str() {
+            "/" => Ok(()),
+            path if path.ends_with('/') => Err(warp::reject::not_found()),
+            _ => Ok(()),
+        })
+        .untuple_one();
+    let nothing = warp::method().and(warp::path::full()).map(move |method: Method, path: warp::path::FullPath| {
+        not_routed(&known, &method, path.as_str()).into_response()
+    });
+    exact.and(answered).or(nothing).unify().boxed()
+}
+
+/// The routes of [`ROUTES`].
+fn operations(call: BoxedFilter<(Call,)>) -> BoxedFilter<(Response,)> {
     let schedule = warp::path!("api" / "scheduler" / "schedule")
         .and(warp::post())
         .and(call.clone())
@@ -110,7 +134,7 @@ pub fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
         |id: String, call| async move {
             // The schedule route is a segment too, and has no DELETE.
             if id == "schedule" {
-                return not_routed(&Method::DELETE, "/api/scheduler/schedule").into_response();
+                return not_routed(&ROUTES, &Method::DELETE, "/api/scheduler/schedule").into_response();
             }
             respond(conversations::cancel_conversation(id, call).await)
         },
@@ -129,20 +153,9 @@ pub fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
         .and(warp::get())
         .and(call)
         .then(|call| async { respond(health::ready(call).await) });
-    // The framework takes a path with a slash at its end for the same path; nobody else does.
-    let exact = warp::path::full()
-        .and_then(
-            async |path: warp::path::FullPath| {
-                if path.as_str().ends_with('/') { Err(warp::reject::not_found()) } else { Ok(()) }
-            },
-        )
-        .untuple_one();
-    let nothing = warp::method()
-        .and(warp::path::full())
-        .map(|method: Method, path: warp::path::FullPath| not_routed(&method, path.as_str()).into_response());
     let conversations = schedule.or(status).unify().or(cancel).unify().or(list).unify().boxed();
     let others = token.or(health).unify().or(ready).unify().boxed();
-    exact.and(conversations.or(others).unify()).or(nothing).unify().boxed()
+    conversations.or(others).unify().boxed()
 }
 
 fn boxed<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>> + Send + 'static) -> BodyStream {
@@ -154,8 +167,8 @@ fn respond(result: Result<Response, Problem>) -> Response {
 }
 
 /// 404, or 405 with the methods that the path has.
-fn not_routed(method: &Method, path: &str) -> Problem {
-    let allowed: Vec<_> = ROUTES.iter().filter(|route| matches(route.path, path)).map(|r| r.method.as_str()).collect();
+fn not_routed(known: &[Route], method: &Method, path: &str) -> Problem {
+    let allowed: Vec<_> = known.iter().filter(|route| matches(route.path, path)).map(|r| r.method.as_str()).collect();
     if allowed.is_empty() { Problem::no_such_path() } else { Problem::method_not_allowed(method, &allowed.join(", ")) }
 }
 

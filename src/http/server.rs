@@ -45,6 +45,15 @@ impl Default for ServerOptions {
     }
 }
 
+impl ServerOptions {
+    /// For the Functions host, which keeps connections and uses them again after a while: one that is
+    /// closed just then is an invocation that fails.
+    #[must_use]
+    pub fn under_host() -> Self {
+        Self { idle: Duration::from_mins(10), ..Self::default() }
+    }
+}
+
 impl Server {
     const MAX_CONNECTIONS: usize = 8192;
     const MAX_HEADERS: usize = 100;

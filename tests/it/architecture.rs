@@ -11,7 +11,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("app", &["auth", "clock", "config", "credentials", "delivery", "domain", "http", "scheduler", "store"]),
     ("credentials", &["auth", "clock", "domain", "store"]),
     ("config", &["auth", "domain"]),
-    ("http", &["auth", "clock", "domain", "scheduler", "store"]),
+    ("http", &["auth", "clock", "delivery", "domain", "scheduler", "store"]),
     ("scheduler", &["clock", "domain", "store"]),
     ("delivery", &["clock", "domain", "store"]),
     ("auth", &["clock", "domain", "store"]),

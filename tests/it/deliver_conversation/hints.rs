@@ -111,10 +111,20 @@ async fn a_stale_hint_neither_hurries_nor_multiplies_the_wait() {
     let stage = Stage::new();
     let hint = stage.schedule(HOUR, |_| ()).await;
     let puts = stage.queue.puts().len();
-    let stale = Hint { generation: hint.generation + 1, ..hint };
+    let stale = Hint { generation: hint.generation - 1, ..hint };
     assert_eq!(stage.deliverer().deliver(&stale).await.unwrap(), Delivered::Dropped);
     assert_eq!(stage.queue.puts().len(), puts, "whoever moved the conversation saw to its hint");
     assert!(stage.endpoint.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_ahead_of_its_conversation_is_dropped_and_the_conversations_own_hint_is_not() {
+    let stage = Stage::new();
+    let hint = stage.schedule(Duration::ZERO, |_| ()).await;
+    let ahead = Hint { generation: hint.generation + 1, ..hint.clone() };
+    assert_eq!(stage.deliverer().deliver(&ahead).await.unwrap(), Delivered::Dropped);
+    assert!(stage.endpoint.calls().is_empty());
+    assert_eq!(stage.deliverer().deliver(&hint).await.unwrap(), Delivered::Attempted(Status::Completed));
 }
 
 #[tokio::test(start_paused = true)]

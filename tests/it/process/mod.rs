@@ -9,3 +9,4 @@ mod receiver;
 mod seed_document;
 mod service;
 mod stopping;
+mod under_host;

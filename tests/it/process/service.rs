@@ -103,8 +103,9 @@ impl Service {
 
     pub fn wait_until_listening(&mut self) {
         let listening = |out: &str| {
-            let line = out.lines().next()?;
-            Some(line.split_once(" is listening on ")?.1.to_owned()).filter(|_| out.ends_with('\n'))
+            // Under the Functions host the log is on the same stream.
+            let url = out.lines().find_map(|line| line.split_once(" is listening on "))?.1;
+            Some(url.to_owned()).filter(|_| out.ends_with('\n'))
         };
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {

@@ -147,7 +147,8 @@ impl BareApi {
         let authenticator = Authenticator::new(directory, issuer, self.clock);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = Server::new(listener, routes(Arc::new(Api { scheduler, authenticator, entropy })), self.options);
+        let server =
+            Server::new(listener, routes(Arc::new(Api { scheduler, authenticator, entropy }), None), self.options);
         let stop = CancellationToken::new();
         let task = tokio::spawn(server.run(stop.clone()));
         Running { address, stop, task: Some(task) }

@@ -1,0 +1,126 @@
+"""Stages the function app and zips it: the second half of scripts/package, which builds the program.
+
+    python3 scripts/package.py PROGRAM [--root DIR] [--out DIR]
+
+The root has host.json, functions/ and Cargo.toml; the app goes to OUT/app and the zip file beside it. The same
+files and the same SOURCE_DATE_EPOCH give the same bytes.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import package_check
+from package_check import MADE_BY_UNIX, MODE_OF_FILE, MODE_OF_PROGRAM, BadPackage
+
+# The zip format has no earlier time.
+EARLIEST = 315_532_800
+S_IFREG = 0o100000
+
+
+class CannotPackage(Exception):
+    """The message says what to do about it."""
+
+
+def stage(root, program, app):
+    """Copies what the host needs to `app`, as it needs it."""
+    host = root / "host.json"
+    if not host.is_file():
+        raise CannotPackage(f"{host} is missing: it tells the host what to start")
+    try:
+        name = json.loads(host.read_bytes())["customHandler"]["description"]["defaultExecutablePath"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CannotPackage(f"{host} has no customHandler.description.defaultExecutablePath: {error!r}") from error
+    # The host looks for function.json only in folders directly beside host.json.
+    functions = sorted((root / "functions").glob("*/function.json"))
+    if not functions:
+        raise CannotPackage(f"{root / 'functions'} has no <function>/function.json")
+    shutil.rmtree(app, ignore_errors=True)
+    app.mkdir(parents=True)
+    app.chmod(0o755)
+    _copy(host, app / "host.json", MODE_OF_FILE)
+    _copy(program, app / name, MODE_OF_PROGRAM)
+    for function in functions:
+        folder = app / function.parent.name
+        folder.mkdir()
+        folder.chmod(0o755)
+        _copy(function, folder / "function.json", MODE_OF_FILE)
+
+
+def _copy(source, target, mode):
+    shutil.copyfile(source, target)
+    target.chmod(mode)
+
+
+def write_zip(app, target, epoch):
+    """The files below `app` with their modes, in the order of their names, all with the same time."""
+    # The format counts in steps of two seconds.
+    moment = time.gmtime(max(epoch, EARLIEST) // 2 * 2)[:6]
+    names = sorted(path.relative_to(app).as_posix() for path in app.rglob("*") if not path.is_dir())
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as package:
+        for name in names:
+            file = app / name
+            entry = zipfile.ZipInfo(name, moment)
+            entry.create_system = MADE_BY_UNIX
+            entry.external_attr = (S_IFREG | file.stat().st_mode & 0o777) << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            package.writestr(entry, file.read_bytes())
+
+
+def version_of(root):
+    text = (root / "Cargo.toml").read_text()
+    found = re.search(r'^version = "([^"]+)"$', text.partition("[package]")[2].partition("\n[")[0], re.MULTILINE)
+    if found is None:
+        raise CannotPackage(f"{root / 'Cargo.toml'} has no version in [package]")
+    return found[1]
+
+
+def package(root, program, out, epoch):
+    """Returns the path of the checked zip file and its Summary. A file of that name has passed every check."""
+    version = version_of(root)
+    target = out / f"mcp-scheduler-{version}.zip"
+    digest_file = target.with_name(target.name + ".sha256")
+    for stale in (target, digest_file):
+        stale.unlink(missing_ok=True)
+    stage(root, program, out / "app")
+    unchecked = out / "unchecked.zip"
+    write_zip(out / "app", unchecked, epoch)
+    summary = package_check.check(unchecked)
+    if summary.version != f"mcp-scheduler {version}":
+        raise CannotPackage(f"the program says {summary.version!r}, but Cargo.toml says {version}: build it again")
+    digest = hashlib.sha256(unchecked.read_bytes()).hexdigest()
+    os.replace(unchecked, target)
+    digest_file.write_text(f"{digest}  {target.name}\n")
+    return target, summary, digest
+
+
+def main(arguments):
+    here = Path(__file__).resolve().parent.parent
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program", type=Path)
+    parser.add_argument("--root", type=Path, default=here)
+    parser.add_argument("--out", type=Path, default=here / "target" / "package")
+    options = parser.parse_args(arguments)
+    epoch = int(os.environ.get("SOURCE_DATE_EPOCH", EARLIEST))
+    try:
+        target, summary, digest = package(options.root, options.program, options.out, epoch)
+    except BadPackage as bad:
+        for problem in bad.problems:
+            print(f"scripts/package: {problem}", file=sys.stderr)
+        return 1
+    except (CannotPackage, OSError) as error:
+        print(f"scripts/package: {error}", file=sys.stderr)
+        return 1
+    print(f"{target}\n{summary}\n  sha256   {digest}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

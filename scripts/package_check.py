@@ -1,0 +1,236 @@
+"""Whether a finished package will be found, started and indexed by the Azure Functions host.
+
+    python3 scripts/package_check.py target/package/mcp-scheduler-0.1.0.zip
+
+Every problem is reported, not only the first.
+"""
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from package_elf import NotAnElf, read_needs
+
+# The oldest image on which the host has been run: Debian 11.
+NEWEST_GLIBC = (2, 31)
+LARGEST_ZIP = 8_000_000
+# Parts of glibc itself. Whatever else a program asks for may be missing on an image that we have not seen.
+GLIBC = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "ld-linux-x86-64.so.2"}
+INTERPRETER = "/lib64/ld-linux-x86-64.so.2"
+# What the host accepts as a function's name; "host" is its own.
+FUNCTION = re.compile(r"(?!host$)[a-z][a-z0-9_-]{0,127}", re.IGNORECASE)
+MODE_OF_PROGRAM, MODE_OF_FILE = 0o755, 0o644
+MADE_BY_UNIX = 3
+
+
+@dataclass(frozen=True)
+class Summary:
+    size: int
+    entries: int
+    functions: int
+    binary: str
+    binary_size: int
+    glibc: str
+    version: str
+
+    def __str__(self):
+        glibc = f"{self.glibc} or newer" if self.glibc else "none, the program is static"
+        return (
+            f"  size     {self.size / 1e6:.2f} MB zipped (at most {LARGEST_ZIP / 1e6:.0f}), "
+            f"{self.binary_size / 1e6:.2f} MB the program {self.binary}\n"
+            f"  glibc    {glibc} (at most {_dotted(NEWEST_GLIBC)} allowed)\n"
+            f"  entries  {self.entries}: {self.functions} functions, host.json, {self.binary}\n"
+            f"  starts   {self.version}"
+        )
+
+
+class BadPackage(Exception):
+    def __init__(self, problems):
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def check(path):
+    """A Summary of a package in which nothing is wrong.
+
+    Raises BadPackage with all that is.
+    """
+    try:
+        with zipfile.ZipFile(path) as package:
+            size = os.path.getsize(path)
+            return _check(package, size, Path(path).resolve().parent)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise BadPackage([f"{path} cannot be read as a zip file: {error}"]) from error
+
+
+def _check(package, size, scratch):
+    problems = []
+    if size > LARGEST_ZIP:
+        problems.append(f"the zip file has {size} bytes; at most {LARGEST_ZIP} are wanted, for a quick cold start")
+    binary = _executable(package, problems)
+    problems += layout(package, binary)
+    problems += modes(package, binary)
+    glibc = version = ""
+    program = package.read(binary) if binary in package.namelist() else None
+    if program is not None:
+        glibc, unmet = machine_needs(program)
+        problems += unmet
+    # A program is started only if all else is well: what is refused is not trusted either.
+    if program is not None and not problems:
+        version = _start(program, scratch, problems)
+    if problems:
+        raise BadPackage(problems)
+    names = package.namelist()
+    functions = sum(name.endswith("/function.json") for name in names)
+    return Summary(size, len(names), functions, binary, len(program), glibc, version)
+
+
+def _executable(package, problems):
+    """The name of the program in host.json, or None."""
+    try:
+        host = json.loads(package.read("host.json"))
+        name = host["customHandler"]["description"]["defaultExecutablePath"]
+    except KeyError as missing:
+        problems.append(f"host.json at the root of the zip file, or its {missing}, is missing: the host starts nothing")
+        return None
+    except (ValueError, TypeError) as error:
+        problems.append(f"host.json is not what the host reads: {error}")
+        return None
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", name):
+        problems.append(
+            f"defaultExecutablePath in host.json is {name!r}; it must be the bare name of the program "
+            "(no ./ before it), because tools that repack the zip compare it with the entry's name"
+        )
+        return None
+    if name not in package.namelist():
+        problems.append(f"{name}, the defaultExecutablePath in host.json, is not in the zip file")
+    return name
+
+
+def layout(package, binary):
+    problems = []
+    names = package.namelist()
+    if names != sorted(set(names)):
+        problems.append("the entries are not sorted, or one is there twice: one commit would have many packages")
+    if len({entry.date_time for entry in package.infolist()}) > 1:
+        problems.append("the entries differ in their time: one commit would have many packages")
+    for name in names:
+        folder, _, file = name.rpartition("/")
+        if name in ("host.json", binary):
+            continue
+        if name.split("/")[-1] == "local.settings.json":
+            problems.append(f"{name} is for one's own machine and may hold keys; it must not be deployed")
+        elif file != "function.json":
+            problems.append(f"{name} is no part of the app (host.json, the program, <function>/function.json)")
+        elif not FUNCTION.fullmatch(folder):
+            problems.append(
+                f"{name} is not found by the host: it reads only <function>/function.json directly below the root, "
+                "where <function> begins with a letter, goes on with letters, digits, _ and -, and is not host"
+            )
+        else:
+            problems += _json_object(package, name)
+    folders = (name.removesuffix("/function.json") for name in names if name.endswith("/function.json"))
+    if not any(map(FUNCTION.fullmatch, folders)):
+        problems.append("there is no <function>/function.json: without functions the host never starts the program")
+    return problems
+
+
+def _json_object(package, name):
+    try:
+        if isinstance(json.loads(package.read(name)), dict):
+            return []
+        return [f"{name} is not a JSON object"]
+    except ValueError as error:
+        return [f"{name} is not JSON: {error}"]
+
+
+def modes(package, binary):
+    problems = []
+    for entry in package.infolist():
+        name = entry.filename
+        if entry.create_system != MADE_BY_UNIX:
+            problems.append(f"{name} is not marked as made by Unix, so its mode is lost when it is unpacked")
+            continue
+        mode = entry.external_attr >> 16
+        wanted = MODE_OF_PROGRAM if name == binary else MODE_OF_FILE
+        if not stat.S_ISREG(mode):
+            problems.append(f"{name} is not a plain file")
+        elif stat.S_IMODE(mode) != wanted:
+            problems.append(f"{name} has mode {stat.S_IMODE(mode):04o}, not {wanted:04o}")
+    return problems
+
+
+def machine_needs(program):
+    """The newest glibc version that the program asks for ("" if static), and what an old image cannot meet."""
+    try:
+        needs = read_needs(program)
+    except NotAnElf as error:
+        return "", [f"the program is {error}"]
+    problems = []
+    if needs.interpreter not in ("", INTERPRETER):
+        problems.append(f"the program is loaded by {needs.interpreter}, which images with glibc do not have")
+    for library in sorted(set(needs.libraries) - GLIBC):
+        problems.append(f"the program needs {library}, which is not a part of glibc and may be missing on an image")
+    newest = (0, 0)
+    for version in needs.versions:
+        number = re.fullmatch(r"GLIBC_(\d+)\.(\d+)(\.\d+)?", version)
+        if number is None:
+            problems.append(f"the program asks for {version}, which says nothing about the glibc that has it")
+        else:
+            newest = max(newest, (int(number[1]), int(number[2])))
+    if newest > NEWEST_GLIBC:
+        problems.append(
+            f"the program needs glibc {_dotted(newest)}; the oldest image has {_dotted(NEWEST_GLIBC)}. "
+            "Was it built with plain cargo build? scripts/package builds for an old glibc"
+        )
+    return (_dotted(newest) if needs.versions else ""), problems
+
+
+def _dotted(version):
+    return ".".join(map(str, version))
+
+
+def _start(program, scratch, problems):
+    """What the program says to --version, without our environment.
+
+    It is run beside the zip file: where temporary files are, programs may be forbidden.
+    """
+    with tempfile.TemporaryDirectory(dir=scratch) as directory:
+        file = Path(directory, "program")
+        file.write_bytes(program)
+        file.chmod(MODE_OF_PROGRAM)
+        try:
+            run = subprocess.run(
+                [file, "--version"], env={}, cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, timeout=10
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            problems.append(f"the program does not start on this machine: {error}")
+            return ""
+    if run.returncode != 0:
+        problems.append(f"the program ended with {run.returncode} on --version: {run.stderr.decode(errors='replace')}")
+        return ""
+    return run.stdout.decode(errors="replace").strip()
+
+
+def main(arguments):
+    if len(arguments) != 1:
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        print(check(arguments[0]))
+    except BadPackage as bad:
+        for problem in bad.problems:
+            print(f"package: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,116 @@
+//! The host's end: it posts envelopes and holds every answer to what a host can bear.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use mcp_scheduler::auth::{Authenticator, Directory, TokenIssuer, TokenSettings};
+use mcp_scheduler::clock::SystemEntropy;
+use mcp_scheduler::domain::{EndpointPolicy, Hint};
+use mcp_scheduler::http::{Api, Invocations, routes};
+use mcp_scheduler::scheduler::Scheduler;
+use mcp_scheduler::store::{ClientStore, SimulatedTable};
+use serde_json::{Value, json};
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+use crate::deliver_conversation::stage::Stage;
+
+/// The service as the host sees it.
+#[derive(Clone)]
+pub struct Host {
+    routes: BoxedFilter<(Response,)>,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Host {
+    pub fn of(stage: &Stage) -> Self {
+        let invocations = Invocations { deliverer: stage.deliverer(), sweeper: stage.sweeper() };
+        Self { routes: routes(api(stage), Some(invocations)) }
+    }
+
+    /// The same service, started by nobody in particular.
+    pub fn none(stage: &Stage) -> Self {
+        Self { routes: routes(api(stage), None) }
+    }
+
+    pub async fn request(&self, request: Request<Full<Bytes>>) -> Answer {
+        let service = TowerToHyperService::new(warp::service(self.routes.clone()));
+        let (head, body) = service.call(request).await.unwrap().into_parts();
+        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        Answer { status: head.status.as_u16(), headers: head.headers, text }
+    }
+
+    pub async fn call(&self, method: Method, path: &str) -> Answer {
+        self.request(Request::builder().method(method).uri(path).body(Full::default()).unwrap()).await
+    }
+
+    /// Posts a body to a function, as the host does, and checks the form of the answer.
+    pub async fn invoke(&self, function: &str, body: impl Into<Bytes>) -> Answer {
+        let request = Request::post(format!("/{function}"))
+            .header("content-type", "application/json; charset=utf-8")
+            .header("x-azure-functions-invocationid", "7d6e4c0e-invocation")
+            .body(Full::new(body.into()));
+        let answer = self.request(request.unwrap()).await;
+        answer.check();
+        answer
+    }
+
+    pub async fn deliver(&self, body: impl Into<Bytes>) -> Answer {
+        self.invoke("deliverConversation", body).await
+    }
+}
+
+impl Answer {
+    /// The host waits for ever on 2xx without an object, and logs the lines that it finds.
+    #[track_caller]
+    fn check(&self) {
+        assert_eq!(self.headers["content-type"], "application/json");
+        let body: Value = serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e} in {self:?}"));
+        let names: Vec<_> = body.as_object().unwrap().keys().collect();
+        assert_eq!(names, ["Logs", "Outputs", "ReturnValue"]);
+        assert_eq!((&body["Outputs"], &body["ReturnValue"]), (&json!({}), &Value::Null));
+        let line = self.line();
+        assert!(line.len() > 10 && line.len() < 300 && !line.contains('\n'), "{line}");
+    }
+
+    /// The one line of its log.
+    pub fn line(&self) -> String {
+        let body: Value = serde_json::from_str(&self.text).unwrap();
+        let [line] = body["Logs"].as_array().unwrap().as_slice() else { panic!("{}", self.text) };
+        line.as_str().unwrap().to_owned()
+    }
+}
+
+fn api(stage: &Stage) -> Arc<Api> {
+    let (clock, entropy) = (Arc::clone(&stage.clock), Arc::new(SystemEntropy::new()));
+    let queue = Arc::clone(&stage.queue);
+    let scheduler =
+        Scheduler::new(stage.store.clone(), queue, EndpointPolicy::default(), Arc::clone(&clock) as _, entropy.clone());
+    let keys = format!("k1:{}", "00".repeat(32)).parse().unwrap();
+    let tokens = TokenSettings { issuer: "i".to_owned(), audience: "a".to_owned(), ttl_seconds: 60 };
+    let directory = Directory::new(None, ClientStore::new(Arc::new(SimulatedTable::new(()))));
+    let authenticator = Authenticator::new(directory, TokenIssuer::new(keys, tokens), clock);
+    Arc::new(Api { scheduler, authenticator, entropy })
+}
+
+/// The message of a hint, as an object.
+pub fn message(hint: &Hint) -> Value {
+    serde_json::from_str(&hint.to_message()).unwrap()
+}
+
+/// What the host posts for a message: its text as a JSON string literal in a JSON string.
+pub fn envelope(text: &str) -> Value {
+    let literal = Value::from(text).to_string();
+    json!({ "Data": { "msg": literal }, "Metadata": { "DequeueCount": "1", "Id": "\"3f1c\"", "sys": {} } })
+}

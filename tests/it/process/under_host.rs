@@ -1,0 +1,132 @@
+//! The binary as the Functions host starts it.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use mcp_scheduler::domain::Hint;
+use serde_json::{Value, json};
+
+use super::api::Api;
+use super::receiver::Receiver;
+use super::service::{CLIENT, CONFIGURED, KEY, Place, Service, fixed_port};
+use crate::support::client::http;
+
+/// Starts the service on a port of the host's choice.
+fn start(place: &Place, port: u16, settings: &[(&str, &str)]) -> Service {
+    let port = port.to_string();
+    // These are the host's own business: the platform sets PORT for the host, too.
+    let mut all = vec![("FUNCTIONS_CUSTOMHANDLER_PORT", &*port), ("HOST", "::1"), ("PORT", "no port")];
+    all.extend(settings);
+    place.start(&all)
+}
+
+/// Calls a function as the host does.
+async fn invoke(service: &Service, function: &str, body: &Value) -> (u16, Value) {
+    let request = http().post(format!("{}/{function}", service.url())).body(body.to_string());
+    let request = request.header("content-type", "application/json; charset=utf-8");
+    let response = request.header("x-azure-functions-invocationid", "the-invocation").send().await.unwrap();
+    let status = response.status().as_u16();
+    (status, serde_json::from_str(&response.text().await.unwrap()).unwrap())
+}
+
+/// What the host posts for a hint.
+fn envelope(id: &str) -> Value {
+    let hint = Hint { client: CLIENT.parse().unwrap(), id: id.parse().unwrap(), generation: 1 };
+    let literal = Value::from(hint.to_message()).to_string();
+    json!({ "Data": { "msg": literal }, "Metadata": { "DequeueCount": "1" } })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_listens_where_the_host_calls_and_answers_the_ping() {
+    let (place, port) = (Place::new(), fixed_port());
+    let service = start(&place, port, &CONFIGURED);
+    assert_eq!(service.url(), format!("http://127.0.0.1:{port}"));
+    let ping = http().get(service.url()).send().await.unwrap();
+    assert_eq!((ping.status().as_u16(), ping.text().await.unwrap().len() < 100), (200, true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_delivers_when_the_host_says_so_and_never_by_itself() {
+    let (place, receiver) = (Place::new(), Receiver::start(Duration::ZERO).await);
+    let service = start(&place, fixed_port(), &CONFIGURED);
+    let api = Api::login(service.url(), CLIENT, KEY).await;
+    let id = api.schedule(Duration::ZERO, &receiver.endpoint).await;
+    assert_eq!(invoke(&service, "sweepDueConversations", &json!({})).await.0, 200);
+    assert!(!receiver.wait(Duration::from_secs(1), |arrivals| !arrivals.is_empty()).await, "there is no worker");
+    assert_eq!(api.status(&id).await["status"], "Scheduled");
+
+    let envelope = envelope(&id);
+    let answers = join_all((0..50).map(|_| invoke(&service, "deliverConversation", &envelope))).await;
+    let done = format!("conversation {id} of {CLIENT}: attempt made, now Completed");
+    let done = json!({ "Outputs": {}, "Logs": [done], "ReturnValue": null });
+    assert!(answers.iter().all(|(status, _)| *status == 200));
+    assert_eq!(answers.iter().filter(|(_, body)| *body == done).count(), 1, "{answers:?}");
+    assert_eq!(receiver.arrivals().len(), 1);
+    assert_eq!(api.status(&id).await["status"], "Completed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alone_it_has_no_invocations() {
+    let place = Place::new();
+    let service = place.start(&CONFIGURED);
+    for function in ["deliverConversation", "sweepDueConversations", ""] {
+        assert_eq!(invoke(&service, function, &json!({})).await.0, 404, "/{function}");
+    }
+    assert_eq!(http().get(service.url()).send().await.unwrap().status(), 404);
+    service.stop();
+}
+
+#[test]
+fn asked_to_end_it_asks_to_be_started_again() {
+    // The host lets a process that exits with 0 lie, and fails every call from then on.
+    for signal in ["TERM", "INT"] {
+        let place = Place::new();
+        let mut service = start(&place, fixed_port(), &CONFIGURED);
+        service.signal(signal);
+        assert_eq!(service.wait().code(), Some(200), "{}", service.stderr());
+    }
+}
+
+#[test]
+fn what_stops_a_start_is_a_failure_that_the_host_sees() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (value, named) in [(&*port, &*port), ("x", "FUNCTIONS_CUSTOMHANDLER_PORT")] {
+        let output = Place::new().run(&[], &[("FUNCTIONS_CUSTOMHANDLER_PORT", value)]);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.contains(named), "{errors}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_errors_go_to_the_stream_that_the_host_takes_for_errors() {
+    let place = Place::new();
+    // No credentials are configured: what is made is kept, and not printed into the host's log.
+    let service = start(&place, fixed_port(), &[("RUST_LOG", "debug")]);
+    assert_eq!(service.stderr(), "");
+    assert!(service.stdout().contains("WARN"), "{}", service.stdout());
+    assert_eq!(invoke(&service, "deliverConversation", &json!({ "Data": { "msg": "no hint" } })).await.0, 500);
+    assert_eq!(service.stderr(), "");
+    assert_eq!(invoke(&service, "deliverConversation", &json!({ "Data": { "message": "{}" } })).await.0, 400);
+    let errors = until(|| service.stderr(), |text| text.ends_with('\n'));
+    assert!(errors.lines().count() == 1 && errors.contains("ERROR"), "{errors}");
+    for line in [errors, service.stdout().lines().find(|l| l.contains("no wake-up")).unwrap().to_owned()] {
+        assert!(line.contains("the-invocation") && !line.contains('\x1b'), "{line}");
+    }
+    let kept = std::fs::read_to_string(place.data().join("credentials.json")).unwrap();
+    let kept: Value = serde_json::from_str(&kept).unwrap();
+    assert!(!service.stdout().contains(kept["apiKey"].as_str().unwrap()));
+}
+
+fn until(mut read: impl FnMut() -> String, enough: impl Fn(&str) -> bool) -> String {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        let text = read();
+        if enough(&text) || Instant::now() > deadline {
+            return text;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
