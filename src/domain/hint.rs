@@ -1,12 +1,15 @@
-//! Wake-ups.
+//! Wake-ups, and the message they travel in.
 
-use super::{ClientId, ConversationId};
+use serde::Deserialize;
+
+use super::{ClientId, ConversationId, Object};
 
 /// "Look at this conversation now."
 ///
 /// A hint carries no state and is not trusted: whoever gets one reads the row before acting, so a
 /// lost, late, early, doubled or forged hint can cost time or a read, never correctness.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Hint {
     /// The owner.
     pub client: ClientId,
@@ -14,4 +17,148 @@ pub struct Hint {
     pub id: ConversationId,
     /// The generation that the hint was made for.
     pub generation: u32,
+}
+
+/// The message of a hint: `{"v":1,"job":{"client":…,"id":…,"generation":…}}`.
+///
+/// The hint is nested because the Functions host copies the top-level fields of a message over its
+/// own metadata, and a field of its own name would hide the host's.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Message {
+    v: u32,
+    job: Object<Hint>,
+}
+
+/// Why a message is no hint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidHint {
+    /// Newer code wrote it.
+    #[error("the message has version {0} and this program reads version {version}", version = Hint::VERSION)]
+    Newer(u32),
+    /// It has another form.
+    #[error("the message is not a hint")]
+    Malformed,
+}
+
+impl Hint {
+    /// The version of the message.
+    pub const VERSION: u32 = 1;
+
+    /// The hint as the text of a queue message.
+    #[must_use]
+    pub fn to_message(&self) -> String {
+        let Self { client, id, generation } = self;
+        // Neither a client id nor a conversation id has a character that JSON would escape.
+        format!(r#"{{"v":{},"job":{{"client":"{client}","id":"{id}","generation":{generation}}}}}"#, Self::VERSION)
+    }
+
+    /// Reads the text of a queue message.
+    ///
+    /// # Errors
+    /// [`InvalidHint`]. The text itself is not part of it: anybody may have written it.
+    pub fn from_message(text: &str) -> Result<Self, InvalidHint> {
+        match serde_json::from_str(text) {
+            Ok(Object(Message { v: Self::VERSION, job: Object(hint) })) => Ok(hint),
+            _ => Err(newer(text).map_or(InvalidHint::Malformed, InvalidHint::Newer)),
+        }
+    }
+}
+
+/// The version of a message, if it is one that this code does not know yet.
+fn newer(text: &str) -> Option<u32> {
+    #[derive(Deserialize)]
+    struct Version {
+        v: u32,
+    }
+    let Object(Version { v }) = serde_json::from_str(text).ok()?;
+    (v > Hint::VERSION).then_some(v)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ID: &str = "01890000-0000-7000-8000-00000000000f";
+
+    fn hint() -> Hint {
+        Hint { client: "client-a".parse().unwrap(), id: ID.parse().unwrap(), generation: 1 }
+    }
+
+    #[test]
+    fn a_message_has_exactly_this_form() {
+        let message = format!(r#"{{"v":1,"job":{{"client":"client-a","id":"{ID}","generation":1}}}}"#);
+        assert_eq!(hint().to_message(), message);
+    }
+
+    #[test]
+    fn white_space_and_the_order_of_fields_do_not_matter() {
+        let message =
+            format!("\n{{ \"job\": {{\"generation\":1, \"id\":\"{ID}\",\"client\":\"client-a\"}}, \"v\":1 }} ");
+        assert_eq!(Hint::from_message(&message), Ok(hint()));
+    }
+
+    #[test]
+    fn anything_else_is_malformed() {
+        let job = |job: &str| format!(r#"{{"v":1,"job":{job}}}"#);
+        let outer = |v: &str| hint().to_message().replace("\"v\":1", v);
+        for message in [
+            String::new(),
+            "   ".to_owned(),
+            "null".to_owned(),
+            "[]".to_owned(),
+            "<html></html>".to_owned(),
+            "\0\u{fffd}\u{1}".to_owned(),
+            serde_json::to_string(&hint().to_message()).unwrap(),
+            format!("{}{{}}", hint().to_message()),
+            hint().to_message().replace("\"v\":1,", ""),
+            outer("\"v\":\"1\""),
+            outer("\"v\":1.0"),
+            outer("\"v\":0"),
+            outer("\"v\":-1"),
+            outer("\"v\":null"),
+            outer("\"v\":1,\"v\":1"),
+            outer("\"v\":1,\"extra\":0"),
+            format!(r#"[1,{{"client":"client-a","id":"{ID}","generation":1}}]"#),
+            job(&format!(r#"["client-a","{ID}",1]"#)),
+            job(&format!(r#"{{"client":"client-a","id":"{ID}"}}"#)),
+            job(&format!(r#"{{"client":"client-a","id":"{ID}","generation":1,"extra":0}}"#)),
+            job(&format!(r#"{{"client":"client-a","id":"{ID}","generation":1,"generation":1}}"#)),
+            job(&format!(r#"{{"client":"client-a","id":"{ID}","generation":1.5}}"#)),
+            job(&format!(r#"{{"client":"client-a","id":"{ID}","generation":"1"}}"#)),
+            job(&format!(r#"{{"client":"client-a","id":"{ID}","generation":-1}}"#)),
+            job(&format!(r#"{{"client":"client-a","id":"{ID}","generation":4294967296}}"#)),
+            job(&format!(r#"{{"client":"a|m|b","id":"{ID}","generation":1}}"#)),
+            job(&format!(r#"{{"client":"\ud800","id":"{ID}","generation":1}}"#)),
+            job(r#"{"client":"client-a","id":"","generation":1}"#),
+            job(r#"{"client":"client-a","id":5,"generation":1}"#),
+            job(r#"{"client":"client-a","id":"x' or '1' eq '1","generation":1}"#),
+        ] {
+            assert_eq!(Hint::from_message(&message), Err(InvalidHint::Malformed), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_newer_version_is_told_apart_whatever_else_it_holds() {
+        for message in [r#"{"v":2}"#, r#"{"v":2,"job":{"anything":[1]},"more":null}"#] {
+            assert_eq!(Hint::from_message(message), Err(InvalidHint::Newer(2)), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_complaint_does_not_quote_the_message() {
+        let error = Hint::from_message("canary").unwrap_err().to_string();
+        assert!(!error.contains("canary"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn every_hint_survives_its_message(client in "[A-Za-z0-9._-]{1,64}", random: [u8; 10], generation: u32) {
+            let id = ConversationId::new(crate::domain::Timestamp::from_millis(1_900_000_000_000), &random);
+            let hint = Hint { client: client.parse().unwrap(), id, generation };
+            prop_assert_eq!(Hint::from_message(&hint.to_message()), Ok(hint));
+        }
+    }
 }

@@ -27,7 +27,7 @@ pub use conversation::{
     AlreadyFinal, Claim, ClaimRefused, Content, Conversation, Format, Lease, LeaseToken, NotDelivering, Policy, State,
     Status, TooLate,
 };
-pub use hint::Hint;
+pub use hint::{Hint, InvalidHint};
 pub use id::{ConversationId, InvalidConversationId};
 pub use json::{AnyJson, Object};
 pub use request::{FieldError, NewConversation, RetryRequest, ScheduleRequest};
