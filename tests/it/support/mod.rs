@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod app;
+pub mod azurite;
 pub mod client;
 pub mod golden;
 pub mod receiver;
