@@ -28,6 +28,7 @@ use super::{StoreError, Table};
 use crate::clock::Clock;
 
 /// The tables and the queue of one installation in a storage account.
+#[derive(Clone)]
 pub struct AzureStore {
     conversations: Arc<AzureTable>,
     clients: Arc<AzureTable>,

@@ -261,3 +261,7 @@ fn private(endpoint: String) -> Result<String, String> {
     };
     if url.scheme() == "https" || loopback { Ok(endpoint) } else { Err("must be an https address".to_owned()) }
 }
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+mod tests;

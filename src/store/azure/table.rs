@@ -37,6 +37,8 @@ struct Entity {
 impl AzureTable {
     /// How many UTF-16 units go into one property; it holds 64 KiB of them, which is 32,768.
     const PIECE: usize = 32_000;
+    /// How many UTF-16 units a row has room for: an entity holds 1 MiB, keys and names included.
+    const ROOM: usize = ((1 << 20) - 4096) / 2;
     /// How many entities one answer holds at the most.
     const PAGE: usize = 1_000;
 
@@ -73,6 +75,7 @@ impl AzureTable {
 impl Table for AzureTable {
     async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, StoreError> {
         check(&operations)?;
+        operations.iter().try_for_each(check_size)?;
         let mut result = self.transaction(partition, &operations).await;
         // Nothing but the table can be missing to an insert, and where it is missing nothing was
         // done. A row to be replaced is not there either way.
@@ -184,6 +187,15 @@ fn row(entity: Entity) -> Result<Row, StoreError> {
         Some(value) => Ok(Row { key, value, etag: Etag::new(etag) }),
         None => Err(StoreError::Corrupt { key, reason: "it has no value".to_owned() }),
     }
+}
+
+fn check_size(operation: &Operation) -> Result<(), StoreError> {
+    let (Operation::Insert { key, value } | Operation::Replace { key, value, .. }) = operation else { return Ok(()) };
+    // No text has more UTF-16 units than bytes.
+    if value.len() <= AzureTable::ROOM || value.encode_utf16().count() <= AzureTable::ROOM {
+        return Ok(());
+    }
+    Err(StoreError::Refused(format!("the value of {key} has {} bytes", value.len())))
 }
 
 fn check_bound(key: &str) -> Result<(), StoreError> {

@@ -4,6 +4,11 @@
 use super::suite::{self, LentTable};
 use crate::support::azurite;
 
+mod costs;
+mod identity;
+mod network;
+mod queue;
+
 suite::table_suite!(crate::store::azurite::lend());
 
 fn lend() -> LentTable {

@@ -7,5 +7,6 @@ pub mod app;
 pub mod azurite;
 pub mod client;
 pub mod golden;
+pub mod proxy;
 pub mod receiver;
 pub mod wire;
