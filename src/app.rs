@@ -1,5 +1,7 @@
 //! Puts everything together. The only place that names a concrete backend.
 
+mod backend;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,16 +18,15 @@ use crate::delivery::{Deliverer, HttpSender, SendError, Sweeper, Worker};
 use crate::domain::ClientId;
 use crate::http::{Api, Invocations, Server, ServerOptions, routes};
 use crate::scheduler::Scheduler;
-use crate::store::{
-    Client, ClientStore, ConversationStore, EmbeddedStore, HintQueue, MemoryQueue, OpenError, StoreError,
-};
+use crate::store::{AzureSetupError, Client, OpenError, StoreError};
+use backend::Backend;
 
 /// The service, ready to run.
 pub struct App {
     server: Server,
     /// None under the Functions host, which is the worker then.
     worker: Option<Worker>,
-    store: EmbeddedStore,
+    backend: Backend,
     address: SocketAddr,
     credentials: Option<Credentials>,
 }
@@ -44,6 +45,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The client for Azure storage cannot be made.
+    #[error(transparent)]
+    Azure(#[from] AzureSetupError),
     /// The local credentials cannot be kept.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
@@ -64,15 +68,13 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
-        let store = EmbeddedStore::open(&config.data_dir)?;
+        let backend = Backend::open(&config, Arc::clone(&clock))?;
         let failed = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         // Last of what can fail for reasons of the user's: new credentials are shown only by the start that makes them.
         let (client, keys, credentials) = identity(&config, &*entropy)?;
-        let conversations = ConversationStore::new(store.conversations());
-        let queue = Arc::new(MemoryQueue::new(clock.now()));
-        let hints: Arc<dyn HintQueue> = Arc::clone(&queue) as _;
+        let (conversations, hints) = (backend.conversations(), backend.hints());
 
         let scheduler = Scheduler::new(
             conversations.clone(),
@@ -81,7 +83,7 @@ impl App {
             Arc::clone(&clock),
             Arc::clone(&entropy),
         );
-        let directory = Directory::new(Some(client), ClientStore::new(store.clients()));
+        let directory = Directory::new(Some(client), backend.clients());
         let authenticator = Authenticator::new(directory, TokenIssuer::new(keys, config.tokens), Arc::clone(&clock));
         let sender = Arc::new(HttpSender::new()?);
         let deliverer =
@@ -91,16 +93,18 @@ impl App {
 
         let api = Arc::new(Api { scheduler, authenticator, entropy });
         let (server, worker) = if config.under_host {
-            tracing::warn!(
-                "the Functions host does not see the wake-ups of the embedded store; nothing is delivered by itself"
-            );
+            if backend.is_alone() {
+                tracing::warn!(
+                    "the Functions host does not see the wake-ups of the embedded store; nothing is delivered by itself"
+                );
+            }
             let invocations = Invocations { deliverer, sweeper };
             (Server::new(listener, routes(api, Some(invocations)), ServerOptions::under_host()), None)
         } else {
-            let worker = Worker::new(deliverer, sweeper, hints, queue);
+            let worker = Worker::new(deliverer, sweeper, hints, backend.receiver());
             (Server::new(listener, routes(api, None), ServerOptions::default()), Some(worker))
         };
-        Ok(Self { server, worker, store, address, credentials })
+        Ok(Self { server, worker, backend, address, credentials })
     }
 
     /// Where the service listens.
@@ -117,11 +121,14 @@ impl App {
 
     /// Serves and delivers until `stop`, then finishes what is under way, within ten seconds.
     pub async fn run(self, stop: CancellationToken) {
-        let (worker, stopped) = (self.worker, stop.clone());
+        self.backend.prepare();
+        let (worker, stopped, alone) = (self.worker, stop.clone(), self.backend.is_alone());
         let worker = tokio::spawn(async move {
             let Some(worker) = worker else { return };
-            // The store is locked by this process: whoever held a lease before is gone.
-            worker.take_over().await;
+            // Where the store is locked by this process, whoever held a lease before is gone.
+            if alone {
+                worker.take_over().await;
+            }
             worker.run(stopped).await;
         });
         self.server.run(stop.clone()).await;
@@ -130,7 +137,7 @@ impl App {
         if tokio::time::timeout(Self::DRAIN, worker).await.is_err() {
             tracing::warn!("deliveries still under way are cut off; they will be tried again");
         }
-        self.store.close();
+        self.backend.close();
     }
 }
 
@@ -156,7 +163,7 @@ fn identity(
     })
 }
 
-/// Adds a client to the store of a service that is not running, and returns its key.
+/// Adds a client to the store, and returns its key. A service on the embedded store must not be running.
 ///
 /// # Errors
 /// A sentence that says why not.
@@ -169,16 +176,16 @@ pub async fn add_client(config: &Config, name: &str) -> Result<crate::auth::ApiK
         _ => {}
     }
     let entropy = SystemEntropy::new();
-    let store = EmbeddedStore::open(&config.data_dir).map_err(|error| match error {
-        OpenError::Locked(path) => {
+    let backend = Backend::open(config, Arc::new(SystemClock)).map_err(|error| match error {
+        StartError::Store(OpenError::Locked(path)) => {
             format!("the service is running on {}: stop it, add the client and start it again", path.display())
         }
         other => other.to_string(),
     })?;
     let key = crate::auth::ApiKey::generate(&id, &entropy);
     let client = Client { key_hashes: vec![hash_key(&key, &entropy)], id, disabled: false, tokens_valid_from: None };
-    let added = ClientStore::new(store.clients()).insert(&client).await;
-    store.close();
+    let added = backend.clients().insert(&client).await;
+    backend.close();
     match added {
         Ok(()) => Ok(key),
         Err(StoreError::Conflict) => Err(format!("there is a client {name} already")),

@@ -9,14 +9,17 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use ipnet::IpNet;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::auth::{ApiKey, SigningKeys, TokenIssuer, TokenSettings};
 use crate::domain::{ClientId, EndpointPolicy, Secret};
+use crate::store::AzureSettings;
 
 /// All settings.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// `USE_AZURE_SERVICES` and `AzureWebJobsStorage`: the storage account; none for the embedded store.
+    pub azure: Option<AzureSettings>,
     /// `HOST` and `PORT`: where to listen. Under the Functions host: where it will call.
     pub listen: SocketAddr,
     /// `FUNCTIONS_CUSTOMHANDLER_PORT` is set: the Functions host started us, receives the wake-ups and
@@ -37,8 +40,14 @@ pub struct Config {
 }
 
 /// The settings, with the defaults that a laptop gets.
-pub const SETTINGS: [(&str, &str); 12] = [
+pub const SETTINGS: [(&str, &str); 18] = [
     ("USE_AZURE_SERVICES", "false"),
+    ("AzureWebJobsStorage", ""),
+    ("AzureWebJobsStorage__accountName", ""),
+    ("AzureWebJobsStorage__tableServiceUri", ""),
+    ("AzureWebJobsStorage__queueServiceUri", ""),
+    ("AzureWebJobsStorage__credential", ""),
+    ("AzureWebJobsStorage__clientId", ""),
     ("HOST", "127.0.0.1"),
     ("PORT", "8000"),
     ("SCHEDULER_DATA_DIR", ".scheduler"),
@@ -48,13 +57,15 @@ pub const SETTINGS: [(&str, &str); 12] = [
     ("JWT_ISSUER", "mcp-scheduler"),
     ("JWT_AUDIENCE", "mcp-scheduler"),
     ("JWT_TTL_SECONDS", "3600"),
-    ("DELIVERY_ALLOWED_NETWORKS", "127.0.0.0/8,::1/128"),
+    (ALLOWED_NETWORKS, "127.0.0.0/8,::1/128"),
     ("RUST_LOG", "info"),
 ];
 
 /// Set by the Functions host for the process that it starts, and by nobody else; so it is no setting.
 const HOST_PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Its default is for a laptop: on Azure, loopback is nobody's endpoint.
+const ALLOWED_NETWORKS: &str = "DELIVERY_ALLOWED_NETWORKS";
 
 /// Everything that is wrong with the settings.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,10 +95,9 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with everything that is wrong.
     pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut vars = Vars { lookup, problems: Vec::new() };
-        if vars.read("USE_AZURE_SERVICES", parse_bool) == Some(true) {
-            vars.problem("USE_AZURE_SERVICES", "this version has the embedded store only; leave it unset");
-        }
+        let mut vars = Vars { lookup, on_azure: false, problems: Vec::new() };
+        vars.on_azure = vars.read("USE_AZURE_SERVICES", parse_bool) == Some(true);
+        let azure = if vars.on_azure { vars.azure() } else { None };
         let under_host = vars.get(HOST_PORT).is_some();
         let listen = if under_host {
             // The host calls this address and no other, whatever else is set.
@@ -99,10 +109,13 @@ impl Config {
         let data_dir = vars.read("SCHEDULER_DATA_DIR", |text| Ok::<_, &str>(PathBuf::from(text)));
         let client = vars.client();
         let signing_keys = vars.read("JWT_SIGNING_KEYS", str::parse::<SigningKeys>);
+        if vars.on_azure && vars.get("JWT_SIGNING_KEYS").is_none() {
+            vars.problem("JWT_SIGNING_KEYS", NOT_MADE);
+        }
         let issuer = vars.read("JWT_ISSUER", |text| Ok::<_, &str>(text.to_owned()));
         let audience = vars.read("JWT_AUDIENCE", |text| Ok::<_, &str>(text.to_owned()));
         let ttl = vars.read("JWT_TTL_SECONDS", parse_ttl);
-        let allowed_networks = vars.read("DELIVERY_ALLOWED_NETWORKS", parse_networks);
+        let allowed_networks = vars.read(ALLOWED_NETWORKS, parse_networks);
         let log = vars.read("RUST_LOG", |text| {
             Targets::from_str(text).map_err(|_| "must be a level, or target=level pairs separated by commas")
         });
@@ -110,6 +123,7 @@ impl Config {
             return Err(ConfigError(vars.problems));
         }
         Ok(Self {
+            azure,
             listen,
             under_host,
             data_dir: data_dir.unwrap_or_default(),
@@ -121,19 +135,26 @@ impl Config {
                 ttl_seconds: ttl.unwrap_or_default(),
             },
             endpoints: EndpointPolicy { allowed_networks: allowed_networks.unwrap_or_default() },
-            log: log.unwrap_or_default(),
+            log: without_requests_to_storage(&log.unwrap_or_default()),
         })
     }
 }
 
+/// Why a setting that a laptop can do without is missed on Azure.
+const NOT_MADE: &str = "is missing; with USE_AZURE_SERVICES=true no credentials are made";
+
 struct Vars<F> {
     lookup: F,
+    on_azure: bool,
     problems: Vec<String>,
 }
 
 impl<F: Fn(&str) -> Option<String>> Vars<F> {
     fn get(&self, name: &str) -> Option<String> {
-        let default = || SETTINGS.iter().find(|(n, _)| *n == name).map(|(_, default)| (*default).to_owned());
+        let default = || {
+            let found = SETTINGS.iter().find(|(n, _)| *n == name && !(self.on_azure && name == ALLOWED_NETWORKS));
+            found.map(|(_, default)| (*default).to_owned())
+        };
         (self.lookup)(name).filter(|text| !text.is_empty()).or_else(default).filter(|text| !text.is_empty())
     }
 
@@ -150,11 +171,16 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
         parse(text.trim()).map_err(|what| self.problem(name, what)).ok()
     }
 
+    fn azure(&mut self) -> Option<AzureSettings> {
+        AzureSettings::from_vars(&self.lookup).map_err(|error| self.problem(error.name, error.problem)).ok()
+    }
+
     fn client(&mut self) -> Option<(ClientId, ApiKey)> {
         let (id, key) = ("SCHEDULER_CLIENT_ID", "SCHEDULER_API_KEY");
         match (self.get(id).is_some(), self.get(key).is_some()) {
             (true, false) => self.problem(key, "is missing; set it together with SCHEDULER_CLIENT_ID"),
             (false, true) => self.problem(id, "is missing; set it together with SCHEDULER_API_KEY"),
+            (false, false) if self.on_azure => self.problem(id, NOT_MADE),
             _ => {}
         }
         let client = self.read(id, str::parse::<ClientId>);
@@ -193,6 +219,24 @@ fn parse_ttl(text: &str) -> Result<u32, String> {
 fn parse_networks(text: &str) -> Result<Vec<IpNet>, String> {
     let parse = |net: &str| net.parse().map_err(|_| format!("{net:?} is not a network such as 10.0.0.0/8 or ::1/128"));
     text.split(',').map(str::trim).filter(|net| !net.is_empty()).map(parse).collect()
+}
+
+/// The storage crates print whole requests at `debug`, the authorization header with them, so they
+/// are held at `info` whatever was asked for.
+fn without_requests_to_storage(wanted: &Targets) -> Targets {
+    const CRATES: &str = "azure_";
+    let asked_for = [LevelFilter::INFO, LevelFilter::WARN, LevelFilter::ERROR]
+        .into_iter()
+        .find(|level| level.into_level().is_some_and(|level| wanted.would_enable(CRATES, &level)));
+    let held = |(target, level): (&str, LevelFilter)| {
+        (target.to_owned(), if target.starts_with(CRATES) { level.min(LevelFilter::INFO) } else { level })
+    };
+    wanted
+        .iter()
+        .map(held)
+        .collect::<Targets>()
+        .with_default(wanted.default_level().unwrap_or(LevelFilter::OFF))
+        .with_target(CRATES, asked_for.unwrap_or(LevelFilter::OFF))
 }
 
 #[cfg(test)]
@@ -264,6 +308,59 @@ mod tests {
             assert!(error.contains(&format!("\n  {name}: ")), "{name} in {error}");
         }
         assert!(!error.contains("canary"), "{error}");
+    }
+
+    const ON_AZURE: [(&str, &str); 5] = [
+        ("USE_AZURE_SERVICES", "true"),
+        ("AzureWebJobsStorage", "UseDevelopmentStorage=true"),
+        ("SCHEDULER_CLIENT_ID", "a"),
+        ("SCHEDULER_API_KEY", "canary-canary-canary"),
+        ("JWT_SIGNING_KEYS", "k1:cacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacaca"),
+    ];
+
+    #[test]
+    fn on_azure_no_network_is_exempt_unless_one_is_named() {
+        let config = config(&ON_AZURE).unwrap();
+        assert_eq!(config.azure.unwrap().account, "devstoreaccount1");
+        assert!(config.endpoints.check("http://127.0.0.1:1/").is_err());
+    }
+
+    #[test]
+    fn without_azure_its_settings_do_not_matter() {
+        assert_eq!(config(&[("AzureWebJobsStorage", "nonsense")]).unwrap().azure, None);
+    }
+
+    #[test]
+    fn on_azure_nothing_is_made_so_everything_has_to_be_set() {
+        let error = config(&[("USE_AZURE_SERVICES", "true")]).unwrap_err().to_string();
+        for name in ["AzureWebJobsStorage", "SCHEDULER_CLIENT_ID", "JWT_SIGNING_KEYS"] {
+            assert!(error.contains(&format!("\n  {name}: is missing")), "{name} in {error}");
+        }
+    }
+
+    #[test]
+    fn no_log_level_makes_the_storage_crates_print_their_requests() {
+        use tracing_subscriber::filter::LevelFilter as Level;
+        for (wanted, others, storage) in [
+            ("info", Level::INFO, Level::INFO),
+            ("trace", Level::TRACE, Level::INFO),
+            ("debug,azure_core=trace,azure_core::policies=debug", Level::DEBUG, Level::INFO),
+            ("debug,azure=trace,a=trace", Level::DEBUG, Level::INFO),
+            ("azure_core::policies::transport=trace", Level::OFF, Level::OFF),
+            ("error", Level::ERROR, Level::ERROR),
+            ("debug,azure_core=warn", Level::DEBUG, Level::INFO),
+            ("off", Level::OFF, Level::OFF),
+        ] {
+            let log = config(&[("RUST_LOG", wanted)]).unwrap().log;
+            let enabled = |target: &str| {
+                let levels = [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR];
+                let on = |l: &Level| log.would_enable(target, &l.into_level().unwrap());
+                levels.into_iter().find(on).unwrap_or(Level::OFF)
+            };
+            assert_eq!((enabled("mcp_scheduler"), enabled("azure_data_tables")), (others, storage), "{wanted}");
+            assert!(enabled("azure_core::policies::transport") <= Level::INFO, "{wanted}");
+            assert!(enabled("azure_core::http_client::reqwest") <= Level::INFO, "{wanted}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! in `rows`, which rows change together is in [`ConversationStore`], and every backend passes the
 //! same conformance suite (`tests/it/store`).
 
+mod azure;
 mod clients;
 mod conversations;
 mod embedded;
@@ -13,10 +14,13 @@ mod rows;
 mod simulated;
 mod table;
 
+pub use azure::{
+    AzureCredential, AzureNames, AzureQueue, AzureSettings, AzureSetupError, AzureStore, IdentitySource, SettingError,
+};
 pub use clients::{Client, ClientStore};
 pub use conversations::{ConversationStore, Listing, Revision, Versioned};
 pub use embedded::{EmbeddedStore, OpenError, make_private_dir};
-pub use queue::{HintQueue, HintReceiver, MemoryQueue, ReceivedHint};
+pub use queue::{HintQueue, HintReceiver, MemoryQueue, Receipt, ReceivedHint};
 pub use rows::{DueNote, DueRow};
 pub use simulated::{Fault, Faults, SimulatedQueue, SimulatedTable};
 pub use table::{Cause, Etag, KeyRange, MAX_COMMIT_OPERATIONS, Operation, Partition, Row, StoreError, Table};

@@ -49,6 +49,18 @@ pub trait HintReceiver: Send + Sync + 'static {
 pub struct ReceivedHint {
     /// The hint.
     pub hint: Hint,
+    /// Names this receipt of it to the queue.
+    pub receipt: Receipt,
+}
+
+/// What a queue needs to remove a message: which one, and that it was this receiver who got it last.
+/// Empty where the queue forgets what it shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// The queue's own name for the message.
+    pub message: String,
+    /// The queue's own name for the receipt.
+    pub pop: String,
 }
 
 /// A hint queue in memory, for a process that is its own worker.
@@ -119,7 +131,7 @@ impl Waiting {
             }
             while taken.len() < max {
                 match futures_util::FutureExt::now_or_never(next(&mut self.delayed)) {
-                    Some(Some(hint)) => taken.push(ReceivedHint { hint }),
+                    Some(Some(hint)) => taken.push(shown(hint)),
                     Some(None) | None => break,
                 }
             }
@@ -134,11 +146,15 @@ impl Waiting {
                     }
                 }
                 Some(hint) = next(&mut self.delayed), if !self.delayed.is_empty() => {
-                    taken.push(ReceivedHint { hint });
+                    taken.push(shown(hint));
                 }
             }
         }
     }
+}
+
+fn shown(hint: Hint) -> ReceivedHint {
+    ReceivedHint { hint, receipt: Receipt::default() }
 }
 
 async fn next(delayed: &mut DelayQueue<Hint>) -> Option<Hint> {

@@ -183,9 +183,7 @@ pub(super) fn check(operations: &[Operation]) -> Result<(), StoreError> {
     }
     for (i, operation) in operations.iter().enumerate() {
         let key = operation.key();
-        // The storage crates put keys into URLs and filters without escaping them.
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'~');
-        if key.is_empty() || key.len() > 512 || !key.bytes().all(allowed) {
+        if key.is_empty() || key.len() > 512 || !in_alphabet(key) {
             return refuse(format_args!("the key {key:?}"));
         }
         if operations.iter().take(i).any(|o| o.key() == key) {
@@ -193,4 +191,10 @@ pub(super) fn check(operations: &[Operation]) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Whether a text has no other characters than keys may have: the storage crates put keys into URLs
+/// and filters without escaping them.
+pub(super) fn in_alphabet(key: &str) -> bool {
+    key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'~'))
 }

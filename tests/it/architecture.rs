@@ -10,12 +10,12 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("demo", &["app", "clock", "config", "credentials", "domain"]),
     ("app", &["auth", "clock", "config", "credentials", "delivery", "domain", "http", "scheduler", "store"]),
     ("credentials", &["auth", "clock", "domain", "store"]),
-    ("config", &["auth", "domain"]),
+    ("config", &["auth", "domain", "store"]),
     ("http", &["auth", "clock", "delivery", "domain", "scheduler", "store"]),
     ("scheduler", &["clock", "domain", "store"]),
     ("delivery", &["clock", "domain", "store"]),
     ("auth", &["clock", "domain", "store"]),
-    ("store", &["domain"]),
+    ("store", &["clock", "domain"]),
     ("clock", &["domain"]),
 ];
 

@@ -1,6 +1,7 @@
 //! The real binary as a process: what a user sees, and what survives its death.
 
 mod api;
+mod azure;
 mod command_line;
 mod configuration;
 mod first_run;

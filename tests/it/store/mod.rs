@@ -1,5 +1,6 @@
 //! The storage ports: one suite of cases, run on every backend, and what only one backend has.
 
+mod azurite;
 mod embedded;
 mod simulated;
 mod suite;

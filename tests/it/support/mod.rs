@@ -4,7 +4,9 @@
 #![allow(dead_code)]
 
 pub mod app;
+pub mod azurite;
 pub mod client;
 pub mod golden;
+pub mod proxy;
 pub mod receiver;
 pub mod wire;

@@ -1,0 +1,174 @@
+//! The store on Azure: Table Storage for what is true, Queue Storage for what wakes.
+//!
+//! The crates are used with their own retries off, because they would repeat a commit that may have
+//! been applied, and with one pool of connections, because their own has none.
+
+mod failure;
+mod identity;
+mod queue;
+mod settings;
+mod table;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_core::auth::Secret as AzureSecret;
+use azure_core::{ClientOptions, RetryOptions, TransportOptions};
+use azure_data_tables::clients::{TableServiceClient, TableServiceClientBuilder};
+use azure_storage::{CloudLocation, StorageCredentials};
+use azure_storage_queues::{QueueServiceClient, QueueServiceClientBuilder};
+
+pub use queue::AzureQueue;
+pub use settings::{AzureCredential, AzureSettings, IdentitySource, SettingError};
+
+use self::identity::ManagedIdentity;
+use self::queue::NeverExpire;
+use self::table::AzureTable;
+use super::{StoreError, Table};
+use crate::clock::Clock;
+
+/// The tables and the queue of one installation in a storage account.
+#[derive(Clone)]
+pub struct AzureStore {
+    conversations: Arc<AzureTable>,
+    clients: Arc<AzureTable>,
+    hints: Arc<AzureQueue>,
+}
+
+/// The client for Azure storage cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("the client for Azure storage cannot be set up: {0}")]
+pub struct AzureSetupError(&'static str);
+
+/// What the tables and the queue are called.
+#[derive(Clone, Debug)]
+pub struct AzureNames {
+    /// The table of conversations.
+    pub conversations: String,
+    /// The table of clients.
+    pub clients: String,
+    /// The queue of hints.
+    pub hints: String,
+}
+
+impl Default for AzureNames {
+    fn default() -> Self {
+        Self {
+            conversations: "conversations".to_owned(),
+            clients: "clients".to_owned(),
+            hints: "deliveries".to_owned(),
+        }
+    }
+}
+
+impl AzureStore {
+    const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+    /// For a whole call; storage itself gives up after 30 s, too late for a caller of ours.
+    const TIMEOUT: Duration = Duration::from_secs(15);
+    const IDLE_PER_HOST: usize = 64;
+    /// Shorter than the five seconds after which the emulator closes a connection.
+    const IDLE: Duration = Duration::from_secs(4);
+
+    /// A store in this account. Calls nobody.
+    ///
+    /// # Errors
+    /// [`AzureSetupError`].
+    pub fn new(settings: &AzureSettings, names: &AzureNames, clock: Arc<dyn Clock>) -> Result<Self, AzureSetupError> {
+        let http = http_client().map_err(|_| AzureSetupError("the TLS library does not start"))?;
+        let credentials = credentials(settings, &http, clock)?;
+        let tables = table_service(settings, &http, credentials.clone());
+        let queues = queue_service(settings, &http, credentials);
+        Ok(Self {
+            conversations: Arc::new(AzureTable::new(tables.table_client(&names.conversations))),
+            clients: Arc::new(AzureTable::new(tables.table_client(&names.clients))),
+            hints: Arc::new(AzureQueue::new(&queues, &names.hints)),
+        })
+    }
+
+    /// The table of conversations.
+    #[must_use]
+    pub fn conversations(&self) -> Arc<dyn Table> {
+        Arc::clone(&self.conversations) as _
+    }
+
+    /// The table of clients.
+    #[must_use]
+    pub fn clients(&self) -> Arc<dyn Table> {
+        Arc::clone(&self.clients) as _
+    }
+
+    /// The queue of hints, both ends.
+    #[must_use]
+    pub fn hints(&self) -> Arc<AzureQueue> {
+        Arc::clone(&self.hints)
+    }
+
+    /// Makes the tables and the queue where there are none. What needs one of them makes it as well,
+    /// so nothing has to wait for this; a receiver of hints that is not ours needs the queue.
+    ///
+    /// # Errors
+    /// The last [`StoreError`], after all were tried.
+    pub async fn create(&self) -> Result<(), StoreError> {
+        let (conversations, clients, hints) =
+            tokio::join!(self.conversations.create(), self.clients.create(), self.hints.create());
+        conversations.and(clients).and(hints)
+    }
+}
+
+#[allow(clippy::disallowed_methods)] // the one place that makes the client for storage
+fn http_client() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .http1_only()
+        .tcp_nodelay(true)
+        .connect_timeout(AzureStore::CONNECT_TIMEOUT)
+        .timeout(AzureStore::TIMEOUT)
+        .pool_idle_timeout(AzureStore::IDLE)
+        .pool_max_idle_per_host(AzureStore::IDLE_PER_HOST)
+        .build()
+}
+
+fn credentials(
+    settings: &AzureSettings,
+    http: &reqwest::Client,
+    clock: Arc<dyn Clock>,
+) -> Result<StorageCredentials, AzureSetupError> {
+    Ok(match &settings.credential {
+        AzureCredential::Key(key) => {
+            StorageCredentials::access_key(settings.account.clone(), AzureSecret::new(key.expose().clone()))
+        }
+        AzureCredential::Sas(token) => StorageCredentials::sas_token(token.expose())
+            // The crate's own error quotes the token.
+            .map_err(|_| AzureSetupError("the shared access signature cannot be read"))?,
+        AzureCredential::ManagedIdentity(source) => {
+            StorageCredentials::token_credential(Arc::new(ManagedIdentity::new(source.clone(), http.clone(), clock)))
+        }
+    })
+}
+
+fn options(http: &reqwest::Client) -> ClientOptions {
+    ClientOptions::new(TransportOptions::new(Arc::new(http.clone()))).retry(RetryOptions::none())
+}
+
+fn table_service(
+    settings: &AzureSettings,
+    http: &reqwest::Client,
+    credentials: StorageCredentials,
+) -> TableServiceClient {
+    let location = CloudLocation::Custom { account: settings.account.clone(), uri: settings.table_endpoint.clone() };
+    TableServiceClientBuilder::with_location(location, credentials).client_options(options(http)).build()
+}
+
+fn queue_service(
+    settings: &AzureSettings,
+    http: &reqwest::Client,
+    credentials: StorageCredentials,
+) -> QueueServiceClient {
+    let location = CloudLocation::Custom { account: settings.account.clone(), uri: settings.queue_endpoint.clone() };
+    let mut options = options(http);
+    // Policies per call come before the signature, those per try after it.
+    options.per_call_policies_mut().push(Arc::new(NeverExpire));
+    QueueServiceClientBuilder::with_location(location, credentials).client_options(options).build()
+}

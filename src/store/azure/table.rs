@@ -1,0 +1,222 @@
+//! The table port on Azure Table Storage.
+//!
+//! A row is an entity: `PartitionKey` and `RowKey` as they are, the value in the properties `v0`,
+//! `v1` and so on. A commit is one entity group transaction, also where it holds one operation.
+
+use std::collections::{BTreeMap, HashMap};
+
+use async_trait::async_trait;
+use azure_core::StatusCode;
+use azure_data_tables::IfMatchCondition;
+use azure_data_tables::clients::TableClient;
+use azure_data_tables::operations::TransactionBuilder;
+use futures_util::StreamExt as _;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::super::table::{check, in_alphabet};
+use super::super::{Etag, KeyRange, Operation, Partition, Row, StoreError, Table};
+use super::failure::Failure;
+
+pub(super) struct AzureTable {
+    client: TableClient,
+}
+
+/// An entity as it is read.
+#[derive(Deserialize)]
+struct Entity {
+    #[serde(rename = "RowKey")]
+    key: String,
+    #[serde(rename = "odata.etag")]
+    etag: String,
+    #[serde(flatten)]
+    properties: HashMap<String, Value>,
+}
+
+impl AzureTable {
+    /// How many UTF-16 units go into one property; it holds 64 KiB of them, which is 32,768.
+    const PIECE: usize = 32_000;
+    /// How many UTF-16 units a row has room for: an entity holds 1 MiB, keys and names included.
+    const ROOM: usize = ((1 << 20) - 4096) / 2;
+    /// How many entities one answer holds at the most.
+    const PAGE: usize = 1_000;
+
+    pub(super) const fn new(client: TableClient) -> Self {
+        Self { client }
+    }
+
+    /// Makes the table if there is none.
+    pub(super) async fn create(&self) -> Result<(), StoreError> {
+        match self.client.create().await.map_err(Failure::from) {
+            Err(failure) if !failure.is_conflict() => Err(failure.of_read()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn transaction(&self, partition: Partition, operations: &[Operation]) -> Result<Vec<Option<Etag>>, Failure> {
+        let mut transaction = self.client.partition_key_client(partition.as_str()).transaction();
+        for operation in operations {
+            transaction = add(transaction, partition, operation)?;
+        }
+        let answers = transaction.await?.operation_responses;
+        // A transaction that fails is answered with success, and with the one operation that failed.
+        match answers.iter().find(|answer| !answer.status_code.is_success()) {
+            Some(failed) => Err(Failure::Answered { status: failed.status_code, code: String::new() }),
+            None if answers.len() == operations.len() => {
+                Ok(answers.into_iter().map(|answer| answer.etag.map(|etag| Etag::new(etag.to_string()))).collect())
+            }
+            None => Err(Failure::NoAnswer("an answer that cannot be read")),
+        }
+    }
+}
+
+#[async_trait]
+impl Table for AzureTable {
+    async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, StoreError> {
+        check(&operations)?;
+        operations.iter().try_for_each(check_size)?;
+        let mut result = self.transaction(partition, &operations).await;
+        // Nothing but the table can be missing to an insert, and where it is missing nothing was
+        // done. A row to be replaced is not there either way.
+        let only_inserts = operations.iter().all(|o| matches!(o, Operation::Insert { .. }));
+        if only_inserts && result.as_ref().is_err_and(Failure::is_not_found) {
+            self.create().await?;
+            result = self.transaction(partition, &operations).await;
+        }
+        result.map_err(|failure| match failure {
+            Failure::Answered {
+                status: StatusCode::NotFound | StatusCode::Conflict | StatusCode::PreconditionFailed,
+                ..
+            } => StoreError::Conflict,
+            other => other.of_write(),
+        })
+    }
+
+    async fn get(&self, partition: Partition, key: &str) -> Result<Option<Row>, StoreError> {
+        check_bound(key)?;
+        let client = self.client.partition_key_client(partition.as_str()).entity_client(key);
+        match client.get::<Entity>().await.map_err(Failure::from) {
+            Ok(answer) => row(answer.entity).map(Some),
+            Err(failure) if failure.is_not_found() => Ok(None),
+            Err(failure) => Err(failure.of_read()),
+        }
+    }
+
+    async fn scan(&self, partition: Partition, range: &KeyRange, limit: usize) -> Result<Vec<Row>, StoreError> {
+        let mut rows = Vec::new();
+        if limit == 0 || range.from >= range.to {
+            return Ok(rows);
+        }
+        // Behind '~', and a character that a filter may hold; DEL is none.
+        let to = range.to.replace('\x7f', "\u{a1}");
+        check_bound(&range.from)?;
+        check_bound(to.trim_end_matches('\u{a1}'))?;
+        let filter =
+            format!("PartitionKey eq '{}' and RowKey ge '{}' and RowKey lt '{to}'", partition.as_str(), range.from);
+        let page = u32::try_from(limit.min(Self::PAGE)).unwrap_or(u32::MAX);
+        let mut pages = self.client.query().filter(filter).top(page).into_stream::<Entity>();
+        while let Some(page) = pages.next().await {
+            match page.map_err(Failure::from) {
+                Ok(page) => {
+                    for entity in page.entities.into_iter().take(limit - rows.len()) {
+                        rows.push(row(entity)?);
+                    }
+                }
+                Err(failure) if failure.is_not_found() => break,
+                Err(failure) => return Err(failure.of_read()),
+            }
+            if rows.len() == limit {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+}
+
+fn add(
+    transaction: TransactionBuilder,
+    partition: Partition,
+    operation: &Operation,
+) -> Result<TransactionBuilder, Failure> {
+    let unchanged = |etag: &Etag| Some(IfMatchCondition::Etag(etag.as_str().to_owned().into()));
+    Ok(match operation {
+        Operation::Insert { key, value } => transaction.insert(entity(partition, key, value)?)?,
+        Operation::Replace { key, value, if_match } => {
+            transaction.update(key, entity(partition, key, value)?, unchanged(if_match))?
+        }
+        Operation::Delete { key, if_match } => transaction.delete(key, if_match.as_ref().and_then(unchanged))?,
+    })
+}
+
+fn entity(partition: Partition, key: &str, value: &str) -> Result<Box<RawValue>, Failure> {
+    let keys = [("PartitionKey".to_owned(), partition.as_str()), ("RowKey".to_owned(), key)];
+    let pieces = pieces(value).into_iter().enumerate().map(|(i, piece)| (format!("v{i}"), piece));
+    let entity: BTreeMap<String, &str> = keys.into_iter().chain(pieces).collect();
+    let json = serde_json::to_string(&entity).unwrap_or_default();
+    // A transaction is read line by line, and not everybody takes the same characters for line ends.
+    let json = json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
+    RawValue::from_string(json).map_err(|_| Failure::NotSent("the entity cannot be written"))
+}
+
+/// Cuts a value into what fits into a property, never inside a character; at least one piece.
+fn pieces(mut value: &str) -> Vec<&str> {
+    let mut pieces = Vec::with_capacity(1);
+    loop {
+        let mut units = 0;
+        let cut = value.char_indices().find(|(_, c)| {
+            units += c.len_utf16();
+            units > AzureTable::PIECE
+        });
+        let Some((piece, rest)) = cut.and_then(|(at, _)| value.split_at_checked(at)) else {
+            pieces.push(value);
+            return pieces;
+        };
+        pieces.push(piece);
+        value = rest;
+    }
+}
+
+fn row(entity: Entity) -> Result<Row, StoreError> {
+    let Entity { key, etag, mut properties } = entity;
+    let pieces = (0..).map_while(|i| match properties.remove(&format!("v{i}")) {
+        Some(Value::String(piece)) => Some(piece),
+        _ => None,
+    });
+    match pieces.reduce(|value, piece| value + &piece) {
+        Some(value) => Ok(Row { key, value, etag: Etag::new(etag) }),
+        None => Err(StoreError::Corrupt { key, reason: "it has no value".to_owned() }),
+    }
+}
+
+fn check_size(operation: &Operation) -> Result<(), StoreError> {
+    let (Operation::Insert { key, value } | Operation::Replace { key, value, .. }) = operation else { return Ok(()) };
+    // No text has more UTF-16 units than bytes.
+    if value.len() <= AzureTable::ROOM || value.encode_utf16().count() <= AzureTable::ROOM {
+        return Ok(());
+    }
+    Err(StoreError::Refused(format!("the value of {key} has {} bytes", value.len())))
+}
+
+fn check_bound(key: &str) -> Result<(), StoreError> {
+    if in_alphabet(key) { Ok(()) } else { Err(StoreError::Refused(format!("the key {key:?}"))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_value_is_cut_into_full_pieces_and_nothing_is_lost(front in "[a-zé日🦀]{0,3}", filling in "[aé日🦀]", n in 0..70_000_usize) {
+            let value = front + &filling.repeat(n);
+            let pieces = pieces(&value);
+            prop_assert_eq!(&pieces.concat(), &value);
+            let units: Vec<usize> = pieces.iter().map(|piece| piece.encode_utf16().count()).collect();
+            prop_assert!(units.iter().all(|units| *units <= AzureTable::PIECE));
+            prop_assert!(units.iter().rev().skip(1).all(|units| *units >= AzureTable::PIECE - 1));
+        }
+    }
+}

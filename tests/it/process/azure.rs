@@ -1,0 +1,106 @@
+//! The service on a storage account, without a Functions host: its own worker on the storage queue.
+
+use std::time::Duration;
+
+use mcp_scheduler::clock::{Clock as _, SystemClock};
+use mcp_scheduler::store::{AzureNames, ClientStore};
+
+use super::api::Api;
+use super::receiver::Receiver;
+use super::service::{CLIENT, CONFIGURED, KEY, Place, Service, names, text};
+use crate::support::azurite::{self, Azurite};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn start(place: &Place, connection: &str) -> Service {
+    let on_azure = [
+        ("USE_AZURE_SERVICES", "true"),
+        ("AzureWebJobsStorage", connection),
+        ("DELIVERY_ALLOWED_NETWORKS", "127.0.0.0/8"),
+        ("RUST_LOG", "trace"),
+    ];
+    place.start(&[&CONFIGURED[..], &on_azure].concat())
+}
+
+/// The signatures and the account's key are in no log, however much is logged.
+fn assert_discreet(service: &Service) {
+    let log = service.stderr();
+    for secret in ["SharedKey ", azurite::KEY, KEY] {
+        assert!(!log.to_ascii_lowercase().contains(&secret.to_ascii_lowercase()), "{secret:?} is in the log");
+    }
+}
+
+// Each has an Azurite of its own: the names of the tables and of the queue are the service's.
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_scheduled_arrives_at_its_time_and_nothing_is_kept_on_this_machine() {
+    let (azurite, place) = (Azurite::start(), Place::new());
+    let service = start(&place, &azurite.connection_string());
+    let receiver = Receiver::start(Duration::ZERO).await;
+    let api = Api::login(service.url(), CLIENT, KEY).await;
+    let now = SystemClock.now();
+    let mut ids = Vec::new();
+    for after in [0, 900, 2_300, 4_000] {
+        let due = now + Duration::from_millis(after);
+        ids.push(api.try_schedule(due, &receiver.endpoint).await.expect("not accepted"));
+    }
+    assert!(receiver.wait(PATIENCE, |arrivals| arrivals.len() == 4).await, "{}", service.stderr());
+    for arrival in receiver.arrivals() {
+        assert!(arrival.at >= arrival.scheduled, "early: {arrival:?}");
+        let late = arrival.scheduled.until(arrival.at);
+        assert!(late < Duration::from_millis(2_500), "{late:?} late: {arrival:?}");
+    }
+    for id in &ids {
+        assert_eq!(api.completed(id, PATIENCE).await["attempts"].as_array().unwrap().len(), 1);
+    }
+    assert_discreet(&service);
+    service.stop();
+    assert!(names(&place.cwd()).is_empty(), "the state is in the account");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_service_s_conversations_are_delivered_by_the_next_one() {
+    let (azurite, place) = (Azurite::start(), Place::new());
+    let mut first = start(&place, &azurite.connection_string());
+    let receiver = Receiver::start(Duration::ZERO).await;
+    let api = Api::login(first.url(), CLIENT, KEY).await;
+    let id = api.schedule(Duration::from_secs(4), &receiver.endpoint).await;
+    first.kill();
+    let second = start(&place, &azurite.connection_string());
+    assert!(receiver.wait(PATIENCE, |arrivals| !arrivals.is_empty()).await, "{}", second.stderr());
+    assert_eq!(api.at(second.url()).completed(&id, PATIENCE).await["attempts"].as_array().unwrap().len(), 1);
+    second.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_does_not_wait_for_storage_and_says_when_it_is_not_there() {
+    let nobody = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    let place = Place::new();
+    let service = start(&place, &azurite::connection_string(nobody, nobody));
+    let status = async |path: &str| {
+        crate::support::client::http().get(format!("{}{path}", service.url())).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(status("/health").await, 200);
+    assert_eq!(status("/health/ready").await, 503);
+    // The configured client needs no storage for its token.
+    let api = Api::login(service.url(), CLIENT, KEY).await;
+    assert_eq!(api.try_schedule(SystemClock.now(), "http://127.0.0.1:1/").await, None);
+    assert_discreet(&service);
+    service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_can_be_added_while_the_service_runs() {
+    let (azurite, place) = (Azurite::start(), Place::new());
+    let connection = azurite.connection_string();
+    let service = start(&place, &connection);
+    let settings = [&CONFIGURED[..], &[("USE_AZURE_SERVICES", "true"), ("AzureWebJobsStorage", &connection)]].concat();
+    let output = place.run(&["client", "add", "other"], &settings);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    let key = printed.lines().find_map(|line| line.strip_prefix("api key")).unwrap().trim();
+    Api::login(service.url(), "other", key).await;
+    let clients = ClientStore::new(azurite::store_at(&connection, &AzureNames::default()).clients());
+    assert!(clients.get(&"other".parse().unwrap()).await.unwrap().is_some());
+    service.stop();
+}

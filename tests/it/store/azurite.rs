@@ -1,0 +1,17 @@
+//! The suite on Azure Table Storage, as far as Azurite is like it, and what only a storage account
+//! behind a network has to do.
+
+use super::suite::{self, LentTable};
+use crate::support::azurite;
+
+mod costs;
+mod identity;
+mod network;
+mod queue;
+
+suite::table_suite!(crate::store::azurite::lend());
+
+fn lend() -> LentTable {
+    let store = azurite::store();
+    LentTable { table: store.conversations(), keep: Box::new(store) }
+}

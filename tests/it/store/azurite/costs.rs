@@ -1,0 +1,119 @@
+//! What a conversation costs in storage operations, counted on the wire.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mcp_scheduler::clock::{Clock as _, SystemClock, SystemEntropy};
+use mcp_scheduler::delivery::{Delivered, Deliverer, DeliveryRequest, Sender};
+use mcp_scheduler::domain::{ClientId, Conversation, EndpointPolicy, Hint, Outcome, Report, ScheduleRequest, Status};
+use mcp_scheduler::scheduler::Scheduler;
+use mcp_scheduler::store::{AzureStore, ConversationStore};
+
+use crate::support::azurite::{self, azurite};
+use crate::support::proxy::Proxy;
+
+struct Account {
+    store: AzureStore,
+    tables: Proxy,
+    queues: Proxy,
+    scheduler: Scheduler,
+    client: ClientId,
+}
+
+impl Account {
+    async fn new() -> Self {
+        let (tables, queues) = (Proxy::before(azurite().tables).await, Proxy::before(azurite().queues).await);
+        let connection = azurite::connection_string(tables.address, queues.address);
+        let store = azurite::store_at(&connection, &azurite::fresh_names());
+        store.create().await.unwrap();
+        let scheduler = Scheduler::new(
+            ConversationStore::new(store.conversations()),
+            store.hints(),
+            EndpointPolicy::default(),
+            Arc::new(SystemClock),
+            Arc::new(SystemEntropy::new()),
+        );
+        let account = Self { store, tables, queues, scheduler, client: "ann".parse().unwrap() };
+        account.operations();
+        account
+    }
+
+    async fn schedule(&self, ahead: Duration) -> Conversation {
+        let request = ScheduleRequest {
+            conversation_text: Some("x".repeat(100_000)),
+            scheduled_time: Some((SystemClock.now() + ahead).to_string()),
+            endpoint: Some("https://example.com/hook".to_owned()),
+            ..ScheduleRequest::default()
+        };
+        self.scheduler.schedule(&self.client, request).await.unwrap()
+    }
+
+    /// The operations on tables and on the queue since this was last asked.
+    fn operations(&self) -> (usize, usize) {
+        (self.tables.seen().len(), self.queues.seen().len())
+    }
+}
+
+struct Accepting;
+
+#[async_trait]
+impl Sender for Accepting {
+    async fn send(&self, _: DeliveryRequest) -> Report {
+        Report {
+            outcome: Outcome::Success,
+            duration_ms: 1,
+            http_status: Some(200),
+            error: None,
+            response_excerpt: String::new(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn to_schedule_takes_one_commit_and_one_put() {
+    let account = Account::new().await;
+    account.schedule(Duration::from_mins(5)).await;
+    assert_eq!(account.tables.seen(), ["POST /devstoreaccount1/$batch"]);
+    let puts = account.queues.seen();
+    assert!(puts.len() == 1 && puts[0].starts_with("POST ") && puts[0].ends_with("/messages"), "{puts:?}");
+    account.schedule(Duration::ZERO).await;
+    assert_eq!(account.operations(), (1, 1));
+}
+
+#[tokio::test]
+async fn to_schedule_beyond_the_queue_s_reach_takes_one_commit() {
+    let account = Account::new().await;
+    account.schedule(Duration::from_hours(24 * 400)).await;
+    assert_eq!(account.operations(), (1, 0));
+}
+
+#[tokio::test]
+async fn to_deliver_takes_three_table_operations() {
+    let account = Account::new().await;
+    let conversation = account.schedule(Duration::ZERO).await;
+    account.operations();
+    let deliverer = Deliverer::new(
+        ConversationStore::new(account.store.conversations()),
+        account.store.hints(),
+        Arc::new(Accepting),
+        Arc::new(SystemClock),
+        Arc::new(SystemEntropy::new()),
+    );
+    let hint = Hint { client: account.client.clone(), id: conversation.id, generation: conversation.generation };
+    assert_eq!(deliverer.deliver(&hint).await.unwrap(), Delivered::Attempted(Status::Completed));
+    assert_eq!(account.operations(), (3, 0));
+    assert_eq!(deliverer.deliver(&hint).await.unwrap(), Delivered::Dropped);
+    assert_eq!(account.operations(), (1, 0), "a duplicate takes a read");
+}
+
+#[tokio::test]
+async fn to_cancel_takes_two_table_operations() {
+    let account = Account::new().await;
+    let conversation = account.schedule(Duration::from_mins(5)).await;
+    account.operations();
+    account.scheduler.cancel(&account.client, conversation.id).await.unwrap();
+    assert_eq!(account.operations(), (2, 0));
+    account.scheduler.cancel(&account.client, conversation.id).await.unwrap();
+    assert_eq!(account.operations(), (1, 0), "a repeated one takes a read");
+}

@@ -1,0 +1,213 @@
+//! The queue on Azure Queue Storage. It lives in real time, so all cases of the suite run at once.
+
+use std::time::Duration;
+
+use azure_core::RetryOptions;
+use azure_storage::{CloudLocation, StorageCredentials};
+use azure_storage_queues::operations::Message;
+use azure_storage_queues::{QueueClient, QueueServiceClientBuilder};
+use futures_util::future::{LocalBoxFuture, join_all};
+use mcp_scheduler::domain::{Hint, Timestamp};
+use mcp_scheduler::store::{AzureNames, AzureStore, HintQueue as _, HintReceiver as _, Receipt, StoreError};
+use tokio::time::{sleep, timeout};
+
+use crate::store::suite::{LentQueue, queue as cases};
+use crate::support::azurite::{self, ACCOUNT, KEY, azurite};
+use crate::support::proxy::Mishap::{AnswerLost, Refused, RequestLost};
+use crate::support::proxy::Proxy;
+
+fn lend() -> LentQueue {
+    let queue = azurite::store().hints();
+    LentQueue {
+        receiver: queue.clone(),
+        queue,
+        // Whole seconds, and one for the poll.
+        early: Duration::from_secs(2),
+        late: Duration::from_secs(1),
+        keep: Box::new(()),
+    }
+}
+
+#[tokio::test]
+async fn every_case_of_the_suite() {
+    type Case = for<'a> fn(&'a LentQueue) -> LocalBoxFuture<'a, ()>;
+    macro_rules! boxed {
+        ($($case:ident)*) => { [$(|lent| Box::pin(cases::$case(lent))),*] };
+    }
+    let all: [Case; 16] = boxed![
+        a_hint_comes_back_as_it_was_put
+        a_hint_without_delay_is_shown_at_once
+        a_hint_is_not_shown_before_its_time
+        a_hint_is_shown_at_its_time
+        hints_come_in_the_order_of_their_times
+        a_put_wakes_a_receiver_that_waits_for_nothing
+        a_put_wakes_a_receiver_that_waits_for_a_later_hint
+        a_receiver_waits_while_no_hint_is_visible
+        a_receiver_that_gave_up_has_taken_nothing
+        no_more_than_asked_for_are_received_and_the_rest_is_kept
+        hints_that_are_visible_together_are_received_together
+        many_hints_of_one_instant_all_come_once
+        receivers_share_the_hints_between_them
+        a_hint_that_was_dealt_with_is_not_shown_again
+        hints_that_differ_only_in_generation_are_two
+        a_hint_is_kept_for_as_long_as_the_sweep_looks_ahead
+    ];
+    join_all(all.map(|case| async move { case(&lend()).await })).await;
+}
+
+fn hint() -> Hint {
+    let id = "0189c0de-0000-7000-8000-000000000001".parse().unwrap();
+    Hint { client: "client".parse().unwrap(), id, generation: 1 }
+}
+
+/// A store, and its queue as the service itself shows it.
+async fn queue_and_raw() -> (AzureStore, QueueClient, QueueClient) {
+    let names = azurite::fresh_names();
+    let store = azurite::store_at(&azurite().connection_string(), &names);
+    store.create().await.unwrap();
+    let (queue, poison) = raw(&names);
+    (store, queue, poison)
+}
+
+fn raw(names: &AzureNames) -> (QueueClient, QueueClient) {
+    let uri = format!("http://{}/{ACCOUNT}", azurite().queues);
+    let location = CloudLocation::Custom { account: ACCOUNT.to_owned(), uri };
+    let credentials = StorageCredentials::access_key(ACCOUNT, azure_core::auth::Secret::new(KEY));
+    let service = QueueServiceClientBuilder::with_location(location, credentials).retry(RetryOptions::none()).build();
+    (service.queue_client(&names.hints), service.queue_client(format!("{}-poison", names.hints)))
+}
+
+/// Receives what is visible, and hides it for a second.
+async fn look(queue: &QueueClient) -> Vec<Message> {
+    queue.get_messages().number_of_messages(32).visibility_timeout(Duration::from_secs(1)).await.unwrap().messages
+}
+
+/// How many messages there are, hidden or not.
+async fn count(queue: &QueueClient) -> usize {
+    queue.get_metadata().await.unwrap().approximate_messages_count
+}
+
+#[tokio::test]
+async fn a_hint_is_a_message_of_plain_text_that_never_expires() {
+    let (store, queue, _) = queue_and_raw().await;
+    store.hints().put(&hint(), Duration::ZERO).await.unwrap();
+    let messages = look(&queue).await;
+    assert_eq!(messages.len(), 1);
+    assert_eq!(messages[0].message_text, hint().to_message());
+    assert_eq!(messages[0].expiration_time.year(), 9999);
+}
+
+#[tokio::test]
+async fn the_horizon_is_six_days_and_the_queue_takes_it() {
+    let hints = azurite::store().hints();
+    assert_eq!(hints.horizon(), Duration::from_hours(6 * 24));
+    assert_eq!(hints.remembers_since(), Timestamp::MIN);
+    hints.put(&hint(), hints.horizon()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_hint_is_shown_one_to_two_seconds_before_its_time() {
+    // A delay of 3.9 s: hidden for 2 s, where a second earlier would be 1.9 s early.
+    let (store, queue, _) = queue_and_raw().await;
+    store.hints().put(&hint(), Duration::from_millis(3_900)).await.unwrap();
+    sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(look(&queue).await.len(), 0);
+    sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(look(&queue).await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_first_put_makes_the_queue_and_a_receiver_waits_for_it() {
+    let hints = azurite::store().hints();
+    assert!(timeout(Duration::from_millis(300), hints.receive(1)).await.is_err());
+    hints.put(&hint(), Duration::ZERO).await.unwrap();
+    assert_eq!(hints.receive(1).await.unwrap()[0].hint, hint());
+}
+
+#[tokio::test]
+async fn a_received_hint_is_hidden_until_it_is_deleted() {
+    let (store, queue, _) = queue_and_raw().await;
+    store.hints().put(&hint(), Duration::ZERO).await.unwrap();
+    let received = store.hints().receive(8).await.unwrap();
+    assert_eq!(look(&queue).await.len(), 0);
+    store.hints().delete(&received[0]).await.unwrap();
+    assert_eq!(count(&queue).await, 0);
+}
+
+#[tokio::test]
+async fn deleting_what_is_gone_or_was_received_by_somebody_else_is_no_error() {
+    let (store, queue, _) = queue_and_raw().await;
+    let hints = store.hints();
+    hints.put(&hint(), Duration::ZERO).await.unwrap();
+    let mut received = hints.receive(1).await.unwrap().remove(0);
+    let good = received.receipt.clone();
+    received.receipt = Receipt { pop: format!("{}x", good.pop), ..good.clone() };
+    hints.delete(&received).await.unwrap();
+    assert_eq!(count(&queue).await, 1);
+    received.receipt = good;
+    hints.delete(&received).await.unwrap();
+    hints.delete(&received).await.unwrap();
+}
+
+#[tokio::test]
+async fn messages_that_are_no_hints_hold_nobody_up_and_are_not_put_aside_at_once() {
+    let (store, queue, poison) = queue_and_raw().await;
+    for text in ["not a hint", r#"{"v":2,"job":"of the future"}"#, "<&>\u{fffd}"] {
+        queue.put_message(text).await.unwrap();
+    }
+    store.hints().put(&hint(), Duration::ZERO).await.unwrap();
+    let received = store.hints().receive(8).await.unwrap();
+    assert_eq!(received.iter().map(|received| &received.hint).collect::<Vec<_>>(), [&hint()]);
+    store.hints().delete(&received[0]).await.unwrap();
+    assert_eq!(count(&queue).await, 3);
+    assert!(poison.peek_messages().await.is_err(), "there is no such queue yet");
+}
+
+#[tokio::test]
+async fn a_message_that_is_no_hint_is_put_aside_when_it_is_received_for_the_fifth_time() {
+    const TEXT: &str = "<not> & a \"hint\"";
+    let (store, queue, poison) = queue_and_raw().await;
+    queue.put_message(TEXT).await.unwrap();
+    for _ in 1..=4 {
+        assert_eq!(look(&queue).await.len(), 1);
+        sleep(Duration::from_millis(1_100)).await;
+    }
+    assert!(timeout(Duration::from_secs(1), store.hints().receive(8)).await.is_err(), "it is no hint");
+    let aside = poison.get_messages().await.unwrap().messages;
+    assert_eq!(aside.len(), 1);
+    assert_eq!((aside[0].message_text.as_str(), aside[0].expiration_time.year()), (TEXT, 9999));
+    assert_eq!(count(&queue).await, 0);
+}
+
+#[tokio::test]
+async fn a_put_is_not_repeated_and_says_what_is_known_of_it() {
+    let proxy = Proxy::before(azurite().queues).await;
+    let connection = azurite::connection_string(azurite().tables, proxy.address);
+    let store = azurite::store_at(&connection, &azurite::fresh_names());
+    store.create().await.unwrap();
+    for (mishap, known) in [(AnswerLost, false), (RequestLost, false), (Refused(500), false), (Refused(503), true)] {
+        proxy.seen();
+        proxy.then([mishap]);
+        let result = store.hints().put(&hint(), Duration::ZERO).await;
+        match result {
+            Err(StoreError::Unavailable(_)) if known => {}
+            Err(StoreError::Unknown(_)) if !known => {}
+            other => panic!("{mishap:?} gave {other:?}"),
+        }
+        assert_eq!(proxy.seen().len(), 1);
+    }
+    assert_eq!(store.hints().receive(8).await.unwrap().len(), 1, "only the one whose answer was lost");
+}
+
+#[tokio::test]
+async fn a_receiver_that_finds_nothing_asks_less_and_less_often() {
+    let proxy = Proxy::before(azurite().queues).await;
+    let connection = azurite::connection_string(azurite().tables, proxy.address);
+    let store = azurite::store_at(&connection, &azurite::fresh_names());
+    store.create().await.unwrap();
+    proxy.seen();
+    assert!(timeout(Duration::from_secs(4), store.hints().receive(8)).await.is_err());
+    // At 0, 0.1, 0.3, 0.7, 1.5, 2.5 and 3.5 s.
+    let calls = proxy.seen().len();
+    assert!((5..=7).contains(&calls), "{calls} calls in four seconds");
+}
