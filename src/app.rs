@@ -35,12 +35,14 @@ pub struct App {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}; set HOST and PORT to an address of this machine and a free port")]
+    #[error("cannot listen on {address}: {source}; {remedy}")]
     Listen {
         /// Which.
         address: SocketAddr,
         /// Why.
         source: io::Error,
+        /// What to do about it.
+        remedy: &'static str,
     },
     /// The store cannot be opened.
     #[error(transparent)]
@@ -69,7 +71,12 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
         let backend = Backend::open(&config, Arc::clone(&clock))?;
-        let failed = |source| StartError::Listen { address: config.listen, source };
+        let remedy = if config.under_host {
+            "the Functions host takes it to be free, and starts this process again"
+        } else {
+            "set HOST and PORT to an address of this machine and a free port"
+        };
+        let failed = |source| StartError::Listen { address: config.listen, source, remedy };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         // Last of what can fail for reasons of the user's: new credentials are shown only by the start that makes them.

@@ -87,8 +87,9 @@ async fn serve(config: Config) -> Result<ExitCode, String> {
     // Before anything can be under way, so that no signal ends the process by force.
     let stop = stop_on_signal().map_err(|e| format!("cannot receive signals: {e}"))?;
     let app = App::start(config).await.map_err(|e| e.to_string())?;
-    // Nobody may be reading, and the service goes on.
-    let _ = writeln!(io::stdout(), "{}", greeting(&app, under_host));
+    // In one piece: whoever waits for the address finds the rest there, too. Nobody may be reading,
+    // and the service goes on.
+    let _ = io::stdout().write_all((greeting(&app, under_host) + "\n").as_bytes());
     app.run(stop).await;
     Ok(if under_host { ExitCode::from(RESTART) } else { ExitCode::SUCCESS })
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tracing::Instrument as _;
@@ -72,28 +72,20 @@ async fn invoke<F>(mut call: Call, run: impl FnOnce(Result<bytes::Bytes, Failed>
 where
     F: Future<Output = Result<String, Failed>>,
 {
-    // At the level of errors, so that it is there whatever is logged.
-    let span = tracing::error_span!("invocation", id = invocation_id(&call.headers));
-    async {
-        let body = call.bytes().await.map_err(Failed::Body);
-        match run(body).await {
-            Ok(line) => answer(Response::default(), StatusCode::OK, &line),
-            Err(failed) => {
-                // The host does not read why; the log is the only place that says it.
-                let (line, status) = (failed.to_string(), failed.status());
-                if status.is_server_error() {
-                    tracing::warn!("{line}");
-                } else {
-                    tracing::error!("{line}");
-                }
-                let response =
-                    if let Failed::Body(problem) = failed { problem.into_response() } else { Response::default() };
-                answer(response, status, &line)
-            }
-        }
+    let body = call.bytes().await.map_err(Failed::Body);
+    let failed = match run(body).await {
+        Ok(line) => return answer(Response::default(), StatusCode::OK, &line),
+        Err(failed) => failed,
+    };
+    // The host does not read why; the log is the only place that says it.
+    let (line, status) = (failed.to_string(), failed.status());
+    if status.is_server_error() {
+        tracing::warn!("{line}");
+    } else {
+        tracing::error!("{line}");
     }
-    .instrument(span)
-    .await
+    let response = if let Failed::Body(problem) = failed { problem.into_response() } else { Response::default() };
+    answer(response, status, &line)
 }
 
 /// Why an invocation fails.
@@ -234,10 +226,4 @@ fn answer(mut response: Response, status: StatusCode, line: &str) -> Response {
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
-}
-
-/// The host's name for this call, under which its own logs have it too.
-fn invocation_id(headers: &HeaderMap) -> &str {
-    let id = headers.get("x-azure-functions-invocationid").and_then(|id| id.to_str().ok());
-    id.filter(|id| id.len() <= 64).unwrap_or("-")
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -18,6 +18,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
@@ -37,11 +38,13 @@ pub struct ServerOptions {
     pub idle: Duration,
     /// How long open requests may go on after the stop.
     pub drain: Duration,
+    /// Whether what is logged about a request carries the Functions host's name for it.
+    pub invocation_ids: bool,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        Self { idle: Duration::from_secs(30), drain: Duration::from_secs(8) }
+        Self { idle: Duration::from_secs(30), drain: Duration::from_secs(8), invocation_ids: false }
     }
 }
 
@@ -50,7 +53,7 @@ impl ServerOptions {
     /// closed just then is an invocation that fails.
     #[must_use]
     pub fn under_host() -> Self {
-        Self { idle: Duration::from_mins(10), ..Self::default() }
+        Self { idle: Duration::from_mins(10), invocation_ids: true, ..Self::default() }
     }
 }
 
@@ -112,14 +115,22 @@ impl Server {
     )> {
         stream.set_nodelay(true)?;
         let peer = Peer(stream.peer_addr()?.ip());
+        let invocation_ids = self.options.invocation_ids;
         let routes = hyper_util::service::TowerToHyperService::new(warp::service(self.routes.clone()));
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
+            let span = if invocation_ids { invocation(request.headers()) } else { Span::none() };
             let answer = routes.call(request);
-            async move { answer.await.map(harden) }
+            async move { answer.await.map(harden) }.instrument(span)
         });
         Ok((stream, service))
     }
+}
+
+/// Names the host's call. At the level of errors, so that it is there whatever is logged.
+fn invocation(headers: &HeaderMap) -> Span {
+    let id = headers.get("x-azure-functions-invocationid").and_then(|id| id.to_str().ok());
+    tracing::error_span!("invocation", id = id.filter(|id| id.len() <= 64))
 }
 
 /// Headers of every answer: they are for programs, never to be cached, guessed at or rendered.

@@ -20,7 +20,7 @@ const IDLE: Duration = Duration::from_millis(300);
 
 async fn impatient() -> Running {
     let mut api = BareApi::new();
-    api.options = ServerOptions { idle: IDLE, drain: Duration::from_millis(500) };
+    api.options = ServerOptions { idle: IDLE, drain: Duration::from_millis(500), ..ServerOptions::default() };
     api.start().await
 }
 
