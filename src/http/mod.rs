@@ -15,6 +15,7 @@ mod server;
 
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
@@ -130,15 +131,10 @@ fn operations(call: BoxedFilter<(Call,)>) -> BoxedFilter<(Response,)> {
         .and(warp::get())
         .and(call.clone())
         .then(|id, call| async { respond(conversations::get_conversation_status(id, call).await) });
-    let cancel = warp::path!("api" / "scheduler" / String).and(warp::delete()).and(call.clone()).then(
-        |id: String, call| async move {
-            // The schedule route is a segment too, and has no DELETE.
-            if id == "schedule" {
-                return not_routed(&ROUTES, &Method::DELETE, "/api/scheduler/schedule").into_response();
-            }
-            respond(conversations::cancel_conversation(id, call).await)
-        },
-    );
+    let cancel = warp::path!("api" / "scheduler" / Segment)
+        .and(warp::delete())
+        .and(call.clone())
+        .then(|id: Segment, call| async { respond(conversations::cancel_conversation(id.0, call).await) });
     let list = warp::path!("api" / "scheduler")
         .and(warp::get())
         .and(warp::query::raw().or(warp::any().map(String::new)).unify())
@@ -172,14 +168,24 @@ fn not_routed(known: &[Route], method: &Method, path: &str) -> Problem {
     if allowed.is_empty() { Problem::no_such_path() } else { Problem::method_not_allowed(method, &allowed.join(", ")) }
 }
 
-/// Whether a path is one of a template's. A segment that the template spells out is never an `{id}`.
+/// A segment that stands for an `{id}`: one that some template spells out never does.
+struct Segment(String);
+
+impl FromStr for Segment {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if matches!(text, "schedule" | "status") { Err(()) } else { Ok(Self(text.to_owned())) }
+    }
+}
+
+/// Whether a path is one of a template's.
 fn matches(template: &str, path: &str) -> bool {
-    let spelled_out = |s: &str| matches!(s, "schedule" | "status");
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
     loop {
         match (wanted.next(), given.next()) {
             (None, None) => return true,
-            (Some("{id}"), Some(segment)) if !segment.is_empty() && !spelled_out(segment) => {}
+            (Some("{id}"), Some(segment)) if !segment.is_empty() && segment.parse::<Segment>().is_ok() => {}
             (Some(a), Some(b)) if a == b => {}
             _ => return false,
         }
