@@ -1,4 +1,4 @@
-//! The queue on Azure Queue Storage. It lives in real time, so all cases of the suite run at once.
+//! The queue on Azure Queue Storage. It lives in real time.
 
 use std::time::Duration;
 
@@ -6,17 +6,16 @@ use azure_core::RetryOptions;
 use azure_storage::{CloudLocation, StorageCredentials};
 use azure_storage_queues::operations::Message;
 use azure_storage_queues::{QueueClient, QueueServiceClientBuilder};
-use futures_util::future::{LocalBoxFuture, join_all};
 use mcp_scheduler::domain::{Hint, Timestamp};
 use mcp_scheduler::store::{AzureNames, AzureStore, HintQueue as _, HintReceiver as _, Receipt, StoreError};
 use tokio::time::{sleep, timeout};
 
-use crate::store::suite::{LentQueue, queue as cases};
+use crate::store::suite::LentQueue;
 use crate::support::azurite::{self, ACCOUNT, KEY, azurite};
 use crate::support::proxy::Mishap::{AnswerLost, Refused, RequestLost};
 use crate::support::proxy::Proxy;
 
-fn lend() -> LentQueue {
+pub fn lend() -> LentQueue {
     let queue = azurite::store().hints();
     LentQueue {
         receiver: queue.clone(),
@@ -28,32 +27,7 @@ fn lend() -> LentQueue {
     }
 }
 
-#[tokio::test]
-async fn every_case_of_the_suite() {
-    type Case = for<'a> fn(&'a LentQueue) -> LocalBoxFuture<'a, ()>;
-    macro_rules! boxed {
-        ($($case:ident)*) => { [$(|lent| Box::pin(cases::$case(lent))),*] };
-    }
-    let all: [Case; 16] = boxed![
-        a_hint_comes_back_as_it_was_put
-        a_hint_without_delay_is_shown_at_once
-        a_hint_is_not_shown_before_its_time
-        a_hint_is_shown_at_its_time
-        hints_come_in_the_order_of_their_times
-        a_put_wakes_a_receiver_that_waits_for_nothing
-        a_put_wakes_a_receiver_that_waits_for_a_later_hint
-        a_receiver_waits_while_no_hint_is_visible
-        a_receiver_that_gave_up_has_taken_nothing
-        no_more_than_asked_for_are_received_and_the_rest_is_kept
-        hints_that_are_visible_together_are_received_together
-        many_hints_of_one_instant_all_come_once
-        receivers_share_the_hints_between_them
-        a_hint_that_was_dealt_with_is_not_shown_again
-        hints_that_differ_only_in_generation_are_two
-        a_hint_is_kept_for_as_long_as_the_sweep_looks_ahead
-    ];
-    join_all(all.map(|case| async move { case(&lend()).await })).await;
-}
+crate::store::suite::queue_suite!(tokio::test, crate::store::azurite::queue::lend());
 
 fn hint() -> Hint {
     let id = "0189c0de-0000-7000-8000-000000000001".parse().unwrap();
