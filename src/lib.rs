@@ -7,7 +7,7 @@
 //!
 //! - [`app`] puts everything together; [`config`] reads the environment; [`credentials`] and
 //!   [`demo`] make the first run a pleasant one
-//! - [`http`] turns requests into calls and errors into problem details
+//! - [`http`] turns requests into calls; `answers` is what callers are told: conversations and problems
 //! - [`scheduler`] is what a client can do; [`delivery`] is what happens at the due time; [`auth`]
 //!   knows who is calling
 //! - [`store`] keeps conversations: two small ports, the protocol above them, the backends below
@@ -15,6 +15,7 @@
 //!
 //! `docs/architecture.md` has the state chart and walks one schedule and one delivery through it.
 
+mod answers;
 pub mod app;
 pub mod auth;
 pub mod clock;

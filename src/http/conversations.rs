@@ -1,18 +1,15 @@
-//! The operations on conversations, and how conversations look in answers.
+//! The operations on conversations.
 
 use std::collections::HashSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
 use url::form_urlencoded;
 use warp::reply::Response;
 
 use super::{Call, Problem, json};
-use crate::domain::{
-    AnyJson, Attempt, Conversation, ConversationId, ErrorClass, FieldError, Format, Method, Outcome, Policy,
-    ScheduleRequest, State, Status, Timestamp,
-};
+use crate::answers::{Accepted, Cancelled, Page, View};
+use crate::domain::{ConversationId, FieldError, ScheduleRequest, Status};
 
 const SCHEDULE: &str = "/api/scheduler/schedule";
 const STATUS: &str = "/api/scheduler/status";
@@ -25,14 +22,7 @@ pub(super) async fn schedule_conversation(mut call: Call) -> Result<Response, Pr
     let timed = |problem: Problem| problem.at(SCHEDULE).server_time(scheduler.now());
     let request: ScheduleRequest = call.json().await.map_err(timed)?;
     let accepted = scheduler.schedule(principal.client(), request).await.map_err(|e| timed(e.into()))?;
-    let now = scheduler.now();
-    json(&Accepted {
-        conversation_id: accepted.id,
-        status: accepted.status(),
-        scheduled_time: accepted.due.to_string(),
-        server_time: now.to_string(),
-        due_in_seconds: now.until(accepted.due).as_secs_f64(),
-    })
+    json(&Accepted::new(&accepted, scheduler.now()))
 }
 
 pub(super) async fn get_conversation_status(id: String, call: Call) -> Result<Response, Problem> {
@@ -49,7 +39,7 @@ pub(super) async fn cancel_conversation(id: String, call: Call) -> Result<Respon
     let principal = call.authenticate().await.map_err(at)?;
     let conversation_id: ConversationId = id.parse().map_err(|_| at(Problem::no_such_conversation()))?;
     call.api.scheduler.cancel(principal.client(), conversation_id).await.map_err(|e| at(e.into()))?;
-    json(&Cancelled { conversation_id, cancelled: true })
+    json(&Cancelled::new(conversation_id))
 }
 
 pub(super) async fn list_conversations(query: &str, call: Call) -> Result<Response, Problem> {
@@ -59,11 +49,7 @@ pub(super) async fn list_conversations(query: &str, call: Call) -> Result<Respon
     let ListQuery { status, limit, cursor } =
         ListQuery::parse(query).map_err(|error| at(Problem::invalid(vec![error])))?;
     let page = scheduler.list(principal.client(), status, limit, cursor).await.map_err(|e| at(e.into()))?;
-    json(&Page {
-        conversations: page.conversations.iter().map(Summary::new).collect(),
-        next_cursor: page.next.map(|id| URL_SAFE_NO_PAD.encode(id.to_string())),
-        server_time: scheduler.now().to_string(),
-    })
+    json(&Page::new(&page, scheduler.now()))
 }
 
 struct ListQuery {
@@ -109,182 +95,4 @@ impl ListQuery {
         }
         Ok(parsed)
     }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Accepted {
-    conversation_id: ConversationId,
-    status: Status,
-    scheduled_time: String,
-    server_time: String,
-    due_in_seconds: f64,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Cancelled {
-    conversation_id: ConversationId,
-    cancelled: bool,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Page<'a> {
-    conversations: Vec<Summary<'a>>,
-    next_cursor: Option<String>,
-    server_time: String,
-}
-
-/// A conversation in a list.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Summary<'a> {
-    conversation_id: ConversationId,
-    status: Status,
-    scheduled_time: String,
-    created_time: String,
-    endpoint: &'a str,
-    attempts: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_attempt_time: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_error: Option<String>,
-}
-
-impl<'a> Summary<'a> {
-    fn new(conversation: &'a Conversation) -> Self {
-        Self {
-            conversation_id: conversation.id,
-            status: conversation.status(),
-            scheduled_time: conversation.due.to_string(),
-            created_time: conversation.created.to_string(),
-            endpoint: conversation.target.endpoint.as_str(),
-            attempts: conversation.attempts_begun(),
-            next_attempt_time: next_attempt(conversation),
-            last_error: last_error(conversation),
-        }
-    }
-}
-
-/// A conversation in full. Header values are credentials more often than not: only names are shown.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct View<'a> {
-    conversation_id: ConversationId,
-    status: Status,
-    scheduled_time: String,
-    server_time: String,
-    created_time: String,
-    updated_time: String,
-    conversation_text: &'a str,
-    endpoint: &'a str,
-    method: Method,
-    headers: serde_json::Map<String, serde_json::Value>,
-    additional_info: Option<&'a AnyJson>,
-    format: Format,
-    retry: RetryView,
-    timeout_seconds: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_attempt_time: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lateness_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_error: Option<String>,
-    attempts: Vec<AttemptView<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RetryView {
-    max_attempts: u32,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct AttemptView<'a> {
-    number: u32,
-    started_time: String,
-    outcome: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    duration_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    http_status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<ErrorClass>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    response_excerpt: &'a str,
-}
-
-impl<'a> View<'a> {
-    fn new(conversation: &'a Conversation, now: Timestamp) -> Self {
-        let Policy { max_attempts, timeout_seconds } = conversation.policy;
-        let first = conversation.attempts.first().map(|a| a.began).or_else(|| conversation.in_flight());
-        let target = &conversation.target;
-        Self {
-            conversation_id: conversation.id,
-            status: conversation.status(),
-            scheduled_time: conversation.due.to_string(),
-            server_time: now.to_string(),
-            created_time: conversation.created.to_string(),
-            updated_time: conversation.updated.to_string(),
-            conversation_text: &conversation.content.text,
-            endpoint: target.endpoint.as_str(),
-            method: target.method,
-            headers: target.headers.iter().map(|(name, _)| (name.to_owned(), "[redacted]".into())).collect(),
-            additional_info: conversation.content.info.as_ref(),
-            format: conversation.content.format,
-            retry: RetryView { max_attempts },
-            timeout_seconds,
-            next_attempt_time: next_attempt(conversation),
-            lateness_ms: first.filter(|a| a.number == 1).map(|a| millis(conversation.due, a.started)),
-            last_error: last_error(conversation),
-            attempts: attempts(conversation),
-        }
-    }
-}
-
-fn attempts(conversation: &Conversation) -> Vec<AttemptView<'_>> {
-    let over = conversation.attempts.iter().map(|Attempt { began, report }| AttemptView {
-        number: began.number,
-        started_time: began.started.to_string(),
-        outcome: match report.outcome {
-            Outcome::Success => "success",
-            Outcome::Failure => "failure",
-            Outcome::Unknown => "unknown",
-        },
-        duration_ms: Some(report.duration_ms),
-        http_status: report.http_status,
-        error: report.error,
-        response_excerpt: &report.response_excerpt,
-    });
-    let in_flight = conversation.in_flight().map(|began| AttemptView {
-        number: began.number,
-        started_time: began.started.to_string(),
-        outcome: "inFlight",
-        duration_ms: None,
-        http_status: None,
-        error: None,
-        response_excerpt: "",
-    });
-    over.chain(in_flight).collect()
-}
-
-fn next_attempt(conversation: &Conversation) -> Option<String> {
-    match &conversation.state {
-        State::Scheduled => Some(conversation.due.to_string()),
-        State::Waiting { next_attempt } => Some(next_attempt.to_string()),
-        _ => None,
-    }
-}
-
-fn last_error(conversation: &Conversation) -> Option<String> {
-    match &conversation.state {
-        State::Failed { reason } => Some(reason.clone()),
-        _ => conversation.attempts.last().filter(|a| a.report.outcome != Outcome::Success).map(|a| a.report.reason()),
-    }
-}
-
-fn millis(from: Timestamp, to: Timestamp) -> u64 {
-    u64::try_from(from.until(to).as_millis()).unwrap_or(u64::MAX)
 }

@@ -10,7 +10,6 @@ mod body;
 mod conversations;
 mod health;
 mod invocation;
-mod problem;
 mod server;
 
 use std::net::IpAddr;
@@ -29,10 +28,10 @@ use warp::reply::{Reply, Response};
 pub use invocation::{INVOCATIONS, Invocations, MAX_DEQUEUE_COUNT};
 pub use server::{Server, ServerOptions};
 
+use crate::answers::Problem;
 use crate::auth::{Authenticator, Principal};
 use crate::clock::Entropy;
 use crate::scheduler::Scheduler;
-use problem::Problem;
 
 /// What the handlers work with.
 pub struct Api {
@@ -189,6 +188,21 @@ fn matches(template: &str, path: &str) -> bool {
             (Some(a), Some(b)) if a == b => {}
             _ => return false,
         }
+    }
+}
+
+impl Reply for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(serde_json::to_vec(&self).unwrap_or_default().into());
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        for (name, value) in self.headers() {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name.clone(), value);
+            }
+        }
+        response
     }
 }
 

@@ -3,10 +3,9 @@
 
 use std::fmt;
 
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::header::{ALLOW, CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, Method, StatusCode};
 use serde::Serialize;
-use warp::reply::{Reply, Response};
 
 use crate::auth::AuthError;
 use crate::domain::{FieldError, Status, Timestamp};
@@ -15,7 +14,7 @@ use crate::scheduler::SchedulerError;
 /// A problem detail, with the headers that belong to it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
     title: &'static str,
@@ -63,12 +62,17 @@ impl Problem {
         }
     }
 
-    pub(super) const fn status(&self) -> StatusCode {
+    pub(crate) const fn status(&self) -> StatusCode {
         self.status
     }
 
+    /// The headers that belong to the answer.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (&HeaderName, &str)> {
+        self.headers.iter().map(|(name, value)| (name, value.as_str()))
+    }
+
     /// What is wrong, in a sentence.
-    pub(super) fn detail(&self) -> &str {
+    pub(crate) fn detail(&self) -> &str {
         &self.detail
     }
 
@@ -78,7 +82,7 @@ impl Problem {
     }
 
     /// Ends the connection after this answer: what is left on it is not a request.
-    pub(super) fn closing(self) -> Self {
+    pub(crate) fn closing(self) -> Self {
         self.header(CONNECTION, "close")
     }
 
@@ -89,18 +93,18 @@ impl Problem {
 
     /// Names the operation. It never holds an id: what one client may not see looks to it like what
     /// does not exist, byte for byte.
-    pub(super) fn at(mut self, path: &'static str) -> Self {
+    pub(crate) fn at(mut self, path: &'static str) -> Self {
         self.instance = Some(path);
         self
     }
 
     /// Tells the server's time, for everything that has to do with time.
-    pub(super) fn server_time(mut self, now: Timestamp) -> Self {
+    pub(crate) fn server_time(mut self, now: Timestamp) -> Self {
         self.server_time = Some(now.to_string());
         self
     }
 
-    pub(super) fn invalid(errors: Vec<FieldError>) -> Self {
+    pub(crate) fn invalid(errors: Vec<FieldError>) -> Self {
         let short = |FieldError { pointer, detail }| FieldError { pointer: shorten(pointer), detail: shorten(detail) };
         let errors: Vec<_> = errors.into_iter().map(short).collect();
         let named: Vec<_> =
@@ -115,7 +119,7 @@ impl Problem {
         problem.hint("Correct the fields that errors points at and send the request again.")
     }
 
-    pub(super) fn malformed_json(detail: impl fmt::Display) -> Self {
+    pub(crate) fn malformed_json(detail: impl fmt::Display) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             "urn:mcp-scheduler:problem:malformed-json",
@@ -125,7 +129,7 @@ impl Problem {
         .hint("Send one JSON object in UTF-8, with nothing before or after it.")
     }
 
-    pub(super) fn body_broken_off() -> Self {
+    pub(crate) fn body_broken_off() -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             "urn:mcp-scheduler:problem:incomplete-body",
@@ -135,7 +139,7 @@ impl Problem {
         .closing()
     }
 
-    pub(super) fn body_too_slow(seconds: u64) -> Self {
+    pub(crate) fn body_too_slow(seconds: u64) -> Self {
         Self::new(
             StatusCode::REQUEST_TIMEOUT,
             "urn:mcp-scheduler:problem:request-timeout",
@@ -145,7 +149,7 @@ impl Problem {
         .closing()
     }
 
-    pub(super) fn body_too_large(max: usize) -> Self {
+    pub(crate) fn body_too_large(max: usize) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "urn:mcp-scheduler:problem:body-too-large",
@@ -155,7 +159,7 @@ impl Problem {
         .closing()
     }
 
-    pub(super) fn unsupported_media_type(detail: &'static str) -> Self {
+    pub(crate) fn unsupported_media_type(detail: &'static str) -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "urn:mcp-scheduler:problem:unsupported-media-type",
@@ -165,7 +169,7 @@ impl Problem {
         .hint("Send the header Content-Type: application/json and no Content-Encoding.")
     }
 
-    pub(super) fn no_such_path() -> Self {
+    pub(crate) fn no_such_path() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "urn:mcp-scheduler:problem:no-such-path",
@@ -175,7 +179,7 @@ impl Problem {
         .hint("The operations begin with /api/scheduler, /api/auth and /health.")
     }
 
-    pub(super) fn no_such_conversation() -> Self {
+    pub(crate) fn no_such_conversation() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "urn:mcp-scheduler:problem:no-such-conversation",
@@ -185,7 +189,7 @@ impl Problem {
         .hint("Use a conversationId that scheduleConversation returned to this client.")
     }
 
-    pub(super) fn method_not_allowed(method: &Method, allowed: &str) -> Self {
+    pub(crate) fn method_not_allowed(method: &Method, allowed: &str) -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "urn:mcp-scheduler:problem:method-not-allowed",
@@ -198,7 +202,7 @@ impl Problem {
         .header(ALLOW, allowed)
     }
 
-    pub(super) fn not_ready(failed: &str) -> Self {
+    pub(crate) fn not_ready(failed: &str) -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "urn:mcp-scheduler:problem:unavailable",
@@ -209,7 +213,7 @@ impl Problem {
     }
 
     /// A defect or a damaged row: the log says which, the caller learns nothing of our insides.
-    pub(super) fn internal(error: &dyn std::error::Error) -> Self {
+    pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "request failed");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -306,20 +310,5 @@ impl From<AuthError> for Problem {
             .header(RETRY_AFTER, retry_after.to_string()),
             AuthError::Store(error) => error.into(),
         }
-    }
-}
-
-impl Reply for Problem {
-    fn into_response(self) -> Response {
-        let mut response = Response::new(serde_json::to_vec(&self).unwrap_or_default().into());
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        for (name, value) in self.headers {
-            if let Ok(value) = HeaderValue::try_from(value) {
-                headers.insert(name, value);
-            }
-        }
-        response
     }
 }

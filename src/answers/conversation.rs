@@ -1,0 +1,219 @@
+//! How conversations look in answers. Header values are credentials more often than not: only names
+//! are shown.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+
+use crate::domain::{
+    AnyJson, Attempt, Conversation, ConversationId, ErrorClass, Format, Method, Outcome, Policy, State, Status,
+    Timestamp,
+};
+use crate::store::Listing;
+
+/// What a conversation that was just accepted is answered with.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Accepted {
+    conversation_id: ConversationId,
+    status: Status,
+    scheduled_time: String,
+    server_time: String,
+    due_in_seconds: f64,
+}
+
+impl Accepted {
+    pub(crate) fn new(conversation: &Conversation, now: Timestamp) -> Self {
+        Self {
+            conversation_id: conversation.id,
+            status: conversation.status(),
+            scheduled_time: conversation.due.to_string(),
+            server_time: now.to_string(),
+            due_in_seconds: now.until(conversation.due).as_secs_f64(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Cancelled {
+    conversation_id: ConversationId,
+    cancelled: bool,
+}
+
+impl Cancelled {
+    pub(crate) const fn new(conversation_id: ConversationId) -> Self {
+        Self { conversation_id, cancelled: true }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Page<'a> {
+    conversations: Vec<Summary<'a>>,
+    next_cursor: Option<String>,
+    server_time: String,
+}
+
+impl<'a> Page<'a> {
+    pub(crate) fn new(listing: &'a Listing, now: Timestamp) -> Self {
+        Self {
+            conversations: listing.conversations.iter().map(Summary::new).collect(),
+            next_cursor: listing.next.map(|id| URL_SAFE_NO_PAD.encode(id.to_string())),
+            server_time: now.to_string(),
+        }
+    }
+}
+
+/// A conversation in a list.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary<'a> {
+    conversation_id: ConversationId,
+    status: Status,
+    scheduled_time: String,
+    created_time: String,
+    endpoint: &'a str,
+    attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+}
+
+impl<'a> Summary<'a> {
+    fn new(conversation: &'a Conversation) -> Self {
+        Self {
+            conversation_id: conversation.id,
+            status: conversation.status(),
+            scheduled_time: conversation.due.to_string(),
+            created_time: conversation.created.to_string(),
+            endpoint: conversation.target.endpoint.as_str(),
+            attempts: conversation.attempts_begun(),
+            next_attempt_time: next_attempt(conversation),
+            last_error: last_error(conversation),
+        }
+    }
+}
+
+/// A conversation in full. Header values are credentials more often than not: only names are shown.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct View<'a> {
+    conversation_id: ConversationId,
+    status: Status,
+    scheduled_time: String,
+    server_time: String,
+    created_time: String,
+    updated_time: String,
+    conversation_text: &'a str,
+    endpoint: &'a str,
+    method: Method,
+    headers: serde_json::Map<String, serde_json::Value>,
+    additional_info: Option<&'a AnyJson>,
+    format: Format,
+    retry: RetryView,
+    timeout_seconds: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lateness_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+    attempts: Vec<AttemptView<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RetryView {
+    max_attempts: u32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AttemptView<'a> {
+    number: u32,
+    started_time: String,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorClass>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    response_excerpt: &'a str,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(conversation: &'a Conversation, now: Timestamp) -> Self {
+        let Policy { max_attempts, timeout_seconds } = conversation.policy;
+        let first = conversation.attempts.first().map(|a| a.began).or_else(|| conversation.in_flight());
+        let target = &conversation.target;
+        Self {
+            conversation_id: conversation.id,
+            status: conversation.status(),
+            scheduled_time: conversation.due.to_string(),
+            server_time: now.to_string(),
+            created_time: conversation.created.to_string(),
+            updated_time: conversation.updated.to_string(),
+            conversation_text: &conversation.content.text,
+            endpoint: target.endpoint.as_str(),
+            method: target.method,
+            headers: target.headers.iter().map(|(name, _)| (name.to_owned(), "[redacted]".into())).collect(),
+            additional_info: conversation.content.info.as_ref(),
+            format: conversation.content.format,
+            retry: RetryView { max_attempts },
+            timeout_seconds,
+            next_attempt_time: next_attempt(conversation),
+            lateness_ms: first.filter(|a| a.number == 1).map(|a| millis(conversation.due, a.started)),
+            last_error: last_error(conversation),
+            attempts: attempts(conversation),
+        }
+    }
+}
+
+fn attempts(conversation: &Conversation) -> Vec<AttemptView<'_>> {
+    let over = conversation.attempts.iter().map(|Attempt { began, report }| AttemptView {
+        number: began.number,
+        started_time: began.started.to_string(),
+        outcome: match report.outcome {
+            Outcome::Success => "success",
+            Outcome::Failure => "failure",
+            Outcome::Unknown => "unknown",
+        },
+        duration_ms: Some(report.duration_ms),
+        http_status: report.http_status,
+        error: report.error,
+        response_excerpt: &report.response_excerpt,
+    });
+    let in_flight = conversation.in_flight().map(|began| AttemptView {
+        number: began.number,
+        started_time: began.started.to_string(),
+        outcome: "inFlight",
+        duration_ms: None,
+        http_status: None,
+        error: None,
+        response_excerpt: "",
+    });
+    over.chain(in_flight).collect()
+}
+
+fn next_attempt(conversation: &Conversation) -> Option<String> {
+    match &conversation.state {
+        State::Scheduled => Some(conversation.due.to_string()),
+        State::Waiting { next_attempt } => Some(next_attempt.to_string()),
+        _ => None,
+    }
+}
+
+fn last_error(conversation: &Conversation) -> Option<String> {
+    match &conversation.state {
+        State::Failed { reason } => Some(reason.clone()),
+        _ => conversation.attempts.last().filter(|a| a.report.outcome != Outcome::Success).map(|a| a.report.reason()),
+    }
+}
+
+fn millis(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(from.until(to).as_millis()).unwrap_or(u64::MAX)
+}
