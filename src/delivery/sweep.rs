@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt as _};
+
 use crate::clock::Clock;
 use crate::domain::{Hint, Timestamp};
 use crate::store::{ConversationStore, DueNote, DueRow, HintQueue, Partition, StoreError};
@@ -36,6 +38,8 @@ impl Sweeper {
     const FIRST_PAUSE: Duration = Duration::from_mins(1);
     /// How many due rows are read at once.
     const PAGE: usize = 500;
+    /// How many hints are put at once: a storage queue takes a few milliseconds for each.
+    const PUTS: usize = 16;
 
     /// A sweeper over a store.
     pub fn new(store: ConversationStore, hints: Arc<dyn HintQueue>, clock: Arc<dyn Clock>) -> Self {
@@ -94,14 +98,8 @@ impl Sweeper {
             let full = page.len() == Self::PAGE;
             last = page.last().cloned();
             total.seen += page.len();
-            let mut noted = Vec::new();
-            for row in page {
-                if let Some(note) = self.next_note(&row, now) {
-                    let hint = Hint { client: row.client.clone(), id: row.id, generation: row.note.generation };
-                    self.hints.put(&hint, now.until(row.at)).await?;
-                    noted.push((row, note));
-                }
-            }
+            let wanting = page.into_iter().filter_map(|row| self.next_note(&row, now).map(|note| (row, note)));
+            let (noted, failed) = self.put_hints(wanting, now).await;
             total.hinted += noted.len();
             match self.store.note_hints(partition, &noted).await {
                 // Some of them were delivered or moved meanwhile. The others get a second hint in a
@@ -109,10 +107,34 @@ impl Sweeper {
                 Err(StoreError::Conflict) | Ok(()) => {}
                 Err(error) => return Err(error),
             }
+            if let Some(error) = failed {
+                return Err(error);
+            }
             if !full {
                 return Ok(());
             }
         }
+    }
+
+    /// Puts a hint for every row, until one fails. Returns the rows that have one now.
+    async fn put_hints(
+        &self,
+        wanting: impl Iterator<Item = (DueRow, DueNote)>,
+        now: Timestamp,
+    ) -> (Vec<(DueRow, DueNote)>, Option<StoreError>) {
+        let puts = stream::iter(wanting).map(|(row, note)| async move {
+            let hint = Hint { client: row.client.clone(), id: row.id, generation: row.note.generation };
+            self.hints.put(&hint, now.until(row.at)).await.map(|()| (row, note))
+        });
+        let mut puts = puts.buffer_unordered(Self::PUTS);
+        let mut noted = Vec::new();
+        while let Some(put) = puts.next().await {
+            match put {
+                Ok(done) => noted.push(done),
+                Err(error) => return (noted, Some(error)),
+            }
+        }
+        (noted, None)
     }
 
     /// Whether a due row needs a hint now, and what is noted on it then.

@@ -206,6 +206,7 @@ impl ConversationStore {
     /// [`StoreError::Conflict`] if one of up to a hundred has changed or gone since it was read; then
     /// none of that hundred is noted.
     pub async fn note_hints(&self, partition: Partition, noted: &[(DueRow, DueNote)]) -> Result<(), StoreError> {
+        let mut conflict = None;
         for chunk in noted.chunks(MAX_COMMIT_OPERATIONS) {
             let operations: Result<Vec<_>, _> = chunk
                 .iter()
@@ -218,9 +219,12 @@ impl ConversationStore {
                     })
                 })
                 .collect();
-            self.table.commit(partition, operations?).await?;
+            match self.table.commit(partition, operations?).await {
+                Err(error @ StoreError::Conflict) => conflict = Some(error),
+                result => drop(result?),
+            }
         }
-        Ok(())
+        conflict.map_or(Ok(()), Err)
     }
 
     /// All partitions that conversations live in.

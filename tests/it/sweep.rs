@@ -1,10 +1,11 @@
 //! The sweep finds by time what no hint has woken, and is sparing with hints.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mcp_scheduler::delivery::Swept;
 use mcp_scheduler::domain::{Hint, State, Status, Timestamp};
-use mcp_scheduler::store::{Fault, MemoryQueue};
+use mcp_scheduler::store::{Fault, Faults, MemoryQueue, SimulatedQueue};
 
 use crate::deliver_conversation::stage::{Answer, NOON, Stage};
 
@@ -113,6 +114,52 @@ async fn a_refused_hint_is_not_noted_and_put_again_by_the_next_sweep() {
     assert_eq!(stage.sweeper().sweep().await.unwrap(), Swept { seen: 1, hinted: 1 });
     assert_eq!(stage.sweeper().sweep().await.unwrap(), Swept { seen: 1, hinted: 0 });
     assert_eq!(hinted_at(&stage, &hint, NOON).len(), 2);
+}
+
+/// A queue that takes a second for every hint and refuses some.
+struct SlowQueue {
+    refuses_every: usize,
+    asked: AtomicUsize,
+}
+
+impl Faults for SlowQueue {
+    fn next(&self) -> Fault {
+        let nth = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        if nth.is_multiple_of(self.refuses_every) { Fault::Refused } else { Fault::None }
+    }
+
+    fn latency(&self) -> Duration {
+        SECOND
+    }
+}
+
+async fn with_a_slow_queue(refuses_every: usize) -> Stage {
+    let queue = SlowQueue { refuses_every, asked: AtomicUsize::new(0) };
+    let stage = Stage::with_queue(SimulatedQueue::new(queue));
+    for _ in 0..320 {
+        stage.schedule(8 * DAY, |_| ()).await;
+    }
+    stage.wait_until(NOON + 8 * DAY - 4 * MINUTE).await;
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backlog_is_hinted_faster_than_one_after_another() {
+    let stage = with_a_slow_queue(usize::MAX).await;
+    let began = stage.now();
+    assert_eq!(stage.sweeper().sweep().await.unwrap(), Swept { seen: 320, hinted: 320 });
+    assert!(began.until(stage.now()) < 60 * SECOND, "{:?} for 320 hints of a second", began.until(stage.now()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_that_is_refused_does_not_take_the_others_from_the_record() {
+    let stage = with_a_slow_queue(10).await;
+    assert!(stage.sweeper().sweep().await.is_err());
+    let mut sweeps = 1;
+    while stage.sweeper().sweep().await.is_err() {
+        sweeps += 1;
+        assert!(sweeps < 10, "every sweep gets further than the one before it");
+    }
 }
 
 #[tokio::test(start_paused = true)]

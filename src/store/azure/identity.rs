@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use azure_core::auth::{AccessToken, Secret as AzureSecret, TokenCredential};
-use azure_core::error::{Error, ErrorKind};
+use azure_core::error::{Error, ErrorKind, HttpError};
+use azure_core::{Context, Policy, PolicyResult, Request, StatusCode};
 use serde::{Deserialize, Deserializer};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
+use super::pass_on;
 use super::settings::IdentitySource;
 use crate::clock::Clock;
 use crate::domain::{Secret, Timestamp};
@@ -108,6 +110,25 @@ impl TokenCredential for ManagedIdentity {
     async fn clear_cache(&self) -> azure_core::Result<()> {
         *self.held.lock().await = None;
         Ok(())
+    }
+}
+
+/// Drops a token that storage refuses: it may have been withdrawn long before its end.
+#[derive(Debug)]
+pub(super) struct ForgetRefused(pub(super) Arc<ManagedIdentity>);
+
+#[async_trait]
+impl Policy for ForgetRefused {
+    async fn send(&self, context: &Context, request: &mut Request, next: &[Arc<dyn Policy>]) -> PolicyResult {
+        let result = pass_on(context, request, next).await;
+        let status = match &result {
+            Ok(answer) => Some(answer.status()),
+            Err(error) => error.as_http_error().map(HttpError::status),
+        };
+        if status == Some(StatusCode::Unauthorized) {
+            self.0.clear_cache().await?;
+        }
+        result
     }
 }
 

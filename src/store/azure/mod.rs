@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::auth::Secret as AzureSecret;
-use azure_core::{ClientOptions, RetryOptions, TransportOptions};
+use azure_core::{ClientOptions, Context, Policy, PolicyResult, Request, RetryOptions, TransportOptions};
 use azure_data_tables::clients::{TableServiceClient, TableServiceClientBuilder};
 use azure_storage::{CloudLocation, StorageCredentials};
 use azure_storage_queues::{QueueServiceClient, QueueServiceClientBuilder};
@@ -21,7 +21,7 @@ use azure_storage_queues::{QueueServiceClient, QueueServiceClientBuilder};
 pub use queue::AzureQueue;
 pub use settings::{AzureCredential, AzureSettings, IdentitySource, SettingError};
 
-use self::identity::ManagedIdentity;
+use self::identity::{ForgetRefused, ManagedIdentity};
 use self::queue::NeverExpire;
 use self::table::AzureTable;
 use super::{StoreError, Table};
@@ -75,9 +75,9 @@ impl AzureStore {
     /// [`AzureSetupError`].
     pub fn new(settings: &AzureSettings, names: &AzureNames, clock: Arc<dyn Clock>) -> Result<Self, AzureSetupError> {
         let http = http_client().map_err(|_| AzureSetupError("the TLS library does not start"))?;
-        let credentials = credentials(settings, &http, clock)?;
-        let tables = table_service(settings, &http, credentials.clone());
-        let queues = queue_service(settings, &http, credentials);
+        let (credentials, options) = access(settings, &http, clock)?;
+        let tables = table_service(settings, options.clone(), credentials.clone());
+        let queues = queue_service(settings, options, credentials);
         Ok(Self {
             conversations: Arc::new(AzureTable::new(tables.table_client(&names.conversations))),
             clients: Arc::new(AzureTable::new(tables.table_client(&names.clients))),
@@ -130,12 +130,15 @@ fn http_client() -> reqwest::Result<reqwest::Client> {
         .build()
 }
 
-fn credentials(
+/// How requests are signed, and the pipeline that they take.
+fn access(
     settings: &AzureSettings,
     http: &reqwest::Client,
     clock: Arc<dyn Clock>,
-) -> Result<StorageCredentials, AzureSetupError> {
-    Ok(match &settings.credential {
+) -> Result<(StorageCredentials, ClientOptions), AzureSetupError> {
+    let transport = TransportOptions::new(Arc::new(http.clone()));
+    let mut options = ClientOptions::new(transport).retry(RetryOptions::none());
+    let credentials = match &settings.credential {
         AzureCredential::Key(key) => {
             StorageCredentials::access_key(settings.account.clone(), AzureSecret::new(key.expose().clone()))
         }
@@ -143,32 +146,38 @@ fn credentials(
             // The crate's own error quotes the token.
             .map_err(|_| AzureSetupError("the shared access signature cannot be read"))?,
         AzureCredential::ManagedIdentity(source) => {
-            StorageCredentials::token_credential(Arc::new(ManagedIdentity::new(source.clone(), http.clone(), clock)))
+            let identity = Arc::new(ManagedIdentity::new(source.clone(), http.clone(), clock));
+            options.per_call_policies_mut().push(Arc::new(ForgetRefused(Arc::clone(&identity))));
+            StorageCredentials::token_credential(identity)
         }
-    })
-}
-
-fn options(http: &reqwest::Client) -> ClientOptions {
-    ClientOptions::new(TransportOptions::new(Arc::new(http.clone()))).retry(RetryOptions::none())
+    };
+    Ok((credentials, options))
 }
 
 fn table_service(
     settings: &AzureSettings,
-    http: &reqwest::Client,
+    options: ClientOptions,
     credentials: StorageCredentials,
 ) -> TableServiceClient {
     let location = CloudLocation::Custom { account: settings.account.clone(), uri: settings.table_endpoint.clone() };
-    TableServiceClientBuilder::with_location(location, credentials).client_options(options(http)).build()
+    TableServiceClientBuilder::with_location(location, credentials).client_options(options).build()
 }
 
 fn queue_service(
     settings: &AzureSettings,
-    http: &reqwest::Client,
+    mut options: ClientOptions,
     credentials: StorageCredentials,
 ) -> QueueServiceClient {
     let location = CloudLocation::Custom { account: settings.account.clone(), uri: settings.queue_endpoint.clone() };
-    let mut options = options(http);
     // Policies per call come before the signature, those per try after it.
     options.per_call_policies_mut().push(Arc::new(NeverExpire));
     QueueServiceClientBuilder::with_location(location, credentials).client_options(options).build()
+}
+
+/// The rest of the pipeline.
+async fn pass_on(context: &Context, request: &mut Request, next: &[Arc<dyn Policy>]) -> PolicyResult {
+    let Some((first, rest)) = next.split_first() else {
+        return Err(azure_core::Error::message(azure_core::error::ErrorKind::Other, "no policy follows"));
+    };
+    first.send(context, request, rest).await
 }

@@ -10,6 +10,7 @@ use azure_storage_queues::{PopReceipt, QueueClient, QueueServiceClient};
 
 use super::super::{HintQueue, HintReceiver, Receipt, ReceivedHint, StoreError};
 use super::failure::Failure;
+use super::pass_on;
 use crate::domain::{Hint, InvalidHint, Timestamp};
 
 /// Both ends of the queue of hints.
@@ -166,9 +167,6 @@ impl Policy for NeverExpire {
         if *request.method() == Method::Post && request.url().path().ends_with("/messages") {
             request.url_mut().query_pairs_mut().append_pair("messagettl", "-1");
         }
-        let Some((first, rest)) = next.split_first() else {
-            return Err(azure_core::Error::message(azure_core::error::ErrorKind::Other, "no policy follows"));
-        };
-        first.send(context, request, rest).await
+        pass_on(context, request, next).await
     }
 }

@@ -64,6 +64,8 @@ struct Place {
     /// The authorization of each request to storage.
     shown: Arc<Mutex<Vec<String>>>,
     broken: Arc<Mutex<bool>>,
+    /// The authorization that storage refuses.
+    withdrawn: Arc<Mutex<String>>,
 }
 
 impl Place {
@@ -84,10 +86,12 @@ impl Place {
             (200, format!(r#"{{"access_token":"{token}","expires_on":{end},"resource":"r","token_type":"Bearer"}}"#))
         })
         .await;
-        let kept = Arc::clone(&shown);
+        let (kept, withdrawn) = (Arc::clone(&shown), Arc::<Mutex<String>>::default());
+        let refused = Arc::clone(&withdrawn);
         let storage = serve(move |_, headers| {
-            kept.lock().unwrap().push(headers["authorization"].to_str().unwrap().to_owned());
-            (404, String::new())
+            let authorization = headers["authorization"].to_str().unwrap();
+            kept.lock().unwrap().push(authorization.to_owned());
+            (if *refused.lock().unwrap() == authorization { 401 } else { 404 }, String::new())
         })
         .await;
         let settings = AzureSettings::from_vars(|name| match name {
@@ -100,7 +104,7 @@ impl Place {
         })
         .unwrap();
         let store = AzureStore::new(&settings, &AzureNames::default(), Arc::clone(&clock) as _).unwrap();
-        Self { clock, table: store.conversations(), asked, shown, broken }
+        Self { clock, table: store.conversations(), asked, shown, broken, withdrawn }
     }
 
     /// Reads a row, and says with which token.
@@ -154,6 +158,15 @@ async fn many_requests_at_once_ask_for_one_token() {
         assert_eq!(read.unwrap(), "Bearer token-1");
     }
     assert_eq!(place.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_storage_refuses_is_not_shown_again() {
+    let place = Place::new(None, as_text).await;
+    place.read().await.unwrap();
+    *place.withdrawn.lock().unwrap() = "Bearer token-1".to_owned();
+    assert!(matches!(place.read().await, Err(StoreError::Unavailable(_))));
+    assert_eq!(place.read().await.unwrap(), "Bearer token-2");
 }
 
 #[tokio::test]

@@ -1,0 +1,61 @@
+//! A shared access signature in place of the account's key.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mcp_scheduler::store::{AzureNames, AzureStore, HintQueue as _, HintReceiver as _, StoreError};
+use ring::hmac;
+use url::form_urlencoded;
+
+use crate::store::suite::{commit_one, insert, value_of};
+use crate::support::azurite::{self, ACCOUNT, KEY, azurite};
+
+/// Signs what an account's signature grants: everything in tables and queues, with these permissions.
+fn signature(permissions: &str) -> String {
+    let (services, types, from, to, protocol, version) =
+        ("qt", "sco", "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z", "https,http", "2019-12-12");
+    let fields = [ACCOUNT, permissions, services, types, from, to, "", protocol, version, ""].join("\n");
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &STANDARD.decode(KEY).unwrap());
+    let signed = STANDARD.encode(hmac::sign(&key, fields.as_bytes()));
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("sv", version), ("ss", services), ("srt", types), ("sp", permissions)])
+        .extend_pairs([("st", from), ("se", to), ("spr", protocol), ("sig", &signed)])
+        .finish()
+}
+
+fn store_with(signature: &str, names: &AzureNames) -> AzureStore {
+    let (tables, queues) = (azurite().tables, azurite().queues);
+    let connection = format!(
+        "SharedAccessSignature={signature};TableEndpoint=http://{tables}/{ACCOUNT};QueueEndpoint=http://{queues}/{ACCOUNT}"
+    );
+    azurite::store_at(&connection, names)
+}
+
+#[tokio::test]
+async fn a_signature_opens_the_tables_and_the_queue() {
+    let store = store_with(&signature("raupdwlc"), &azurite::fresh_names());
+    store.create().await.unwrap();
+    let table = store.conversations();
+    commit_one(&*table, insert("k", "v")).await.unwrap();
+    assert_eq!(value_of(&*table, "k").await.as_deref(), Some("v"));
+    let id = "0189c0de-0000-7000-8000-000000000001".parse().unwrap();
+    let hint = mcp_scheduler::domain::Hint { client: "client".parse().unwrap(), id, generation: 1 };
+    let queue = store.hints();
+    queue.put(&hint, Duration::ZERO).await.unwrap();
+    let received = queue.receive(1).await.unwrap();
+    assert_eq!(received[0].hint, hint);
+    queue.delete(&received[0]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_signature_that_does_not_permit_it_commits_nothing_and_is_not_shown() {
+    let names = azurite::fresh_names();
+    store_with(&signature("raupdwlc"), &names).create().await.unwrap();
+    let store = store_with(&signature("rl"), &names);
+    assert_eq!(value_of(&*store.conversations(), "k").await, None);
+    let error = commit_one(&*store.conversations(), insert("k", "v")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+    let told = format!("{error} {error:?}");
+    assert!(!told.contains("sig=") && !told.contains("2099"), "{told}");
+}
