@@ -15,7 +15,7 @@ use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::config::Config;
 use crate::credentials::{Credentials, CredentialsError};
 use crate::delivery::{Deliverer, HttpSender, SendError, Sweeper, Worker};
-use crate::domain::ClientId;
+use crate::domain::{ClientId, Scopes};
 use crate::http::{Api, Invocations, Server, ServerOptions, routes};
 use crate::scheduler::Scheduler;
 use crate::store::{AzureSetupError, Client, OpenError, StoreError};
@@ -156,6 +156,7 @@ fn identity(
     let client = |id: &ClientId, key| Client {
         id: id.clone(),
         key_hashes: vec![hash_key(key, entropy)],
+        scopes: Scopes::all(),
         disabled: false,
         tokens_valid_from: None,
     };
@@ -170,11 +171,11 @@ fn identity(
     })
 }
 
-/// Adds a client to the store, and returns its key. A service on the embedded store must not be running.
+/// Adds a client that may do so much to the store, and returns its key. A service on the embedded store must not be running.
 ///
 /// # Errors
 /// A sentence that says why not.
-pub async fn add_client(config: &Config, name: &str) -> Result<crate::auth::ApiKey, String> {
+pub async fn add_client(config: &Config, name: &str, scopes: Scopes) -> Result<crate::auth::ApiKey, String> {
     let id: ClientId = name.parse().map_err(|e| format!("the client id {e}"))?;
     // The directory would never look behind the first client.
     match &config.client {
@@ -190,7 +191,8 @@ pub async fn add_client(config: &Config, name: &str) -> Result<crate::auth::ApiK
         other => other.to_string(),
     })?;
     let key = crate::auth::ApiKey::generate(&id, &entropy);
-    let client = Client { key_hashes: vec![hash_key(&key, &entropy)], id, disabled: false, tokens_valid_from: None };
+    let key_hashes = vec![hash_key(&key, &entropy)];
+    let client = Client { id, key_hashes, scopes, disabled: false, tokens_valid_from: None };
     let added = backend.clients().insert(&client).await;
     backend.close();
     match added {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use mcp_scheduler::app::{self, App};
 use mcp_scheduler::config::Config;
+use mcp_scheduler::domain::{Scope, Scopes};
 use mcp_scheduler::{credentials::Credentials, demo};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -25,7 +26,9 @@ mcp-scheduler: deliver a text to an HTTP endpoint at a time
 Usage:
   mcp-scheduler                   start the service (settings: see README.md)
   mcp-scheduler demo              schedule one conversation and watch it arrive
-  mcp-scheduler client add NAME   make another client and print its API key
+  mcp-scheduler client add NAME [--read-only]
+                                  make another client and print its API key;
+                                  a read-only one can look, and schedule nothing
   mcp-scheduler --version
 ";
 
@@ -35,14 +38,12 @@ fn main() -> ExitCode {
     let result = match arguments.as_slice() {
         [] => run(serve),
         ["demo"] => run(async |_| demo::run().await.map(|()| ExitCode::SUCCESS)),
-        ["client", "add", name] => run(async |config| {
-            let key = app::add_client(&config, name).await?;
-            println!(
-                "client id  {name}\napi key    {}\n\nThe key is not kept and will not be shown again.",
-                key.secret().expose()
-            );
-            Ok(ExitCode::SUCCESS)
-        }),
+        ["client", "add", name] if !name.starts_with('-') => {
+            run(async |config| add_client(&config, name, Scopes::all()).await)
+        }
+        ["client", "add", name, "--read-only"] if !name.starts_with('-') => {
+            run(async |config| add_client(&config, name, Scope::Read.into()).await)
+        }
         ["--help" | "-h" | "help"] => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)
@@ -63,6 +64,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+async fn add_client(config: &Config, name: &str, scopes: Scopes) -> Result<ExitCode, String> {
+    let key = app::add_client(config, name, scopes).await?;
+    println!(
+        "client id  {name}\napi key    {}\nscopes     {scopes}\n\nThe key is not kept and will not be shown again.",
+        key.secret().expose()
+    );
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Reads the configuration, sets up the log and runs a command.

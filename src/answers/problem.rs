@@ -8,7 +8,7 @@ use http::{HeaderName, Method, StatusCode};
 use serde::Serialize;
 
 use crate::auth::AuthError;
-use crate::domain::{FieldError, Status, Timestamp};
+use crate::domain::{FieldError, Scope, Status, Timestamp};
 use crate::scheduler::SchedulerError;
 
 /// A problem detail, with the headers that belong to it.
@@ -235,6 +235,19 @@ impl Problem {
         .header(RETRY_AFTER, "5")
     }
 
+    fn insufficient_scope(scope: Scope) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "urn:mcp-scheduler:problem:insufficient-scope",
+            "The token does not allow this",
+            format!("This needs a token with the scope {scope}, and the one that was sent does not have it."),
+        )
+        .hint(
+            "Ask for the scope when you get the token. A client that lacks it may not do this at all: tell your user.",
+        )
+        .header(WWW_AUTHENTICATE, format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""))
+    }
+
     /// One text whatever is wrong with the token: why is nobody's business.
     fn unauthorized(challenge: &'static str) -> Self {
         Self::new(
@@ -294,6 +307,7 @@ impl From<AuthError> for Problem {
         match error {
             AuthError::Missing => Self::unauthorized("Bearer"),
             AuthError::InvalidToken => Self::unauthorized("Bearer error=\"invalid_token\""),
+            AuthError::InsufficientScope(scope) => Self::insufficient_scope(scope),
             AuthError::WrongCredentials => Self::new(
                 StatusCode::UNAUTHORIZED,
                 "urn:mcp-scheduler:problem:wrong-credentials",

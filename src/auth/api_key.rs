@@ -88,11 +88,13 @@ fn matches(hash: &str, key: &Secret<String>) -> bool {
 mod tests {
     use super::*;
     use crate::clock::SystemEntropy;
+    use crate::domain::Scopes;
 
     fn client(key: &ApiKey) -> Client {
         Client {
             id: "c".parse().unwrap(),
             key_hashes: vec![hash_key(key, &SystemEntropy::new())],
+            scopes: Scopes::all(),
             disabled: false,
             tokens_valid_from: None,
         }

@@ -16,7 +16,7 @@ pub use keys::{InvalidSigningKeys, SigningKeys};
 pub use token::{TokenIssuer, TokenSettings};
 
 use crate::clock::{Clock, Entropy};
-use crate::domain::{ClientId, Secret};
+use crate::domain::{ClientId, Scope, Scopes, Secret};
 use crate::store::StoreError;
 use throttle::Throttle;
 
@@ -32,6 +32,7 @@ pub struct Authenticator {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     client: ClientId,
+    scopes: Scopes,
 }
 
 impl Principal {
@@ -39,6 +40,14 @@ impl Principal {
     #[must_use]
     pub const fn client(&self) -> &ClientId {
         &self.client
+    }
+
+    /// Whether the caller may do a kind of operation.
+    ///
+    /// # Errors
+    /// [`AuthError::InsufficientScope`] if not.
+    pub const fn require(&self, scope: Scope) -> Result<(), AuthError> {
+        if self.scopes.contains(scope) { Ok(()) } else { Err(AuthError::InsufficientScope(scope)) }
     }
 }
 
@@ -60,6 +69,9 @@ pub enum AuthError {
     /// A token was sent that is not accepted; why is nobody's business.
     #[error("the token is not accepted")]
     InvalidToken,
+    /// The token is good, and does not allow this.
+    #[error("the token does not have the scope {0}")]
+    InsufficientScope(Scope),
     /// The client is unknown or the key is wrong; which is nobody's business.
     #[error("the client id or the API key is wrong")]
     WrongCredentials,
@@ -105,7 +117,7 @@ impl Authenticator {
                 None => AuthError::WrongCredentials,
             });
         };
-        Ok(self.tokens.issue(&known.id, now, entropy))
+        Ok(self.tokens.issue(&known.id, known.scopes, now, entropy))
     }
 
     /// Finds out who is calling from the values of all `Authorization` headers of a request.
@@ -128,6 +140,7 @@ impl Authenticator {
         if client.tokens_valid_from.is_some_and(|from| claims.iat < from.as_secs()) {
             return Err(AuthError::InvalidToken);
         }
-        Ok(Principal { client: claims.sub.clone() })
+        // Both: a client that may do less than before does less with the tokens it has, too.
+        Ok(Principal { client: claims.sub.clone(), scopes: claims.scope & client.scopes })
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{IssuedToken, SigningKeys};
 use crate::clock::{Entropy, random};
-use crate::domain::{ClientId, Secret, Timestamp};
+use crate::domain::{ClientId, Scopes, Secret, Timestamp};
 
 /// What tokens say about where they come from and how long they last.
 #[derive(Clone, Debug)]
@@ -44,6 +44,9 @@ pub(super) struct Claims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nbf: Option<i64>,
     jti: String,
+    /// What the token allows (RFC 9068 §2.2.3). One without the claim allows whatever its client may do.
+    #[serde(default = "Scopes::all")]
+    pub(super) scope: Scopes,
 }
 
 #[derive(Serialize)]
@@ -85,7 +88,7 @@ impl TokenIssuer {
         Self { keys, settings, validation, known: RwLock::default() }
     }
 
-    pub(super) fn issue(&self, client: &ClientId, now: Timestamp, entropy: &dyn Entropy) -> IssuedToken {
+    pub(super) fn issue(&self, client: &ClientId, scope: Scopes, now: Timestamp, entropy: &dyn Entropy) -> IssuedToken {
         let (iat, expires_in) = (now.as_secs(), self.settings.ttl_seconds);
         let jti = URL_SAFE_NO_PAD.encode(random::<16>(entropy));
         let claims = Claims {
@@ -95,6 +98,7 @@ impl TokenIssuer {
             exp: iat + i64::from(expires_in),
             nbf: Some(iat),
             jti,
+            scope,
         };
         let claims = IssuedClaims { aud: &self.settings.audience, claims };
         let token = self.keys.signing().and_then(|(kid, key)| {

@@ -9,7 +9,7 @@ use warp::reply::Response;
 
 use super::{Call, Problem, json};
 use crate::answers::{Accepted, Cancelled, Page, View};
-use crate::domain::{ConversationId, FieldError, ScheduleRequest, Status};
+use crate::domain::{ConversationId, FieldError, ScheduleRequest, Scope, Status};
 
 const SCHEDULE: &str = "/api/scheduler/schedule";
 const STATUS: &str = "/api/scheduler/status";
@@ -17,7 +17,7 @@ const SCHEDULER: &str = "/api/scheduler";
 
 pub(super) async fn schedule_conversation(mut call: Call) -> Result<Response, Problem> {
     let at = |problem: Problem| problem.at(SCHEDULE);
-    let principal = call.authenticate().await.map_err(at)?;
+    let principal = call.authorize(Scope::Write).await.map_err(at)?;
     let scheduler = &call.api.clone().scheduler;
     let timed = |problem: Problem| problem.at(SCHEDULE).server_time(scheduler.now());
     let request: ScheduleRequest = call.json().await.map_err(timed)?;
@@ -27,7 +27,7 @@ pub(super) async fn schedule_conversation(mut call: Call) -> Result<Response, Pr
 
 pub(super) async fn get_conversation_status(id: String, call: Call) -> Result<Response, Problem> {
     let at = |problem: Problem| problem.at(STATUS);
-    let principal = call.authenticate().await.map_err(at)?;
+    let principal = call.authorize(Scope::Read).await.map_err(at)?;
     let scheduler = &call.api.scheduler;
     let id: ConversationId = id.parse().map_err(|_| at(Problem::no_such_conversation()))?;
     let conversation = scheduler.get(principal.client(), id).await.map_err(|e| at(e.into()))?;
@@ -36,7 +36,7 @@ pub(super) async fn get_conversation_status(id: String, call: Call) -> Result<Re
 
 pub(super) async fn cancel_conversation(id: String, call: Call) -> Result<Response, Problem> {
     let at = |problem: Problem| problem.at(SCHEDULER);
-    let principal = call.authenticate().await.map_err(at)?;
+    let principal = call.authorize(Scope::Write).await.map_err(at)?;
     let conversation_id: ConversationId = id.parse().map_err(|_| at(Problem::no_such_conversation()))?;
     call.api.scheduler.cancel(principal.client(), conversation_id).await.map_err(|e| at(e.into()))?;
     json(&Cancelled::new(conversation_id))
@@ -44,7 +44,7 @@ pub(super) async fn cancel_conversation(id: String, call: Call) -> Result<Respon
 
 pub(super) async fn list_conversations(query: &str, call: Call) -> Result<Response, Problem> {
     let at = |problem: Problem| problem.at(SCHEDULER);
-    let principal = call.authenticate().await.map_err(at)?;
+    let principal = call.authorize(Scope::Read).await.map_err(at)?;
     let scheduler = &call.api.scheduler;
     let ListQuery { status, limit, cursor } =
         ListQuery::parse(query).map_err(|error| at(Problem::invalid(vec![error])))?;

@@ -31,6 +31,7 @@ pub use server::{Server, ServerOptions};
 use crate::answers::Problem;
 use crate::auth::{Authenticator, Principal};
 use crate::clock::Entropy;
+use crate::domain::Scope;
 use crate::scheduler::Scheduler;
 
 /// What the handlers work with.
@@ -80,13 +81,15 @@ struct Call {
 type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>;
 
 impl Call {
-    /// Who is calling.
-    fn authenticate(&self) -> impl Future<Output = Result<Principal, Problem>> + Send + '_ {
+    /// Who is calling, and may do this kind of operation.
+    fn authorize(&self, scope: Scope) -> impl Future<Output = Result<Principal, Problem>> + Send + '_ {
         // The body is not part of this future: it cannot be shared.
         let (authenticator, headers) = (&self.api.authenticator, &self.headers);
         async move {
             let values: Vec<_> = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
-            authenticator.authenticate(&values).await.map_err(Problem::from)
+            let principal = authenticator.authenticate(&values).await?;
+            principal.require(scope)?;
+            Ok(principal)
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Operation, Partition, StoreError, Table, rows};
-use crate::domain::{ClientId, Timestamp};
+use crate::domain::{ClientId, Scopes, Timestamp};
 
 /// All clients live in one partition: there are few, and callers keep what they read.
 const PARTITION: Partition = Partition::new("clients");
@@ -18,6 +18,9 @@ pub struct Client {
     pub id: ClientId,
     /// The hashes of its API keys; two while one is being replaced.
     pub key_hashes: Vec<String>,
+    /// What it may do at the most, whatever its tokens say.
+    #[serde(default = "Scopes::all")]
+    pub scopes: Scopes,
     /// A disabled client gets no token, and those it has are refused.
     #[serde(default)]
     pub disabled: bool,

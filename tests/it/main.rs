@@ -6,6 +6,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod architecture;
+mod authorization;
 mod cancel_conversation;
 mod corpus;
 mod deliver_conversation;

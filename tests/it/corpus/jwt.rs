@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use mcp_scheduler::auth::{AuthError, Authenticator, Directory, SigningKeys, TokenIssuer, TokenSettings};
-use mcp_scheduler::domain::Timestamp;
+use mcp_scheduler::domain::{Scopes, Timestamp};
 use mcp_scheduler::store::{Client, ClientStore, SimulatedTable};
 use ring::hmac;
 use serde_json::{Value, json};
@@ -51,6 +51,7 @@ async fn clients(fixture: &Value) -> SimulatedTable {
         let client = Client {
             id: id.parse().unwrap(),
             key_hashes: Vec::new(),
+            scopes: Scopes::all(),
             disabled: client["disabled"] == true,
             tokens_valid_from: client.get("tokens_valid_from").map(seconds),
         };

@@ -1,5 +1,7 @@
 //! Arguments, and `client add`.
 
+use mcp_scheduler::clock::{Clock as _, SystemClock};
+
 use super::api::Api;
 use super::service::{CLIENT, CONFIGURED, Place, names, text};
 
@@ -22,7 +24,15 @@ fn it_says_its_version_and_how_to_use_it() {
 #[test]
 fn unknown_arguments_are_refused_with_the_usage() {
     let place = Place::new();
-    for arguments in [&["serve"][..], &["--port", "1"], &["client"], &["client", "add"], &["demo", "x"], &[""]] {
+    for arguments in [
+        &["serve"][..],
+        &["--port", "1"],
+        &["client"],
+        &["client", "add"],
+        &["client", "add", "--read-only"],
+        &["demo", "x"],
+        &[""],
+    ] {
         let refused = place.run(arguments, &[]);
         assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
         assert!(refused.stdout.is_empty());
@@ -39,6 +49,20 @@ async fn a_client_that_was_added_can_log_in() {
     let service = place.start(&[]);
     Api::login(service.url(), "second.client", &key).await;
     assert_eq!(Api::try_login(service.url(), "third", &key).await.err(), Some(401));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_only_client_can_look_and_schedules_nothing() {
+    let place = Place::new();
+    let output = place.run(&["client", "add", "watcher", "--read-only"], &[]);
+    let printed = text(&output.stdout);
+    assert!(printed.lines().any(|line| line == "scopes     conversations:read"), "{printed}");
+    let key = printed.lines().find_map(|line| line.strip_prefix("api key")).expect("no key").trim();
+    let service = place.start(&[]);
+    let api = Api::login(service.url(), "watcher", key).await;
+    let due = SystemClock.now() + std::time::Duration::from_mins(5);
+    assert_eq!(api.try_schedule(due, "http://127.0.0.1:9/").await, None);
+    assert_eq!(api.try_status("01890000-0000-7000-8000-00000000000f").await.err(), Some(404));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use mcp_scheduler::app::{self, App};
 use mcp_scheduler::auth::{ApiKey, Authenticator, Directory, SigningKeys, TokenIssuer, TokenSettings, hash_key};
 use mcp_scheduler::clock::{Clock, SystemClock, SystemEntropy};
 use mcp_scheduler::config::Config;
-use mcp_scheduler::domain::{EndpointPolicy, Secret, Timestamp};
+use mcp_scheduler::domain::{EndpointPolicy, Scope, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{Api, Server, ServerOptions, routes};
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{Client, ClientStore, ConversationStore, Faults, MemoryQueue, SimulatedTable};
@@ -21,13 +21,15 @@ use super::client::ApiClient;
 pub const CLIENT: &str = "alice";
 pub const KEY: &str = "alice's-key-for-tests";
 pub const OTHER: &str = "bob";
+pub const READER: &str = "carol";
 const SIGNING_KEYS: &str = "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
-/// The whole service, as `main` runs it, on a port and a directory of its own. It has two clients
-/// and ends when it is dropped.
+/// The whole service, as `main` runs it, on a port and a directory of its own. It has three
+/// clients and ends when it is dropped.
 pub struct TestApp {
     pub address: SocketAddr,
     other_key: ApiKey,
+    reader_key: ApiKey,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
     _data: TempDir,
@@ -54,11 +56,12 @@ impl TestApp {
             found.map(|(_, value)| (*value).to_owned())
         };
         let config = Config::from_vars(lookup).unwrap();
-        let other_key = app::add_client(&config, OTHER).await.unwrap();
+        let other_key = app::add_client(&config, OTHER, Scopes::all()).await.unwrap();
+        let reader_key = app::add_client(&config, READER, Scope::Read.into()).await.unwrap();
         let app = App::start(config).await.unwrap();
         let (address, stop) = (app.address(), CancellationToken::new());
         let task = Some(tokio::spawn(app.run(stop.clone())));
-        Self { address, other_key, stop, task, _data: data }
+        Self { address, other_key, reader_key, stop, task, _data: data }
     }
 
     /// The first client.
@@ -69,6 +72,11 @@ impl TestApp {
     /// A client that owns nothing of the first one's.
     pub fn other_client(&self) -> ApiClient {
         ApiClient::new(self.address, OTHER, self.other_key.secret().expose())
+    }
+
+    /// A client that may look and do nothing else.
+    pub fn reader(&self) -> ApiClient {
+        ApiClient::new(self.address, READER, self.reader_key.secret().expose())
     }
 
     /// Tells the service to stop and returns at once.
@@ -139,6 +147,7 @@ impl BareApi {
         let client = Client {
             id: CLIENT.parse().unwrap(),
             key_hashes: vec![hash_key(&key, &*entropy)],
+            scopes: Scopes::all(),
             disabled: false,
             tokens_valid_from: None,
         };

@@ -215,7 +215,7 @@ impl Answer {
             "x-content-type-options",
         ];
         expected.extend(match self.status {
-            401 => Some("www-authenticate"),
+            401 | 403 => Some("www-authenticate"),
             405 => Some("allow"),
             429 | 503 => Some("retry-after"),
             _ => None,

@@ -1,0 +1,177 @@
+//! What a caller may do.
+
+use std::fmt;
+use std::ops::BitAnd;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A kind of operation that a token may allow (RFC 6749 §3.3). Neither includes the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// `conversations:read`: to look at conversations.
+    Read,
+    /// `conversations:write`: to schedule, change and withdraw them.
+    Write,
+}
+
+impl Scope {
+    /// Every scope there is.
+    pub const ALL: [Self; 2] = [Self::Read, Self::Write];
+
+    /// Its name, in tokens and everywhere else.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "conversations:read",
+            Self::Write => "conversations:write",
+        }
+    }
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A set of scopes. As text: their names, separated by spaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scopes(u8);
+
+impl Scopes {
+    /// Every scope there is. Also what whoever says nothing about scopes has: clients and tokens from
+    /// before there were any.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self(Scope::Read.bit() | Scope::Write.bit())
+    }
+
+    /// None at all.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(0)
+    }
+
+    /// Whether nothing is allowed.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether a scope is one of these.
+    #[must_use]
+    pub const fn contains(self, scope: Scope) -> bool {
+        self.0 & scope.bit() != 0
+    }
+
+    /// The scopes of these.
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
+    }
+}
+
+impl From<Scope> for Scopes {
+    fn from(scope: Scope) -> Self {
+        Self(scope.bit())
+    }
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        Self(scopes.into_iter().fold(0, |bits, scope| bits | scope.bit()))
+    }
+}
+
+/// What both allow.
+impl BitAnd for Scopes {
+    type Output = Self;
+
+    fn bitand(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, scope) in self.iter().enumerate() {
+            write!(f, "{}{scope}", if i == 0 { "" } else { " " })?;
+        }
+        Ok(())
+    }
+}
+
+/// The text names a scope that there is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be names of scopes, separated by spaces; the scopes are {}", Scopes::all())]
+pub struct UnknownScope;
+
+impl FromStr for Scopes {
+    type Err = UnknownScope;
+
+    fn from_str(text: &str) -> Result<Self, UnknownScope> {
+        text.split(' ').filter(|name| !name.is_empty()).map(|name| named(name).ok_or(UnknownScope)).collect()
+    }
+}
+
+fn named(name: &str) -> Option<Scope> {
+    Scope::ALL.into_iter().find(|scope| scope.as_str() == name)
+}
+
+impl Serialize for Scopes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// From a row or a token that newer code may have written: a scope that is not known here allows
+/// nothing here.
+impl<'de> Deserialize<'de> for Scopes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Ok(text.split(' ').filter_map(named).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_text_it_is_their_names_separated_by_spaces() {
+        for (scopes, text) in [
+            (Scopes::all(), "conversations:read conversations:write"),
+            (Scope::Read.into(), "conversations:read"),
+            (Scope::Write.into(), "conversations:write"),
+            (Scopes::none(), ""),
+        ] {
+            assert_eq!(scopes.to_string(), text);
+            assert_eq!(text.parse(), Ok(scopes));
+            assert_eq!(serde_json::to_value(scopes).unwrap(), text);
+            assert_eq!(serde_json::from_value::<Scopes>(text.into()).unwrap(), scopes);
+        }
+        assert_eq!("conversations:write  conversations:read conversations:read".parse(), Ok(Scopes::all()));
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_refused_in_a_request_and_allows_nothing_in_a_row() {
+        for text in ["conversations:admin", "Conversations:read", "conversations:read,conversations:write", "\t"] {
+            assert_eq!(text.parse::<Scopes>(), Err(UnknownScope), "{text}");
+            assert!(serde_json::from_value::<Scopes>(text.into()).unwrap().is_empty(), "{text}");
+        }
+        let newer = serde_json::from_value::<Scopes>("conversations:admin conversations:read".into()).unwrap();
+        assert_eq!(newer, Scope::Read.into());
+        assert!(serde_json::from_value::<Scopes>(serde_json::json!(["conversations:read"])).is_err());
+    }
+
+    #[test]
+    fn neither_scope_includes_the_other_and_only_common_ones_are_common() {
+        let (read, write) = (Scopes::from(Scope::Read), Scopes::from(Scope::Write));
+        assert!(read.contains(Scope::Read) && !read.contains(Scope::Write) && !write.contains(Scope::Read));
+        assert_eq!((read & write, read & Scopes::all()), (Scopes::none(), read));
+    }
+}
