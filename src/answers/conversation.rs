@@ -180,6 +180,7 @@ fn attempts(conversation: &Conversation) -> Vec<AttemptView<'_>> {
         outcome: match report.outcome {
             Outcome::Success => "success",
             Outcome::Failure => "failure",
+            Outcome::PermanentFailure => "permanentFailure",
             Outcome::Unknown => "unknown",
         },
         duration_ms: Some(report.duration_ms),

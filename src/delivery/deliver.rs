@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-use super::{DeliveryRequest, Sender, retry_delay};
+use super::{DeliveryRequest, Exchange, Sender, judge, retry_delay};
 use crate::clock::{Clock, Entropy, random};
-use crate::domain::{Claim, ClaimRefused, Conversation, Hint, InFlight, LeaseToken, Policy, Report, Status, Timestamp};
+use crate::domain::{Claim, ClaimRefused, Conversation, Hint, InFlight, LeaseToken, Policy, Status, Timestamp};
 use crate::store::{ConversationStore, HintQueue, Revision, StoreError, Versioned};
 
 /// Delivers what hints point at.
@@ -153,20 +153,20 @@ impl Deliverer {
             return Delivered::Abandoned;
         }
         let request = DeliveryRequest::new(conversation, attempt, self.clock.now());
-        let report = self.sender.send(request).await;
+        let exchange = self.sender.send(request).await;
         drop(permit);
+        self.complete(claimed, exchange).await
+    }
+
+    async fn complete(&self, claimed: Claimed, exchange: Exchange) -> Delivered {
+        let Claimed { versioned: Versioned { value, revision }, attempt, token, .. } = claimed;
+        let pause = retry_delay(attempt.number, u32::from_be_bytes(random(&*self.entropy)));
+        let (report, now) = (judge(exchange), self.clock.now());
         tracing::debug!(
-            conversation.id = %conversation.id, client.id = %conversation.client, attempt = attempt.number,
+            conversation.id = %value.id, client.id = %value.client, attempt = attempt.number,
             outcome = ?report.outcome, status = report.http_status, error = ?report.error, duration_ms = report.duration_ms,
             "attempt over"
         );
-        self.complete(claimed, report).await
-    }
-
-    async fn complete(&self, claimed: Claimed, report: Report) -> Delivered {
-        let Claimed { versioned: Versioned { value, revision }, attempt, token, .. } = claimed;
-        let pause = retry_delay(attempt.number, u32::from_be_bytes(random(&*self.entropy)));
-        let now = self.clock.now();
         let Ok(next) = value.complete(token, report, pause, now) else { return Delivered::Abandoned };
         let (id, status) = (next.id, next.status());
         let hinted = (next.wake_up().is_some() && pause <= self.hints.horizon()).then_some(now);

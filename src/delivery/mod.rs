@@ -1,10 +1,11 @@
 //! From a hint to an answer on record: claim → send → complete.
 //!
-//! `deliver` runs one delivery, `request` writes what is sent, `sender` sends it, `retry` says when
-//! the next attempt follows, `sweep` finds what no hint has woken, and `worker` plays the part of the
-//! Functions host when there is none.
+//! `deliver` runs one delivery, `request` writes what is sent, `sender` sends it, `outcome` says what
+//! the answer means, `retry` when the next attempt follows, `sweep` finds what no hint has woken, and
+//! `worker` plays the part of the Functions host when there is none.
 
 mod deliver;
+mod outcome;
 mod request;
 mod retry;
 mod sender;
@@ -12,8 +13,9 @@ mod sweep;
 mod worker;
 
 pub use deliver::{Delivered, Deliverer};
+pub use outcome::judge;
 pub use request::DeliveryRequest;
 pub use retry::retry_delay;
-pub use sender::{HttpSender, SendError, Sender};
+pub use sender::{Answer, Exchange, HttpSender, SendError, Sender};
 pub use sweep::{Sweeper, Swept};
 pub use worker::Worker;

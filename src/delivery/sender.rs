@@ -5,16 +5,37 @@ use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::header::RETRY_AFTER;
 use tokio::time::Instant;
 
 use super::DeliveryRequest;
-use crate::domain::{ErrorClass, Method, Outcome, Report};
+use crate::domain::{ErrorClass, Method, Report};
 
 /// Sends requests to endpoints.
 #[async_trait]
 pub trait Sender: Send + Sync + 'static {
-    /// One exchange. Every failure is a report, so there is nothing to propagate.
-    async fn send(&self, request: DeliveryRequest) -> Report;
+    /// One exchange. Every failure is part of it, so there is nothing to propagate.
+    async fn send(&self, request: DeliveryRequest) -> Exchange;
+}
+
+/// What happened between us and an endpoint. What it means is for [`super::judge`] to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// The answer, or why there is none.
+    pub result: Result<Answer, ErrorClass>,
+}
+
+/// What an endpoint answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The header `Retry-After`, as it came.
+    pub retry_after: Option<String>,
+    /// The beginning of the body as text: at most [`Report::MAX_EXCERPT`] bytes.
+    pub excerpt: String,
 }
 
 /// The HTTP client could not be set up.
@@ -57,7 +78,7 @@ impl HttpSender {
         Ok(Self { client })
     }
 
-    async fn exchange(&self, request: DeliveryRequest) -> Result<(u16, String), ErrorClass> {
+    async fn exchange(&self, request: DeliveryRequest) -> Result<Answer, ErrorClass> {
         let method = match request.method {
             Method::Post => http::Method::POST,
             Method::Put => http::Method::PUT,
@@ -74,6 +95,7 @@ impl HttpSender {
         }
         let mut response = builder.send().await.map_err(|e| classify(&e))?;
         let status = response.status().as_u16();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let (mut read, mut excerpt) = (0, Vec::new());
         while read < Self::MAX_READ {
             // The status has arrived: a body that breaks off afterwards does not undo it.
@@ -82,7 +104,7 @@ impl HttpSender {
             let room = Report::MAX_EXCERPT - excerpt.len();
             excerpt.extend(chunk.iter().take(room));
         }
-        Ok((status, excerpt_text(&excerpt)))
+        Ok(Answer { status, retry_after, excerpt: excerpt_text(&excerpt) })
     }
 }
 
@@ -97,29 +119,13 @@ fn excerpt_text(bytes: &[u8]) -> String {
 
 #[async_trait]
 impl Sender for HttpSender {
-    async fn send(&self, request: DeliveryRequest) -> Report {
+    async fn send(&self, request: DeliveryRequest) -> Exchange {
         let (began, timeout) = (Instant::now(), request.timeout);
         let result = match tokio::time::timeout(timeout, self.exchange(request)).await {
             Ok(result) => result,
             Err(_) => Err(ErrorClass::TotalTimeout),
         };
-        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match result {
-            Ok((status, response_excerpt)) => Report {
-                outcome: if (200..300).contains(&status) { Outcome::Success } else { Outcome::Failure },
-                duration_ms,
-                http_status: Some(status),
-                error: None,
-                response_excerpt,
-            },
-            Err(class) => Report {
-                outcome: Outcome::Failure,
-                duration_ms,
-                http_status: None,
-                error: Some(class),
-                response_excerpt: String::new(),
-            },
-        }
+        Exchange { duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), result }
     }
 }
 

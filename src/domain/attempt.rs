@@ -66,6 +66,9 @@ impl Report {
     pub fn reason(&self) -> String {
         match (self.error, self.http_status) {
             (Some(error), _) => error.describe().to_owned(),
+            (None, Some(status)) if self.outcome == Outcome::PermanentFailure => {
+                format!("the endpoint answered {status}, which is not tried again")
+            }
             (None, Some(status)) => format!("the endpoint answered {status}"),
             (None, None) => "the endpoint did not answer".to_owned(),
         }
@@ -78,8 +81,10 @@ impl Report {
 pub enum Outcome {
     /// The endpoint answered 2xx.
     Success,
-    /// It answered something else, or not at all.
+    /// It answered something else, or not at all; another attempt follows, if one is left.
     Failure,
+    /// It answered that it will not take it, or may not be reached at all: no other attempt follows.
+    PermanentFailure,
     /// The worker died or was cut off: the endpoint may or may not have taken it.
     Unknown,
 }
@@ -104,6 +109,8 @@ pub enum ErrorClass {
     TotalTimeout,
     /// The answer was not HTTP.
     ProtocolError,
+    /// Deliveries may not go there.
+    Blocked,
     /// The worker died or was cut off.
     WorkerLost,
 }
@@ -121,6 +128,7 @@ impl ErrorClass {
             Self::ConnectionReset => "the endpoint closed the connection before its answer was complete",
             Self::TotalTimeout => "the endpoint did not answer within timeoutSeconds",
             Self::ProtocolError => "the endpoint's answer was not valid HTTP",
+            Self::Blocked => "the endpoint's address is not one that deliveries may go to",
             Self::WorkerLost => "the worker stopped before it learned the result; the endpoint may have received it",
         }
     }

@@ -114,7 +114,7 @@ pub enum State {
     },
     /// Final: the endpoint took it.
     Completed,
-    /// Final: no attempt is left.
+    /// Final: no attempt is left, or none would help.
     Failed {
         /// Why the last attempt failed, for people.
         reason: String,
@@ -289,8 +289,8 @@ impl Conversation {
         Ok(Claim::Attempt(self))
     }
 
-    /// The worker that claimed the attempt reports what came of it. If it failed and another is
-    /// left, the next one begins `retry_after` from now.
+    /// The worker that claimed the attempt reports what came of it. If it failed, not permanently, and
+    /// another is left, the next one begins `retry_after` from now.
     ///
     /// # Errors
     /// [`NotDelivering`] if the attempt of this claim is not under way.
@@ -319,7 +319,7 @@ impl Conversation {
                 self.state = State::Waiting { next_attempt: now + retry_after };
                 self
             }
-            Outcome::Failure | Outcome::Unknown => self.fail(),
+            Outcome::Failure | Outcome::Unknown | Outcome::PermanentFailure => self.fail(),
         })
     }
 

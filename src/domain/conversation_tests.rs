@@ -30,7 +30,11 @@ fn report(outcome: Outcome) -> Report {
     match outcome {
         Outcome::Unknown => Report::unknown(5),
         outcome => {
-            let http_status = Some(if outcome == Outcome::Success { 200 } else { 503 });
+            let http_status = Some(match outcome {
+                Outcome::Success => 200,
+                Outcome::PermanentFailure => 410,
+                _ => 503,
+            });
             Report { outcome, duration_ms: 5, http_status, error: None, response_excerpt: String::new() }
         }
     }
@@ -71,6 +75,7 @@ enum Event {
     /// The worker was slow, and nobody has taken over.
     SucceedsLate,
     Fails,
+    FailsForGood,
     IsLost,
     SomebodyElseReports,
     CancelEarly,
@@ -105,7 +110,7 @@ enum Then {
 }
 
 #[rustfmt::skip]
-const TABLE: [(Event, [Then; 7]); 13] = {
+const TABLE: [(Event, [Then; 7]); 14] = {
     use Event::*;
     use Then::*;
     [
@@ -118,6 +123,7 @@ const TABLE: [(Event, [Then; 7]); 13] = {
         (Succeeds,              [NotMine,    Completed,     Completed,     NotMine,    NotMine,  NotMine,   NotMine]),
         (SucceedsLate,          [NotMine,    Completed,     Completed,     NotMine,    NotMine,  NotMine,   NotMine]),
         (Fails,                 [NotMine,    Retry,         Failed,        NotMine,    NotMine,  NotMine,   NotMine]),
+        (FailsForGood,          [NotMine,    Failed,        Failed,        NotMine,    NotMine,  NotMine,   NotMine]),
         (IsLost,                [NotMine,    Retry,         Failed,        NotMine,    NotMine,  NotMine,   NotMine]),
         (SomebodyElseReports,   [NotMine,    NotMine,       NotMine,       NotMine,    NotMine,  NotMine,   NotMine]),
         (CancelEarly,           [Cancelled,  BeingSent,     BeingSent,     Cancelled,  WasSent,  HasFailed, Already]),
@@ -173,7 +179,9 @@ impl Event {
             Self::ClaimWithinTheMargin => shift(wake_up, -10),
             Self::ClaimOnTime | Self::CancelOnTime => wake_up,
             Self::ClaimLate | Self::CancelLate | Self::SucceedsLate => shift(wake_up, 5000),
-            Self::Succeeds | Self::Fails | Self::IsLost | Self::SomebodyElseReports => shift(wake_up, -1),
+            Self::Succeeds | Self::Fails | Self::FailsForGood | Self::IsLost | Self::SomebodyElseReports => {
+                shift(wake_up, -1)
+            }
         }
     }
 
@@ -181,6 +189,7 @@ impl Event {
     fn report(self) -> Report {
         report(match self {
             Self::Fails => Outcome::Failure,
+            Self::FailsForGood => Outcome::PermanentFailure,
             Self::IsLost => Outcome::Unknown,
             _ => Outcome::Success,
         })
@@ -203,7 +212,7 @@ impl Event {
                     Ok(next)
                 }
             },
-            Self::Succeeds | Self::SucceedsLate | Self::Fails | Self::IsLost => {
+            Self::Succeeds | Self::SucceedsLate | Self::Fails | Self::FailsForGood | Self::IsLost => {
                 conversation.complete(OWNER, self.report(), RETRY, now).map_err(|NotDelivering| Refused::NotMine)
             }
             Self::SomebodyElseReports => {
@@ -309,7 +318,12 @@ enum Move {
 }
 
 fn moves() -> impl Strategy<Value = Vec<(Move, Pause)>> {
-    let outcome = prop_oneof![1 => Just(Outcome::Success), 8 => Just(Outcome::Failure), 2 => Just(Outcome::Unknown)];
+    let outcome = prop_oneof![
+        1 => Just(Outcome::Success),
+        1 => Just(Outcome::PermanentFailure),
+        16 => Just(Outcome::Failure),
+        4 => Just(Outcome::Unknown),
+    ];
     let next = prop_oneof![
         8 => Just(Move::Claim),
         8 => (prop::bool::weighted(0.8), outcome).prop_map(|(last, outcome)| Move::Complete { last, outcome }),

@@ -5,7 +5,7 @@ mod endpoints;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mcp_scheduler::delivery::{DeliveryRequest, HttpSender, Sender};
+use mcp_scheduler::delivery::{DeliveryRequest, HttpSender, Sender, judge};
 use mcp_scheduler::domain::{ErrorClass, Method, Outcome, Report, Secret};
 
 use endpoints::{Endpoint, answer};
@@ -21,7 +21,7 @@ fn request(endpoint: &str) -> DeliveryRequest {
 }
 
 async fn send(endpoint: &str) -> Report {
-    HttpSender::new().unwrap().send(request(endpoint)).await
+    judge(HttpSender::new().unwrap().send(request(endpoint)).await)
 }
 
 fn assert_failed(report: &Report, error: ErrorClass) {
@@ -35,11 +35,12 @@ async fn a_2xx_and_nothing_else_is_a_success() {
         (200, Outcome::Success),
         (204, Outcome::Success),
         (299, Outcome::Success),
-        (301, Outcome::Failure),
-        (304, Outcome::Failure),
-        (400, Outcome::Failure),
-        (404, Outcome::Failure),
-        (410, Outcome::Failure),
+        (301, Outcome::PermanentFailure),
+        (304, Outcome::PermanentFailure),
+        (400, Outcome::PermanentFailure),
+        (404, Outcome::PermanentFailure),
+        (410, Outcome::PermanentFailure),
+        (429, Outcome::Failure),
         (500, Outcome::Failure),
         (599, Outcome::Failure),
     ] {
@@ -97,7 +98,7 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
         let redirect = format!("HTTP/1.1 {status} Go\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", elsewhere.url());
         let endpoint = Endpoint::answering(redirect).await;
         let report = send(&endpoint.url()).await;
-        assert_eq!((report.outcome, report.http_status), (Outcome::Failure, Some(status)));
+        assert_eq!((report.outcome, report.http_status), (Outcome::PermanentFailure, Some(status)));
         assert!(elsewhere.requests().is_empty());
     }
     let to_itself = "HTTP/1.1 302 Go\r\nlocation: /\r\ncontent-length: 0\r\n\r\n";
@@ -123,7 +124,7 @@ async fn one_connection_serves_several_deliveries() {
     let endpoint = Endpoint::answering(answer(200, "ok")).await;
     let sender = HttpSender::new().unwrap();
     for _ in 0..5 {
-        assert_eq!(sender.send(request(&endpoint.url())).await.outcome, Outcome::Success);
+        assert_eq!(judge(sender.send(request(&endpoint.url())).await).outcome, Outcome::Success);
     }
     assert_eq!((endpoint.requests().len(), endpoint.connections()), (5, 1));
 }

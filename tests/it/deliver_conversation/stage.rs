@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mcp_scheduler::clock::{Clock, SystemEntropy, VirtualClock};
-use mcp_scheduler::delivery::{Deliverer, DeliveryRequest, Sender, Sweeper, Worker};
+use mcp_scheduler::delivery::{self, Deliverer, DeliveryRequest, Exchange, Sender, Sweeper, Worker};
 use mcp_scheduler::domain::{
-    ClientId, Conversation, ConversationId, EndpointPolicy, ErrorClass, Hint, Outcome, Report, ScheduleRequest,
-    Timestamp,
+    ClientId, Conversation, ConversationId, EndpointPolicy, ErrorClass, Hint, ScheduleRequest, Timestamp,
 };
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{
@@ -287,7 +286,7 @@ type Hook = Box<dyn FnOnce() + Send>;
 
 /// How the endpoint answers one request.
 pub struct Answer {
-    pub report: Report,
+    pub exchange: Exchange,
     pub takes: Duration,
     /// What happens while it answers.
     pub meanwhile: Option<Hook>,
@@ -295,17 +294,16 @@ pub struct Answer {
 
 impl Answer {
     pub fn status(status: u16) -> Self {
-        let outcome = if (200..300).contains(&status) { Outcome::Success } else { Outcome::Failure };
-        let response_excerpt = format!("said {status}");
-        let report = Report { outcome, duration_ms: 7, http_status: Some(status), error: None, response_excerpt };
-        Self { report, takes: Duration::ZERO, meanwhile: None }
+        let answer = delivery::Answer { status, retry_after: None, excerpt: format!("said {status}") };
+        Self::of(Ok(answer))
     }
 
     pub fn error(error: ErrorClass) -> Self {
-        let mut answer = Self::status(500);
-        answer.report =
-            Report { http_status: None, error: Some(error), response_excerpt: String::new(), ..answer.report };
-        answer
+        Self::of(Err(error))
+    }
+
+    fn of(result: Result<delivery::Answer, ErrorClass>) -> Self {
+        Self { exchange: Exchange { duration_ms: 7, result }, takes: Duration::ZERO, meanwhile: None }
     }
 
     pub fn after(self, takes: Duration) -> Self {
@@ -333,7 +331,7 @@ impl FakeEndpoint {
 
 #[async_trait]
 impl Sender for FakeEndpoint {
-    async fn send(&self, request: DeliveryRequest) -> Report {
+    async fn send(&self, request: DeliveryRequest) -> Exchange {
         let at = self.clock.now();
         let id = request.headers.iter().find(|(n, _)| n == "webhook-id").unwrap().1.expose().parse().unwrap();
         let record = self.store.get(&"ann".parse().unwrap(), id).await.unwrap().unwrap().value;
@@ -343,6 +341,6 @@ impl Sender for FakeEndpoint {
             hook();
         }
         tokio::time::sleep(answer.takes).await;
-        answer.report
+        answer.exchange
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mcp_scheduler::clock::Entropy;
-use mcp_scheduler::delivery::{Deliverer, DeliveryRequest, Sender, Sweeper, Worker};
-use mcp_scheduler::domain::{ErrorClass, Hint, Outcome, Report, Timestamp};
+use mcp_scheduler::delivery::{Answer, Deliverer, DeliveryRequest, Exchange, Sender, Sweeper, Worker};
+use mcp_scheduler::domain::{ErrorClass, Hint, Timestamp};
 use mcp_scheduler::store::{
     ConversationStore, Etag, HintQueue, HintReceiver, KeyRange, Operation, Partition, ReceivedHint, Row, StoreError,
     Table,
@@ -164,7 +164,7 @@ impl Sender for Process {
     ///
     /// A process does not freeze between its last check and the first byte: nothing but the endpoint
     /// itself could guard against that.
-    async fn send(&self, request: DeliveryRequest) -> Report {
+    async fn send(&self, request: DeliveryRequest) -> Exchange {
         self.still_alive().await;
         let (world, dice) = (&self.world, self.world.dice());
         let sending = world.judge(|judge| judge.saw_begin(world.now(), &request));
@@ -174,12 +174,11 @@ impl Sender for Process {
         tokio::time::sleep(takes).await;
         world.judge(|judge| judge.saw_end(world.now(), &sending, takes_it));
         self.hazard().await;
-        Report {
-            outcome: if takes_it && answers { Outcome::Success } else { Outcome::Failure },
+        let status = if takes_it { 200 } else { 503 };
+        let answer = Answer { status, retry_after: None, excerpt: String::new() };
+        Exchange {
             duration_ms: u64::try_from(takes.as_millis()).unwrap(),
-            http_status: answers.then_some(if takes_it { 200 } else { 503 }),
-            error: (!answers).then_some(ErrorClass::TotalTimeout),
-            response_excerpt: String::new(),
+            result: if answers { Ok(answer) } else { Err(ErrorClass::TotalTimeout) },
         }
     }
 }

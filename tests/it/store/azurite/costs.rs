@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mcp_scheduler::clock::{Clock as _, SystemClock, SystemEntropy};
-use mcp_scheduler::delivery::{Delivered, Deliverer, DeliveryRequest, Sender};
-use mcp_scheduler::domain::{ClientId, Conversation, EndpointPolicy, Hint, Outcome, Report, ScheduleRequest, Status};
+use mcp_scheduler::delivery::{Answer, Delivered, Deliverer, DeliveryRequest, Exchange, Sender};
+use mcp_scheduler::domain::{ClientId, Conversation, EndpointPolicy, Hint, ScheduleRequest, Status};
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{AzureStore, ConversationStore};
 
@@ -59,14 +59,9 @@ struct Accepting;
 
 #[async_trait]
 impl Sender for Accepting {
-    async fn send(&self, _: DeliveryRequest) -> Report {
-        Report {
-            outcome: Outcome::Success,
-            duration_ms: 1,
-            http_status: Some(200),
-            error: None,
-            response_excerpt: String::new(),
-        }
+    async fn send(&self, _: DeliveryRequest) -> Exchange {
+        let answer = Answer { status: 200, retry_after: None, excerpt: String::new() };
+        Exchange { duration_ms: 1, result: Ok(answer) }
     }
 }
 
