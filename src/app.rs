@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{Authenticator, Directory, SigningKeys, TokenIssuer, hash_key};
+use crate::auth::{Authenticator, Directory, PublicUrl, SigningKeys, hash_key};
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::config::Config;
 use crate::credentials::{Credentials, CredentialsError};
@@ -91,7 +91,8 @@ impl App {
             Arc::clone(&entropy),
         );
         let directory = Directory::new(Some(client), backend.clients());
-        let authenticator = Authenticator::new(directory, TokenIssuer::new(keys, config.tokens), Arc::clone(&clock));
+        let public_url = config.public_url.unwrap_or_else(|| PublicUrl::of_address(address));
+        let authenticator = Authenticator::new(directory, keys, config.tokens, public_url, Arc::clone(&clock));
         let sender = Arc::new(HttpSender::new()?);
         let deliverer =
             Deliverer::new(conversations.clone(), Arc::clone(&hints), sender, Arc::clone(&clock), Arc::clone(&entropy));

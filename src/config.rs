@@ -11,7 +11,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use crate::auth::{ApiKey, SigningKeys, TokenIssuer, TokenSettings};
+use crate::auth::{ApiKey, PublicUrl, SigningKeys, TokenSettings};
 use crate::domain::{ClientId, EndpointPolicy, Secret};
 use crate::store::AzureSettings;
 
@@ -25,6 +25,8 @@ pub struct Config {
     /// `FUNCTIONS_CUSTOMHANDLER_PORT` is set: the Functions host started us, receives the wake-ups and
     /// keeps the time, and this process only answers it.
     pub under_host: bool,
+    /// `PUBLIC_URL`, or what the platform says: where clients reach the service; none for where it listens.
+    pub public_url: Option<PublicUrl>,
     /// `SCHEDULER_DATA_DIR`: where the embedded store and the local credentials live.
     pub data_dir: PathBuf,
     /// `SCHEDULER_CLIENT_ID` and `SCHEDULER_API_KEY`: the first client; made on the first run if not set.
@@ -40,7 +42,7 @@ pub struct Config {
 }
 
 /// The settings, with the defaults that a laptop gets.
-pub const SETTINGS: [(&str, &str); 18] = [
+pub const SETTINGS: [(&str, &str); 19] = [
     ("USE_AZURE_SERVICES", "false"),
     ("AzureWebJobsStorage", ""),
     ("AzureWebJobsStorage__accountName", ""),
@@ -50,6 +52,7 @@ pub const SETTINGS: [(&str, &str); 18] = [
     ("AzureWebJobsStorage__clientId", ""),
     ("HOST", "127.0.0.1"),
     ("PORT", "8000"),
+    ("PUBLIC_URL", ""),
     ("SCHEDULER_DATA_DIR", ".scheduler"),
     ("SCHEDULER_CLIENT_ID", ""),
     ("SCHEDULER_API_KEY", ""),
@@ -63,6 +66,8 @@ pub const SETTINGS: [(&str, &str); 18] = [
 
 /// Set by the Functions host for the process that it starts, and by nobody else; so it is no setting.
 const HOST_PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
+/// Set by App Service, Functions included, and by the tools that imitate it; so it is no setting either.
+const WEBSITE_HOSTNAME: &str = "WEBSITE_HOSTNAME";
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Its default is for a laptop: on Azure, loopback is nobody's endpoint.
 const ALLOWED_NETWORKS: &str = "DELIVERY_ALLOWED_NETWORKS";
@@ -106,6 +111,10 @@ impl Config {
             let (host, port) = (vars.read("HOST", parse_host), vars.read("PORT", parse_port));
             SocketAddr::new(host.unwrap_or(LOCALHOST), port.unwrap_or_default())
         };
+        let public_url = match vars.get("PUBLIC_URL") {
+            Some(_) => vars.read("PUBLIC_URL", str::parse::<PublicUrl>),
+            None => vars.read(WEBSITE_HOSTNAME, PublicUrl::of_website),
+        };
         let data_dir = vars.read("SCHEDULER_DATA_DIR", |text| Ok::<_, &str>(PathBuf::from(text)));
         let client = vars.client();
         let signing_keys = vars.read("JWT_SIGNING_KEYS", str::parse::<SigningKeys>);
@@ -126,6 +135,7 @@ impl Config {
             azure,
             listen,
             under_host,
+            public_url,
             data_dir: data_dir.unwrap_or_default(),
             client,
             signing_keys,
@@ -209,7 +219,7 @@ fn parse_port(text: &str) -> Result<u16, &'static str> {
 }
 
 fn parse_ttl(text: &str) -> Result<u32, String> {
-    let max = TokenIssuer::MAX_TTL_SECONDS;
+    let max = TokenSettings::MAX_TTL_SECONDS;
     text.parse()
         .ok()
         .filter(|ttl| (60..=max).contains(ttl))
@@ -274,6 +284,19 @@ mod tests {
     }
 
     #[test]
+    fn the_public_url_is_the_configured_one_or_the_platforms() {
+        let (own, platform) = (("PUBLIC_URL", "https://a.example/"), ("WEBSITE_HOSTNAME", "b.azurewebsites.net"));
+        for (vars, expected) in [
+            (&[own, platform][..], Some("https://a.example")),
+            (&[platform], Some("https://b.azurewebsites.net")),
+            (&[], None),
+        ] {
+            let url = config(vars).unwrap().public_url;
+            assert_eq!(url.as_ref().map(|url| url.origin(None).as_str()), expected);
+        }
+    }
+
+    #[test]
     fn a_port_of_the_host_that_is_none_stops_the_start() {
         let error = config(&[("FUNCTIONS_CUSTOMHANDLER_PORT", "x")]).unwrap_err().to_string();
         assert!(error.contains("\n  FUNCTIONS_CUSTOMHANDLER_PORT: "), "{error}");
@@ -285,6 +308,7 @@ mod tests {
         let error = config(&[
             ("USE_AZURE_SERVICES", "maybe"),
             ("PORT", "70000"),
+            ("PUBLIC_URL", "https://user:canary@a.example"),
             ("HOST", "example.com"),
             ("SCHEDULER_API_KEY", "canary"),
             ("JWT_SIGNING_KEYS", "k1:canary"),
@@ -297,6 +321,7 @@ mod tests {
         for name in [
             "USE_AZURE_SERVICES",
             "PORT",
+            "PUBLIC_URL",
             "HOST",
             "SCHEDULER_CLIENT_ID",
             "SCHEDULER_API_KEY",

@@ -104,6 +104,17 @@ impl Problem {
         self
     }
 
+    /// Says where a client finds out how to log in (RFC 9728 §5.1), if it is told to.
+    pub(crate) fn resource_metadata(mut self, url: &str) -> Self {
+        if let Some((_, challenge)) = self.headers.iter_mut().find(|(name, _)| *name == WWW_AUTHENTICATE) {
+            challenge.push_str(if challenge.contains(' ') { ", " } else { " " });
+            challenge.push_str("resource_metadata=\"");
+            challenge.push_str(url);
+            challenge.push('"');
+        }
+        self
+    }
+
     pub(crate) fn invalid(errors: Vec<FieldError>) -> Self {
         let short = |FieldError { pointer, detail }| FieldError { pointer: shorten(pointer), detail: shorten(detail) };
         let errors: Vec<_> = errors.into_iter().map(short).collect();
@@ -315,6 +326,12 @@ impl From<AuthError> for Problem {
                 "The clientId or the apiKey is wrong.",
             )
             .header(WWW_AUTHENTICATE, "Bearer"),
+            AuthError::InvalidScope => Self::new(
+                StatusCode::FORBIDDEN,
+                "urn:mcp-scheduler:problem:no-scope",
+                "The client may do nothing",
+                "This client has none of the scopes that the token was to have.",
+            ),
             AuthError::TooManyFailures { retry_after } => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "urn:mcp-scheduler:problem:too-many-failures",

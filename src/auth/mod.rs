@@ -4,6 +4,7 @@ mod api_key;
 mod crypto;
 mod directory;
 mod keys;
+mod public_url;
 mod throttle;
 mod token;
 
@@ -13,18 +14,21 @@ use std::sync::Arc;
 pub use api_key::{ApiKey, InvalidApiKey, hash_key};
 pub use directory::Directory;
 pub use keys::{InvalidSigningKeys, SigningKeys};
-pub use token::{TokenIssuer, TokenSettings};
+pub use public_url::{InvalidPublicUrl, Origin, PublicUrl, Resource};
+pub use token::TokenSettings;
 
 use crate::clock::{Clock, Entropy};
 use crate::domain::{ClientId, Scope, Scopes, Secret};
 use crate::store::StoreError;
 use throttle::Throttle;
+use token::TokenIssuer;
 
 /// Exchanges API keys for tokens, and tokens for callers.
 pub struct Authenticator {
     directory: Directory,
     tokens: TokenIssuer,
     throttle: Throttle,
+    public_url: PublicUrl,
     clock: Arc<dyn Clock>,
 }
 
@@ -51,6 +55,22 @@ impl Principal {
     }
 }
 
+/// What a token is asked for.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// What it is to allow. What the client may not do is left out.
+    pub scopes: Scopes,
+    /// The identifiers of the resources that it is for; none in particular, if there is none.
+    pub audience: Vec<String>,
+}
+
+impl Default for Grant {
+    /// All that the client may do.
+    fn default() -> Self {
+        Self { scopes: Scopes::all(), audience: Vec::new() }
+    }
+}
+
 /// A token, fresh from the press.
 #[derive(Debug)]
 pub struct IssuedToken {
@@ -58,6 +78,8 @@ pub struct IssuedToken {
     pub token: Secret<String>,
     /// How long it is good for, in seconds.
     pub expires_in: u32,
+    /// What it allows.
+    pub scopes: Scopes,
 }
 
 /// Why a caller is not let in.
@@ -75,6 +97,9 @@ pub enum AuthError {
     /// The client is unknown or the key is wrong; which is nobody's business.
     #[error("the client id or the API key is wrong")]
     WrongCredentials,
+    /// The client may do nothing of what the token was to allow.
+    #[error("the client has none of the scopes")]
+    InvalidScope,
     /// Too many wrong keys for this client from this place.
     #[error("too many failed logins")]
     TooManyFailures {
@@ -87,9 +112,22 @@ pub enum AuthError {
 }
 
 impl Authenticator {
-    /// An authenticator over a directory of clients.
-    pub fn new(directory: Directory, tokens: TokenIssuer, clock: Arc<dyn Clock>) -> Self {
-        Self { directory, tokens, throttle: Throttle::default(), clock }
+    /// An authenticator over a directory of clients, for the service of this name.
+    pub fn new(
+        directory: Directory,
+        keys: SigningKeys,
+        settings: TokenSettings,
+        public_url: PublicUrl,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let tokens = TokenIssuer::new(keys, settings, &public_url);
+        Self { directory, tokens, throttle: Throttle::default(), public_url, clock }
+    }
+
+    /// What the service is called, and tokens for it say.
+    #[must_use]
+    pub const fn public_url(&self) -> &PublicUrl {
+        &self.public_url
     }
 
     /// Exchanges a client's API key for a token. The right key is always accepted, however many
@@ -97,11 +135,12 @@ impl Authenticator {
     ///
     /// # Errors
     /// [`AuthError::WrongCredentials`], or after ten of those in a minute for one client from one
-    /// address [`AuthError::TooManyFailures`].
+    /// address [`AuthError::TooManyFailures`]; [`AuthError::InvalidScope`] if nothing would be allowed.
     pub async fn issue(
         &self,
         client: &str,
         key: &Secret<String>,
+        grant: Grant,
         source: IpAddr,
         entropy: &dyn Entropy,
     ) -> Result<IssuedToken, AuthError> {
@@ -117,7 +156,11 @@ impl Authenticator {
                 None => AuthError::WrongCredentials,
             });
         };
-        Ok(self.tokens.issue(&known.id, known.scopes, now, entropy))
+        let grant = Grant { scopes: grant.scopes & known.scopes, ..grant };
+        if grant.scopes.is_empty() {
+            return Err(AuthError::InvalidScope);
+        }
+        Ok(self.tokens.issue(&known.id, &grant, now, entropy))
     }
 
     /// Finds out who is calling from the values of all `Authorization` headers of a request.

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
 
-use super::{IssuedToken, SigningKeys};
+use super::{Grant, IssuedToken, PublicUrl, Resource, SigningKeys};
 use crate::clock::{Entropy, random};
 use crate::domain::{ClientId, Scopes, Secret, Timestamp};
 
@@ -17,14 +17,14 @@ use crate::domain::{ClientId, Scopes, Secret, Timestamp};
 pub struct TokenSettings {
     /// `iss`.
     pub issuer: String,
-    /// `aud`.
+    /// `aud` of tokens that are for no resource in particular.
     pub audience: String,
     /// From `iat` to `exp`, in seconds; at most 3600.
     pub ttl_seconds: u32,
 }
 
 /// Makes tokens and checks them.
-pub struct TokenIssuer {
+pub(super) struct TokenIssuer {
     keys: SigningKeys,
     settings: TokenSettings,
     validation: Validation,
@@ -51,9 +51,17 @@ pub(super) struct Claims {
 
 #[derive(Serialize)]
 struct IssuedClaims<'a> {
-    aud: &'a str,
+    aud: Audience<'a>,
     #[serde(flatten)]
     claims: Claims,
+}
+
+/// Who a token is for, in the two forms that RFC 7519 §4.1.3 has.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Audience<'a> {
+    One(&'a str),
+    Several(&'a [String]),
 }
 
 /// All that a header may hold: anything else (`jwk`, `jku`, `crit`, `zip` …) asks the verifier to do
@@ -67,20 +75,25 @@ struct StrictHeader {
     typ: Option<String>,
 }
 
-impl TokenIssuer {
+impl TokenSettings {
     /// The longest life a token may have, whoever made it.
     pub const MAX_TTL_SECONDS: u32 = 3600;
+}
+
+impl TokenIssuer {
     const MAX_BYTES: usize = 8 * 1024;
     /// How many tokens are remembered at the most; then all are forgotten.
     const MAX_KNOWN: usize = 1000;
     const LEEWAY_SECONDS: i64 = 30;
 
-    /// An issuer with these keys.
-    #[must_use]
-    pub fn new(keys: SigningKeys, settings: TokenSettings) -> Self {
+    /// An issuer with these keys, for the service of this name. A token for any resource of the service is
+    /// good for all of it: what it allows, its scopes say.
+    pub(super) fn new(keys: SigningKeys, settings: TokenSettings, public_url: &PublicUrl) -> Self {
+        let resources = public_url.origins().flat_map(|origin| Resource::ALL.map(|r| origin.resource(r)));
+        let audiences: Vec<_> = resources.chain([settings.audience.clone()]).collect();
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[&settings.issuer]);
-        validation.set_audience(&[&settings.audience]);
+        validation.set_audience(&audiences);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         // The library reads the machine's clock for these two; `in_time` goes by ours.
         validation.validate_exp = false;
@@ -88,7 +101,7 @@ impl TokenIssuer {
         Self { keys, settings, validation, known: RwLock::default() }
     }
 
-    pub(super) fn issue(&self, client: &ClientId, scope: Scopes, now: Timestamp, entropy: &dyn Entropy) -> IssuedToken {
+    pub(super) fn issue(&self, client: &ClientId, grant: &Grant, now: Timestamp, entropy: &dyn Entropy) -> IssuedToken {
         let (iat, expires_in) = (now.as_secs(), self.settings.ttl_seconds);
         let jti = URL_SAFE_NO_PAD.encode(random::<16>(entropy));
         let claims = Claims {
@@ -98,15 +111,20 @@ impl TokenIssuer {
             exp: iat + i64::from(expires_in),
             nbf: Some(iat),
             jti,
-            scope,
+            scope: grant.scopes,
         };
-        let claims = IssuedClaims { aud: &self.settings.audience, claims };
+        let aud = match grant.audience.as_slice() {
+            [] => Audience::One(&self.settings.audience),
+            [one] => Audience::One(one),
+            several => Audience::Several(several),
+        };
+        let claims = IssuedClaims { aud, claims };
         let token = self.keys.signing().and_then(|(kid, key)| {
             let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::HS256) };
             jsonwebtoken::encode(&header, &claims, key).ok()
         });
         // There is always a key, and HMAC over text cannot fail.
-        IssuedToken { token: Secret::new(token.unwrap_or_default()), expires_in }
+        IssuedToken { token: Secret::new(token.unwrap_or_default()), expires_in, scopes: grant.scopes }
     }
 
     /// The claims of a token that is ours, whole, and in its time.
@@ -150,6 +168,7 @@ impl TokenIssuer {
 fn in_time(claims: &Claims, now: i64) -> bool {
     let Claims { iat, exp, nbf, .. } = claims;
     let leeway = TokenIssuer::LEEWAY_SECONDS;
-    let life = exp.checked_sub(*iat).is_some_and(|life| (0..=i64::from(TokenIssuer::MAX_TTL_SECONDS)).contains(&life));
+    let life =
+        exp.checked_sub(*iat).is_some_and(|life| (0..=i64::from(TokenSettings::MAX_TTL_SECONDS)).contains(&life));
     life && now - leeway <= *exp && nbf.is_none_or(|nbf| nbf <= now + leeway) && *iat <= now + leeway
 }

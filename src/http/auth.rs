@@ -1,11 +1,12 @@
 //! `issueToken`: an API key for a token.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use warp::reply::Response;
 
 use super::{Call, Problem, json};
+use crate::auth::Grant;
 use crate::domain::{FieldError, Secret};
 
 const PATH: &str = "/api/auth/token";
@@ -28,9 +29,9 @@ struct TokenResponse<'a> {
 pub(super) async fn issue_token(mut call: Call) -> Result<Response, Problem> {
     let request: TokenRequest = call.json().await.map_err(|p| p.at(PATH))?;
     let (client, key) = check(request).map_err(|errors| Problem::invalid(errors).at(PATH))?;
-    let source = call.peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
-    let issued = call.api.authenticator.issue(&client, &key, source, &*call.api.entropy).await;
-    let issued = issued.map_err(|e| Problem::from(e).at(PATH))?;
+    let (api, source) = (Arc::clone(&call.api), call.source());
+    let issued = api.authenticator.issue(&client, &key, Grant::default(), source, &*api.entropy).await;
+    let issued = issued.map_err(|e| call.refuse(e).at(PATH))?;
     json(&TokenResponse { token: issued.token.expose(), token_type: "Bearer", expires_in: issued.expires_in })
 }
 

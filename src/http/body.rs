@@ -33,6 +33,14 @@ impl Call {
 }
 
 impl Call {
+    /// Reads the body if it is a form; none if it says that it is something else.
+    pub(super) async fn form(&mut self) -> Result<Option<Bytes>, Problem> {
+        if is_encoded(&self.headers) || !is_utf8(&self.headers, "application/x-www-form-urlencoded") {
+            return Ok(None);
+        }
+        self.bytes().await.map(Some)
+    }
+
     /// Reads the body, whatever it says it is.
     pub(super) async fn bytes(&mut self) -> Result<Bytes, Problem> {
         let body = read(&self.headers, &mut self.body).await?;
@@ -41,25 +49,33 @@ impl Call {
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
-    if headers.get_all(CONTENT_ENCODING).iter().any(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    if is_encoded(headers) {
         return Err(Problem::unsupported_media_type("Compressed bodies are not accepted."));
     }
-    let mut values = headers.get_all(CONTENT_TYPE).iter();
-    // Two types are no type: a proxy before us may have believed the other one.
-    let value = values.next().filter(|_| values.next().is_none()).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let mut parts = value.split(';').map(str::trim);
-    let is_json = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
-    let is_utf8 = parts.all(|parameter| match parameter.split_once('=') {
-        Some((name, charset)) if name.trim().eq_ignore_ascii_case("charset") => {
-            charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-        }
-        _ => true,
-    });
-    if is_json && is_utf8 {
+    if is_utf8(headers, "application/json") {
         Ok(())
     } else {
         Err(Problem::unsupported_media_type("The body must be application/json in UTF-8."))
     }
+}
+
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).iter().any(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// Whether the body says that it is of this type, and in no other charset.
+fn is_utf8(headers: &HeaderMap, wanted: &str) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    // Two types are no type: a proxy before us may have believed the other one.
+    let value = values.next().filter(|_| values.next().is_none()).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let mut parts = value.split(';').map(str::trim);
+    parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case(wanted))
+        && parts.all(|parameter| match parameter.split_once('=') {
+            Some((name, charset)) if name.trim().eq_ignore_ascii_case("charset") => {
+                charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            _ => true,
+        })
 }
 
 /// Reads the body, or the beginning of one that is too large.

@@ -10,16 +10,18 @@ mod body;
 mod conversations;
 mod health;
 mod invocation;
+mod metadata;
+mod oauth;
 mod server;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use futures_util::{Stream, StreamExt};
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderValue, Method};
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -29,7 +31,7 @@ pub use invocation::{INVOCATIONS, Invocations, MAX_DEQUEUE_COUNT};
 pub use server::{Server, ServerOptions};
 
 use crate::answers::Problem;
-use crate::auth::{Authenticator, Principal};
+use crate::auth::{AuthError, Authenticator, Origin, Principal, Resource};
 use crate::clock::Entropy;
 use crate::domain::Scope;
 use crate::scheduler::Scheduler;
@@ -56,10 +58,14 @@ pub struct Route {
 }
 
 /// Every operation there is. What is not here is 404, or 405 if only the method is wrong.
-pub const ROUTES: [Route; 7] = [
+pub const ROUTES: [Route; 11] = [
     Route { operation: "health", method: Method::GET, path: "/health" },
     Route { operation: "ready", method: Method::GET, path: "/health/ready" },
     Route { operation: "issueToken", method: Method::POST, path: "/api/auth/token" },
+    Route { operation: "issueOauthToken", method: Method::POST, path: oauth::PATH },
+    Route { operation: "oauthMetadata", method: Method::GET, path: "/.well-known/oauth-authorization-server" },
+    Route { operation: "protectedResource", method: Method::GET, path: "/.well-known/oauth-protected-resource" },
+    Route { operation: "protectedMcpResource", method: Method::GET, path: "/.well-known/oauth-protected-resource/mcp" },
     Route { operation: "scheduleConversation", method: Method::POST, path: "/api/scheduler/schedule" },
     Route { operation: "getConversationStatus", method: Method::GET, path: "/api/scheduler/status/{id}" },
     Route { operation: "cancelConversation", method: Method::DELETE, path: "/api/scheduler/{id}" },
@@ -84,14 +90,38 @@ impl Call {
     /// Who is calling, and may do this kind of operation.
     fn authorize(&self, scope: Scope) -> impl Future<Output = Result<Principal, Problem>> + Send + '_ {
         // The body is not part of this future: it cannot be shared.
-        let (authenticator, headers) = (&self.api.authenticator, &self.headers);
+        let (api, headers) = (&self.api, &self.headers);
         async move {
             let values: Vec<_> = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
-            let principal = authenticator.authenticate(&values).await?;
-            principal.require(scope)?;
-            Ok(principal)
+            let authorized = api.authenticator.authenticate(&values).await;
+            let authorized = authorized.and_then(|principal| principal.require(scope).map(|()| principal));
+            authorized.map_err(|error| refuse(api, headers, error))
         }
     }
+
+    /// Why the caller is not let in, and where it finds out how to be.
+    fn refuse(&self, error: AuthError) -> Problem {
+        refuse(&self.api, &self.headers, error)
+    }
+
+    /// The name of the service that the request was sent to.
+    fn origin(&self) -> &Origin {
+        origin(&self.api, &self.headers)
+    }
+
+    /// The address the request came from.
+    fn source(&self) -> IpAddr {
+        self.peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0)
+    }
+}
+
+fn refuse(api: &Api, headers: &HeaderMap, error: AuthError) -> Problem {
+    Problem::from(error).resource_metadata(&origin(api, headers).resource_metadata(Resource::Api))
+}
+
+fn origin<'a>(api: &'a Api, headers: &HeaderMap) -> &'a Origin {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    api.authenticator.public_url().origin(host)
 }
 
 /// All routes, with an answer for everything. Invocations are served to the Functions host only.
@@ -142,18 +172,40 @@ fn operations(call: BoxedFilter<(Call,)>) -> BoxedFilter<(Response,)> {
         .and(warp::query::raw().or(warp::any().map(String::new)).unify())
         .and(call.clone())
         .then(|query: String, call| async move { respond(conversations::list_conversations(&query, call).await) });
+    let health = warp::path!("health").and(warp::get()).map(|| health::health().into_response());
+    let ready = warp::path!("health" / "ready")
+        .and(warp::get())
+        .and(call.clone())
+        .then(|call| async { respond(health::ready(call).await) });
+    let conversations = schedule.or(status).unify().or(cancel).unify().or(list).unify().boxed();
+    let health = health.or(ready).unify().boxed();
+    conversations.or(tokens(call)).unify().or(health).unify().boxed()
+}
+
+/// Those of [`ROUTES`] that lead to a token.
+fn tokens(call: BoxedFilter<(Call,)>) -> BoxedFilter<(Response,)> {
     let token = warp::path!("api" / "auth" / "token")
         .and(warp::post())
         .and(call.clone())
         .then(|call| async { respond(auth::issue_token(call).await) });
-    let health = warp::path!("health").and(warp::get()).map(|| health::health().into_response());
-    let ready = warp::path!("health" / "ready")
+    let oauth_token = warp::path!("oauth" / "token")
+        .and(warp::post())
+        .and(call.clone())
+        .then(|call| async { respond(oauth::issue_oauth_token(call).await) });
+    let server = warp::path!(".well-known" / "oauth-authorization-server")
+        .and(warp::get())
+        .and(call.clone())
+        .map(|call| respond(metadata::oauth_metadata(&call)));
+    let resource = warp::path!(".well-known" / "oauth-protected-resource")
+        .and(warp::get())
+        .and(call.clone())
+        .map(|call| respond(metadata::protected_resource(&call, Resource::Api)));
+    let mcp_resource = warp::path!(".well-known" / "oauth-protected-resource" / "mcp")
         .and(warp::get())
         .and(call)
-        .then(|call| async { respond(health::ready(call).await) });
-    let conversations = schedule.or(status).unify().or(cancel).unify().or(list).unify().boxed();
-    let others = token.or(health).unify().or(ready).unify().boxed();
-    conversations.or(others).unify().boxed()
+        .map(|call| respond(metadata::protected_resource(&call, Resource::Mcp)));
+    let metadata = server.or(resource).unify().or(mcp_resource).unify().boxed();
+    token.or(oauth_token).unify().or(metadata).unify().boxed()
 }
 
 fn boxed<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>> + Send + 'static) -> BodyStream {

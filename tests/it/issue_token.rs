@@ -48,7 +48,7 @@ async fn a_wrong_key_and_an_unknown_client_look_the_same() {
     let client = app.client();
     let wrong_key = client.login(CLIENT, "not alice's key").await;
     wrong_key.assert_problem(401, "wrong-credentials");
-    assert_eq!(wrong_key.header("www-authenticate"), "Bearer");
+    assert_eq!(wrong_key.challenge(), "Bearer");
     golden::check("problem-wrong-credentials", &wrong_key.json());
     let long = "x".repeat(200_000);
     for (id, key) in [
@@ -152,7 +152,7 @@ async fn a_scheme_in_any_case_is_bearer_and_no_other_is() {
     ] {
         let answer = list(&value).await;
         answer.assert_problem(401, "unauthorized");
-        assert_eq!(answer.header("www-authenticate"), challenge, "{value:.20}");
+        assert_eq!(answer.challenge(), challenge, "{value:.20}");
     }
 }
 
@@ -182,7 +182,7 @@ async fn no_operation_works_without_a_token() {
     ] {
         let answer = Answer::to(client.anonymous(method, &path)).await;
         answer.assert_problem(401, "unauthorized");
-        assert_eq!(answer.header("www-authenticate"), "Bearer");
+        assert_eq!(answer.challenge(), "Bearer");
     }
     assert_eq!(client.status(&id).await.json()["status"], "Scheduled");
 }

@@ -94,7 +94,7 @@ async fn who_is_calling_is_asked_before_what_is_wanted() {
     let request = app.client().anonymous(Method::POST, "/api/scheduler/schedule");
     let answer = Answer::to(request.header("content-type", "text/plain").body("{")).await;
     answer.assert_problem(401, "unauthorized");
-    assert_eq!(answer.header("www-authenticate"), "Bearer");
+    assert_eq!(answer.challenge(), "Bearer");
     golden::check("problem-unauthorized", &answer.json());
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
-use mcp_scheduler::auth::{AuthError, Authenticator, Directory, SigningKeys, TokenIssuer, TokenSettings};
+use mcp_scheduler::auth::{AuthError, Authenticator, Directory, SigningKeys, TokenSettings};
 use mcp_scheduler::domain::{Scopes, Timestamp};
 use mcp_scheduler::store::{Client, ClientStore, SimulatedTable};
 use ring::hmac;
@@ -60,6 +60,13 @@ async fn clients(fixture: &Value) -> SimulatedTable {
     table
 }
 
+/// For the service at `https://api.scheduler.test`.
+fn authenticator(fixture: &Value, clients: Arc<SimulatedTable>, now: Timestamp) -> Authenticator {
+    let directory = Directory::new(None, ClientStore::new(clients));
+    let public_url = "https://api.scheduler.test".parse().unwrap();
+    Authenticator::new(directory, keys(fixture), settings(fixture), public_url, Arc::new(Fixed(now)))
+}
+
 /// The values of all `Authorization` headers of a case.
 fn authorization(input: &Value) -> Vec<String> {
     let one = input["authorization"].as_str().map(|value| vec![value.to_owned()]);
@@ -73,9 +80,7 @@ async fn every_token_of_the_corpus_is_accepted_or_not_as_it_should_be() {
     let fixture = fixture();
     let table = Arc::new(clients(&fixture).await);
     for Case { name, input, expect } in cases() {
-        let directory = Directory::new(None, ClientStore::new(Arc::clone(&table) as _));
-        let issuer = TokenIssuer::new(keys(&fixture), settings(&fixture));
-        let authenticator = Authenticator::new(directory, issuer, Arc::new(Fixed(seconds(&input["now"]))));
+        let authenticator = authenticator(&fixture, Arc::clone(&table), seconds(&input["now"]));
         let values = authorization(&input);
         let values: Vec<_> = values.iter().map(String::as_bytes).collect();
         let result = authenticator.authenticate(&values).await;
@@ -111,7 +116,7 @@ async fn over_http_every_refused_token_gets_the_same_body() {
             assert_eq!(answer.status, 200, "{name}: {answer:?}");
         } else {
             answer.assert_problem(401, "unauthorized");
-            assert_eq!(answer.header("www-authenticate"), expect["www_authenticate"], "{name}");
+            assert_eq!(answer.challenge(), expect["www_authenticate"], "{name}");
             bodies.push(answer.text);
         }
     }
@@ -132,9 +137,7 @@ fn signed(header: &Value, claims: &Value) -> String {
 async fn limits_hold_to_the_second_and_every_claim_has_its_type() {
     let fixture = fixture();
     let now = fixture["now"].as_i64().unwrap();
-    let directory = Directory::new(None, ClientStore::new(Arc::new(clients(&fixture).await)));
-    let issuer = TokenIssuer::new(keys(&fixture), settings(&fixture));
-    let authenticator = Authenticator::new(directory, issuer, Arc::new(Fixed(seconds(&fixture["now"]))));
+    let authenticator = authenticator(&fixture, Arc::new(clients(&fixture).await), seconds(&fixture["now"]));
     let (usual, header) = (json!({ "iat": now - 10 }), json!({ "alg": "HS256", "kid": "k1" }));
     for (header, claims, accepted) in [
         (json!({ "typ": "JWT" }), usual.clone(), true),
@@ -161,6 +164,19 @@ async fn limits_hold_to_the_second_and_every_claim_has_its_type() {
         (header.clone(), json!({ "jti": 1 }), false),
         (header.clone(), json!({ "aud": ["x", "y"] }), false),
         (header.clone(), json!({ "aud": null }), false),
+        (header.clone(), json!({ "aud": "https://api.scheduler.test" }), true),
+        (header.clone(), json!({ "aud": "https://api.scheduler.test/mcp" }), true),
+        (header.clone(), json!({ "aud": ["x", "https://api.scheduler.test/mcp"] }), true),
+        (header.clone(), json!({ "aud": "https://api.scheduler.test/" }), false),
+        (header.clone(), json!({ "aud": "https://api.scheduler.test/mcp/x" }), false),
+        (header.clone(), json!({ "aud": "http://api.scheduler.test" }), false),
+        (header.clone(), json!({ "aud": "https://scheduler.test" }), false),
+        (header.clone(), json!({ "scope": "conversations:read" }), true),
+        (header.clone(), json!({ "scope": "something:else" }), true),
+        (header.clone(), json!({ "scope": "" }), true),
+        (header.clone(), json!({ "scope": null }), false),
+        (header.clone(), json!({ "scope": 1 }), false),
+        (header.clone(), json!({ "scope": ["conversations:read"] }), false),
         (header.clone(), json!({ "iss": "https://scheduler.test/" }), false),
         (header.clone(), json!({ "iss": ["https://scheduler.test", "x"] }), false),
         (header.clone(), json!({ "sub": "" }), false),

@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
-use mcp_scheduler::auth::{Authenticator, Directory, TokenIssuer, TokenSettings};
+use mcp_scheduler::auth::{Authenticator, Directory, TokenSettings};
 use mcp_scheduler::clock::SystemEntropy;
 use mcp_scheduler::domain::{EndpointPolicy, Hint};
 use mcp_scheduler::http::{Api, Invocations, routes};
@@ -100,7 +100,8 @@ fn api(stage: &Stage) -> Arc<Api> {
     let keys = format!("k1:{}", "00".repeat(32)).parse().unwrap();
     let tokens = TokenSettings { issuer: "i".to_owned(), audience: "a".to_owned(), ttl_seconds: 60 };
     let directory = Directory::new(None, ClientStore::new(Arc::new(SimulatedTable::new(()))));
-    let authenticator = Authenticator::new(directory, TokenIssuer::new(keys, tokens), clock);
+    let public_url = "https://scheduler.example.com".parse().unwrap();
+    let authenticator = Authenticator::new(directory, keys, tokens, public_url, clock);
     Arc::new(Api { scheduler, authenticator, entropy })
 }
 

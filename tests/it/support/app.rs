@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mcp_scheduler::app::{self, App};
-use mcp_scheduler::auth::{ApiKey, Authenticator, Directory, SigningKeys, TokenIssuer, TokenSettings, hash_key};
+use mcp_scheduler::auth::{ApiKey, Authenticator, Directory, PublicUrl, SigningKeys, TokenSettings, hash_key};
 use mcp_scheduler::clock::{Clock, SystemClock, SystemEntropy};
 use mcp_scheduler::config::Config;
 use mcp_scheduler::domain::{EndpointPolicy, Scope, Scopes, Secret, Timestamp};
@@ -152,10 +152,10 @@ impl BareApi {
             tokens_valid_from: None,
         };
         let directory = Directory::new(Some(client), ClientStore::new(table));
-        let issuer = TokenIssuer::new(self.signing_keys, self.tokens);
-        let authenticator = Authenticator::new(directory, issuer, self.clock);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
+        let public_url = PublicUrl::of_address(address);
+        let authenticator = Authenticator::new(directory, self.signing_keys, self.tokens, public_url, self.clock);
         let server =
             Server::new(listener, routes(Arc::new(Api { scheduler, authenticator, entropy }), None), self.options);
         let stop = CancellationToken::new();

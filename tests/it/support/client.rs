@@ -30,6 +30,11 @@ impl ApiClient {
         }
     }
 
+    /// The API key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// The bearer token.
     pub async fn token(&self) -> &str {
         let token = self.token.get_or_init(|| async {
@@ -141,11 +146,16 @@ pub struct Answer {
 impl Answer {
     /// The answer to a request, checked.
     pub async fn to(request: RequestBuilder) -> Self {
-        let response = request.send().await.unwrap();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let answer = Self { status, headers, text: response.text().await.unwrap() };
+        let answer = Self::unchecked(request).await;
         answer.check();
         answer
+    }
+
+    /// The answer to a request that is answered in a form of its own.
+    pub async fn unchecked(request: RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Self { status, headers, text: response.text().await.unwrap() }
     }
 
     pub fn json(&self) -> Value {
@@ -161,6 +171,16 @@ impl Answer {
         let json = self.json();
         let errors = json["errors"].as_array().cloned().unwrap_or_default();
         errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// What a refused caller is told to bring. It is always told where to learn more, too.
+    #[track_caller]
+    pub fn challenge(&self) -> &str {
+        let (challenge, metadata) = self.header("www-authenticate").split_once("resource_metadata=").unwrap();
+        let metadata = metadata.strip_prefix('"').and_then(|url| url.strip_suffix('"')).unwrap();
+        assert!(metadata.starts_with("http://127.0.0.1:"), "{metadata}");
+        assert!(metadata.ends_with("/.well-known/oauth-protected-resource"), "{metadata}");
+        challenge.trim_end_matches([',', ' '])
     }
 
     /// Asserts a problem of that status and kind.
@@ -180,7 +200,7 @@ impl Answer {
     /// What holds for every answer of the API, whatever was asked.
     #[track_caller]
     pub fn check(&self) {
-        self.check_headers();
+        self.check_headers(None);
         if self.status < 400 {
             assert_eq!(self.header("content-type"), "application/json");
             return;
@@ -204,7 +224,7 @@ impl Answer {
 
     /// A header that is not on this list tells something nobody decided to tell.
     #[track_caller]
-    fn check_headers(&self) {
+    pub fn check_headers(&self, more: Option<&'static str>) {
         let mut expected = vec![
             "cache-control",
             "content-length",
@@ -214,6 +234,7 @@ impl Answer {
             "strict-transport-security",
             "x-content-type-options",
         ];
+        expected.extend(more);
         expected.extend(match self.status {
             401 | 403 => Some("www-authenticate"),
             405 => Some("allow"),

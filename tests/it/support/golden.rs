@@ -27,7 +27,9 @@ fn mask(name: &str, value: &mut Value) {
         Value::Object(members) => members.iter_mut().for_each(|(name, member)| mask(name, member)),
         Value::Array(items) => items.iter_mut().for_each(|item| mask("", item)),
         Value::Number(_) if matches!(name, "durationMs" | "latenessMs" | "dueInSeconds") => *value = "<number>".into(),
-        Value::String(text) if name == "token" && text.split('.').count() == 3 => "<token>".clone_into(text),
+        Value::String(text) if matches!(name, "token" | "access_token") && text.split('.').count() == 3 => {
+            "<token>".clone_into(text);
+        }
         Value::String(text) if name == "nextCursor" => "<cursor>".clone_into(text),
         Value::String(text) => {
             replace_all(text, "0000-00-00T00:00:00.000Z", "<time>");
