@@ -1,9 +1,11 @@
 """Stages the function app and zips it: the second half of scripts/package, which builds the program.
 
     python3 scripts/package.py PROGRAM [--root DIR] [--out DIR]
+    python3 scripts/package.py PROGRAM [--root DIR] --stage DIR
 
 The root has host.json, functions/ and Cargo.toml; the app goes to OUT/app and the zip file beside it. The same
-files and the same SOURCE_DATE_EPOCH give the same bytes.
+files and the same SOURCE_DATE_EPOCH give the same bytes. With --stage the app goes to that directory, unchecked and
+without a zip file: for tests with a program that is not the released one.
 """
 
 import argparse
@@ -107,9 +109,13 @@ def main(arguments):
     parser.add_argument("program", type=Path)
     parser.add_argument("--root", type=Path, default=here)
     parser.add_argument("--out", type=Path, default=here / "target" / "package")
+    parser.add_argument("--stage", type=Path)
     options = parser.parse_args(arguments)
     epoch = int(os.environ.get("SOURCE_DATE_EPOCH", EARLIEST))
     try:
+        if options.stage:
+            stage(options.root, options.program, options.stage)
+            return 0
         target, summary, digest = package(options.root, options.program, options.out, epoch)
     except BadPackage as bad:
         for problem in bad.problems:

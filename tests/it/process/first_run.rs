@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::api::Api;
-use super::service::{BINARY, CLIENT, CONFIGURED, KEY, Place, files, fixed_port, names, text};
+use super::service::{BINARY, CLIENT, CONFIGURED, KEY, Place, files, names, text};
+use crate::support::ports::fixed_port;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_commands_printed_on_the_first_run_deliver_a_conversation() {

@@ -12,7 +12,8 @@ use tokio::task::JoinSet;
 
 use super::api::Api;
 use super::receiver::{Arrival, Receiver};
-use super::service::{CLIENT, CONFIGURED, KEY, Place, Service, fixed_port};
+use super::service::{CLIENT, CONFIGURED, KEY, Place, Service};
+use crate::support::ports::fixed_port;
 
 const CYCLES: u64 = 100;
 const CONNECTIONS: u64 = 4;

@@ -1,13 +1,13 @@
 //! The real binary as a process: what a user sees, and what survives its death.
 
-mod api;
+pub mod api;
 mod azure;
 mod command_line;
 mod configuration;
 mod first_run;
 mod killing;
-mod receiver;
+pub mod receiver;
 mod seed_document;
-mod service;
+pub mod service;
 mod stopping;
 mod under_host;

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use super::api::Api;
 use super::receiver::Receiver;
-use super::service::{CLIENT, CONFIGURED, KEY, Place, Service, fixed_port};
+use super::service::{CLIENT, CONFIGURED, KEY, Place, Service};
 use crate::support::client::http;
+use crate::support::ports::fixed_port;
 
 /// Starts the service on a port of the host's choice.
 fn start(place: &Place, port: u16, settings: &[(&str, &str)]) -> Service {

@@ -2,7 +2,7 @@
 //! first needed.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -12,16 +12,22 @@ use std::time::{Duration, Instant};
 use mcp_scheduler::store::{AzureNames, AzureSettings, AzureStore};
 use tempfile::TempDir;
 
+use super::ports::fixed_port;
+
 /// The account that every Azurite has, and its key, which every Azurite has.
 pub const ACCOUNT: &str = "devstoreaccount1";
 pub const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+
+/// How many accounts an Azurite has beside the one that every Azurite has.
+const ACCOUNTS: u32 = 64;
 
 /// A running Azurite.
 pub struct Azurite {
     pub tables: SocketAddr,
     pub queues: SocketAddr,
+    blobs: SocketAddr,
     process: Child,
-    _location: TempDir,
+    location: TempDir,
 }
 
 /// The one that all tests of this process share.
@@ -31,23 +37,49 @@ pub fn azurite() -> &'static Azurite {
 }
 
 impl Azurite {
-    /// Starts one on free ports and waits until it answers.
+    /// Starts one and waits until it answers.
     pub fn start() -> Self {
         let location = tempfile::tempdir().unwrap();
-        let [blobs, queues, tables] = free_ports();
+        let [blobs, queues, tables] = [(); 3].map(|()| ([127, 0, 0, 1], fixed_port()).into());
         let process = command(location.path(), blobs, queues, tables).spawn().expect("node starts");
-        let started = Self { tables, queues, process, _location: location };
+        let started = Self { tables, queues, blobs, process, location };
+        started.wait();
+        started
+    }
+
+    /// Ends the process in order, so that what it has acknowledged is on disk: it writes only every few seconds.
+    pub fn stop(&mut self) {
+        let sent = Command::new("sh").args(["-c", &format!("kill -s TERM {}", self.pid())]).status().unwrap();
+        assert!(sent.success());
+        self.process.wait().unwrap();
+    }
+
+    /// Starts again after a stop, at the same addresses and with what it had.
+    pub fn start_again(&mut self) {
+        let mut command = command(self.location.path(), self.blobs, self.queues, self.tables);
+        self.process = command.spawn().expect("node starts");
+        self.wait();
+    }
+
+    fn wait(&self) {
         let deadline = Instant::now() + Duration::from_mins(1);
-        while !(answers(started.tables) && answers(started.queues)) {
+        while !(answers(self.tables) && answers(self.queues)) {
             assert!(Instant::now() < deadline, "Azurite does not answer");
             std::thread::sleep(Duration::from_millis(50));
         }
-        started
     }
 
     /// What `AzureWebJobsStorage` would say.
     pub fn connection_string(&self) -> String {
         connection_string(self.tables, self.queues)
+    }
+
+    /// The same for an account that nobody else has.
+    pub fn fresh_account(&self) -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(n < ACCOUNTS, "raise ACCOUNTS");
+        connection_string_of(&account(n), self.tables, self.queues)
     }
 
     pub fn pid(&self) -> u32 {
@@ -64,10 +96,24 @@ impl Drop for Azurite {
 
 /// The emulator's account behind other addresses.
 pub fn connection_string(tables: SocketAddr, queues: SocketAddr) -> String {
+    connection_string_of(ACCOUNT, tables, queues)
+}
+
+fn connection_string_of(account: &str, tables: SocketAddr, queues: SocketAddr) -> String {
     format!(
-        "AccountName={ACCOUNT};AccountKey={KEY};TableEndpoint=http://{tables}/{ACCOUNT};\
-         QueueEndpoint=http://{queues}/{ACCOUNT}"
+        "AccountName={account};AccountKey={KEY};TableEndpoint=http://{tables}/{account};\
+         QueueEndpoint=http://{queues}/{account}"
     )
+}
+
+/// The same account, with its tables behind another address.
+pub fn with_tables_at(tables: SocketAddr, connection_string: &str) -> String {
+    let settings = settings(connection_string);
+    connection_string.replace(&settings.table_endpoint, &format!("http://{tables}/{}", settings.account))
+}
+
+fn account(n: u32) -> String {
+    format!("account{n}")
 }
 
 pub fn settings(connection_string: &str) -> AzureSettings {
@@ -106,13 +152,11 @@ fn command(location: &Path, blobs: SocketAddr, queues: SocketAddr, tables: Socke
         command.args([format!("--{service}Host"), address.ip().to_string()]);
         command.args([format!("--{service}Port"), address.port().to_string()]);
     }
+    let accounts: Vec<_> =
+        (0..ACCOUNTS).map(account).chain([ACCOUNT.to_owned()]).map(|name| format!("{name}:{KEY}")).collect();
+    command.env("AZURITE_ACCOUNTS", accounts.join(";"));
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     command
-}
-
-fn free_ports() -> [SocketAddr; 3] {
-    let listeners = [(); 3].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap())
 }
 
 fn answers(address: SocketAddr) -> bool {

@@ -4,9 +4,11 @@
 #![allow(dead_code)]
 
 pub mod app;
+pub mod app_folder;
 pub mod azurite;
 pub mod client;
 pub mod golden;
+pub mod ports;
 pub mod proxy;
 pub mod receiver;
 pub mod wire;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -34,6 +35,7 @@ pub struct Proxy {
     pub address: SocketAddr,
     seen: Arc<Mutex<Vec<String>>>,
     next: Arc<Mutex<VecDeque<Mishap>>>,
+    down: Arc<AtomicBool>,
 }
 
 impl Proxy {
@@ -41,14 +43,17 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (seen, next) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<Mutex<VecDeque<Mishap>>>::default());
-        let proxy = Self { address, seen: Arc::clone(&seen), next: Arc::clone(&next) };
+        let down = Arc::new(AtomicBool::new(false));
+        let proxy = Self { address, seen: Arc::clone(&seen), next: Arc::clone(&next), down: Arc::clone(&down) };
         let http = client::http();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (seen, next, http) = (Arc::clone(&seen), Arc::clone(&next), http.clone());
+                let down = Arc::clone(&down);
                 let serve = service_fn(move |request: Request<Incoming>| {
                     seen.lock().unwrap().push(format!("{} {}", request.method(), request.uri().path()));
-                    let mishap = next.lock().unwrap().pop_front().unwrap_or(Mishap::None);
+                    let usual = if down.load(Ordering::Relaxed) { Mishap::Refused(503) } else { Mishap::None };
+                    let mishap = next.lock().unwrap().pop_front().unwrap_or(usual);
                     forward(request, service, http.clone(), mishap)
                 });
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), serve));
@@ -60,6 +65,11 @@ impl Proxy {
     /// What happens to the next requests, in order.
     pub fn then(&self, mishaps: impl IntoIterator<Item = Mishap>) {
         self.next.lock().unwrap().extend(mishaps);
+    }
+
+    /// From now on, everything is refused, or nothing.
+    pub fn is_down(&self, down: bool) {
+        self.down.store(down, Ordering::Relaxed);
     }
 
     /// The requests since this was last asked: method and path.

@@ -1,0 +1,39 @@
+//! What is scheduled arrives at its time.
+
+use std::time::Duration;
+
+use mcp_scheduler::clock::{Clock as _, SystemClock};
+
+use super::stage::{PATIENCE, Stage, login};
+use crate::host::Source;
+use crate::process::receiver::Receiver;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_scheduled_arrives_at_its_time() {
+    let stage = Stage::new();
+    let (host, receiver) = (stage.host().await, Receiver::start(Duration::ZERO).await);
+    let api = login(&host).await;
+    let now = SystemClock.now();
+    let mut ids = Vec::new();
+    for after in [0, 700, 1_500, 2_300, 3_100, 4_000, 5_500] {
+        let due = now + Duration::from_millis(after);
+        ids.push(api.try_schedule(due, &receiver.endpoint).await.expect("not accepted"));
+    }
+    assert!(receiver.wait(PATIENCE, |arrivals| arrivals.len() == ids.len()).await, "{}", host.log());
+    for id in &ids {
+        let record = api.completed(id, PATIENCE).await;
+        assert_eq!(record["attempts"].as_array().unwrap().len(), 1, "{record}");
+    }
+    let mut lateness = Vec::new();
+    for arrival in receiver.arrivals() {
+        assert!(arrival.at >= arrival.scheduled, "early: {arrival:?}");
+        lateness.push(arrival.scheduled.until(arrival.at));
+    }
+    eprintln!("late by {lateness:?}");
+    let said = host.lines(Source::Function);
+    for id in ids {
+        assert!(said.iter().any(|line| line.contains(&id) && line.ends_with("now Completed")), "{said:?}");
+    }
+    assert_eq!(host.lines(Source::Stderr), [""; 0]);
+    assert_eq!(host.lines(Source::Host), [""; 0]);
+}

@@ -1,0 +1,9 @@
+//! The function app as it is staged, under a stand-in for the Functions host, on Azurite.
+
+mod cancelling;
+mod delivering;
+mod forwarding;
+mod poison;
+mod rules;
+mod stage;
+mod wake_ups;
