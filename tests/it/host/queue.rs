@@ -199,9 +199,8 @@ impl Pause {
         let chance = f64::from(u32::from_be_bytes(random(&SystemEntropy::new()))) / f64::from(u32::MAX);
         let more = if self.exponent == 0 { 0.0 } else { (0.8 + 0.4 * chance) * 2_f64.powi(self.exponent - 1) };
         let pause = FIRST_PAUSE.mul_f64(1.0 + more).min(self.longest);
-        if pause < self.longest {
-            self.exponent += 1;
-        }
+        // Once it is the longest it stays so.
+        self.exponent = if pause < self.longest { self.exponent + 1 } else { 30 };
         pause
     }
 }
