@@ -1,4 +1,4 @@
-//! What a client can do with its conversations: schedule, look, list, cancel.
+//! What a client can do with its conversations: schedule, look, list, cancel, redeliver.
 //!
 //! Every way in (REST now, others later) calls this and nothing below it.
 
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Entropy, random};
 use crate::domain::{
-    ClientId, Conversation, ConversationId, EndpointPolicy, FieldError, Hint, ScheduleRequest, Status, Timestamp,
-    TooLate,
+    ClientId, Conversation, ConversationId, EndpointPolicy, FieldError, Hint, NotFailed, ScheduleRequest, Status,
+    Timestamp, TooLate,
 };
 use crate::store::{ConversationStore, HintQueue, Listing, StoreError};
 
@@ -39,6 +39,9 @@ pub enum SchedulerError {
         /// Why.
         reason: TooLate,
     },
+    /// Only what has failed can be redelivered.
+    #[error("the conversation {0}")]
+    NotFailed(NotFailed),
     /// Others kept changing it first.
     #[error("the conversation is being changed by somebody else")]
     Busy,
@@ -139,6 +142,34 @@ impl Scheduler {
             match self.store.replace(read.revision, cancelled, None).await {
                 Err(error @ (StoreError::Conflict | StoreError::Unknown(_))) => last = error,
                 result => return Ok(result.map(drop)?),
+            }
+        }
+        Err(last.into())
+    }
+
+    /// Has a failed conversation delivered after all, with as many attempts as it had, from now on.
+    ///
+    /// # Errors
+    /// [`SchedulerError::NotFailed`] in every other state.
+    pub async fn redeliver(&self, client: &ClientId, id: ConversationId) -> Result<Conversation, SchedulerError> {
+        let (mut last, mut asked_for) = (StoreError::Conflict, None);
+        for _ in 0..Self::MAX_TRIES {
+            let read = self.store.get(client, id).await?.ok_or(SchedulerError::NotFound)?;
+            // A try whose result was not seen went through after all, or a twin's did, which is the same.
+            if asked_for == Some(read.value.generation) {
+                return Ok(read.value);
+            }
+            let now = self.clock.now();
+            let next = read.value.redeliver(now).map_err(SchedulerError::NotFailed)?;
+            let hint = Hint { client: client.clone(), id, generation: next.generation };
+            asked_for = Some(next.generation);
+            match self.store.replace(read.revision, next, Some(now)).await {
+                Ok(redelivered) => {
+                    self.put(&hint, Duration::ZERO).await;
+                    return Ok(redelivered.value);
+                }
+                Err(error @ (StoreError::Conflict | StoreError::Unknown(_))) => last = error,
+                Err(error) => return Err(error.into()),
             }
         }
         Err(last.into())

@@ -47,6 +47,28 @@ impl Cancelled {
     }
 }
 
+/// What a conversation that is delivered after all is answered with.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Redelivering {
+    conversation_id: ConversationId,
+    status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt_time: Option<String>,
+    server_time: String,
+}
+
+impl Redelivering {
+    pub(crate) fn new(conversation: &Conversation, now: Timestamp) -> Self {
+        Self {
+            conversation_id: conversation.id,
+            status: conversation.status(),
+            next_attempt_time: next_attempt(conversation),
+            server_time: now.to_string(),
+        }
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Page<'a> {

@@ -3,5 +3,5 @@
 mod conversation;
 mod problem;
 
-pub(crate) use conversation::{Accepted, Cancelled, Page, View};
+pub(crate) use conversation::{Accepted, Cancelled, Page, Redelivering, View};
 pub(crate) use problem::Problem;

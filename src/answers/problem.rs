@@ -8,7 +8,7 @@ use http::{HeaderName, Method, StatusCode};
 use serde::Serialize;
 
 use crate::auth::AuthError;
-use crate::domain::{FieldError, Scope, Status, Timestamp};
+use crate::domain::{FieldError, NotFailed, Scope, Status, Timestamp};
 use crate::scheduler::SchedulerError;
 
 /// A problem detail, with the headers that belong to it.
@@ -301,6 +301,17 @@ impl From<SchedulerError> for Problem {
             SchedulerError::NotFound => Self::no_such_conversation(),
             SchedulerError::TooLate { status, reason } => {
                 let mut problem = conflict("It is too late for that", format!("The conversation {reason}."));
+                problem.conversation_status = Some(status);
+                problem
+            }
+            SchedulerError::NotFailed(NotFailed(status)) => {
+                let mut problem = Self::new(
+                    StatusCode::CONFLICT,
+                    "urn:mcp-scheduler:problem:not-failed",
+                    "Only a failed conversation can be redelivered",
+                    format!("The conversation is {}.", status.as_str()),
+                )
+                .hint("While it is Scheduled or InProgress it is attempted by itself. To say it once more, schedule a new one.");
                 problem.conversation_status = Some(status);
                 problem
             }

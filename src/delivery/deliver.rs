@@ -160,8 +160,9 @@ impl Deliverer {
 
     async fn complete(&self, claimed: Claimed, exchange: Exchange) -> Delivered {
         let Claimed { versioned: Versioned { value, revision }, attempt, token, .. } = claimed;
-        let pause = retry_delay(attempt.number, u32::from_be_bytes(random(&*self.entropy)));
-        let (report, now) = (judge(exchange), self.clock.now());
+        let (now, jitter) = (self.clock.now(), u32::from_be_bytes(random(&*self.entropy)));
+        let pause = retry_delay(value.attempts_used(), jitter, exchange.retry_after(), now);
+        let report = judge(exchange);
         tracing::debug!(
             conversation.id = %value.id, client.id = %value.client, attempt = attempt.number,
             outcome = ?report.outcome, status = report.http_status, error = ?report.error, duration_ms = report.duration_ms,

@@ -27,6 +27,14 @@ pub struct Exchange {
     pub result: Result<Answer, ErrorClass>,
 }
 
+impl Exchange {
+    /// When the endpoint wants to be asked again, in its own words.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<&str> {
+        self.result.as_ref().ok()?.retry_after.as_deref()
+    }
+}
+
 /// What an endpoint answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {

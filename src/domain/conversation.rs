@@ -1,14 +1,16 @@
-//! The conversation, its states, and the only functions that move it from one to the next.
+//! The conversation, and the only functions that move it from one state to the next.
 //!
 //! A transition consumes the conversation and returns the next one, or says why it is not legal.
-//! Who calls which: `claim` and `complete` belong to delivery, `cancel` to the client.
+//! Who calls which: `claim`, `complete` and `release` belong to delivery, `cancel` and `redeliver` to
+//! the client.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AnyJson, Attempt, ClientId, ConversationId, InFlight, NewConversation, Outcome, Report, Target, Timestamp,
+    AnyJson, Attempt, ClientId, ConversationId, InFlight, Lease, LeaseToken, NewConversation, Outcome, Report, State,
+    Status, Target, Timestamp,
 };
 
 /// One text that is to reach one endpoint at one time.
@@ -25,7 +27,7 @@ pub struct Conversation {
     pub updated: Timestamp,
     /// When it is to be delivered.
     pub due: Timestamp,
-    /// Counts the changes of `due`.
+    /// Counts what the client changed about the time of the next attempt.
     pub generation: u32,
     /// What is said.
     pub content: Content,
@@ -38,6 +40,15 @@ pub struct Conversation {
     /// The attempts that are over, oldest first; the last [`Conversation::MAX_ATTEMPTS_KEPT`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
+    /// How many attempts had begun when the conversation was last redelivered: they do not count
+    /// against [`Policy::max_attempts`] any more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempts_forgiven: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde asks for
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// What a conversation says.
@@ -68,7 +79,7 @@ pub enum Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Policy {
-    /// How many attempts there are at the most, 1 to 20.
+    /// How many attempts there are at the most, 1 to 20; as many again after each redelivery.
     pub max_attempts: u32,
     /// How long one attempt may take in all, 1 to 60 seconds.
     pub timeout_seconds: u32,
@@ -93,96 +104,9 @@ impl Policy {
     }
 }
 
-/// Where a conversation is, with the data that exists only there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum State {
-    /// Waits for its time. Left by `claim` when that has come, or by `cancel`.
-    Scheduled,
-    /// A worker has claimed an attempt. Left by that worker's `complete`; once the lease has run
-    /// out (or was ended by `release`) also by another worker's `claim`, or by `cancel`.
-    Delivering {
-        /// The attempt under way.
-        attempt: InFlight,
-        /// Who owns it, and until when.
-        lease: Lease,
-    },
-    /// An attempt failed and another will follow. Left by `claim` at that time, or by `cancel`.
-    Waiting {
-        /// When the next attempt begins.
-        next_attempt: Timestamp,
-    },
-    /// Final: the endpoint took it.
-    Completed,
-    /// Final: no attempt is left, or none would help.
-    Failed {
-        /// Why the last attempt failed, for people.
-        reason: String,
-    },
-    /// Final: the client withdrew it.
-    Cancelled,
-}
-
-/// A worker's right to deliver, which ends by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lease {
-    /// When it ends.
-    pub until: Timestamp,
-    /// Names this very claim, so that a worker that reads the row knows whether it is its own.
-    pub token: LeaseToken,
-}
-
-/// The name of one claim; random, so that no two ever share it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct LeaseToken(u64);
-
-impl LeaseToken {
-    /// A token from random bytes.
-    #[must_use]
-    pub const fn new(random: [u8; 8]) -> Self {
-        // JSON readers other than ours keep 53 bits of an integer.
-        Self(u64::from_be_bytes(random) >> 11)
-    }
-}
-
-/// The state as clients see it: these five words and no others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub enum Status {
-    Scheduled,
-    InProgress,
-    Completed,
-    Failed,
-    Cancelled,
-}
-
-impl Status {
-    /// All of them, in the order of a life.
-    pub const ALL: [Self; 5] = [Self::Scheduled, Self::InProgress, Self::Completed, Self::Failed, Self::Cancelled];
-
-    /// The word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Scheduled => "Scheduled",
-            Self::InProgress => "InProgress",
-            Self::Completed => "Completed",
-            Self::Failed => "Failed",
-            Self::Cancelled => "Cancelled",
-        }
-    }
-
-    /// Whether nothing will happen any more.
-    #[must_use]
-    pub const fn is_final(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
-    }
-}
-
 impl Conversation {
-    /// How many finished attempts are kept.
-    pub const MAX_ATTEMPTS_KEPT: usize = 20;
+    /// How many finished attempts are kept: two deliveries of the most attempts there can be.
+    pub const MAX_ATTEMPTS_KEPT: usize = 40;
 
     /// A conversation that was just accepted.
     #[must_use]
@@ -199,6 +123,7 @@ impl Conversation {
             policy: new.policy,
             state: State::Scheduled,
             attempts: Vec::new(),
+            attempts_forgiven: 0,
         }
     }
 
@@ -253,6 +178,12 @@ impl Conversation {
         self.in_flight().map_or(over, |a| a.number)
     }
 
+    /// How many attempts have begun since the client last asked for a delivery.
+    #[must_use]
+    pub fn attempts_used(&self) -> u32 {
+        self.attempts_begun().saturating_sub(self.attempts_forgiven)
+    }
+
     /// A worker takes the next attempt: counts it and leases the conversation for the delivery
     /// timeout plus [`Policy::LEASE_MARGIN`].
     ///
@@ -278,12 +209,11 @@ impl Conversation {
             let report = Report::unknown(millis(lost.started.until(now)));
             self.record(lost, report);
         }
-        let begun = self.attempts_begun();
-        if begun >= self.policy.max_attempts {
+        if self.attempts_used() >= self.policy.max_attempts {
             return Ok(Claim::Exhausted(self.fail()));
         }
         self.state = State::Delivering {
-            attempt: InFlight { number: begun + 1, started: now },
+            attempt: InFlight { number: self.attempts_begun() + 1, started: now },
             lease: Lease { until: now + self.policy.timeout() + Policy::LEASE_MARGIN, token },
         };
         Ok(Claim::Attempt(self))
@@ -308,6 +238,7 @@ impl Conversation {
             return Err(NotDelivering);
         }
         let (attempt, outcome) = (*attempt, report.outcome);
+        let another = self.attempts_used() < self.policy.max_attempts;
         self.updated = now;
         self.record(attempt, report);
         Ok(match outcome {
@@ -315,7 +246,7 @@ impl Conversation {
                 self.state = State::Completed;
                 self
             }
-            Outcome::Failure | Outcome::Unknown if attempt.number < self.policy.max_attempts => {
+            Outcome::Failure | Outcome::Unknown if another => {
                 self.state = State::Waiting { next_attempt: now + retry_after };
                 self
             }
@@ -357,6 +288,22 @@ impl Conversation {
         }
         self.updated = now;
         self.state = State::Cancelled;
+        Ok(self)
+    }
+
+    /// The client wants a failed conversation delivered after all: it gets as many attempts again as
+    /// it had, the first of them now. Those before stay on record, and the count goes on.
+    ///
+    /// # Errors
+    /// [`NotFailed`] in every other state.
+    pub fn redeliver(mut self, now: Timestamp) -> Result<Self, NotFailed> {
+        if !matches!(self.state, State::Failed { .. }) {
+            return Err(NotFailed(self.status()));
+        }
+        self.attempts_forgiven = self.attempts_begun();
+        self.generation += 1;
+        self.updated = now;
+        self.state = State::Waiting { next_attempt: now };
         Ok(self)
     }
 
@@ -412,6 +359,14 @@ pub enum ClaimRefused {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no attempt of this worker is under way")]
 pub struct NotDelivering;
+
+/// Only what has failed can be delivered again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is {}", .0.as_str())]
+pub struct NotFailed(
+    /// What it is instead.
+    pub Status,
+);
 
 /// Why a conversation can no longer be withdrawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -81,6 +81,7 @@ enum Event {
     CancelEarly,
     CancelOnTime,
     CancelLate,
+    Redeliver,
 }
 
 /// What comes of it.
@@ -97,6 +98,8 @@ enum Then {
     Completed,
     Failed,
     Cancelled,
+    /// It waits for its next attempt, which begins now, and has all of its attempts again.
+    Redelivered,
     /// It is cancelled, and the attempt that was under way is written down as lost.
     CancelledLost,
     NotDue,
@@ -107,10 +110,11 @@ enum Then {
     WasSent,
     HasFailed,
     Already,
+    HasNotFailed,
 }
 
 #[rustfmt::skip]
-const TABLE: [(Event, [Then; 7]); 14] = {
+const TABLE: [(Event, [Then; 7]); 15] = {
     use Event::*;
     use Then::*;
     [
@@ -129,6 +133,7 @@ const TABLE: [(Event, [Then; 7]); 14] = {
         (CancelEarly,           [Cancelled,  BeingSent,     BeingSent,     Cancelled,  WasSent,  HasFailed, Already]),
         (CancelOnTime,          [Cancelled,  CancelledLost, CancelledLost, Cancelled,  WasSent,  HasFailed, Already]),
         (CancelLate,            [Cancelled,  CancelledLost, CancelledLost, Cancelled,  WasSent,  HasFailed, Already]),
+        (Redeliver,             [HasNotFailed, HasNotFailed, HasNotFailed, HasNotFailed, HasNotFailed, Redelivered, HasNotFailed]),
     ]
 };
 
@@ -177,7 +182,7 @@ impl Event {
             Self::ClaimEarly | Self::CancelEarly => shift(wake_up, -1000),
             Self::ClaimBeforeTheMargin => shift(wake_up, -11),
             Self::ClaimWithinTheMargin => shift(wake_up, -10),
-            Self::ClaimOnTime | Self::CancelOnTime => wake_up,
+            Self::ClaimOnTime | Self::CancelOnTime | Self::Redeliver => wake_up,
             Self::ClaimLate | Self::CancelLate | Self::SucceedsLate => shift(wake_up, 5000),
             Self::Succeeds | Self::Fails | Self::FailsForGood | Self::IsLost | Self::SomebodyElseReports => {
                 shift(wake_up, -1)
@@ -221,6 +226,7 @@ impl Event {
             Self::CancelEarly | Self::CancelOnTime | Self::CancelLate => {
                 conversation.cancel(now).map_err(Refused::Cancel)
             }
+            Self::Redeliver => conversation.redeliver(now).map_err(Refused::Redeliver),
         }
     }
 }
@@ -231,6 +237,7 @@ enum Refused {
     Claim(ClaimRefused),
     NotMine,
     Cancel(TooLate),
+    Redeliver(NotFailed),
 }
 
 impl Then {
@@ -259,6 +266,13 @@ impl Then {
             Self::Retry => next(now, State::Waiting { next_attempt: now + RETRY }, Some(ended(event.report()))),
             Self::Completed => next(now, State::Completed, Some(ended(event.report()))),
             Self::Failed => next(now, failed(&event.report()), Some(ended(event.report()))),
+            Self::Redelivered => Ok(Conversation {
+                updated: now,
+                state: State::Waiting { next_attempt: now },
+                generation: before.generation + 1,
+                attempts_forgiven: 2,
+                ..before.clone()
+            }),
             Self::Cancelled => next(now, State::Cancelled, None),
             Self::CancelledLost => next(now, State::Cancelled, Some(lost(now))),
             Self::NotDue => Err(Refused::Claim(ClaimRefused::NotDue { until: wake_up })),
@@ -269,6 +283,7 @@ impl Then {
             Self::WasSent => Err(Refused::Cancel(TooLate::Final(AlreadyFinal::Completed))),
             Self::HasFailed => Err(Refused::Cancel(TooLate::Final(AlreadyFinal::Failed))),
             Self::Already => Err(Refused::Cancel(TooLate::Already)),
+            Self::HasNotFailed => Err(Refused::Redeliver(NotFailed(before.status()))),
         }
     }
 }
@@ -298,11 +313,35 @@ fn the_only_attempt_is_also_the_last() {
 }
 
 #[test]
-fn the_last_twenty_attempts_are_kept_and_the_count_goes_on() {
-    let conversation = (0..24).fold(scheduled(25), |next, _| end(claim(next, OWNER), Outcome::Failure));
+fn the_last_forty_attempts_are_kept_and_the_count_goes_on() {
+    let conversation = (0..44).fold(scheduled(45), |next, _| end(claim(next, OWNER), Outcome::Failure));
     let kept: Vec<u32> = conversation.attempts.iter().map(|a| a.began.number).collect();
-    assert_eq!(kept, (5..=24).collect::<Vec<_>>());
-    assert_eq!(claim(conversation, OWNER).attempts_begun(), 25);
+    assert_eq!(kept, (5..=44).collect::<Vec<_>>());
+    assert_eq!(claim(conversation, OWNER).attempts_begun(), 45);
+}
+
+#[test]
+fn each_redelivery_has_as_many_attempts_as_the_first_delivery_had() {
+    let mut conversation = Start::Failed.conversation();
+    for (first, last) in [(3, 4), (5, 6)] {
+        conversation = conversation.redeliver(shift(DUE, 1_000_000)).unwrap();
+        assert_eq!((conversation.attempts_used(), conversation.due), (0, DUE));
+        conversation = end(claim(conversation, OWNER), Outcome::Failure);
+        assert_eq!((conversation.status(), conversation.attempts_begun()), (Status::InProgress, first));
+        assert_eq!(conversation.attempts_used(), 1);
+        conversation = end(claim(conversation, OWNER), Outcome::Failure);
+        assert_eq!((conversation.status(), conversation.attempts_begun()), (Status::Failed, last));
+    }
+    assert_eq!(conversation.attempts.len(), 6, "the history is kept");
+}
+
+#[test]
+fn a_redelivery_whose_last_attempt_is_lost_fails() {
+    let again = Start::Failed.conversation().redeliver(DUE).unwrap();
+    let last = claim(end(claim(again, OWNER), Outcome::Failure), OWNER);
+    let lease_over = last.wake_up().unwrap();
+    let Ok(Claim::Exhausted(failed)) = last.claim(OTHER, lease_over) else { panic!("an attempt was left") };
+    assert_eq!((failed.status(), failed.attempts_begun()), (Status::Failed, 4));
 }
 
 /// What can happen to a conversation, as far apart in time as it may be.
@@ -315,6 +354,7 @@ enum Move {
         outcome: Outcome,
     },
     Cancel,
+    Redeliver,
 }
 
 fn moves() -> impl Strategy<Value = Vec<(Move, Pause)>> {
@@ -328,6 +368,7 @@ fn moves() -> impl Strategy<Value = Vec<(Move, Pause)>> {
         8 => Just(Move::Claim),
         8 => (prop::bool::weighted(0.8), outcome).prop_map(|(last, outcome)| Move::Complete { last, outcome }),
         1 => Just(Move::Cancel),
+        2 => Just(Move::Redeliver),
     ];
     let pause = prop_oneof![(0_i64..20_000).prop_map(Pause::Millis), (-30_i64..30).prop_map(Pause::AroundTheWakeUp),];
     prop::collection::vec((next, pause), 1..120)
@@ -367,6 +408,7 @@ proptest! {
                     before.clone().complete(token, report(outcome), Duration::from_millis(retry), now).ok()
                 }
                 Move::Cancel => before.clone().cancel(now).ok(),
+                Move::Redeliver => before.clone().redeliver(now).ok(),
             };
             if let Some(after) = result {
                 holds_between(&before, &after, now)?;
@@ -380,8 +422,8 @@ proptest! {
 /// What holds of every conversation.
 fn holds(conversation: &Conversation) -> Result<(), TestCaseError> {
     let begun = conversation.attempts_begun();
-    prop_assert!(begun <= conversation.policy.max_attempts);
-    prop_assert!(conversation.attempts.len() <= 20);
+    prop_assert!(conversation.attempts_used() <= conversation.policy.max_attempts);
+    prop_assert!(conversation.attempts.len() <= 40);
     prop_assert_eq!(conversation.wake_up().is_none(), conversation.status().is_final());
     // Numbers are contiguous up to the last one that began, and none is left out but the oldest.
     let under_way = conversation.in_flight();
@@ -389,7 +431,7 @@ fn holds(conversation: &Conversation) -> Result<(), TestCaseError> {
     let first = begun + 1 - u32::try_from(all.len()).unwrap();
     let numbers: Vec<u32> = all.iter().map(|a| a.number).collect();
     prop_assert_eq!(numbers, (first..=begun).collect::<Vec<_>>());
-    prop_assert!(first == 1 || conversation.attempts.len() == 20, "kept too few");
+    prop_assert!(first == 1 || conversation.attempts.len() == 40, "kept too few");
     prop_assert!(all.iter().all(|a| a.started >= conversation.due), "an attempt began early");
     prop_assert!(all.is_sorted_by_key(|a| a.started));
     if let State::Delivering { attempt, lease } = &conversation.state {
@@ -400,7 +442,10 @@ fn holds(conversation: &Conversation) -> Result<(), TestCaseError> {
 
 /// What holds of every step.
 fn holds_between(before: &Conversation, after: &Conversation, now: Timestamp) -> Result<(), TestCaseError> {
-    prop_assert!(!before.status().is_final(), "{:?} was left", before.state);
+    let redelivered = matches!((&before.state, &after.state), (State::Failed { .. }, State::Waiting { .. }));
+    prop_assert!(redelivered || !before.status().is_final(), "{:?} was left", before.state);
+    prop_assert_eq!(after.generation - before.generation, u32::from(redelivered));
+    prop_assert!(redelivered || after.attempts_forgiven == before.attempts_forgiven);
     prop_assert!(after.attempts_begun() >= before.attempts_begun());
     prop_assert!(after.attempts_begun() <= before.attempts_begun() + 1);
     // An attempt that was under way is under way or on record.
@@ -413,10 +458,14 @@ fn holds_between(before: &Conversation, after: &Conversation, now: Timestamp) ->
         prop_assert!(next.started >= lease.until);
     }
     // Nothing but its course changes.
-    let (course, kept) = (before.clone(), after.clone());
-    prop_assert_eq!(
-        Conversation { state: State::Scheduled, updated: now, attempts: Vec::new(), ..course },
-        Conversation { state: State::Scheduled, updated: now, attempts: Vec::new(), ..kept }
-    );
+    let without_its_course = |conversation: &Conversation| Conversation {
+        state: State::Scheduled,
+        updated: now,
+        attempts: Vec::new(),
+        generation: 0,
+        attempts_forgiven: 0,
+        ..conversation.clone()
+    };
+    prop_assert_eq!(without_its_course(before), without_its_course(after));
     Ok(())
 }

@@ -8,7 +8,7 @@
 //! | *lease* | until when the worker that claimed an attempt owns the conversation |
 //! | *wake-up* | the instant at which a conversation next needs a worker; none once it is final |
 //! | *hint* | a message that says "look at this conversation now"; never trusted, only a reason to read |
-//! | *generation* | counts the client's changes of the due time, so that older hints are recognised |
+//! | *generation* | counts the client's changes of the time of the next attempt, so that older hints are recognised |
 
 mod attempt;
 mod client;
@@ -19,14 +19,14 @@ mod json;
 mod request;
 mod scope;
 mod secret;
+mod state;
 mod target;
 mod time;
 
 pub use attempt::{Attempt, ErrorClass, InFlight, Outcome, Report};
 pub use client::{ClientId, InvalidClientId};
 pub use conversation::{
-    AlreadyFinal, Claim, ClaimRefused, Content, Conversation, Format, Lease, LeaseToken, NotDelivering, Policy, State,
-    Status, TooLate,
+    AlreadyFinal, Claim, ClaimRefused, Content, Conversation, Format, NotDelivering, NotFailed, Policy, TooLate,
 };
 pub use hint::{Hint, InvalidHint};
 pub use id::{ConversationId, InvalidConversationId};
@@ -34,5 +34,6 @@ pub use json::{AnyJson, Object};
 pub use request::{FieldError, NewConversation, RetryRequest, ScheduleRequest};
 pub use scope::{Scope, Scopes, UnknownScope};
 pub use secret::Secret;
+pub use state::{Lease, LeaseToken, State, Status};
 pub use target::{Endpoint, EndpointPolicy, Headers, Method, Target};
 pub use time::{InvalidTime, Timestamp};

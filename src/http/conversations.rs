@@ -8,7 +8,7 @@ use url::form_urlencoded;
 use warp::reply::Response;
 
 use super::{Call, Problem, json};
-use crate::answers::{Accepted, Cancelled, Page, View};
+use crate::answers::{Accepted, Cancelled, Page, Redelivering, View};
 use crate::domain::{ConversationId, FieldError, ScheduleRequest, Scope, Status};
 
 const SCHEDULE: &str = "/api/scheduler/schedule";
@@ -40,6 +40,15 @@ pub(super) async fn cancel_conversation(id: String, call: Call) -> Result<Respon
     let conversation_id: ConversationId = id.parse().map_err(|_| at(Problem::no_such_conversation()))?;
     call.api.scheduler.cancel(principal.client(), conversation_id).await.map_err(|e| at(e.into()))?;
     json(&Cancelled::new(conversation_id))
+}
+
+pub(super) async fn redeliver_conversation(id: String, call: Call) -> Result<Response, Problem> {
+    let at = |problem: Problem| problem.at(SCHEDULER);
+    let principal = call.authorize(Scope::Write).await.map_err(at)?;
+    let scheduler = &call.api.scheduler;
+    let id: ConversationId = id.parse().map_err(|_| at(Problem::no_such_conversation()))?;
+    let conversation = scheduler.redeliver(principal.client(), id).await.map_err(|e| at(e.into()))?;
+    json(&Redelivering::new(&conversation, scheduler.now()))
 }
 
 pub(super) async fn list_conversations(query: &str, call: Call) -> Result<Response, Problem> {

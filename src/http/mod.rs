@@ -58,7 +58,7 @@ pub struct Route {
 }
 
 /// Every operation there is. What is not here is 404, or 405 if only the method is wrong.
-pub const ROUTES: [Route; 11] = [
+pub const ROUTES: [Route; 12] = [
     Route { operation: "health", method: Method::GET, path: "/health" },
     Route { operation: "ready", method: Method::GET, path: "/health/ready" },
     Route { operation: "issueToken", method: Method::POST, path: "/api/auth/token" },
@@ -69,6 +69,7 @@ pub const ROUTES: [Route; 11] = [
     Route { operation: "scheduleConversation", method: Method::POST, path: "/api/scheduler/schedule" },
     Route { operation: "getConversationStatus", method: Method::GET, path: "/api/scheduler/status/{id}" },
     Route { operation: "cancelConversation", method: Method::DELETE, path: "/api/scheduler/{id}" },
+    Route { operation: "redeliverConversation", method: Method::POST, path: "/api/scheduler/{id}/redeliver" },
     Route { operation: "listConversations", method: Method::GET, path: "/api/scheduler" },
 ];
 
@@ -167,6 +168,10 @@ fn operations(call: BoxedFilter<(Call,)>) -> BoxedFilter<(Response,)> {
         .and(warp::delete())
         .and(call.clone())
         .then(|id: Segment, call| async { respond(conversations::cancel_conversation(id.0, call).await) });
+    let redeliver = warp::path!("api" / "scheduler" / Segment / "redeliver")
+        .and(warp::post())
+        .and(call.clone())
+        .then(|id: Segment, call| async { respond(conversations::redeliver_conversation(id.0, call).await) });
     let list = warp::path!("api" / "scheduler")
         .and(warp::get())
         .and(warp::query::raw().or(warp::any().map(String::new)).unify())
@@ -177,7 +182,7 @@ fn operations(call: BoxedFilter<(Call,)>) -> BoxedFilter<(Response,)> {
         .and(warp::get())
         .and(call.clone())
         .then(|call| async { respond(health::ready(call).await) });
-    let conversations = schedule.or(status).unify().or(cancel).unify().or(list).unify().boxed();
+    let conversations = schedule.or(status).unify().or(cancel).unify().or(redeliver).unify().or(list).unify().boxed();
     let health = health.or(ready).unify().boxed();
     conversations.or(tokens(call)).unify().or(health).unify().boxed()
 }

@@ -60,6 +60,7 @@ fn scheduled() -> Conversation {
         policy: Policy { max_attempts: 12, timeout_seconds: 30 },
         state: State::Scheduled,
         attempts: Vec::new(),
+        attempts_forgiven: 0,
     }
 }
 
@@ -116,7 +117,13 @@ fn failed() -> Conversation {
     [refused()].into_iter().chain(reports).chain(last).fold(conversation, ended)
 }
 
-fn conversations() -> [(&'static str, Conversation); 7] {
+/// Delivered after all, and refused for good.
+fn redelivered() -> Conversation {
+    let again = failed().redeliver(DUE + Duration::from_hours(1)).unwrap();
+    ended(again, report(Outcome::PermanentFailure, Some(410), None, "gone"))
+}
+
+fn conversations() -> [(&'static str, Conversation); 8] {
     let completed = ended(ended(scheduled(), refused()), report(Outcome::Success, Some(204), None, ""));
     [
         ("scheduled", scheduled()),
@@ -125,6 +132,7 @@ fn conversations() -> [(&'static str, Conversation); 7] {
         ("waiting", ended(scheduled(), refused())),
         ("completed", completed),
         ("failed", failed()),
+        ("redelivered", redelivered()),
         ("cancelled", scheduled().cancel(CREATED + Duration::from_secs(1)).unwrap()),
     ]
 }

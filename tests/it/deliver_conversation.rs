@@ -4,5 +4,6 @@ mod attempts;
 mod cancelling;
 mod failures;
 mod hints;
+mod redelivering;
 mod request;
 pub mod stage;

@@ -21,6 +21,7 @@ mod list_conversations;
 mod oauth_metadata;
 mod package;
 mod process;
+mod redeliver_conversation;
 mod schedule_conversation;
 mod sender;
 mod server;

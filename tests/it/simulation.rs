@@ -1,8 +1,9 @@
 //! Whole runs of the real code in a world where everything goes wrong, repeatable by their seed.
 //!
-//! A run schedules a few conversations, cancels some, and delivers the rest with workers that are
-//! killed, frozen and restarted, over a table and a queue that refuse, lose and repeat calls. Then the
-//! faults stop, and once everything has come to rest no promise may be broken (docs/architecture.md).
+//! A run schedules a few conversations, cancels some, delivers the rest, and redelivers some that
+//! failed, with workers that are killed, frozen and restarted, over a table and a queue that refuse,
+//! lose and repeat calls. Then the faults stop, and once everything has come to rest no promise may be
+//! broken (docs/architecture.md).
 //! `SIM_SEEDS=100000 cargo test simulation` runs more; `SIM_FIRST=17 SIM_SEEDS=1` repeats one.
 
 use std::sync::Arc;
@@ -43,8 +44,9 @@ fn no_promise_is_broken_whatever_fails() {
     }
     println!("{seeds} seeds: {total:?}");
     if seeds >= 100 {
-        let Tally { sent, deaths, freezes, takeovers, cancels, .. } = total;
-        assert!([sent, deaths, freezes, takeovers, cancels].into_iter().all(|n| n >= seeds / 5), "{total:?}");
+        let Tally { sent, deaths, freezes, takeovers, cancels, redeliveries, .. } = total;
+        let all = [sent, deaths, freezes, takeovers, cancels, redeliveries];
+        assert!(all.into_iter().all(|n| n >= seeds / 5), "{total:?}");
     }
 }
 
@@ -117,7 +119,8 @@ impl Drop for KillOnDrop {
     }
 }
 
-/// Schedules one conversation and may try to cancel it, most likely around its time.
+/// Schedules one conversation and may try to cancel it, most likely around its time, or to have it
+/// delivered after all.
 async fn client(world: Arc<World>, number: u64) {
     let dice = world.dice();
     let seconds = Duration::from_secs;
@@ -145,6 +148,12 @@ async fn client(world: Arc<World>, number: u64) {
         tokio::time::sleep(dice.pick(&[around, around, dice.up_to(around)]) + dice.up_to(seconds(40))).await;
         if scheduler.cancel(&client, accepted).await.is_ok() {
             world.judge(|judge| judge.saw_cancelled(world.now(), accepted));
+        }
+    }
+    for _ in 0..dice.below(4) {
+        tokio::time::sleep(dice.up_to(5 * MINUTE)).await;
+        if scheduler.redeliver(&client, accepted).await.is_ok() {
+            world.judge(|judge| judge.saw_redelivered(world.now(), accepted));
         }
     }
 }
@@ -191,5 +200,6 @@ impl Tally {
         self.freezes += other.freezes;
         self.takeovers += other.takeovers;
         self.cancels += other.cancels;
+        self.redeliveries += other.redeliveries;
     }
 }

@@ -99,6 +99,36 @@ async fn one_attempt_and_twenty_are_exactly_that() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_no_attempt_would_change_fails_at_once() {
+    for answer in [Answer::status(410), Answer::status(404), Answer::status(302), Answer::error(ErrorClass::Blocked)] {
+        let stage = Stage::new();
+        stage.endpoint.will([answer]);
+        let hint = stage.schedule(Duration::ZERO, |_| ()).await;
+        let delivered = stage.deliverer().deliver(&hint).await.unwrap();
+        assert_eq!(delivered, Delivered::Attempted(Status::Failed));
+        let conversation = stage.read(hint.id).await;
+        let [attempt] = &conversation.attempts[..] else { panic!() };
+        assert_eq!(attempt.report.outcome, Outcome::PermanentFailure);
+        assert_eq!(conversation.state, State::Failed { reason: attempt.report.reason() });
+        assert!(stage.due_rows().await.is_empty());
+        assert_eq!(stage.queue.puts().len(), 1, "no wake-up for another attempt");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_may_put_off_the_next_attempt_for_a_day_at_the_most() {
+    for (asked, seconds) in [("600", 600..=600), ("1", 4..=6), ("-5", 4..=6), ("9999999", 86_400..=86_400)] {
+        let stage = Stage::new();
+        stage.endpoint.will([Answer::status(429).retry_after(asked)]);
+        let hint = stage.schedule(Duration::ZERO, |_| ()).await;
+        stage.deliverer().deliver(&hint).await.unwrap();
+        let State::Waiting { next_attempt } = stage.read(hint.id).await.state else { panic!() };
+        assert!(seconds.contains(&NOON.until(next_attempt).as_secs()), "{asked}: {next_attempt}");
+        assert_eq!(stage.queue.puts().pop().unwrap().delay, NOON.until(next_attempt));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_retry_that_succeeds_completes() {
     let stage = Stage::new();
     stage.endpoint.will([Answer::status(503), Answer::error(ErrorClass::TotalTimeout), Answer::status(200)]);

@@ -306,6 +306,13 @@ impl Answer {
         Self { exchange: Exchange { duration_ms: 7, result }, takes: Duration::ZERO, meanwhile: None }
     }
 
+    pub fn retry_after(mut self, value: &str) -> Self {
+        if let Ok(answer) = &mut self.exchange.result {
+            answer.retry_after = Some(value.to_owned());
+        }
+        self
+    }
+
     pub fn after(self, takes: Duration) -> Self {
         Self { takes, ..self }
     }

@@ -174,7 +174,7 @@ impl Sender for Process {
         tokio::time::sleep(takes).await;
         world.judge(|judge| judge.saw_end(world.now(), &sending, takes_it));
         self.hazard().await;
-        let status = if takes_it { 200 } else { 503 };
+        let status = if takes_it { 200 } else { dice.pick(&[503, 503, 503, 429, 410]) };
         let answer = Answer { status, retry_after: None, excerpt: String::new() };
         Exchange {
             duration_ms: u64::try_from(takes.as_millis()).unwrap(),

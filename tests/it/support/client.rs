@@ -105,6 +105,10 @@ impl ApiClient {
         Answer::to(self.request(Method::DELETE, &format!("/api/scheduler/{id}")).await).await
     }
 
+    pub async fn redeliver(&self, id: &str) -> Answer {
+        Answer::to(self.request(Method::POST, &format!("/api/scheduler/{id}/redeliver")).await).await
+    }
+
     /// Lists with a query string such as `?limit=2`, or an empty one.
     pub async fn list(&self, query: &str) -> Answer {
         self.get(&format!("/api/scheduler{query}")).await
