@@ -91,7 +91,7 @@ impl App {
             Arc::clone(&entropy),
         );
         let directory = Directory::new(Some(client), backend.clients());
-        let public_url = config.public_url.unwrap_or_else(|| PublicUrl::of_address(address));
+        let public_url = config.public_url.unwrap_or_else(|| by_address(address, config.under_host));
         let authenticator = Authenticator::new(directory, keys, config.tokens, public_url, Arc::clone(&clock));
         let sender = Arc::new(HttpSender::new()?);
         let deliverer =
@@ -147,6 +147,17 @@ impl App {
         }
         self.backend.close();
     }
+}
+
+/// What the service is called where no setting says so.
+fn by_address(address: SocketAddr, under_host: bool) -> PublicUrl {
+    let public_url = PublicUrl::of_address(address);
+    // Where others are meant to come in, they do so by a name that nobody has told us.
+    if under_host || address.ip().is_unspecified() {
+        let origin = public_url.origin(None).as_str();
+        tracing::warn!("PUBLIC_URL is not set; clients are told that this service is at {origin}");
+    }
+    public_url
 }
 
 /// The first client and the signing keys: from the configuration, or kept in the data directory.

@@ -16,12 +16,13 @@ use crate::support::client::{Answer, ApiClient, conversation};
 use crate::support::golden;
 
 /// Every operation on conversations, with the scope it needs.
-fn operations(id: &str) -> [(Method, String, &'static str); 4] {
+fn operations(id: &str) -> [(Method, String, &'static str); 5] {
     [
         (Method::POST, "/api/scheduler/schedule".to_owned(), "conversations:write"),
         (Method::GET, format!("/api/scheduler/status/{id}"), "conversations:read"),
         (Method::GET, "/api/scheduler".to_owned(), "conversations:read"),
         (Method::DELETE, format!("/api/scheduler/{id}"), "conversations:write"),
+        (Method::POST, format!("/api/scheduler/{id}/redeliver"), "conversations:write"),
     ]
 }
 

@@ -81,7 +81,10 @@ fn a_first_start_that_finds_its_port_taken_keeps_its_greeting_for_the_next() {
 
 #[test]
 fn on_all_addresses_the_commands_call_one_that_works() {
-    let printed = Place::new().start(&[("HOST", "0.0.0.0")]).stdout();
+    let place = Place::new();
+    let service = place.start(&[("HOST", "0.0.0.0")]);
+    let (printed, log) = (service.stdout(), service.stderr());
+    assert!(log.contains("PUBLIC_URL is not set") && log.contains("at http://127.0.0.1:"), "{log}");
     let (listening, steps) = printed.split_once('\n').unwrap();
     assert!(listening.contains("http://0.0.0.0:"), "{printed}");
     assert!(steps.contains("http://127.0.0.1:") && !steps.contains("0.0.0.0"), "{printed}");

@@ -6,6 +6,8 @@ mod command_line;
 mod configuration;
 mod first_run;
 mod killing;
+mod oauth_client;
+mod python;
 pub mod receiver;
 mod seed_document;
 pub mod service;
