@@ -8,49 +8,65 @@ use http::Method;
 use mcp_scheduler::auth::{ApiKey, AuthError, Authenticator, Directory, Grant, IssuedToken, TokenSettings, hash_key};
 use mcp_scheduler::clock::SystemEntropy;
 use mcp_scheduler::domain::{Scope, Scopes, Secret, Timestamp};
+use mcp_scheduler::http::ROUTES;
 use mcp_scheduler::store::{ClientStore, Operation, Partition, Row, SimulatedTable, Table as _};
 use serde_json::json;
 
-use crate::support::app::{Fixed, TestApp};
+use crate::support::app::{CLIENT, Fixed, KEY, TestApp};
 use crate::support::client::{Answer, ApiClient, conversation};
 use crate::support::golden;
 
-/// Every operation on conversations, with the scope it needs.
-fn operations(id: &str) -> [(Method, String, &'static str); 5] {
-    [
-        (Method::POST, "/api/scheduler/schedule".to_owned(), "conversations:write"),
-        (Method::GET, format!("/api/scheduler/status/{id}"), "conversations:read"),
-        (Method::GET, "/api/scheduler".to_owned(), "conversations:read"),
-        (Method::DELETE, format!("/api/scheduler/{id}"), "conversations:write"),
-        (Method::POST, format!("/api/scheduler/{id}/redeliver"), "conversations:write"),
-    ]
+/// The scope that an operation on conversations needs.
+fn scope_of(operation: &str) -> &'static str {
+    match operation {
+        "getConversationStatus" | "listConversations" => "conversations:read",
+        "scheduleConversation" | "cancelConversation" | "redeliverConversation" => "conversations:write",
+        other => panic!("which scope does {other} need?"),
+    }
 }
 
-async fn call(client: &ApiClient, token: &str, method: Method, path: &str) -> Answer {
-    let request = client.anonymous(method.clone(), path).bearer_auth(token);
-    Answer::to(match method {
-        Method::POST => request.header("content-type", "application/json").body(conversation(json!({})).to_string()),
-        _ => request,
-    })
-    .await
+/// A token of the first client that allows one thing.
+async fn token(client: &ApiClient, scope: &str) -> String {
+    let form = [("grant_type", "client_credentials"), ("scope", scope)];
+    let request = client.anonymous(Method::POST, "/oauth/token").basic_auth(CLIENT, Some(KEY)).form(&form);
+    Answer::unchecked(request).await.json()["access_token"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
-async fn a_read_only_client_reads_and_is_told_what_it_lacks_for_the_rest() {
+async fn every_operation_needs_its_scope_and_the_other_does_not_do() {
     let app = TestApp::start().await;
-    let (reader, id) = (app.reader(), app.client().scheduled(json!({})).await);
-    let token = reader.token().await;
-    for (method, path, scope) in operations(&id) {
-        let answer = call(&reader, token, method, &path).await;
-        if scope == "conversations:read" {
-            // Its own conversations: there are none.
-            assert!(matches!(answer.status, 200 | 404), "{answer:?}");
-            continue;
+    let client = app.client();
+    let id = client.scheduled(json!({})).await;
+    for scope in ["conversations:read", "conversations:write"] {
+        let token = token(&client, scope).await;
+        // Last what ends the conversation.
+        for route in ROUTES.iter().filter(|route| route.path.starts_with("/api/scheduler")).rev() {
+            let needed = scope_of(route.operation);
+            let request = client.anonymous(route.method.clone(), &route.path.replace("{id}", &id)).bearer_auth(&token);
+            let request = request.header("content-type", "application/json");
+            let answer = Answer::to(request.body(conversation(json!({})).to_string())).await;
+            if needed == scope {
+                assert!(matches!(answer.status, 200 | 409), "{}: {answer:?}", route.operation);
+                continue;
+            }
+            answer.assert_problem(403, "insufficient-scope");
+            let challenge = format!(r#"Bearer error="insufficient_scope", scope="{needed}""#);
+            assert_eq!(answer.challenge(), challenge, "{}", route.operation);
         }
-        answer.assert_problem(403, "insufficient-scope");
-        assert_eq!(answer.challenge(), r#"Bearer error="insufficient_scope", scope="conversations:write""#);
     }
-    golden::check("problem-insufficient-scope", &reader.schedule(json!({})).await.json());
+}
+
+#[tokio::test]
+async fn a_read_only_client_looks_and_changes_nothing() {
+    let app = TestApp::start().await;
+    let reader = app.reader();
+    assert_eq!(reader.list("").await.status, 200);
+    let refused = reader.schedule(json!({})).await;
+    refused.assert_problem(403, "insufficient-scope");
+    golden::check("problem-insufficient-scope", &refused.json());
+    // It is not told whether there is such a conversation, either.
+    let id = app.client().scheduled(json!({})).await;
+    assert_eq!(reader.cancel(&id).await.text, reader.cancel("no-id").await.text);
     assert_eq!(app.client().status(&id).await.json()["status"], "Scheduled");
 }
 
