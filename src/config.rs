@@ -153,6 +153,12 @@ impl Config {
 /// Why a setting that a laptop can do without is missed on Azure.
 const NOT_MADE: &str = "is missing; with USE_AZURE_SERVICES=true no credentials are made";
 
+/// How a reference begins that the platform replaces by the secret, or leaves as it is when it cannot. Such a
+/// text would do for an API key, and everybody could guess it.
+const VAULT_REFERENCE: &str = "@Microsoft.KeyVault(";
+const UNRESOLVED: &str = "is a Key Vault reference that was not resolved; does the secret exist, and may the app's \
+                          identity read it (Key Vault Secrets User, keyVaultReferenceIdentity)?";
+
 struct Vars<F> {
     lookup: F,
     on_azure: bool,
@@ -176,6 +182,10 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
         let text = self.get(name)?;
         if text.contains(char::REPLACEMENT_CHARACTER) {
             self.problem(name, "is not Unicode text");
+            return None;
+        }
+        if text.starts_with(VAULT_REFERENCE) {
+            self.problem(name, UNRESOLVED);
             return None;
         }
         parse(text.trim()).map_err(|what| self.problem(name, what)).ok()
@@ -301,6 +311,13 @@ mod tests {
         let error = config(&[("FUNCTIONS_CUSTOMHANDLER_PORT", "x")]).unwrap_err().to_string();
         assert!(error.contains("\n  FUNCTIONS_CUSTOMHANDLER_PORT: "), "{error}");
         assert!(!config(&[]).unwrap().under_host);
+    }
+
+    #[test]
+    fn a_reference_that_the_platform_did_not_resolve_is_no_secret() {
+        let reference = "@Microsoft.KeyVault(VaultName=mcp-scheduler-kv;SecretName=SCHEDULER-API-KEY)";
+        let error = config(&[("SCHEDULER_CLIENT_ID", "me"), ("SCHEDULER_API_KEY", reference)]).unwrap_err().to_string();
+        assert!(error.contains("\n  SCHEDULER_API_KEY: is a Key Vault reference that was not resolved"), "{error}");
     }
 
     #[test]

@@ -27,6 +27,10 @@ pub struct Swept {
     pub seen: usize,
     /// Hints put.
     pub hinted: usize,
+    /// How long the one that has waited longest is beyond its time.
+    pub overdue: Duration,
+    /// Messages in the poison queue.
+    pub poisoned: usize,
 }
 
 impl Sweeper {
@@ -46,16 +50,20 @@ impl Sweeper {
         Self { store, hints, clock }
     }
 
-    /// Looks at every partition once.
+    /// Looks at every partition once, and at the length of the poison queue.
     ///
     /// # Errors
-    /// The last [`StoreError`], after every partition was tried.
+    /// The last [`StoreError`], after all was tried.
     pub async fn sweep(&self) -> Result<Swept, StoreError> {
         let (mut total, mut failed) = (Swept::default(), None);
         for partition in ConversationStore::partitions() {
             if let Err(error) = self.sweep_partition(partition, &mut total).await {
                 failed = Some(error);
             }
+        }
+        match self.hints.poisoned().await {
+            Ok(poisoned) => total.poisoned = poisoned,
+            Err(error) => failed = Some(error),
         }
         failed.map_or(Ok(total), Err)
     }
@@ -98,6 +106,8 @@ impl Sweeper {
             let full = page.len() == Self::PAGE;
             last = page.last().cloned();
             total.seen += page.len();
+            let overdue = page.iter().map(|row| row.at.until(now)).max();
+            total.overdue = total.overdue.max(overdue.unwrap_or_default());
             let wanting = page.into_iter().filter_map(|row| self.next_note(&row, now).map(|note| (row, note)));
             let (noted, failed) = self.put_hints(wanting, now).await;
             total.hinted += noted.len();

@@ -62,7 +62,13 @@ impl Worker {
     async fn sweep_forever(&self) {
         loop {
             match self.sweeper.sweep().await {
-                Ok(swept) => tracing::debug!(seen = swept.seen, hinted = swept.hinted, "swept"),
+                Ok(swept) => tracing::debug!(
+                    seen = swept.seen,
+                    hinted = swept.hinted,
+                    overdue_seconds = swept.overdue.as_secs(),
+                    poisoned = swept.poisoned,
+                    "swept"
+                ),
                 Err(error) => tracing::warn!(%error, "sweep failed"),
             }
             tokio::time::sleep(Self::SWEEP_EVERY).await;

@@ -25,7 +25,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::{Reply, Response};
 
 use super::{Call, Problem, Route, health};
-use crate::delivery::{Delivered, Deliverer, Sweeper};
+use crate::delivery::{Delivered, Deliverer, Sweeper, Swept};
 use crate::domain::{Hint, InvalidHint, Object};
 use crate::store::StoreError;
 
@@ -151,7 +151,13 @@ async fn sweep_due_conversations(sweeper: &Sweeper) -> Result<String, Failed> {
         return Ok("swept for as long as it may take; the next sweep goes on".to_owned());
     };
     let swept = swept?;
-    Ok(format!("{} conversations due soon or overdue, {} wake-ups put", swept.seen, swept.hinted))
+    let Swept { seen, hinted, overdue, poisoned } = swept;
+    // The alerts in infra/ read this line.
+    Ok(format!(
+        "{seen} conversations due soon or overdue, the oldest overdue by {} s; {hinted} wake-ups put; \
+         {poisoned} messages in the poison queue",
+        overdue.as_secs()
+    ))
 }
 
 /// What the host posts. It says more than is read here.

@@ -26,6 +26,15 @@ pub trait HintQueue: Send + Sync + 'static {
 
     /// Hints put before this instant are gone, so the sweep puts them again.
     fn remembers_since(&self) -> Timestamp;
+
+    /// How many messages were put aside because they failed again and again: the length of the poison
+    /// queue, about. None where there is no such queue.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn poisoned(&self) -> Result<usize, StoreError> {
+        Ok(0)
+    }
 }
 
 /// The other end, for a worker of our own. (The Functions host receives by itself.)

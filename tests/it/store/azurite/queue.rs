@@ -135,6 +135,7 @@ async fn messages_that_are_no_hints_hold_nobody_up_and_are_not_put_aside_at_once
     store.hints().delete(&received[0]).await.unwrap();
     assert_eq!(count(&queue).await, 3);
     assert!(poison.peek_messages().await.is_err(), "there is no such queue yet");
+    assert_eq!(store.hints().poisoned().await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -150,7 +151,7 @@ async fn a_message_that_is_no_hint_is_put_aside_when_it_is_received_for_the_fift
     let aside = poison.get_messages().await.unwrap().messages;
     assert_eq!(aside.len(), 1);
     assert_eq!((aside[0].message_text.as_str(), aside[0].expiration_time.year()), (TEXT, 9999));
-    assert_eq!(count(&queue).await, 0);
+    assert_eq!((count(&queue).await, store.hints().poisoned().await.unwrap()), (0, 1));
 }
 
 #[tokio::test]
