@@ -1,0 +1,261 @@
+"""infra/ against the published schemas of Azure Resource Manager, and against what the program and the host need."""
+
+import copy
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+import jsonschema
+import pytest
+from referencing import Registry
+from referencing.jsonschema import DRAFT4
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMAS = ROOT / "tests/fixtures/schemas/arm"
+BASE = "https://schema.management.azure.com/schemas"
+TEMPLATE = json.loads((ROOT / "infra/main.json").read_text())
+RESOURCES = TEMPLATE["resources"]
+EXPRESSION = re.compile(r"\[(?!\[).*\]")
+
+
+def schema(name):
+    return json.loads((SCHEMAS / name).read_text())
+
+
+def strict(node):
+    """The schema, but what it does not name is an error: as published, a misspelt property is none."""
+    if isinstance(node, list):
+        return [strict(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    node = {key: strict(value) for key, value in node.items()}
+    # An expression may look like a name as well, so that two alternatives are met.
+    if "oneOf" in node:
+        node["anyOf"] = node.pop("oneOf")
+    if isinstance(node.get("properties"), dict):
+        alternatives = [one for one in node.get("anyOf", []) if "properties" in one]
+        for one in alternatives:
+            one["properties"] = {**dict.fromkeys(node["properties"], {}), **one["properties"]}
+        if not alternatives:
+            node.setdefault("additionalProperties", False)
+    return node
+
+
+@cache
+def provider(kind, version):
+    """The schema of the resource types of a provider, and the name of one of them in it."""
+    namespace, _, path = kind.partition("/")
+    candidates = [f"{namespace}.{version}.json", f"{namespace}.Application.{version}.json"]
+    return next(strict(schema(name)) for name in candidates if (SCHEMAS / name).exists()), path.replace("/", "_")
+
+
+COMMON = DRAFT4.create_resource(schema("definitions.json"))
+REGISTRY = Registry().with_resources([
+    (f"{BASE}/common/definitions.json", COMMON), (f"{BASE}/common/definitions.json#", COMMON),
+])
+# What every resource may have, whatever it is.
+OF_EVERY_RESOURCE = {"condition", "copy", "dependsOn", "scope", "comments"}
+
+
+def problems(resource):
+    types, name = provider(resource["type"], resource["apiVersion"])
+    own = {key: value for key, value in resource.items() if key not in OF_EVERY_RESOURCE}
+    # The schema has rules for the last part of the name; of an expression, only what is literal can be told.
+    literal = re.search(r"'/(\w+)'\)\]$", own["name"])
+    own["name"] = f"checked/{literal[1]}" if literal else "checked"
+    document = {**types, "$ref": f"#/resourceDefinitions/{name}"}
+    errors = jsonschema.Draft4Validator(document, registry=REGISTRY).iter_errors(own)
+    best = [jsonschema.exceptions.best_match([error]) for error in errors]
+    return [f"{resource['type']}: {'/'.join(map(str, error.absolute_path))}: {error.message[:300]}" for error in best]
+
+
+def of(kind):
+    return [resource for resource in RESOURCES if resource["type"] == kind]
+
+
+def expressions(node):
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from expressions(key)
+            yield from expressions(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from expressions(item)
+    elif isinstance(node, str) and EXPRESSION.fullmatch(node):
+        yield node
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource["type"] + resource["name"][-12:])
+def test_a_resource_is_what_its_schema_allows(resource):
+    assert problems(resource) == []
+
+
+def test_the_template_as_a_whole_is_what_its_schema_allows():
+    whole = schema("deploymentTemplate.json")
+    # The resources are checked one by one, above; this would ask the network for the schemas of all of Azure.
+    whole["properties"]["resources"] = {"type": "array", "minItems": 1}
+    jsonschema.Draft4Validator(strict(whole), registry=REGISTRY).validate(TEMPLATE)
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda r: r["properties"].update(minimumTLSversion="TLS1_2"),
+    lambda r: r["properties"].update(minimumTlsVersion="TLS9"),
+    lambda r: r["properties"].update(allowBlobPublicAccess="no"),
+    lambda r: r["sku"].update(name="Cheap"),
+    lambda r: r.update(knd="StorageV2"),
+])
+def test_the_schema_refuses_a_slip_of_the_pen(spoil):
+    spoiled = copy.deepcopy(of("Microsoft.Storage/storageAccounts")[0])
+    spoil(spoiled)
+    assert problems(spoiled) != []
+
+
+def test_expressions_name_what_there_is_and_all_there_is_is_named():
+    used = "\n".join(expressions(TEMPLATE))
+    for section in ["parameters", "variables"]:
+        assert set(re.findall(rf"\b{section}\('(\w+)'\)", used)) == set(TEMPLATE[section]), section
+    for expression in expressions(TEMPLATE):
+        bare = re.sub(r"'(?:[^']|'')*'", "", expression)
+        assert bare.count("(") == bare.count(")") and bare.count("[") == bare.count("]"), expression
+
+
+@cache
+def known_functions():
+    return {
+        "concat", "copyIndex", "createArray", "createObject", "empty", "environment", "guid", "if", "length", "not",
+        "null", "parameters", "reference", "resourceGroup", "resourceId", "subscription", "subscriptionResourceId",
+        "true", "variables",
+    }
+
+
+def test_expressions_call_only_functions_of_resource_manager():
+    for expression in expressions(TEMPLATE):
+        bare = re.sub(r"'(?:[^']|'')*'", "", expression)
+        assert set(re.findall(r"(\w+)\(", bare)) <= known_functions(), expression
+
+
+def test_whatever_another_resource_is_needed_for_waits_for_it():
+    """A child waits for its parent; who is named in an expression is waited for."""
+    for resource in RESOURCES:
+        waits = " ".join(resource.get("dependsOn", []))
+        parent, _, child = resource["type"].rpartition("/")
+        if parent.count("/"):
+            variable = "variables('storageId')" if parent == "Microsoft.Storage/storageAccounts" else None
+            # Beside its account, a policy waits for the blob service, which waits for the account.
+            assert (variable and variable in waits) or f"'{parent}" in waits, resource["type"] + " does not wait"
+        text = json.dumps({key: value for key, value in resource.items() if key not in ("dependsOn", "name")})
+        for needed in ["identityId", "insightsId"]:
+            if f"variables('{needed}')" in text and not child == "slots":
+                assert f"variables('{needed}')" in waits, f"{resource['type']} does not wait for {needed}"
+
+
+def test_deploying_twice_changes_nothing():
+    """Names come from the parameters, and names of role assignments from what they assign; nothing is random or timed."""
+    everything = json.dumps(TEMPLATE)
+    for changing in ["newGuid", "utcNow", "uniqueString", "deployment()"]:
+        assert changing not in everything
+    for assignment in of("Microsoft.Authorization/roleAssignments"):
+        assert assignment["name"].startswith("[guid(") and "variables('identityId')" in assignment["name"]
+    # The pipeline's settings and package survive.
+    for app in of("Microsoft.Web/sites") + of("Microsoft.Web/sites/slots"):
+        assert "appSettings" not in json.dumps(app)
+    assert not of("Microsoft.Web/sites/config")
+
+
+def test_tables_and_queues_are_those_of_the_program():
+    variables = TEMPLATE["variables"]
+    queue = json.loads((ROOT / "functions/deliverConversation/function.json").read_text())["bindings"][0]["queueName"]
+    assert variables["queues"] == [queue, f"{queue}-poison"]
+    source = (ROOT / "src/store/azure/mod.rs").read_text()
+    for name in [*variables["tables"], queue]:
+        assert f'"{name}"' in source, name
+
+
+def test_the_identity_may_do_what_it_must_and_no_more():
+    roles = [(role["name"], role["id"]) for role in TEMPLATE["variables"]["storageRoles"]]
+    # Ids of Azure's built-in roles, which are the same everywhere.
+    assert roles == [
+        ("Storage Table Data Contributor", "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3"),
+        ("Storage Queue Data Contributor", "974c5e8b-45b9-4653-ba55-5f855dd0fb88"),
+        ("Storage Blob Data Owner", "b7e6dc6d-f1e8-4753-8033-0f276bb0955b"),
+    ]
+    assert TEMPLATE["variables"]["secretsUser"] == "4633458b-17de-408a-b874-0445c86b69e6"
+    # None reaches beyond one account or one vault.
+    scopes = [assignment["scope"] for assignment in of("Microsoft.Authorization/roleAssignments")]
+    assert [scope.split("'")[1] for scope in scopes] == ["Microsoft.Storage/storageAccounts/", "Microsoft.KeyVault/vaults/"]
+
+
+def test_keys_are_off_where_the_plan_can_do_without():
+    account, = of("Microsoft.Storage/storageAccounts")
+    properties = account["properties"]
+    assert properties["allowSharedKeyAccess"] == "[not(parameters('flexConsumption'))]"
+    assert (properties["minimumTlsVersion"], properties["allowBlobPublicAccess"]) == ("TLS1_2", False)
+    vault, = of("Microsoft.KeyVault/vaults")
+    assert vault["properties"]["enableRbacAuthorization"] is True and "accessPolicies" not in vault["properties"]
+    app, = of("Microsoft.Web/sites")
+    assert app["properties"]["httpsOnly"] is True
+    policies = of("Microsoft.Web/sites/basicPublishingCredentialsPolicies")
+    assert [policy["properties"]["allow"] for policy in policies] == [False, False]
+
+
+def test_the_plan_is_a_parameter_and_only_classic_consumption_has_a_slot():
+    assert TEMPLATE["parameters"]["flexConsumption"]["defaultValue"] is True
+    slot, = of("Microsoft.Web/sites/slots")
+    assert slot["condition"] == "[not(parameters('flexConsumption'))]" and "functionAppConfig" not in slot["properties"]
+    app, = of("Microsoft.Web/sites")
+    assert app["properties"]["functionAppConfig"] == "[if(parameters('flexConsumption'), variables('flexConfig'), null())]"
+    # An object in a variable is not seen by the check of the resource.
+    types, _ = provider("Microsoft.Web/sites", "2024-11-01")
+    config = {**types, "$ref": "#/definitions/FunctionAppConfig"}
+    jsonschema.Draft4Validator(config, registry=REGISTRY).validate(TEMPLATE["variables"]["flexConfig"])
+    assert slot["properties"]["siteConfig"] == app["properties"]["siteConfig"]
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_the_parameter_files_fit_the_template_and_the_pipeline(environment):
+    parameters = json.loads((ROOT / f"infra/{environment}.parameters.json").read_text())["parameters"]
+    declared = TEMPLATE["parameters"]
+    assert set(parameters) <= set(declared)
+    assert {name for name, value in declared.items() if "defaultValue" not in value} <= set(parameters)
+    kinds = {"string": str, "int": int, "bool": bool}
+    for name, given in parameters.items():
+        rule, value = declared[name], given["value"]
+        assert isinstance(value, kinds[rule["type"]]), name
+        assert value in rule.get("allowedValues", [value])
+        if rule["type"] == "string":
+            assert rule.get("minLength", 0) <= len(value) <= rule.get("maxLength", 999)
+    suffix = "-dev" if environment == "dev" else ""
+    assert parameters["appName"]["value"] == f"mcp-scheduler-app{suffix}"
+    assert parameters["keyVaultName"]["value"] == f"mcp-scheduler-kv{suffix}"
+    assert re.fullmatch("[a-z0-9]{3,24}", parameters["storageAccountName"]["value"])
+
+
+def alerts():
+    return {alert["name"]: alert for alert in TEMPLATE["variables"]["alerts"]}
+
+
+def test_there_is_an_alert_for_what_the_seed_document_and_the_promises_ask_for():
+    assert list(alerts()) == [
+        "server-errors", "response-time", "failed-authentications",
+        "lateness", "oldest-overdue", "poison", "sweep-not-running",
+    ]
+    for alert in alerts().values():
+        assert set(alert) == {"name", "description", "severity", "window", "query", "operator", "threshold"}
+        assert re.match(r"(requests|traces|customMetrics) \| .* \| summarize value = ", alert["query"])
+        assert alert["operator"] in ("GreaterThan", "LessThan")
+
+
+def test_alerts_read_what_is_really_written():
+    """Their patterns match the lines that src/ writes; tests/it/invocation holds the lines themselves."""
+    delivered = "conversation 01890000-0000-7000-8000-00000000000f of me: attempt made 12 ms after its time, now Completed"
+    swept = "31 conversations due soon or overdue, the oldest overdue by 40 s; 2 wake-ups put; 3 messages in the poison queue"
+    for name, line, value in [("lateness", delivered, "12"), ("oldest-overdue", swept, "40"), ("poison", swept, "3")]:
+        pattern = re.search(r"extract\(@'(.*?)', 1, message\)", alerts()[name]["query"])[1]
+        assert re.search(pattern, line)[1] == value
+
+
+def test_the_metric_of_the_sweep_is_kept_by_the_host():
+    levels = json.loads((ROOT / "host.json").read_text())["logging"]["logLevel"]
+    assert levels["Host.Aggregator"] == "Information"
+    assert (ROOT / "functions/sweepDueConversations/function.json").exists()
