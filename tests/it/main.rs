@@ -20,6 +20,7 @@ mod issue_token;
 mod list_conversations;
 mod oauth_metadata;
 mod package;
+mod pipeline;
 mod process;
 mod redeliver_conversation;
 mod schedule_conversation;
