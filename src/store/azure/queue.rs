@@ -108,7 +108,7 @@ impl HintQueue for AzureQueue {
 
     async fn poisoned(&self) -> Result<usize, StoreError> {
         match self.poison.get_metadata().await.map_err(Failure::from) {
-            Ok(answer) => Ok(usize::try_from(answer.approximate_messages_count).unwrap_or_default()),
+            Ok(answer) => Ok(answer.approximate_messages_count),
             // Whoever puts the first message aside makes the queue.
             Err(failure) if failure.is_not_found() => Ok(0),
             Err(failure) => Err(failure.of_read()),
