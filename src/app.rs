@@ -14,7 +14,7 @@ use crate::auth::{Authenticator, Directory, PublicUrl, SigningKeys, hash_key};
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::config::Config;
 use crate::credentials::{Credentials, CredentialsError};
-use crate::delivery::{Deliverer, HttpSender, SendError, Sweeper, Worker};
+use crate::delivery::{Deliverer, HttpSender, SendError, SigningSecrets, Sweeper, Worker};
 use crate::domain::{ClientId, Scopes};
 use crate::http::{Api, Invocations, Server, ServerOptions, routes};
 use crate::scheduler::Scheduler;
@@ -80,7 +80,7 @@ impl App {
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         // Last of what can fail for reasons of the user's: new credentials are shown only by the start that makes them.
-        let (client, keys, credentials) = identity(&config, &*entropy)?;
+        let Identity { client, keys, secrets, credentials } = Identity::of(&config, &*entropy)?;
         let (conversations, hints) = (backend.conversations(), backend.hints());
 
         let scheduler = Scheduler::new(
@@ -94,8 +94,14 @@ impl App {
         let public_url = config.public_url.unwrap_or_else(|| by_address(address, config.under_host));
         let authenticator = Authenticator::new(directory, keys, config.tokens, public_url, Arc::clone(&clock));
         let sender = Arc::new(HttpSender::new()?);
-        let deliverer =
-            Deliverer::new(conversations.clone(), Arc::clone(&hints), sender, Arc::clone(&clock), Arc::clone(&entropy));
+        let deliverer = Deliverer::new(
+            conversations.clone(),
+            Arc::clone(&hints),
+            sender,
+            secrets,
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+        );
         let deliverer = Arc::new(deliverer);
         let sweeper = Sweeper::new(conversations, Arc::clone(&hints), clock);
 
@@ -160,27 +166,37 @@ fn by_address(address: SocketAddr, under_host: bool) -> PublicUrl {
     public_url
 }
 
-/// The first client and the signing keys: from the configuration, or kept in the data directory.
-fn identity(
-    config: &Config,
-    entropy: &dyn Entropy,
-) -> Result<(Client, SigningKeys, Option<Credentials>), CredentialsError> {
-    let client = |id: &ClientId, key| Client {
-        id: id.clone(),
-        key_hashes: vec![hash_key(key, entropy)],
-        scopes: Scopes::all(),
-        disabled: false,
-        tokens_valid_from: None,
-    };
-    if let (Some((id, key)), Some(keys)) = (&config.client, &config.signing_keys) {
-        return Ok((client(id, key), keys.clone(), None));
+/// The first client and what is signed with: from the configuration, or kept in the data directory.
+struct Identity {
+    client: Client,
+    keys: SigningKeys,
+    secrets: SigningSecrets,
+    /// Where the configuration has no client.
+    credentials: Option<Credentials>,
+}
+
+impl Identity {
+    fn of(config: &Config, entropy: &dyn Entropy) -> Result<Self, CredentialsError> {
+        let client = |id: &ClientId, key| Client {
+            id: id.clone(),
+            key_hashes: vec![hash_key(key, entropy)],
+            scopes: Scopes::all(),
+            disabled: false,
+            tokens_valid_from: None,
+        };
+        let Config { client: configured, signing_keys, signing_secrets, .. } = config.clone();
+        if let (Some((id, key)), Some(keys), Some(secrets)) = (&configured, &signing_keys, &signing_secrets) {
+            let (keys, secrets) = (keys.clone(), secrets.clone());
+            return Ok(Self { client: client(id, key), keys, secrets, credentials: None });
+        }
+        let kept = Credentials::load_or_make(&config.data_dir, entropy)?;
+        let keys = signing_keys.unwrap_or_else(|| kept.signing_keys.clone());
+        let secrets = signing_secrets.unwrap_or_else(|| kept.signing_secrets.clone());
+        Ok(match &configured {
+            Some((id, key)) => Self { client: client(id, key), keys, secrets, credentials: None },
+            None => Self { client: client(&kept.client, &kept.api_key), keys, secrets, credentials: Some(kept) },
+        })
     }
-    let kept = Credentials::load_or_make(&config.data_dir, entropy)?;
-    let keys = config.signing_keys.clone().unwrap_or_else(|| kept.signing_keys.clone());
-    Ok(match &config.client {
-        Some((id, key)) => (client(id, key), keys, None),
-        None => (client(&kept.client, &kept.api_key), keys, Some(kept)),
-    })
 }
 
 /// Adds a client that may do so much to the store, and returns its key. A service on the embedded store must not be running.

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::auth::{ApiKey, PublicUrl, SigningKeys, TokenSettings};
+use crate::delivery::SigningSecrets;
 use crate::domain::{ClientId, EndpointPolicy, Secret};
 use crate::store::AzureSettings;
 
@@ -35,6 +36,8 @@ pub struct Config {
     pub signing_keys: Option<SigningKeys>,
     /// `JWT_ISSUER`, `JWT_AUDIENCE` and `JWT_TTL_SECONDS`.
     pub tokens: TokenSettings,
+    /// `WEBHOOK_SIGNING_SECRETS`; made on the first run if not set.
+    pub signing_secrets: Option<SigningSecrets>,
     /// `DELIVERY_ALLOWED_NETWORKS`.
     pub endpoints: EndpointPolicy,
     /// `RUST_LOG`.
@@ -42,7 +45,7 @@ pub struct Config {
 }
 
 /// The settings, with the defaults that a laptop gets.
-pub const SETTINGS: [(&str, &str); 19] = [
+pub const SETTINGS: [(&str, &str); 20] = [
     ("USE_AZURE_SERVICES", "false"),
     ("AzureWebJobsStorage", ""),
     ("AzureWebJobsStorage__accountName", ""),
@@ -60,6 +63,7 @@ pub const SETTINGS: [(&str, &str); 19] = [
     ("JWT_ISSUER", "mcp-scheduler"),
     ("JWT_AUDIENCE", "mcp-scheduler"),
     ("JWT_TTL_SECONDS", "3600"),
+    ("WEBHOOK_SIGNING_SECRETS", ""),
     (ALLOWED_NETWORKS, "127.0.0.0/8,::1/128"),
     ("RUST_LOG", "info"),
 ];
@@ -117,10 +121,8 @@ impl Config {
         };
         let data_dir = vars.read("SCHEDULER_DATA_DIR", |text| Ok::<_, &str>(PathBuf::from(text)));
         let client = vars.client();
-        let signing_keys = vars.read("JWT_SIGNING_KEYS", str::parse::<SigningKeys>);
-        if vars.on_azure && vars.get("JWT_SIGNING_KEYS").is_none() {
-            vars.problem("JWT_SIGNING_KEYS", NOT_MADE);
-        }
+        let signing_keys = vars.secret("JWT_SIGNING_KEYS", str::parse::<SigningKeys>);
+        let signing_secrets = vars.secret("WEBHOOK_SIGNING_SECRETS", str::parse::<SigningSecrets>);
         let issuer = vars.read("JWT_ISSUER", |text| Ok::<_, &str>(text.to_owned()));
         let audience = vars.read("JWT_AUDIENCE", |text| Ok::<_, &str>(text.to_owned()));
         let ttl = vars.read("JWT_TTL_SECONDS", parse_ttl);
@@ -144,6 +146,7 @@ impl Config {
                 audience: audience.unwrap_or_default(),
                 ttl_seconds: ttl.unwrap_or_default(),
             },
+            signing_secrets,
             endpoints: EndpointPolicy { allowed_networks: allowed_networks.unwrap_or_default() },
             log: without_requests_to_storage(&log.unwrap_or_default()),
         })
@@ -189,6 +192,14 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
             return None;
         }
         parse(text.trim()).map_err(|what| self.problem(name, what)).ok()
+    }
+
+    /// What is made on a laptop where it is not set.
+    fn secret<T, E: fmt::Display>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
+        if self.on_azure && self.get(name).is_none() {
+            self.problem(name, NOT_MADE);
+        }
+        self.read(name, parse)
     }
 
     fn azure(&mut self) -> Option<AzureSettings> {
@@ -330,6 +341,7 @@ mod tests {
             ("SCHEDULER_API_KEY", "canary"),
             ("JWT_SIGNING_KEYS", "k1:canary"),
             ("JWT_TTL_SECONDS", "3601"),
+            ("WEBHOOK_SIGNING_SECRETS", "whsec_canary"),
             ("DELIVERY_ALLOWED_NETWORKS", "10.0.0.0/33"),
             ("RUST_LOG", "x=loud"),
         ])
@@ -344,6 +356,7 @@ mod tests {
             "SCHEDULER_API_KEY",
             "JWT_SIGNING_KEYS",
             "JWT_TTL_SECONDS",
+            "WEBHOOK_SIGNING_SECRETS",
             "DELIVERY_ALLOWED_NETWORKS",
             "RUST_LOG",
         ] {
@@ -352,12 +365,13 @@ mod tests {
         assert!(!error.contains("canary"), "{error}");
     }
 
-    const ON_AZURE: [(&str, &str); 5] = [
+    const ON_AZURE: [(&str, &str); 6] = [
         ("USE_AZURE_SERVICES", "true"),
         ("AzureWebJobsStorage", "UseDevelopmentStorage=true"),
         ("SCHEDULER_CLIENT_ID", "a"),
         ("SCHEDULER_API_KEY", "canary-canary-canary"),
         ("JWT_SIGNING_KEYS", "k1:cacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacaca"),
+        ("WEBHOOK_SIGNING_SECRETS", "whsec_cacacacacacacacacacacacacacacacacacacaca"),
     ];
 
     #[test]
@@ -375,7 +389,7 @@ mod tests {
     #[test]
     fn on_azure_nothing_is_made_so_everything_has_to_be_set() {
         let error = config(&[("USE_AZURE_SERVICES", "true")]).unwrap_err().to_string();
-        for name in ["AzureWebJobsStorage", "SCHEDULER_CLIENT_ID", "JWT_SIGNING_KEYS"] {
+        for name in ["AzureWebJobsStorage", "SCHEDULER_CLIENT_ID", "JWT_SIGNING_KEYS", "WEBHOOK_SIGNING_SECRETS"] {
             assert!(error.contains(&format!("\n  {name}: is missing")), "{name} in {error}");
         }
     }
@@ -411,6 +425,7 @@ mod tests {
             ("SCHEDULER_CLIENT_ID", "a"),
             ("SCHEDULER_API_KEY", "canary-canary-canary"),
             ("JWT_SIGNING_KEYS", &format!("k1:{}", "ca".repeat(32))),
+            ("WEBHOOK_SIGNING_SECRETS", &format!("whsec_{}", "ca".repeat(20))),
         ])
         .unwrap();
         let shown = format!("{config:?}");

@@ -1,5 +1,5 @@
-//! What a laptop needs to start with no configuration: a client, its key, and a signing key, made on
-//! the first run and kept beside the store.
+//! What a laptop needs to start with no configuration: a client, its key, a key for tokens and a secret
+//! for deliveries, made on the first run and kept beside the store.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::{ApiKey, SigningKeys};
 use crate::clock::{Entropy, random};
+use crate::delivery::SigningSecrets;
 use crate::domain::{ClientId, Secret};
 use crate::store::make_private_dir;
 
@@ -24,6 +25,8 @@ pub struct Credentials {
     pub api_key: ApiKey,
     /// What tokens are signed with.
     pub signing_keys: SigningKeys,
+    /// What deliveries are signed with.
+    pub signing_secrets: SigningSecrets,
     /// Where they are kept.
     pub path: PathBuf,
     /// Whether they were made just now.
@@ -57,6 +60,9 @@ struct Kept {
     client_id: ClientId,
     api_key: Secret<String>,
     jwt_signing_keys: Secret<String>,
+    /// Missing where the file was written before deliveries were signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    webhook_signing_secrets: Option<Secret<String>>,
 }
 
 impl Credentials {
@@ -68,23 +74,26 @@ impl Credentials {
     /// [`CredentialsError`].
     pub fn load_or_make(dir: &Path, entropy: &dyn Entropy) -> Result<Self, CredentialsError> {
         let path = dir.join(Self::FILE);
-        let (kept, new) = match fs::read(&path) {
+        let (mut kept, new): (Kept, _) = match fs::read(&path) {
             Ok(bytes) => {
                 let kept =
                     serde_json::from_slice(&bytes).map_err(|_| CredentialsError::Damaged { path: path.clone() })?;
                 (kept, false)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let kept = Kept::make(entropy);
-                kept.write(dir, &path).map_err(|source| CredentialsError::Io { path: path.clone(), source })?;
-                (kept, true)
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (Kept::make(entropy), true),
             Err(source) => return Err(CredentialsError::Io { path, source }),
         };
+        let incomplete = kept.webhook_signing_secrets.is_none();
+        let signing_secrets =
+            kept.webhook_signing_secrets.get_or_insert_with(|| SigningSecrets::generate(entropy)).clone();
+        if new || incomplete {
+            kept.write(dir, &path).map_err(|source| CredentialsError::Io { path: path.clone(), source })?;
+        }
         let damaged = || CredentialsError::Damaged { path: path.clone() };
         Ok(Self {
             api_key: ApiKey::new(kept.api_key).map_err(|_| damaged())?,
             signing_keys: kept.jwt_signing_keys.expose().parse().map_err(|_| damaged())?,
+            signing_secrets: signing_secrets.expose().parse().map_err(|_| damaged())?,
             client: kept.client_id,
             path,
             new,
@@ -97,7 +106,12 @@ impl Kept {
         let client_id = ClientId::local();
         let api_key = ApiKey::generate(&client_id, entropy).secret().clone();
         let signing_key = URL_SAFE_NO_PAD.encode(random::<32>(entropy));
-        Self { client_id, api_key, jwt_signing_keys: Secret::new(format!("local:{signing_key}")) }
+        Self {
+            client_id,
+            api_key,
+            jwt_signing_keys: Secret::new(format!("local:{signing_key}")),
+            webhook_signing_secrets: None,
+        }
     }
 
     /// Whole or not at all: written beside its place, made durable, and moved there.
@@ -118,6 +132,7 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemEntropy;
+    use crate::domain::Timestamp;
 
     #[test]
     fn they_are_made_once_and_only_their_owner_can_read_them() {
@@ -130,6 +145,24 @@ mod tests {
         let again = Credentials::load_or_make(&data, &SystemEntropy::new()).unwrap();
         assert!(!again.new);
         assert_eq!(made.api_key.secret(), again.api_key.secret());
+    }
+
+    #[test]
+    fn a_file_from_before_deliveries_were_signed_gets_a_secret_and_keeps_the_rest() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(Credentials::FILE);
+        let keys = format!("local:{}", "ab".repeat(32));
+        fs::write(&path, format!(r#"{{"clientId":"local","apiKey":"{}","jwtSigningKeys":"{keys}"}}"#, "k".repeat(20)))
+            .unwrap();
+        let load = || Credentials::load_or_make(dir.path(), &SystemEntropy::new()).unwrap();
+        let signature = |credentials: &Credentials| credentials.signing_secrets.sign("id", Timestamp::MIN, b"");
+        let first = load();
+        assert!(!first.new);
+        assert_eq!(first.api_key.secret().expose(), &"k".repeat(20));
+        let written = fs::read_to_string(&path).unwrap();
+        assert!(written.contains(&keys) && written.contains("\"webhookSigningSecrets\": \"whsec_"), "{written}");
+        assert_eq!(signature(&load()), signature(&first));
+        assert_eq!(fs::read_to_string(&path).unwrap(), written);
     }
 
     #[test]

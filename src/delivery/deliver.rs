@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-use super::{DeliveryRequest, Exchange, Sender, judge, retry_delay};
+use super::{DeliveryRequest, Exchange, Sender, SigningSecrets, judge, retry_delay};
 use crate::clock::{Clock, Entropy, random};
 use crate::domain::{Claim, ClaimRefused, Conversation, Hint, InFlight, LeaseToken, Policy, Status, Timestamp};
 use crate::store::{ConversationStore, HintQueue, Revision, StoreError, Versioned};
@@ -16,6 +16,7 @@ pub struct Deliverer {
     store: ConversationStore,
     hints: Arc<dyn HintQueue>,
     sender: Arc<dyn Sender>,
+    secrets: SigningSecrets,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     in_flight: Semaphore,
@@ -53,10 +54,11 @@ impl Deliverer {
         store: ConversationStore,
         hints: Arc<dyn HintQueue>,
         sender: Arc<dyn Sender>,
+        secrets: SigningSecrets,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { store, hints, sender, clock, entropy, in_flight: Semaphore::new(Self::MAX_IN_FLIGHT) }
+        Self { store, hints, sender, secrets, clock, entropy, in_flight: Semaphore::new(Self::MAX_IN_FLIGHT) }
     }
 
     /// Acts on a hint. `Ok` means that the hint may be forgotten.
@@ -152,7 +154,7 @@ impl Deliverer {
             tracing::warn!(conversation.id = %conversation.id, attempt = attempt.number, "attempt abandoned: claiming took too long");
             return Delivered::Abandoned;
         }
-        let request = DeliveryRequest::new(conversation, attempt, self.clock.now());
+        let request = DeliveryRequest::new(conversation, attempt, self.clock.now(), &self.secrets);
         let exchange = self.sender.send(request).await;
         drop(permit);
         self.complete(claimed, exchange).await

@@ -1,6 +1,6 @@
 //! From a hint to an answer on record: claim → send → complete.
 //!
-//! `deliver` runs one delivery, `request` writes what is sent, `sender` sends it, `outcome` says what
+//! `deliver` runs one delivery, `request` writes what is sent, `signature` signs it, `sender` sends it, `outcome` says what
 //! the answer means, `retry` when the next attempt follows, `sweep` finds what no hint has woken, and
 //! `worker` plays the part of the Functions host when there is none.
 
@@ -9,6 +9,7 @@ mod outcome;
 mod request;
 mod retry;
 mod sender;
+mod signature;
 mod sweep;
 mod worker;
 
@@ -17,5 +18,6 @@ pub use outcome::judge;
 pub use request::DeliveryRequest;
 pub use retry::retry_delay;
 pub use sender::{Answer, Exchange, HttpSender, SendError, Sender};
+pub use signature::{InvalidSigningSecrets, SigningSecrets};
 pub use sweep::{Sweeper, Swept};
 pub use worker::Worker;

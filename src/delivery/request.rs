@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::SigningSecrets;
 use crate::domain::{AnyJson, Conversation, ConversationId, Format, InFlight, Method, Secret, Timestamp};
 
 /// One HTTP request to an endpoint, complete but for the transport's own headers.
@@ -35,28 +36,32 @@ struct JsonBody<'a> {
 impl DeliveryRequest {
     /// Writes the request of one attempt, `now` being the time at which it is sent.
     ///
-    /// `webhook-id` and `webhook-timestamp` follow Standard Webhooks; `idempotency-key` repeats the
-    /// id for receivers that know that name.
+    /// `webhook-id`, `webhook-timestamp` and `webhook-signature` follow Standard Webhooks;
+    /// `idempotency-key` repeats the id for receivers that know that name. `traceparent` (W3C Trace
+    /// Context) has the conversation's id as the trace and the attempt's number as the span in it.
     #[must_use]
-    pub fn new(conversation: &Conversation, attempt: InFlight, now: Timestamp) -> Self {
+    pub fn new(conversation: &Conversation, attempt: InFlight, now: Timestamp, secrets: &SigningSecrets) -> Self {
         let target = &conversation.target;
         let (content_type, body) = body(conversation);
         let body = target.method.has_content().then_some(body);
         let mut headers: Vec<_> = target.headers.iter().map(|(n, v)| (n.to_ascii_lowercase(), v.clone())).collect();
         let set = |headers: &mut Vec<(String, Secret<String>)>, name: &str, value: String| {
-            headers.retain(|(n, _)| n != name);
+            headers.retain(|(n, _)| !same_name(n, name));
             headers.push((name.to_owned(), Secret::new(value)));
         };
         if body.is_some() && !headers.iter().any(|(n, _)| n == "content-type") {
             set(&mut headers, "content-type", content_type.to_owned());
         }
         let id = conversation.id.to_string();
+        let signature = secrets.sign(&id, now, body.as_deref().unwrap_or_default());
         set(&mut headers, "webhook-id", id.clone());
         set(&mut headers, "webhook-timestamp", now.as_secs().to_string());
+        set(&mut headers, "webhook-signature", signature);
         set(&mut headers, "idempotency-key", id);
         set(&mut headers, "scheduler-attempt", attempt.number.to_string());
         set(&mut headers, "scheduler-scheduled-time", conversation.due.to_string());
         set(&mut headers, "scheduler-lateness-ms", conversation.due.until(now).as_millis().to_string());
+        set(&mut headers, "traceparent", format!("00-{}-{:016x}-01", conversation.id.as_trace(), attempt.number));
         set(&mut headers, "user-agent", concat!("mcp-scheduler/", env!("CARGO_PKG_VERSION")).to_owned());
         Self {
             method: target.method,
@@ -66,6 +71,11 @@ impl DeliveryRequest {
             timeout: conversation.policy.timeout(),
         }
     }
+}
+
+/// Whether a receiver may take two names for one: CGI and its heirs (WSGI, PHP) read `-` and `_` alike.
+fn same_name(theirs: &str, ours: &str) -> bool {
+    theirs.len() == ours.len() && theirs.bytes().zip(ours.bytes()).all(|(a, b)| a == b || (a == b'_' && b == b'-'))
 }
 
 fn body(conversation: &Conversation) -> (&'static str, Bytes) {

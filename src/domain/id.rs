@@ -29,6 +29,12 @@ impl ConversationId {
         last & 0x0f
     }
 
+    /// The id as the name of a trace (W3C Trace Context): 32 hex digits.
+    #[must_use]
+    pub fn as_trace(&self) -> String {
+        self.0.simple().to_string()
+    }
+
     /// The id with every digit counted down from `f`, so that the newest sorts first.
     #[must_use]
     pub fn inverted(&self) -> String {

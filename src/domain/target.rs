@@ -195,7 +195,8 @@ fn check_name(name: &str) -> Result<(), String> {
     if !name.bytes().all(token) {
         return Err(format!("has the header name {name:?}, which HTTP does not allow"));
     }
-    if is_refused(&name.to_ascii_lowercase()) {
+    // Receivers that follow CGI read '-' and '_' alike, and would take one for the other.
+    if is_refused(&name.to_ascii_lowercase().replace('_', "-")) {
         return Err(format!(
             "has the header {name}, which callers cannot set: it belongs to the connection, the platform or the scheduler"
         ));
@@ -358,6 +359,8 @@ mod tests {
             "Metadata",
             "X-aws-ec2-metadata-token",
             "webhook-signature",
+            "Webhook_Signature",
+            "X_Forwarded_For",
             "",
             "X:Y",
             "x y",

@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
+use mcp_scheduler::delivery::SigningSecrets;
 use mcp_scheduler::domain::Method;
 
 use super::stage::{Call, NOON, Stage};
+use crate::support::app::SIGNING_SECRET;
+
+fn secrets() -> SigningSecrets {
+    SIGNING_SECRET.parse().unwrap()
+}
 
 async fn calls_of(stage: &Stage, attempts: usize) -> Vec<Call> {
     stage.start_worker();
@@ -43,16 +49,23 @@ async fn the_body_and_the_id_are_the_same_on_every_attempt_and_the_attempt_count
         assert_eq!(call.header("scheduler-scheduled-time"), Some(&*due));
         let late = (NOON + Duration::from_millis(1500)).until(call.at).as_millis().to_string();
         assert_eq!(call.header("scheduler-lateness-ms"), Some(&*late));
+        let signature = secrets().sign(&id, call.at, body.as_bytes());
+        assert_eq!(call.header("webhook-signature"), Some(&*signature));
+        let trace = format!("00-{}-{number:016x}-01", id.replace('-', ""));
+        assert_eq!(call.header("traceparent"), Some(&*trace));
         assert_eq!(call.header("user-agent"), Some(concat!("mcp-scheduler/", env!("CARGO_PKG_VERSION"))));
     }
-    assert_ne!(calls[0].header("webhook-timestamp"), calls[3].header("webhook-timestamp"));
+    for differs in ["webhook-timestamp", "webhook-signature"] {
+        assert_ne!(calls[0].header(differs), calls[3].header(differs));
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_callers_headers_are_sent_and_ours_win() {
     let stage = Stage::new();
     let headers = r#"{"X-Mine":" a\tb ","Authorization":"Bearer x","Content-Type":"application/vnd.me+json",
-                      "User-Agent":"me","Idempotency-Key":"mine","Scheduler-Attempt":"99"}"#;
+                      "User-Agent":"me","Idempotency-Key":"mine","Scheduler-Attempt":"99",
+                      "Traceparent":"00-1-2-00","scheduler_scheduled_time":"never"}"#;
     let hint =
         stage.schedule(Duration::ZERO, |request| request.headers = Some(serde_json::from_str(headers).unwrap())).await;
     let call = &calls_of(&stage, 1).await[0];
@@ -62,6 +75,8 @@ async fn the_callers_headers_are_sent_and_ours_win() {
     assert_eq!(call.header("idempotency-key"), Some(&*hint.id.to_string()));
     assert_eq!(call.header("scheduler-attempt"), Some("1"));
     assert!(call.header("user-agent").unwrap().starts_with("mcp-scheduler/"));
+    assert!(call.header("traceparent").unwrap().len() == 55);
+    assert_eq!(call.header("scheduler_scheduled_time"), None, "some receivers take it for ours");
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,5 +105,8 @@ async fn the_method_is_the_callers_and_get_and_delete_have_no_content() {
         assert_eq!(call.request.method, method);
         assert_eq!(call.request.body.is_some(), method.has_content(), "{name}");
         assert_eq!(call.header("content-type").is_some(), method.has_content(), "{name}");
+        let body = call.request.body.as_deref().unwrap_or_default();
+        let signature = secrets().sign(call.header("webhook-id").unwrap(), call.at, body);
+        assert_eq!(call.header("webhook-signature"), Some(&*signature), "{name}");
     }
 }

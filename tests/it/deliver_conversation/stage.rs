@@ -20,6 +20,8 @@ use mcp_scheduler::store::{
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::support::app::SIGNING_SECRET;
+
 /// 2030-01-01T12:00:00Z.
 pub const NOON: Timestamp = Timestamp::from_millis(1_893_499_200_000);
 
@@ -83,6 +85,7 @@ impl Stage {
             self.store.clone(),
             Arc::clone(&self.queue) as _,
             Arc::clone(&self.endpoint) as _,
+            SIGNING_SECRET.parse().unwrap(),
             Arc::clone(&self.clock) as _,
             Arc::new(SystemEntropy::new()),
         ))

@@ -12,11 +12,14 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_mcp-scheduler");
 pub const CLIENT: &str = "tester";
 pub const KEY: &str = "a-key-for-the-process-tests";
 
-/// A configured client and signing key: nothing is made on the first run, and tokens outlive restarts.
-pub const CONFIGURED: [(&str, &str); 3] = [
+pub const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// A configured client, signing key and secret: nothing is made on the first run, and tokens outlive restarts.
+pub const CONFIGURED: [(&str, &str); 4] = [
     ("SCHEDULER_CLIENT_ID", CLIENT),
     ("SCHEDULER_API_KEY", KEY),
     ("JWT_SIGNING_KEYS", "test:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"),
+    ("WEBHOOK_SIGNING_SECRETS", SECRET),
 ];
 
 /// A working directory of a test's own. The logs lie beside it, not in it.

@@ -15,6 +15,7 @@ use mcp_scheduler::store::{
 use tokio_util::sync::CancellationToken;
 
 use super::world::World;
+use crate::support::app::SIGNING_SECRET;
 
 /// One process. Once it is dead, none of its calls does anything or returns; what it had asked for
 /// by then happens all the same.
@@ -52,6 +53,7 @@ impl Process {
             store.clone(),
             Arc::clone(&hints),
             Arc::new(process.clone()),
+            SIGNING_SECRET.parse().unwrap(),
             Arc::clone(&clock) as _,
             entropy(world),
         );

@@ -22,6 +22,8 @@ pub const CLIENT: &str = "alice";
 pub const KEY: &str = "alice's-key-for-tests";
 pub const OTHER: &str = "bob";
 pub const READER: &str = "carol";
+/// What deliveries are signed with.
+pub const SIGNING_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const SIGNING_KEYS: &str = "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// The whole service, as `main` runs it, on a port and a directory of its own. It has three
@@ -50,6 +52,7 @@ impl TestApp {
             ("SCHEDULER_CLIENT_ID", CLIENT),
             ("SCHEDULER_API_KEY", KEY),
             ("JWT_SIGNING_KEYS", SIGNING_KEYS),
+            ("WEBHOOK_SIGNING_SECRETS", SIGNING_SECRET),
         ];
         let lookup = |name: &str| {
             let found = settings.iter().chain(&of_tests).find(|(n, _)| *n == name);

@@ -10,6 +10,7 @@ use mcp_scheduler::domain::{ClientId, Conversation, EndpointPolicy, Hint, Schedu
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{AzureStore, ConversationStore};
 
+use crate::support::app::SIGNING_SECRET;
 use crate::support::azurite::{self, azurite};
 use crate::support::proxy::Proxy;
 
@@ -92,6 +93,7 @@ async fn to_deliver_takes_three_table_operations() {
         ConversationStore::new(account.store.conversations()),
         account.store.hints(),
         Arc::new(Accepting),
+        SIGNING_SECRET.parse().unwrap(),
         Arc::new(SystemClock),
         Arc::new(SystemEntropy::new()),
     );

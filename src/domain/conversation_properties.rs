@@ -1,0 +1,131 @@
+//! What holds after any sequence of events.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What can happen to a conversation, as far apart in time as it may be.
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    Claim,
+    /// The last worker, or the one before it, comes back.
+    Complete {
+        last: bool,
+        outcome: Outcome,
+    },
+    Cancel,
+    Redeliver,
+}
+
+fn moves() -> impl Strategy<Value = Vec<(Move, Pause)>> {
+    let outcome = prop_oneof![
+        1 => Just(Outcome::Success),
+        1 => Just(Outcome::PermanentFailure),
+        16 => Just(Outcome::Failure),
+        4 => Just(Outcome::Unknown),
+    ];
+    let next = prop_oneof![
+        8 => Just(Move::Claim),
+        8 => (prop::bool::weighted(0.8), outcome).prop_map(|(last, outcome)| Move::Complete { last, outcome }),
+        1 => Just(Move::Cancel),
+        2 => Just(Move::Redeliver),
+    ];
+    let pause = prop_oneof![(0_i64..20_000).prop_map(Pause::Millis), (-30_i64..30).prop_map(Pause::AroundTheWakeUp),];
+    prop::collection::vec((next, pause), 1..120)
+}
+
+/// How much time passes before it.
+#[derive(Clone, Copy, Debug)]
+enum Pause {
+    Millis(i64),
+    /// Until so many milliseconds after the wake-up, if that has not passed.
+    AroundTheWakeUp(i64),
+}
+
+proptest! {
+    #[test]
+    fn any_sequence_of_events_keeps_the_invariants(
+        moves in moves(), max_attempts in prop_oneof![1_u32..5, 18_u32..25], retry in 0_u64..100_000,
+    ) {
+        let mut conversation = scheduled(max_attempts);
+        let mut now = conversation.created;
+        let mut claims = 0_u8;
+        for (next, pause) in moves {
+            now = now.max(match (pause, conversation.wake_up()) {
+                (Pause::AroundTheWakeUp(millis), Some(wake_up)) => shift(wake_up, millis),
+                (Pause::AroundTheWakeUp(millis) | Pause::Millis(millis), _) => shift(now, millis.abs()),
+            });
+            let before = conversation.clone();
+            let result = match next {
+                Move::Claim => {
+                    claims = claims.wrapping_add(1);
+                    before.clone().claim(LeaseToken::new([claims; 8]), now).ok().map(|claim| match claim {
+                        Claim::Attempt(next) | Claim::Exhausted(next) => next,
+                    })
+                }
+                Move::Complete { last, outcome } => {
+                    let token = LeaseToken::new([if last { claims } else { claims.wrapping_sub(1) }; 8]);
+                    before.clone().complete(token, report(outcome), Duration::from_millis(retry), now).ok()
+                }
+                Move::Cancel => before.clone().cancel(now).ok(),
+                Move::Redeliver => before.clone().redeliver(now).ok(),
+            };
+            if let Some(after) = result {
+                holds_between(&before, &after, now)?;
+                conversation = after;
+            }
+            holds(&conversation)?;
+        }
+    }
+}
+
+/// What holds of every conversation.
+fn holds(conversation: &Conversation) -> Result<(), TestCaseError> {
+    let begun = conversation.attempts_begun();
+    prop_assert!(conversation.attempts_used() <= conversation.policy.max_attempts);
+    prop_assert!(conversation.attempts.len() <= 40);
+    prop_assert_eq!(conversation.wake_up().is_none(), conversation.status().is_final());
+    // Numbers are contiguous up to the last one that began, and none is left out but the oldest.
+    let under_way = conversation.in_flight();
+    let all: Vec<InFlight> = conversation.attempts.iter().map(|a| a.began).chain(under_way).collect();
+    let first = begun + 1 - u32::try_from(all.len()).unwrap();
+    let numbers: Vec<u32> = all.iter().map(|a| a.number).collect();
+    prop_assert_eq!(numbers, (first..=begun).collect::<Vec<_>>());
+    prop_assert!(first == 1 || conversation.attempts.len() == 40, "kept too few");
+    prop_assert!(all.iter().all(|a| a.started >= conversation.due), "an attempt began early");
+    prop_assert!(all.is_sorted_by_key(|a| a.started));
+    if let State::Delivering { attempt, lease } = &conversation.state {
+        prop_assert!(lease.until >= attempt.started + conversation.policy.timeout() + Policy::LEASE_MARGIN);
+    }
+    Ok(())
+}
+
+/// What holds of every step.
+fn holds_between(before: &Conversation, after: &Conversation, now: Timestamp) -> Result<(), TestCaseError> {
+    let redelivered = matches!((&before.state, &after.state), (State::Failed { .. }, State::Waiting { .. }));
+    prop_assert!(redelivered || !before.status().is_final(), "{:?} was left", before.state);
+    prop_assert_eq!(after.generation - before.generation, u32::from(redelivered));
+    prop_assert!(redelivered || after.attempts_forgiven == before.attempts_forgiven);
+    prop_assert!(after.attempts_begun() >= before.attempts_begun());
+    prop_assert!(after.attempts_begun() <= before.attempts_begun() + 1);
+    // An attempt that was under way is under way or on record.
+    if let Some(attempt) = before.in_flight() {
+        let on_record = after.attempts.last().is_some_and(|a| a.began == attempt);
+        prop_assert!(after.in_flight() == Some(attempt) || on_record);
+    }
+    // What a worker holds is not taken from it before its lease ends.
+    if let (State::Delivering { lease, .. }, Some(next)) = (&before.state, after.in_flight()) {
+        prop_assert!(next.started >= lease.until);
+    }
+    // Nothing but its course changes.
+    let without_its_course = |conversation: &Conversation| Conversation {
+        state: State::Scheduled,
+        updated: now,
+        attempts: Vec::new(),
+        generation: 0,
+        attempts_forgiven: 0,
+        ..conversation.clone()
+    };
+    prop_assert_eq!(without_its_course(before), without_its_course(after));
+    Ok(())
+}
