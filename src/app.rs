@@ -17,6 +17,7 @@ use crate::credentials::{Credentials, CredentialsError};
 use crate::delivery::{Deliverer, HttpSender, SendError, SigningSecrets, Sweeper, Worker};
 use crate::domain::{ClientId, Scopes};
 use crate::http::{Api, Invocations, Server, ServerOptions, routes};
+use crate::mcp::Mcp;
 use crate::scheduler::Scheduler;
 use crate::store::{AzureSetupError, Client, OpenError, StoreError};
 use backend::Backend;
@@ -92,6 +93,7 @@ impl App {
         );
         let directory = Directory::new(Some(client), backend.clients());
         let public_url = config.public_url.unwrap_or_else(|| by_address(address, config.under_host));
+        let mcp = Mcp::new(scheduler.clone(), &public_url);
         let authenticator = Authenticator::new(directory, keys, config.tokens, public_url, Arc::clone(&clock));
         let sender = Arc::new(HttpSender::new()?);
         let deliverer = Deliverer::new(
@@ -105,7 +107,7 @@ impl App {
         let deliverer = Arc::new(deliverer);
         let sweeper = Sweeper::new(conversations, Arc::clone(&hints), clock);
 
-        let api = Arc::new(Api { scheduler, authenticator, entropy });
+        let api = Arc::new(Api { scheduler, authenticator, entropy, mcp });
         let (server, worker) = if config.under_host {
             if backend.is_alone() {
                 tracing::warn!(

@@ -148,7 +148,7 @@ impl Config {
             },
             signing_secrets,
             endpoints: EndpointPolicy { allowed_networks: allowed_networks.unwrap_or_default() },
-            log: without_requests_to_storage(&log.unwrap_or_default()),
+            log: without_requests(&log.unwrap_or_default()),
         })
     }
 }
@@ -252,22 +252,27 @@ fn parse_networks(text: &str) -> Result<Vec<IpNet>, String> {
     text.split(',').map(str::trim).filter(|net| !net.is_empty()).map(parse).collect()
 }
 
-/// The storage crates print whole requests at `debug`, the authorization header with them, so they
-/// are held at `info` whatever was asked for.
-fn without_requests_to_storage(wanted: &Targets) -> Targets {
-    const CRATES: &str = "azure_";
+/// Some crates print whole requests, the secrets in them too, below some level; they are held at that
+/// level whatever was asked for.
+fn without_requests(wanted: &Targets) -> Targets {
+    // The storage crates print the authorization header at `debug`; rmcp prints the arguments of tools
+    // at `debug`, and says at `info` of every single message that a service began and ended.
+    hold(&hold(wanted, "azure_", LevelFilter::INFO), "rmcp", LevelFilter::WARN)
+}
+
+fn hold(wanted: &Targets, crates: &str, highest: LevelFilter) -> Targets {
     let asked_for = [LevelFilter::INFO, LevelFilter::WARN, LevelFilter::ERROR]
         .into_iter()
-        .find(|level| level.into_level().is_some_and(|level| wanted.would_enable(CRATES, &level)));
+        .find(|level| level.into_level().is_some_and(|level| wanted.would_enable(crates, &level)));
     let held = |(target, level): (&str, LevelFilter)| {
-        (target.to_owned(), if target.starts_with(CRATES) { level.min(LevelFilter::INFO) } else { level })
+        (target.to_owned(), if target.starts_with(crates) { level.min(highest) } else { level })
     };
     wanted
         .iter()
         .map(held)
         .collect::<Targets>()
         .with_default(wanted.default_level().unwrap_or(LevelFilter::OFF))
-        .with_target(CRATES, asked_for.unwrap_or(LevelFilter::OFF))
+        .with_target(crates, asked_for.unwrap_or(LevelFilter::OFF).min(highest))
 }
 
 #[cfg(test)]
@@ -395,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn no_log_level_makes_the_storage_crates_print_their_requests() {
+    fn no_log_level_makes_a_crate_print_the_requests_that_go_through_it() {
         use tracing_subscriber::filter::LevelFilter as Level;
         for (wanted, others, storage) in [
             ("info", Level::INFO, Level::INFO),
@@ -403,6 +408,7 @@ mod tests {
             ("debug,azure_core=trace,azure_core::policies=debug", Level::DEBUG, Level::INFO),
             ("debug,azure=trace,a=trace", Level::DEBUG, Level::INFO),
             ("azure_core::policies::transport=trace", Level::OFF, Level::OFF),
+            ("info,rmcp=trace,rmcp::service=debug", Level::INFO, Level::INFO),
             ("error", Level::ERROR, Level::ERROR),
             ("debug,azure_core=warn", Level::DEBUG, Level::INFO),
             ("off", Level::OFF, Level::OFF),
@@ -416,6 +422,7 @@ mod tests {
             assert_eq!((enabled("mcp_scheduler"), enabled("azure_data_tables")), (others, storage), "{wanted}");
             assert!(enabled("azure_core::policies::transport") <= Level::INFO, "{wanted}");
             assert!(enabled("azure_core::http_client::reqwest") <= Level::INFO, "{wanted}");
+            assert_eq!(enabled("rmcp::service"), others.min(Level::WARN), "{wanted}");
         }
     }
 

@@ -25,5 +25,6 @@ pub mod delivery;
 pub mod demo;
 pub mod domain;
 pub mod http;
+pub mod mcp;
 pub mod scheduler;
 pub mod store;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Entropy, random};
 use crate::domain::{
-    ClientId, Conversation, ConversationId, EndpointPolicy, FieldError, Hint, NotFailed, ScheduleRequest, Status,
-    Timestamp, TooLate,
+    ClientId, Conversation, ConversationId, EndpointPolicy, FieldError, Hint, ListQuery, ListRequest, NotFailed,
+    ScheduleRequest, Status, Timestamp, TooLate,
 };
 use crate::store::{ConversationStore, HintQueue, Listing, StoreError};
 
@@ -114,14 +114,9 @@ impl Scheduler {
     /// A page of the client's conversations, newest first.
     ///
     /// # Errors
-    /// [`SchedulerError::Store`].
-    pub async fn list(
-        &self,
-        client: &ClientId,
-        status: Option<Status>,
-        limit: usize,
-        cursor: Option<ConversationId>,
-    ) -> Result<Listing, SchedulerError> {
+    /// [`SchedulerError::Invalid`] with everything that is wrong, or [`SchedulerError::Store`].
+    pub async fn list(&self, client: &ClientId, request: ListRequest) -> Result<Listing, SchedulerError> {
+        let ListQuery { status, limit, cursor } = request.validate().map_err(SchedulerError::Invalid)?;
         Ok(self.store.list(client, status, limit, cursor).await?)
     }
 

@@ -1,23 +1,27 @@
 //! How conversations look in answers. Header values are credentials more often than not: only names
 //! are shown.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::Foreign;
 use crate::domain::{
-    AnyJson, Attempt, Conversation, ConversationId, ErrorClass, Format, Method, Outcome, Policy, State, Status,
-    Timestamp,
+    Attempt, Conversation, ConversationId, Cursor, ErrorClass, Format, Method, Outcome, Policy, State, Status,
+    Timestamp, TooLate,
 };
 use crate::store::Listing;
 
 /// What a conversation that was just accepted is answered with.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Accepted {
+    #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
+    #[schemars(with = "String", extend("enum" = Status::ALL.map(Status::as_str)))]
     status: Status,
+    #[schemars(extend("format" = "date-time"))]
     scheduled_time: String,
+    #[schemars(extend("format" = "date-time"))]
     server_time: String,
     due_in_seconds: f64,
 }
@@ -34,16 +38,31 @@ impl Accepted {
     }
 }
 
-#[derive(Serialize)]
+/// Whether a conversation was withdrawn.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Cancelled {
+pub(crate) struct Cancellation {
+    #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
     cancelled: bool,
+    /// Its status, where it was too late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    status: Option<Status>,
+    /// Why it was too late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
-impl Cancelled {
+impl Cancellation {
     pub(crate) const fn new(conversation_id: ConversationId) -> Self {
-        Self { conversation_id, cancelled: true }
+        Self { conversation_id, cancelled: true, status: None, reason: None }
+    }
+
+    /// For where that is an answer, not an error.
+    pub(crate) fn too_late(conversation_id: ConversationId, status: Status, reason: TooLate) -> Self {
+        let reason = Some(format!("The conversation {reason}."));
+        Self { conversation_id, cancelled: false, status: Some(status), reason }
     }
 }
 
@@ -69,11 +88,12 @@ impl Redelivering {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Page<'a> {
     conversations: Vec<Summary<'a>>,
     next_cursor: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
     server_time: String,
 }
 
@@ -81,23 +101,28 @@ impl<'a> Page<'a> {
     pub(crate) fn new(listing: &'a Listing, now: Timestamp) -> Self {
         Self {
             conversations: listing.conversations.iter().map(Summary::new).collect(),
-            next_cursor: listing.next.map(|id| URL_SAFE_NO_PAD.encode(id.to_string())),
+            next_cursor: listing.next.map(|id| Cursor(id).to_string()),
             server_time: now.to_string(),
         }
     }
 }
 
 /// A conversation in a list.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Summary<'a> {
+    #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
+    #[schemars(with = "String", extend("enum" = Status::ALL.map(Status::as_str)))]
     status: Status,
+    #[schemars(extend("format" = "date-time"))]
     scheduled_time: String,
+    #[schemars(extend("format" = "date-time"))]
     created_time: String,
     endpoint: &'a str,
     attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     next_attempt_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
@@ -119,42 +144,52 @@ impl<'a> Summary<'a> {
 }
 
 /// A conversation in full. Header values are credentials more often than not: only names are shown.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct View<'a> {
+pub(crate) struct View<'a, F> {
+    #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
+    #[schemars(with = "String", extend("enum" = Status::ALL.map(Status::as_str)))]
     status: Status,
+    #[schemars(extend("format" = "date-time"))]
     scheduled_time: String,
+    #[schemars(extend("format" = "date-time"))]
     server_time: String,
+    #[schemars(extend("format" = "date-time"))]
     created_time: String,
+    #[schemars(extend("format" = "date-time"))]
     updated_time: String,
-    conversation_text: &'a str,
+    conversation_text: F,
     endpoint: &'a str,
+    #[schemars(with = "String")]
     method: Method,
     headers: serde_json::Map<String, serde_json::Value>,
-    additional_info: Option<&'a AnyJson>,
+    additional_info: Option<F>,
+    #[schemars(with = "String")]
     format: Format,
     retry: RetryView,
     timeout_seconds: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     next_attempt_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lateness_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
-    attempts: Vec<AttemptView<'a>>,
+    attempts: Vec<AttemptView<F>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct RetryView {
     max_attempts: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct AttemptView<'a> {
+struct AttemptView<F> {
     number: u32,
+    #[schemars(extend("format" = "date-time"))]
     started_time: String,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -162,12 +197,13 @@ struct AttemptView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     http_status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     error: Option<ErrorClass>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    response_excerpt: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_excerpt: Option<F>,
 }
 
-impl<'a> View<'a> {
+impl<'a, F: Foreign<'a>> View<'a, F> {
     pub(crate) fn new(conversation: &'a Conversation, now: Timestamp) -> Self {
         let Policy { max_attempts, timeout_seconds } = conversation.policy;
         let first = conversation.attempts.first().map(|a| a.began).or_else(|| conversation.in_flight());
@@ -179,11 +215,11 @@ impl<'a> View<'a> {
             server_time: now.to_string(),
             created_time: conversation.created.to_string(),
             updated_time: conversation.updated.to_string(),
-            conversation_text: &conversation.content.text,
+            conversation_text: F::text(&conversation.content.text),
             endpoint: target.endpoint.as_str(),
             method: target.method,
             headers: target.headers.iter().map(|(name, _)| (name.to_owned(), "[redacted]".into())).collect(),
-            additional_info: conversation.content.info.as_ref(),
+            additional_info: conversation.content.info.as_ref().map(F::json),
             format: conversation.content.format,
             retry: RetryView { max_attempts },
             timeout_seconds,
@@ -195,7 +231,7 @@ impl<'a> View<'a> {
     }
 }
 
-fn attempts(conversation: &Conversation) -> Vec<AttemptView<'_>> {
+fn attempts<'a, F: Foreign<'a>>(conversation: &'a Conversation) -> Vec<AttemptView<F>> {
     let over = conversation.attempts.iter().map(|Attempt { began, report }| AttemptView {
         number: began.number,
         started_time: began.started.to_string(),
@@ -208,7 +244,7 @@ fn attempts(conversation: &Conversation) -> Vec<AttemptView<'_>> {
         duration_ms: Some(report.duration_ms),
         http_status: report.http_status,
         error: report.error,
-        response_excerpt: &report.response_excerpt,
+        response_excerpt: Some(&*report.response_excerpt).filter(|text| !text.is_empty()).map(F::text),
     });
     let in_flight = conversation.in_flight().map(|began| AttemptView {
         number: began.number,
@@ -217,7 +253,7 @@ fn attempts(conversation: &Conversation) -> Vec<AttemptView<'_>> {
         duration_ms: None,
         http_status: None,
         error: None,
-        response_excerpt: "",
+        response_excerpt: None,
     });
     over.chain(in_flight).collect()
 }

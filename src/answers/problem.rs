@@ -76,6 +76,21 @@ impl Problem {
         &self.detail
     }
 
+    /// All of it in words, for a language model to read: what is wrong, what would be accepted, when.
+    pub(crate) fn to_text(&self) -> String {
+        let mut lines = vec![format!("{}.", self.title)];
+        if self.errors.is_empty() {
+            lines.push(self.detail.clone());
+        }
+        lines.extend(self.errors.iter().map(|e| format!("- {} {}", e.pointer.trim_start_matches('/'), e.detail)));
+        lines.extend(self.hint.map(str::to_owned));
+        lines.extend(
+            self.headers().find(|(name, _)| *name == RETRY_AFTER).map(|(_, s)| format!("Retry-After: {s} seconds.")),
+        );
+        lines.extend(self.server_time.as_ref().map(|now| format!("The server's time is {now}.")));
+        lines.join("\n")
+    }
+
     fn header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
@@ -211,6 +226,20 @@ impl Problem {
             ),
         )
         .header(ALLOW, allowed)
+    }
+
+    /// A request that is not as the transport of the Model Context Protocol wants it.
+    pub(crate) fn mcp_transport(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self::new(
+            status,
+            "urn:mcp-scheduler:problem:mcp-transport",
+            "The request is not as the Model Context Protocol wants it",
+            detail,
+        )
+        .hint(
+            "Send one JSON-RPC message, accept application/json and text/event-stream, and use the address that \
+             PUBLIC_URL names.",
+        )
     }
 
     pub(crate) fn not_ready(failed: &str) -> Self {

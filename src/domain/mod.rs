@@ -16,6 +16,7 @@ mod conversation;
 mod hint;
 mod id;
 mod json;
+mod listing;
 mod request;
 mod scope;
 mod secret;
@@ -31,6 +32,7 @@ pub use conversation::{
 pub use hint::{Hint, InvalidHint};
 pub use id::{ConversationId, InvalidConversationId};
 pub use json::{AnyJson, Object};
+pub use listing::{Cursor, InvalidCursor, ListQuery, ListRequest};
 pub use request::{FieldError, NewConversation, RetryRequest, ScheduleRequest};
 pub use scope::{Scope, Scopes, UnknownScope};
 pub use secret::Secret;

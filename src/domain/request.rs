@@ -1,41 +1,57 @@
 //! A schedule request: what callers may write, and the one validator behind every way in.
 
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::json::optional_object;
 use super::{AnyJson, Content, EndpointPolicy, Format, Headers, InvalidTime, Method, Policy, Target, Timestamp};
 
 /// A schedule request as it is written. Every field is optional here so that all that is wrong can
-/// be said at once; [`ScheduleRequest::validate`] decides.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// be said at once; [`ScheduleRequest::validate`] decides. What the fields say of themselves is what
+/// language models read.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ScheduleRequest {
-    /// What is to be said: 1 byte to 192 KiB, without NUL.
+    /// The text to deliver: 1 byte to 192 KiB of UTF-8, without NUL.
+    #[schemars(required, length(min = 1, max = MAX_TEXT))]
     pub conversation_text: Option<String>,
-    /// When: RFC 3339; without an offset it is read as UTC.
+    /// When to deliver it: an RFC 3339 time, such as 2030-01-31T09:30:00+01:00 or 2030-01-31T08:30:00Z.
+    /// Write the UTC offset that the person means; a time without an offset is read as UTC. At most 60
+    /// seconds in the past (that means now) and ten years ahead. Every answer tells the server's time.
+    #[schemars(required, length(min = 1, max = 64))]
     pub scheduled_time: Option<String>,
-    /// Where: an https URL.
+    /// Where to deliver it: an https URL of at most 2048 characters, without a user name or password.
+    #[schemars(required, length(min = 1, max = EndpointPolicy::MAX_BYTES), extend("format" = "uri"))]
     pub endpoint: Option<String>,
-    /// POST (default), PUT, PATCH, GET or DELETE, in any case.
+    /// The HTTP method: POST when left out. GET and DELETE are sent without content.
+    #[schemars(extend("enum" = Method::ALL.map(Method::as_str)))]
     pub method: Option<String>,
-    /// Headers for the endpoint.
+    /// HTTP headers for the endpoint, by name; at most 32. Their values are never shown again.
+    #[schemars(with = "BTreeMap<String, String>", extend("maxProperties" = Headers::MAX_COUNT))]
     pub headers: Option<Headers>,
-    /// Any JSON, up to 16 KiB.
+    /// A JSON object that is delivered beside the text, at most 16 KiB.
+    #[schemars(with = "Map<String, Value>")]
     pub additional_info: Option<AnyJson>,
-    /// `json` (default) or `text`.
+    /// json (when left out) delivers an object with the text in it, text delivers the text alone.
+    #[schemars(extend("enum" = ["json", "text"]))]
     pub format: Option<String>,
     /// How often it is tried.
     #[serde(default, deserialize_with = "optional_object")]
     pub retry: Option<RetryRequest>,
-    /// How long one attempt may take: 1 to 60 seconds, 30 by default.
+    /// How long one attempt may take, in seconds: 30 when left out.
+    #[schemars(range(min = 1, max = MAX_TIMEOUT_SECONDS))]
     pub timeout_seconds: Option<u32>,
 }
 
 /// The `retry` object of a schedule request.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RetryRequest {
-    /// 1 to 20, 8 by default.
+    /// After how many attempts it is given up: 8 when left out.
+    #[schemars(range(min = 1, max = MAX_ATTEMPTS))]
     pub max_attempts: Option<u32>,
 }
 
@@ -59,6 +75,8 @@ pub struct FieldError {
 
 /// The longest text, in bytes of UTF-8.
 const MAX_TEXT: usize = 192 * 1024;
+const MAX_ATTEMPTS: u32 = 20;
+const MAX_TIMEOUT_SECONDS: u32 = 60;
 /// How far in the past a time may lie and still mean "now": clocks differ, requests take time.
 const PAST_TOLERANCE_MS: i64 = 60 * 1000;
 /// How far in the future a time may lie: ten years.
@@ -84,9 +102,9 @@ impl ScheduleRequest {
         let format = errors.check("/format", check_format(self.format.as_deref()));
         let default = Policy::default();
         let max_attempts = self.retry.and_then(|r| r.max_attempts).unwrap_or(default.max_attempts);
-        errors.check("/retry/maxAttempts", check_range(max_attempts, 1, 20));
+        errors.check("/retry/maxAttempts", check_range(max_attempts, 1, MAX_ATTEMPTS));
         let timeout_seconds = self.timeout_seconds.unwrap_or(default.timeout_seconds);
-        errors.check("/timeoutSeconds", check_range(timeout_seconds, 1, 60));
+        errors.check("/timeoutSeconds", check_range(timeout_seconds, 1, MAX_TIMEOUT_SECONDS));
         match (text, due, endpoint, method, format) {
             (Some(text), Some(due), Some(endpoint), Some(method), Some(format)) if errors.0.is_empty() => {
                 Ok(NewConversation {

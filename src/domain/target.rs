@@ -39,6 +39,9 @@ pub enum Method {
 }
 
 impl Method {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Post, Self::Put, Self::Patch, Self::Get, Self::Delete];
+
     /// The method's name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -63,7 +66,7 @@ impl FromStr for Method {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Post, Self::Put, Self::Patch, Self::Get, Self::Delete]
+        Self::ALL
             .into_iter()
             .find(|m| m.as_str().eq_ignore_ascii_case(text))
             .ok_or_else(|| "must be POST, PUT, PATCH, GET or DELETE".to_owned())
@@ -145,7 +148,7 @@ impl EndpointPolicy {
 pub struct Headers(Vec<(String, Secret<String>)>);
 
 impl Headers {
-    const MAX_COUNT: usize = 32;
+    pub(super) const MAX_COUNT: usize = 32;
     const MAX_NAME: usize = 128;
     const MAX_VALUE: usize = 4 * 1024;
     const MAX_TOTAL: usize = 16 * 1024;

@@ -7,10 +7,10 @@ use futures_util::StreamExt;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use serde::de::DeserializeOwned;
-use serde_path_to_error::Segment;
 
 use super::{BodyStream, Call, Problem};
-use crate::domain::{FieldError, Object};
+use crate::answers::strict;
+use crate::domain::Object;
 
 /// The largest body, in bytes.
 const MAX_BYTES: usize = 256 * 1024;
@@ -26,13 +26,15 @@ impl Call {
         if body.len() > MAX_BYTES {
             return Err(too_large::<T>(&body));
         }
-        // The second, slower parse only finds out where the first one failed.
-        let Object(value) = serde_json::from_slice(&body).map_err(|_| explain::<T>(&body))?;
-        Ok(value)
+        strict::read(&body)
     }
-}
 
-impl Call {
+    /// Reads a body that says it is JSON, for somebody else to make sense of.
+    pub(super) async fn json_bytes(&mut self) -> Result<Bytes, Problem> {
+        check_type(&self.headers)?;
+        self.bytes().await
+    }
+
     /// Reads the body if it is a form; none if it says that it is something else.
     pub(super) async fn form(&mut self) -> Result<Option<Bytes>, Problem> {
         if is_encoded(&self.headers) || !is_utf8(&self.headers, "application/x-www-form-urlencoded") {
@@ -109,59 +111,7 @@ async fn read(headers: &HeaderMap, body: &mut BodyStream) -> Result<Bytes, Probl
 /// whatever follows, and is more use to the caller than the size.
 fn too_large<T: DeserializeOwned>(beginning: &[u8]) -> Problem {
     match serde_json::from_slice::<Object<T>>(beginning) {
-        Err(error) if !error.is_eof() => explain::<T>(beginning).closing(),
+        Err(error) if !error.is_eof() => strict::explain::<T>(beginning).closing(),
         _ => Problem::body_too_large(MAX_BYTES),
     }
-}
-
-/// Finds out where and why a body is not a `T`. No value of the caller's is repeated: it may be a secret.
-fn explain<T: DeserializeOwned>(body: &[u8]) -> Problem {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let Err(error) = serde_path_to_error::deserialize::<_, Object<T>>(&mut json) else {
-        return Problem::malformed_json(json.end().err().map_or_else(String::new, |e| e.to_string()));
-    };
-    let (pointer, error) = (pointer(error.path()), error.into_inner());
-    match pointer {
-        Some(pointer) if error.is_data() || (error.is_syntax() && !pointer.is_empty()) => {
-            Problem::invalid(vec![field_error(pointer, &error.to_string())])
-        }
-        _ => Problem::malformed_json(error),
-    }
-}
-
-/// Turns serde's words into ours. They may quote the caller, so they are taken apart from the end.
-fn field_error(mut pointer: String, message: &str) -> FieldError {
-    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
-    let detail = match message.rsplit_once(", expected ") {
-        Some((found, expected)) if found.starts_with("unknown field ") => {
-            format!("is not known here; expected {expected}")
-        }
-        Some((_, "u32")) => "must be a whole number".to_owned(),
-        Some((_, expected)) => format!("must be {expected}"),
-        None => match message.strip_prefix("duplicate field `") {
-            Some(name) => {
-                pointer.push('/');
-                pointer.push_str(name.trim_end_matches('`'));
-                "is there twice".to_owned()
-            }
-            None => format!("has a problem: {message}"),
-        },
-    };
-    FieldError { pointer, detail }
-}
-
-/// A JSON pointer (RFC 6901); none to a place that has no name, such as one between two fields.
-fn pointer(path: &serde_path_to_error::Path) -> Option<String> {
-    let mut pointer = String::new();
-    for segment in path {
-        pointer.push('/');
-        match segment {
-            Segment::Seq { index } => pointer.push_str(&index.to_string()),
-            Segment::Map { key } | Segment::Enum { variant: key } => {
-                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
-            }
-            Segment::Unknown => return None,
-        }
-    }
-    Some(pointer)
 }

@@ -10,6 +10,7 @@ mod body;
 mod conversations;
 mod health;
 mod invocation;
+mod mcp;
 mod metadata;
 mod oauth;
 mod server;
@@ -34,6 +35,7 @@ use crate::answers::Problem;
 use crate::auth::{AuthError, Authenticator, Origin, Principal, Resource};
 use crate::clock::Entropy;
 use crate::domain::Scope;
+use crate::mcp::Mcp;
 use crate::scheduler::Scheduler;
 
 /// What the handlers work with.
@@ -44,6 +46,8 @@ pub struct Api {
     pub authenticator: Authenticator,
     /// For the ids of tokens.
     pub entropy: Arc<dyn Entropy>,
+    /// The use cases, for language models.
+    pub mcp: Mcp,
 }
 
 /// An operation of the API: its name, which is also its handler's, and where it is found.
@@ -58,7 +62,7 @@ pub struct Route {
 }
 
 /// Every operation there is. What is not here is 404, or 405 if only the method is wrong.
-pub const ROUTES: [Route; 12] = [
+pub const ROUTES: [Route; 13] = [
     Route { operation: "health", method: Method::GET, path: "/health" },
     Route { operation: "ready", method: Method::GET, path: "/health/ready" },
     Route { operation: "issueToken", method: Method::POST, path: "/api/auth/token" },
@@ -71,6 +75,7 @@ pub const ROUTES: [Route; 12] = [
     Route { operation: "cancelConversation", method: Method::DELETE, path: "/api/scheduler/{id}" },
     Route { operation: "redeliverConversation", method: Method::POST, path: "/api/scheduler/{id}/redeliver" },
     Route { operation: "listConversations", method: Method::GET, path: "/api/scheduler" },
+    Route { operation: "mcp", method: Method::POST, path: "/mcp" },
 ];
 
 /// The address a request came from.
@@ -88,14 +93,21 @@ struct Call {
 type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>;
 
 impl Call {
-    /// Who is calling, and may do this kind of operation.
-    fn authorize(&self, scope: Scope) -> impl Future<Output = Result<Principal, Problem>> + Send + '_ {
+    /// Who is calling.
+    fn authenticate(&self) -> impl Future<Output = Result<Principal, AuthError>> + Send + '_ {
         // The body is not part of this future: it cannot be shared.
         let (api, headers) = (&self.api, &self.headers);
         async move {
             let values: Vec<_> = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
-            let authorized = api.authenticator.authenticate(&values).await;
-            let authorized = authorized.and_then(|principal| principal.require(scope).map(|()| principal));
+            api.authenticator.authenticate(&values).await
+        }
+    }
+
+    /// Who is calling, and may do this kind of operation.
+    fn authorize(&self, scope: Scope) -> impl Future<Output = Result<Principal, Problem>> + Send + '_ {
+        let (api, headers, caller) = (&self.api, &self.headers, self.authenticate());
+        async move {
+            let authorized = caller.await.and_then(|principal| principal.require(scope).map(|()| principal));
             authorized.map_err(|error| refuse(api, headers, error))
         }
     }
@@ -182,9 +194,11 @@ fn operations(call: BoxedFilter<(Call,)>) -> BoxedFilter<(Response,)> {
         .and(warp::get())
         .and(call.clone())
         .then(|call| async { respond(health::ready(call).await) });
+    let mcp =
+        warp::path!("mcp").and(warp::post()).and(call.clone()).then(|call| async { respond(mcp::mcp(call).await) });
     let conversations = schedule.or(status).unify().or(cancel).unify().or(redeliver).unify().or(list).unify().boxed();
     let health = health.or(ready).unify().boxed();
-    conversations.or(tokens(call)).unify().or(health).unify().boxed()
+    conversations.or(mcp).unify().or(tokens(call)).unify().or(health).unify().boxed()
 }
 
 /// Those of [`ROUTES`] that lead to a token.

@@ -5,13 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the crate, and the ones it may import.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("main", &["app", "config", "credentials", "demo", "domain"]),
     ("demo", &["app", "clock", "config", "credentials", "domain"]),
-    ("app", &["auth", "clock", "config", "credentials", "delivery", "domain", "http", "scheduler", "store"]),
+    ("app", &["auth", "clock", "config", "credentials", "delivery", "domain", "http", "mcp", "scheduler", "store"]),
     ("credentials", &["auth", "clock", "delivery", "domain", "store"]),
     ("config", &["auth", "delivery", "domain", "store"]),
-    ("http", &["answers", "auth", "clock", "delivery", "domain", "scheduler", "store"]),
+    ("http", &["answers", "auth", "clock", "delivery", "domain", "mcp", "scheduler", "store"]),
+    ("mcp", &["answers", "auth", "domain", "scheduler"]),
     ("answers", &["auth", "domain", "scheduler", "store"]),
     ("scheduler", &["clock", "domain", "store"]),
     ("delivery", &["clock", "domain", "store"]),

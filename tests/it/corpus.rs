@@ -20,11 +20,8 @@ use crate::support::wire::{Wire, head};
 
 /// Cases about what the service does not have yet, with the reason. One that passes has to leave
 /// this list.
-const NOT_YET: [(&str, &str); 3] = [
-    ("idem-different-body", "Idempotency-Key is not read yet"),
-    ("idem-key-256", "Idempotency-Key is not read yet"),
-    ("mcp-foreign-origin", "there is no /mcp yet"),
-];
+const NOT_YET: [(&str, &str); 2] =
+    [("idem-different-body", "Idempotency-Key is not read yet"), ("idem-key-256", "Idempotency-Key is not read yet")];
 
 #[derive(Deserialize)]
 struct Case {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use mcp_scheduler::config::{Config, SETTINGS};
 use mcp_scheduler::delivery::Deliverer;
 use mcp_scheduler::domain::{Policy, Status};
-use mcp_scheduler::http::{INVOCATIONS, MAX_DEQUEUE_COUNT, ROUTES, ServerOptions};
+use mcp_scheduler::http::{INVOCATIONS, MAX_DEQUEUE_COUNT, ROUTES, Route, ServerOptions};
 use serde_json::{Value, json};
 
 use crate::deliver_conversation::stage::{NOON, Stage};
@@ -49,12 +49,21 @@ fn an_http_function_has_the_route_and_the_method_of_its_operation_and_nothing_el
         let expected = json!({ "bindings": [
             {
                 "type": "httpTrigger", "direction": "in", "name": "request", "authLevel": "anonymous",
-                "methods": [route.method.as_str().to_lowercase()], "route": route.path.strip_prefix('/').unwrap(),
+                "methods": methods(route), "route": route.path.strip_prefix('/').unwrap(),
             },
             { "type": "http", "direction": "out", "name": "response" },
         ]});
         assert_eq!(*function, expected, "{}", route.operation);
     }
+}
+
+/// A client of the Model Context Protocol tries GET and DELETE and must be told 405: the host would
+/// answer 404 by itself.
+fn methods(route: &Route) -> Vec<String> {
+    if route.operation == "mcp" {
+        return ["get", "post", "delete"].map(str::to_owned).to_vec();
+    }
+    vec![route.method.as_str().to_lowercase()]
 }
 
 #[test]

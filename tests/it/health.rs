@@ -8,7 +8,7 @@ use crate::support::app::{BareApi, KEY, TestApp};
 use crate::support::client::Answer;
 use crate::support::golden;
 /// A store that refuses everything.
-struct Down;
+pub struct Down;
 
 impl Faults for Down {
     fn next(&self) -> Fault {

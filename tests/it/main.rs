@@ -18,6 +18,7 @@ mod invocation;
 mod issue_oauth_token;
 mod issue_token;
 mod list_conversations;
+mod mcp;
 mod oauth_metadata;
 mod package;
 mod pipeline;

@@ -11,6 +11,7 @@ use mcp_scheduler::auth::{Authenticator, Directory, TokenSettings};
 use mcp_scheduler::clock::SystemEntropy;
 use mcp_scheduler::domain::{EndpointPolicy, Hint};
 use mcp_scheduler::http::{Api, Invocations, routes};
+use mcp_scheduler::mcp::Mcp;
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{ClientStore, SimulatedTable};
 use serde_json::{Value, json};
@@ -101,8 +102,9 @@ fn api(stage: &Stage) -> Arc<Api> {
     let tokens = TokenSettings { issuer: "i".to_owned(), audience: "a".to_owned(), ttl_seconds: 60 };
     let directory = Directory::new(None, ClientStore::new(Arc::new(SimulatedTable::new(()))));
     let public_url = "https://scheduler.example.com".parse().unwrap();
+    let mcp = Mcp::new(scheduler.clone(), &public_url);
     let authenticator = Authenticator::new(directory, keys, tokens, public_url, clock);
-    Arc::new(Api { scheduler, authenticator, entropy })
+    Arc::new(Api { scheduler, authenticator, entropy, mcp })
 }
 
 /// The message of a hint, as an object.

@@ -9,6 +9,7 @@ use mcp_scheduler::clock::{Clock, SystemClock, SystemEntropy};
 use mcp_scheduler::config::Config;
 use mcp_scheduler::domain::{EndpointPolicy, Scope, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{Api, Server, ServerOptions, routes};
+use mcp_scheduler::mcp::Mcp;
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{Client, ClientStore, ConversationStore, Faults, MemoryQueue, SimulatedTable};
 use tempfile::TempDir;
@@ -158,9 +159,10 @@ impl BareApi {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let public_url = PublicUrl::of_address(address);
+        let mcp = Mcp::new(scheduler.clone(), &public_url);
         let authenticator = Authenticator::new(directory, self.signing_keys, self.tokens, public_url, self.clock);
-        let server =
-            Server::new(listener, routes(Arc::new(Api { scheduler, authenticator, entropy }), None), self.options);
+        let api = Arc::new(Api { scheduler, authenticator, entropy, mcp });
+        let server = Server::new(listener, routes(api, None), self.options);
         let stop = CancellationToken::new();
         let task = tokio::spawn(server.run(stop.clone()));
         Running { address, stop, task: Some(task) }

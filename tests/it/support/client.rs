@@ -240,7 +240,9 @@ impl Answer {
         ];
         expected.extend(more);
         expected.extend(match self.status {
-            401 | 403 => Some("www-authenticate"),
+            401 => Some("www-authenticate"),
+            // The other one is where somebody else's page calls; no token would help it.
+            403 if self.text.contains("insufficient-scope") => Some("www-authenticate"),
             405 => Some("allow"),
             429 | 503 => Some("retry-after"),
             _ => None,

@@ -1,0 +1,17 @@
+//! `mcp`: a message of the Model Context Protocol.
+
+use warp::reply::Response;
+
+use super::{Call, Problem};
+use crate::auth::Resource;
+
+const PATH: &str = "/mcp";
+
+pub(super) async fn mcp(mut call: Call) -> Result<Response, Problem> {
+    let metadata = call.origin().resource_metadata(Resource::Mcp);
+    let at = |problem: Problem| problem.at(PATH).resource_metadata(&metadata);
+    let principal = call.authenticate().await.map_err(|error| at(error.into()))?;
+    let body = call.json_bytes().await.map_err(at)?;
+    let answer = call.api.mcp.answer(principal, call.headers, body).await.map_err(at)?;
+    Ok(answer.map(Into::into))
+}

@@ -1,0 +1,145 @@
+//! The tools: their names, and what a model is told about them.
+
+use std::sync::{Arc, LazyLock};
+
+use rmcp::model::{JsonObject, ToolAnnotations};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::{RecursiveTransform, Transform};
+use serde_json::Value;
+
+use super::handler::ConversationRequest;
+use crate::answers::{Accepted, Cancellation, Page, Untrusted, View};
+use crate::domain::{ListRequest, ScheduleRequest, Scope};
+
+/// A tool. Its name is that of the operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tool {
+    ScheduleConversation,
+    GetConversationStatus,
+    CancelConversation,
+    ListConversations,
+}
+
+impl Tool {
+    /// All of them, in the order in which they are listed.
+    pub(super) const ALL: [Self; 4] =
+        [Self::ScheduleConversation, Self::GetConversationStatus, Self::CancelConversation, Self::ListConversations];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::ScheduleConversation => "scheduleConversation",
+            Self::GetConversationStatus => "getConversationStatus",
+            Self::CancelConversation => "cancelConversation",
+            Self::ListConversations => "listConversations",
+        }
+    }
+
+    /// The tool of that name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tool| tool.name() == name)
+    }
+
+    /// What a token must allow for it.
+    pub(super) const fn scope(self) -> Scope {
+        match self {
+            Self::ScheduleConversation | Self::CancelConversation => Scope::Write,
+            Self::GetConversationStatus | Self::ListConversations => Scope::Read,
+        }
+    }
+
+    const fn title(self) -> &'static str {
+        match self {
+            Self::ScheduleConversation => "Schedule a conversation",
+            Self::GetConversationStatus => "Look at a conversation",
+            Self::CancelConversation => "Cancel a conversation",
+            Self::ListConversations => "List conversations",
+        }
+    }
+
+    const fn description(self) -> &'static str {
+        match self {
+            Self::ScheduleConversation => {
+                "Schedules a text for delivery to an HTTP endpoint at a time. Returns the conversationId as text; the \
+                 structured content has the time as it was understood, in UTC, and how many seconds are left. Tell the \
+                 person that time, in their time zone. Calling it twice schedules twice."
+            }
+            Self::GetConversationStatus => {
+                "Returns the status of a conversation as text: Scheduled, InProgress, Completed, Failed or Cancellation. The \
+                 structured content has the whole record with every attempt. InProgress also means that an attempt failed \
+                 and the next one waits for nextAttemptTime."
+            }
+            Self::CancelConversation => {
+                "Withdraws a conversation that has not been delivered. Returns true as text once it is certain that no \
+                 attempt will begin, also when it was cancelled before; false when it is too late, with the reason in the \
+                 structured content."
+            }
+            Self::ListConversations => {
+                "Lists the conversations of this client, newest first. Returns a line for each as text: conversationId, \
+                 status and time in UTC."
+            }
+        }
+    }
+
+    fn annotations(self) -> ToolAnnotations {
+        let annotations = ToolAnnotations::with_title(self.title());
+        match self {
+            // A third party hears of it, at the time.
+            Self::ScheduleConversation => {
+                annotations.read_only(false).destructive(false).idempotent(false).open_world(true)
+            }
+            Self::CancelConversation => {
+                annotations.read_only(false).destructive(true).idempotent(true).open_world(false)
+            }
+            Self::GetConversationStatus | Self::ListConversations => annotations.read_only(true).open_world(false),
+        }
+    }
+
+    /// What is told about it.
+    pub(super) fn describe(self) -> rmcp::model::Tool {
+        static DESCRIBED: LazyLock<[rmcp::model::Tool; 4]> = LazyLock::new(|| Tool::ALL.map(Tool::make));
+        let [schedule, status, cancel, list] = &*DESCRIBED;
+        match self {
+            Self::ScheduleConversation => schedule,
+            Self::GetConversationStatus => status,
+            Self::CancelConversation => cancel,
+            Self::ListConversations => list,
+        }
+        .clone()
+    }
+
+    fn make(self) -> rmcp::model::Tool {
+        let (input, output) = match self {
+            Self::ScheduleConversation => (input::<ScheduleRequest>(), schema::<Accepted>()),
+            Self::GetConversationStatus => (input::<ConversationRequest>(), schema::<View<'_, Untrusted>>()),
+            Self::CancelConversation => (input::<ConversationRequest>(), schema::<Cancellation>()),
+            Self::ListConversations => (input::<ListRequest>(), schema::<Page<'_>>()),
+        };
+        rmcp::model::Tool::new(self.name(), self.description(), input)
+            .with_title(self.title())
+            .with_annotations(self.annotations())
+            .with_raw_output_schema(Arc::new(output))
+    }
+}
+
+/// What a type looks like in JSON, in one piece: not every client follows references.
+fn schema<T: JsonSchema>() -> JsonObject {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<T>().to_value().as_object().cloned().unwrap_or_default()
+}
+
+/// What a type of arguments looks like. `null` is accepted for what is left out, and not offered.
+fn input<T: JsonSchema>() -> JsonObject {
+    let mut schema = schemars::Schema::from(schema::<T>());
+    let without_null = |schema: &mut schemars::Schema| {
+        if let Some(Value::Array(types)) = schema.get_mut("type") {
+            types.retain(|name| name != "null");
+            if let [only] = &mut types[..] {
+                let only = only.take();
+                schema.insert("type".to_owned(), only);
+            }
+        }
+    };
+    RecursiveTransform(without_null).transform(&mut schema);
+    schema.to_value().as_object().cloned().unwrap_or_default()
+}

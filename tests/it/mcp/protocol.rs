@@ -1,0 +1,223 @@
+//! The protocol around the tools: versions, errors, who may call, and from where.
+
+use std::collections::BTreeSet;
+
+use http::Method;
+use mcp_scheduler::http::ROUTES;
+use serde_json::{Value, json};
+
+use super::wire::{NEWEST, OLDEST, Returned, newest, older};
+use crate::support::app::TestApp;
+use crate::support::client::{Answer, ApiClient, conversation};
+use crate::support::golden;
+
+const CLIENT_CREDENTIALS: &str = "io.modelcontextprotocol/oauth-client-credentials";
+
+fn initialize(version: &str) -> Value {
+    let client = json!({ "name": "test", "version": "1" });
+    older("initialize", json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": client }))
+}
+
+async fn tools(client: &ApiClient) -> Vec<Value> {
+    let answer = client.mcp(newest("tools/list", json!({}))).await;
+    answer.json()["result"]["tools"].as_array().unwrap().clone()
+}
+
+fn names(tools: &[Value]) -> Vec<&str> {
+    tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn every_version_with_a_handshake_is_spoken_and_without_a_session() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    for version in [OLDEST, "2025-06-18", "2025-11-25"] {
+        let answer = client.mcp(initialize(version)).await;
+        let result = &answer.json()["result"];
+        assert_eq!((answer.status, &result["protocolVersion"]), (200, &json!(version)));
+        assert_eq!(result["serverInfo"]["name"], "mcp-scheduler");
+        assert_eq!(result["capabilities"]["extensions"][CLIENT_CREDENTIALS], json!({}));
+        assert!(answer.headers.get("mcp-session-id").is_none());
+
+        let notification = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+        let request = client.mcp_request(&notification).await.header("mcp-protocol-version", version);
+        let taken = request.send().await.unwrap();
+        assert_eq!((taken.status().as_u16(), &*taken.bytes().await.unwrap()), (202, &b""[..]));
+
+        let call = older("tools/call", json!({ "name": "scheduleConversation", "arguments": conversation(json!({})) }));
+        let request = client.mcp_request(&call).await.header("mcp-protocol-version", version);
+        let answer = Answer::to(request).await;
+        let returned = Returned::of(&answer.json());
+        assert_eq!(client.status(&returned.text).await.status, 200);
+        assert!(answer.json()["result"].get("resultType").is_none(), "{version} does not know it");
+    }
+    // Before this transport existed, after the handshake did, and what is no version at all.
+    for version in ["2024-11-05", NEWEST, "tomorrow"] {
+        assert_eq!(client.mcp(initialize(version)).await.json()["result"]["protocolVersion"], "2025-11-25");
+    }
+    let ping = client.mcp(older("ping", json!({}))).await;
+    assert_eq!((ping.status, &ping.json()["result"]), (200, &json!({})));
+}
+
+#[tokio::test]
+async fn the_newest_version_needs_no_handshake() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let found = client.mcp(newest("server/discover", json!({}))).await.json();
+    let versions = found["result"]["supportedVersions"].as_array().unwrap();
+    assert_eq!(*versions, [OLDEST, "2025-06-18", "2025-11-25", NEWEST]);
+    assert_eq!(found["result"]["capabilities"]["extensions"][CLIENT_CREDENTIALS], json!({}));
+    let listed = client.mcp(newest("tools/list", json!({}))).await.json();
+    assert_eq!(
+        (&listed["result"]["resultType"], &listed["result"]["cacheScope"]),
+        (&json!("complete"), &json!("private"))
+    );
+    assert!(listed["result"]["ttlMs"].as_u64().is_some_and(|ms| ms > 0));
+    assert!(client.call_tool("listConversations", json!({})).await.structured["conversations"].is_array());
+}
+
+#[tokio::test]
+async fn what_a_model_is_told_of_the_tools_changes_only_on_purpose() {
+    let app = TestApp::start().await;
+    let tools = tools(&app.client()).await;
+    golden::check("mcp-tools", &json!(tools));
+    let operations: BTreeSet<_> = ROUTES.iter().map(|route| route.operation).collect();
+    for tool in &tools {
+        let name = tool["name"].as_str().unwrap();
+        assert!(operations.contains(name), "{name} is no operation");
+        assert_eq!(tool["inputSchema"]["additionalProperties"], false, "{name}");
+        for (argument, schema) in tool["inputSchema"]["properties"].as_object().unwrap() {
+            assert!(schema["type"].is_string(), "{name} takes anything for {argument}");
+            assert!(schema["description"].is_string(), "{name} does not say what {argument} is");
+        }
+        for hint in ["readOnlyHint", "openWorldHint"] {
+            assert!(tool["annotations"][hint].is_boolean(), "{hint} of {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_only_look_sees_and_calls_only_what_looks() {
+    let app = TestApp::start().await;
+    let reader = app.reader();
+    let seen = tools(&reader).await;
+    assert_eq!(names(&seen), ["getConversationStatus", "listConversations"]);
+    assert!(seen.iter().all(|tool| tool["annotations"]["readOnlyHint"] == true));
+    assert!(!reader.call_tool("listConversations", json!({})).await.is_error);
+    for (name, arguments) in [
+        ("scheduleConversation", conversation(json!({}))),
+        ("cancelConversation", json!({ "conversationId": "01890000-0000-7000-8000-00000000000f" })),
+        ("cancelConversation", json!({})),
+    ] {
+        for message in [newest, older].map(|m| m("tools/call", json!({ "name": name, "arguments": arguments }))) {
+            let answer = reader.mcp(message).await;
+            answer.assert_problem(403, "insufficient-scope");
+            let challenge = answer.header("www-authenticate");
+            assert!(
+                challenge.contains("insufficient_scope") && challenge.contains("conversations:write"),
+                "{challenge}"
+            );
+        }
+    }
+    assert_eq!(reader.list("").await.json()["conversations"], json!([]));
+}
+
+#[tokio::test]
+async fn without_a_token_nothing_is_said() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    for message in [newest("server/discover", json!({})), initialize(OLDEST), json!("nonsense")] {
+        for token in [None, Some("nobody's")] {
+            let request = client.anonymous(Method::POST, "/mcp").header("content-type", "application/json");
+            let request = request.header("accept", "application/json, text/event-stream").body(message.to_string());
+            let request = token.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth);
+            let answer = Answer::to(request).await;
+            answer.assert_problem(401, "unauthorized");
+            let metadata = format!("http://{}/.well-known/oauth-protected-resource/mcp", app.address);
+            assert!(answer.header("www-authenticate").contains(&metadata), "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn there_is_no_stream_to_get_and_no_session_to_delete() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    for method in [Method::GET, Method::DELETE, Method::PUT, Method::OPTIONS] {
+        let answer = Answer::to(client.request(method, "/mcp").await).await;
+        answer.assert_problem(405, "method-not-allowed");
+        assert_eq!(answer.header("allow"), "POST");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_somebody_else_cannot_call() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let message = newest("server/discover", json!({}));
+    for (header, value, status) in [
+        ("host", "evil.example", 403),
+        ("host", "127.0.0.1.evil.example:8000", 403),
+        ("host", "localhost:8000", 200),
+        ("host", "[::1]:8000", 200),
+        ("origin", "https://evil.example", 403),
+        ("origin", "null", 403),
+        ("origin", "http://localhost.evil.example", 403),
+        ("origin", "http://localhost:6274", 200),
+    ] {
+        let answer = Answer::unchecked(client.mcp_request(&message).await.header(header, value)).await;
+        assert_eq!(answer.status, status, "{header}: {value}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_refused_with_a_reason() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let send = async |body: &str| Answer::unchecked(client.mcp_request(&Value::Null).await.body(body.to_owned())).await;
+    send("{").await.assert_problem(400, "malformed-json");
+    send("").await.assert_problem(400, "malformed-json");
+    for body in [
+        "[]",
+        r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
+        "1",
+        r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/list"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"listConversations"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"listConversations","arguments":{},"arguments":{}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["listConversations"]}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{},"params":{"name":"listConversations"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+        r#"{"id":1,"method":"ping"}"#,
+    ] {
+        let answer = send(body).await;
+        assert_eq!(answer.status / 100, 4, "{body}: {}", answer.text);
+        assert!(answer.text.contains("detail") || answer.json()["error"].is_object(), "{body}: {}", answer.text);
+    }
+    let too_large = send(&format!("{{\"x\":\"{}\"}}", "x".repeat(256 * 1024))).await;
+    too_large.assert_problem(413, "body-too-large");
+    let ping = older("ping", json!({})).to_string();
+    for (header, value, status) in [("accept", "application/json", 406), ("content-type", "text/plain", 415)] {
+        let mut request = client.mcp_request(&Value::Null).await.body(ping.clone()).build().unwrap();
+        request.headers_mut().insert(header, value.parse().unwrap());
+        let response = crate::support::client::http().execute(request).await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{header}: {value}");
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_tool_or_method_is_an_error_of_the_protocol() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let unknown = client.mcp(older("tools/call", json!({ "name": "dropTables", "arguments": {} }))).await.json();
+    assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
+    assert!(unknown["error"]["message"].as_str().unwrap().contains("scheduleConversation"), "{unknown}");
+    let shapeless =
+        client.mcp(older("tools/call", json!({ "name": "listConversations", "arguments": [] }))).await.json();
+    assert_eq!(shapeless["error"]["code"], -32602, "{shapeless}");
+    for method in ["prompts/list", "resources/list", "logging/setLevel", "subscriptions/listen", "no/such"] {
+        let answer = client.mcp(older(method, json!({}))).await.json();
+        assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(-32601), &json!(7)), "{method}: {answer}");
+    }
+}
