@@ -23,6 +23,7 @@ mod oauth_metadata;
 mod package;
 mod pipeline;
 mod process;
+mod receivers;
 mod redeliver_conversation;
 mod schedule_conversation;
 mod sender;
