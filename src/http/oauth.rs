@@ -222,6 +222,8 @@ impl From<AuthError> for Refusal {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn decoded(text: impl AsRef<[u8]>) -> Option<(String, String)> {
@@ -247,6 +249,25 @@ mod tests {
         }
         for bad in [&b"ab"[..], b"", b"a:\xff", b"a:%ff", b"a%3Ab"] {
             assert_eq!(decoded(bad), None, "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_id_and_key_arrive_encoded_or_not(client in "[A-Za-z0-9._-]{1,64}", key in "[!-~]{16,256}") {
+            let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+            let arrived = Some((client.clone(), key.clone()));
+            prop_assert_eq!(decoded(format!("{}:{}", encoded(&client), encoded(&key))), arrived.clone());
+            if !key.contains('%') {
+                prop_assert_eq!(decoded(format!("{client}:{key}")), arrived);
+            }
+        }
+
+        #[test]
+        fn nothing_that_is_sent_is_too_strange(value in "\\PC*") {
+            let _ = basic(&value);
+            let _ = basic(&format!("Basic {value}"));
+            let _ = Form::parse(value.as_bytes());
         }
     }
 

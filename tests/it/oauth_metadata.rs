@@ -64,30 +64,36 @@ async fn on_a_laptop_each_name_of_the_machine_leads_to_itself() {
     }
 }
 
-/// What a client does that knows an address, a client id and a key, and nothing of us.
-#[tokio::test]
-async fn from_a_refusal_to_an_answer_by_the_links_alone() {
-    let app = TestApp::start().await;
-    let (client, base) = (app.client(), format!("http://{}", app.address));
-    let path = |url: &str| url.strip_prefix(&base).unwrap_or_else(|| panic!("{url} leads away")).to_owned();
+/// Lists conversations, as a client that knows an address, a client id and a key, and nothing of us. The service says
+/// that it is at this base.
+pub async fn list_by_the_links_alone(client: &ApiClient, (id, key): (&str, &str), base: &str) -> Answer {
+    let path = |url: &str| url.strip_prefix(base).unwrap_or_else(|| panic!("{url} leads away")).to_owned();
     let refused = Answer::to(client.anonymous(Method::GET, "/api/scheduler")).await;
     let challenge = refused.header("www-authenticate");
     let metadata = challenge.strip_prefix("Bearer resource_metadata=\"").and_then(|c| c.strip_suffix('"')).unwrap();
 
-    let resource = read(&client, &path(metadata), None).await;
+    let resource = read(client, &path(metadata), None).await;
     let server = resource["authorization_servers"][0].as_str().unwrap();
     // RFC 8414 §3.1 for an issuer without a path.
-    let server = read(&client, &format!("{}{SERVER}", path(server)), None).await;
+    let server = read(client, &format!("{}{SERVER}", path(server)), None).await;
     assert_eq!(server["issuer"], resource["authorization_servers"][0]);
     assert!(server["grant_types_supported"].as_array().unwrap().contains(&json!("client_credentials")));
 
     let scope = resource["scopes_supported"][0].as_str().unwrap();
     let token = client.anonymous(Method::POST, &path(server["token_endpoint"].as_str().unwrap()));
-    let form = [("grant_type", "client_credentials"), ("scope", scope), ("resource", &base)];
-    let token = Answer::unchecked(token.basic_auth(CLIENT, Some(KEY)).form(&form)).await.json();
+    let resource = resource["resource"].as_str().unwrap();
+    let form = [("grant_type", "client_credentials"), ("scope", scope), ("resource", resource)];
+    let token = Answer::unchecked(token.basic_auth(id, Some(key)).form(&form)).await.json();
     assert_eq!(token["scope"], scope);
     let token = token["access_token"].as_str().unwrap();
-    let answer = Answer::to(client.anonymous(Method::GET, "/api/scheduler").bearer_auth(token)).await;
+    Answer::to(client.anonymous(Method::GET, "/api/scheduler").bearer_auth(token)).await
+}
+
+#[tokio::test]
+async fn from_a_refusal_to_an_answer_by_the_links_alone() {
+    let app = TestApp::start().await;
+    let base = format!("http://{}", app.address);
+    let answer = list_by_the_links_alone(&app.client(), (CLIENT, KEY), &base).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
 }
 

@@ -7,7 +7,9 @@ use serde_json::json;
 
 use super::stage::{PATIENCE, Stage, caller, login};
 use crate::host::Host;
+use crate::oauth_metadata::list_by_the_links_alone;
 use crate::process::receiver::Receiver;
+use crate::process::service::{CLIENT, KEY};
 use crate::support::client::{Answer, conversation};
 use crate::support::wire::{Wire, head};
 
@@ -26,6 +28,14 @@ async fn every_operation_is_reached_through_the_host_and_answers_as_it_does_alon
     }
     caller.schedule_raw("{").await.assert_problem(400, "malformed-json");
     assert_eq!(caller.login("nobody", "a wrong key, long enough").await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_finds_its_way_in_through_the_front_by_the_name_that_the_platform_gives() {
+    let stage = Stage::new();
+    let host = stage.host_with(&[("WEBSITE_HOSTNAME", "app.azurewebsites.net")]).await;
+    let answer = list_by_the_links_alone(&caller(&host), (CLIENT, KEY), "https://app.azurewebsites.net").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
 }
 
 #[tokio::test(flavor = "multi_thread")]
