@@ -5,10 +5,11 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use mcp_scheduler::clock::{Clock, SystemClock};
 use mcp_scheduler::store::{AzureNames, AzureSettings, AzureStore};
 use tempfile::TempDir;
 
@@ -137,8 +138,12 @@ pub fn store() -> AzureStore {
 }
 
 pub fn store_at(connection_string: &str, names: &AzureNames) -> AzureStore {
-    AzureStore::new(&settings(connection_string), names, std::sync::Arc::new(mcp_scheduler::clock::SystemClock))
-        .unwrap()
+    store_under(connection_string, names, Arc::new(SystemClock))
+}
+
+/// The same under a clock of the caller's.
+pub fn store_under(connection_string: &str, names: &AzureNames, clock: Arc<dyn Clock>) -> AzureStore {
+    AzureStore::new(&settings(connection_string), names, clock).unwrap()
 }
 
 fn command(location: &Path, blobs: SocketAddr, queues: SocketAddr, tables: SocketAddr) -> Command {

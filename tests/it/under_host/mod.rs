@@ -2,7 +2,10 @@
 
 mod cancelling;
 mod delivering;
+mod far_future;
 mod forwarding;
+mod killing;
+mod outage;
 mod poison;
 mod rules;
 mod stage;

@@ -22,7 +22,7 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct Stage {
     folder: AppFolder,
-    connection: String,
+    pub connection: String,
     port: u16,
 }
 
@@ -34,6 +34,11 @@ impl Stage {
 
     pub fn on(connection: String) -> Self {
         Self { folder: AppFolder::get(), connection, port: fixed_port() }
+    }
+
+    /// With an app folder that may be changed.
+    pub fn staged() -> Self {
+        Self { folder: AppFolder::stage(), connection: azurite().fresh_account(), port: fixed_port() }
     }
 
     /// What a host is started with here. The timer goes every second, so that a sweep need not be waited for.
