@@ -13,7 +13,7 @@ async fn what_is_cancelled_in_time_never_arrives_and_its_wake_up_finds_nothing_t
     let stage = Stage::new();
     let (host, receiver) = (stage.host().await, Receiver::start(Duration::ZERO).await);
     let api = login(&host).await;
-    let id = api.schedule(Duration::from_secs(4), &receiver.endpoint).await;
+    let id = api.schedule(Duration::from_secs(8), &receiver.endpoint).await;
     let caller = caller(&host);
     for _ in 0..2 {
         let answer = caller.cancel(&id).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mcp_scheduler::clock::{Clock as _, SystemClock};
 
-use super::stage::{PATIENCE, Stage, login};
+use super::stage::{PATIENCE, Stage, login, until};
 use crate::host::Source;
 use crate::process::receiver::Receiver;
 
@@ -30,9 +30,9 @@ async fn what_is_scheduled_arrives_at_its_time() {
         lateness.push(arrival.scheduled.until(arrival.at));
     }
     eprintln!("late by {lateness:?}");
-    let said = host.lines(Source::Function);
     for id in ids {
-        assert!(said.iter().any(|line| line.contains(&id) && line.ends_with("now Completed")), "{said:?}");
+        let said = |line: &String| line.contains(&id) && line.ends_with("now Completed");
+        until(&host, || host.lines(Source::Function).iter().any(said)).await;
     }
     assert_eq!(host.lines(Source::Stderr), [""; 0]);
     assert_eq!(host.lines(Source::Host), [""; 0]);

@@ -5,6 +5,7 @@ mod delivering;
 mod far_future;
 mod forwarding;
 mod killing;
+mod measuring;
 mod outage;
 mod poison;
 mod rules;

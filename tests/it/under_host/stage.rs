@@ -111,3 +111,12 @@ pub async fn message(queue: &QueueClient) -> Message {
         sleep(Duration::from_millis(100)).await;
     }
 }
+
+/// Waits until a queue holds nothing, hidden or not.
+pub async fn emptied(queue: &QueueClient) {
+    let deadline = Instant::now() + PATIENCE;
+    while queue.get_metadata().await.unwrap().approximate_messages_count > 0 {
+        assert!(Instant::now() < deadline, "{} is not emptied", queue.queue_name());
+        sleep(Duration::from_millis(100)).await;
+    }
+}
