@@ -19,9 +19,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::stage::{PATIENCE, Stage, login};
 use crate::host::Host;
 use crate::process::receiver::Receiver;
-use crate::process::service::{CLIENT, CONFIGURED, KEY};
+use crate::process::service::{CLIENT, KEY, SECRET};
 use crate::support::azurite;
 
+const SIGNING_KEYS: &str = "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const DAY: Duration = Duration::from_hours(24);
 const SWEEP: &str = "sweepDueConversations";
 
@@ -73,10 +74,11 @@ async fn serve(stage: &Stage, clock: Arc<MovedClock>) -> DropGuard {
     let tokens = TokenSettings { issuer: name(), audience: name(), ttl_seconds: 3600 };
     let listener = TcpListener::bind(("127.0.0.1", stage.options().handler_port)).await.unwrap();
     let public_url = PublicUrl::of_address(listener.local_addr().unwrap());
-    let keys = CONFIGURED[2].1.parse().unwrap();
+    let (keys, secrets) = (SIGNING_KEYS.parse().unwrap(), SECRET.parse().unwrap());
     let authenticator = Authenticator::new(directory, keys, tokens, public_url, Arc::clone(&clock));
     let sender = Arc::new(HttpSender::new().unwrap());
-    let deliverer = Deliverer::new(conversations.clone(), store.hints(), sender, Arc::clone(&clock), entropy.clone());
+    let deliverer =
+        Deliverer::new(conversations.clone(), store.hints(), sender, secrets, Arc::clone(&clock), entropy.clone());
     let sweeper = Sweeper::new(conversations, store.hints(), clock);
     let invocations = Invocations { deliverer: Arc::new(deliverer), sweeper };
     let api = Arc::new(Api { scheduler, authenticator, entropy });

@@ -48,7 +48,6 @@ impl Stage {
             ("AzureWebJobsStorage", &*self.connection),
             ("DELIVERY_ALLOWED_NETWORKS", "127.0.0.0/8"),
             ("FUNCTIONS_WORKER_RUNTIME", "custom"),
-            ("WEBHOOK_SIGNING_SECRETS", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
         ];
         HostOptions {
             app: self.folder.path(),
