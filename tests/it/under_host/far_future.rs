@@ -11,6 +11,7 @@ use mcp_scheduler::clock::{Clock, SystemClock, SystemEntropy};
 use mcp_scheduler::delivery::{Deliverer, HttpSender, Sweeper};
 use mcp_scheduler::domain::{EndpointPolicy, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{Api, Invocations, Server, ServerOptions, routes};
+use mcp_scheduler::mcp::Mcp;
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{AzureNames, Client, ClientStore, ConversationStore};
 use tokio::net::TcpListener;
@@ -75,13 +76,14 @@ async fn serve(stage: &Stage, clock: Arc<MovedClock>) -> DropGuard {
     let listener = TcpListener::bind(("127.0.0.1", stage.options().handler_port)).await.unwrap();
     let public_url = PublicUrl::of_address(listener.local_addr().unwrap());
     let (keys, secrets) = (SIGNING_KEYS.parse().unwrap(), SECRET.parse().unwrap());
+    let mcp = Mcp::new(scheduler.clone(), &public_url);
     let authenticator = Authenticator::new(directory, keys, tokens, public_url, Arc::clone(&clock));
     let sender = Arc::new(HttpSender::new().unwrap());
     let deliverer =
         Deliverer::new(conversations.clone(), store.hints(), sender, secrets, Arc::clone(&clock), entropy.clone());
     let sweeper = Sweeper::new(conversations, store.hints(), clock);
     let invocations = Invocations { deliverer: Arc::new(deliverer), sweeper };
-    let api = Arc::new(Api { scheduler, authenticator, entropy });
+    let api = Arc::new(Api { scheduler, authenticator, entropy, mcp });
     let stop = CancellationToken::new();
     let server = Server::new(listener, routes(api, Some(invocations)), ServerOptions::under_host());
     tokio::spawn(server.run(stop.clone()));
