@@ -127,6 +127,7 @@ impl Config {
         let audience = vars.read("JWT_AUDIENCE", |text| Ok::<_, &str>(text.to_owned()));
         let ttl = vars.read("JWT_TTL_SECONDS", parse_ttl);
         let allowed_networks = vars.read(ALLOWED_NETWORKS, parse_networks);
+        let own_hosts = own_hosts(public_url.as_ref(), vars.get(WEBSITE_HOSTNAME));
         let log = vars.read("RUST_LOG", |text| {
             Targets::from_str(text).map_err(|_| "must be a level, or target=level pairs separated by commas")
         });
@@ -147,7 +148,7 @@ impl Config {
                 ttl_seconds: ttl.unwrap_or_default(),
             },
             signing_secrets,
-            endpoints: EndpointPolicy { allowed_networks: allowed_networks.unwrap_or_default() },
+            endpoints: EndpointPolicy { allowed_networks: allowed_networks.unwrap_or_default(), own_hosts },
             log: without_requests(&log.unwrap_or_default()),
         })
     }
@@ -220,6 +221,15 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
     }
 }
 
+/// The names under which clients reach the service, with the platform's own: no conversation goes there. The
+/// names of a machine for itself are not among them, because a laptop may well be its own endpoint.
+fn own_hosts(public_url: Option<&PublicUrl>, website: Option<String>) -> Vec<String> {
+    let public = public_url.map(|url| url.origin(None).authority().to_owned());
+    let without_port = |host: String| host.split(':').next().unwrap_or_default().to_owned();
+    let is_name = |host: &String| host.contains('.') && host.parse::<IpAddr>().is_err();
+    public.into_iter().chain(website).map(without_port).filter(is_name).collect()
+}
+
 fn parse_bool(text: &str) -> Result<bool, &'static str> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" => Ok(true),
@@ -249,7 +259,10 @@ fn parse_ttl(text: &str) -> Result<u32, String> {
 
 fn parse_networks(text: &str) -> Result<Vec<IpNet>, String> {
     let parse = |net: &str| net.parse().map_err(|_| format!("{net:?} is not a network such as 10.0.0.0/8 or ::1/128"));
-    text.split(',').map(str::trim).filter(|net| !net.is_empty()).map(parse).collect()
+    match text {
+        "none" => Ok(Vec::new()),
+        _ => text.split(',').map(str::trim).filter(|net| !net.is_empty()).map(parse).collect(),
+    }
 }
 
 /// Some crates print whole requests, the secrets in them too, below some level; they are held at that
@@ -368,6 +381,21 @@ mod tests {
             assert!(error.contains(&format!("\n  {name}: ")), "{name} in {error}");
         }
         assert!(!error.contains("canary"), "{error}");
+    }
+
+    #[test]
+    fn the_service_is_not_its_own_endpoint_under_any_of_its_names() {
+        let vars = [("PUBLIC_URL", "https://a.example:8443/"), ("WEBSITE_HOSTNAME", "b.azurewebsites.net")];
+        assert_eq!(config(&vars).unwrap().endpoints.own_hosts, ["a.example", "b.azurewebsites.net"]);
+        for local in ["localhost:7071", "127.0.0.1:7071", "[::1]:7071"] {
+            assert!(config(&[("WEBSITE_HOSTNAME", local)]).unwrap().endpoints.own_hosts.is_empty());
+        }
+    }
+
+    #[test]
+    fn no_network_is_exempt_if_that_is_said() {
+        let config = config(&[("DELIVERY_ALLOWED_NETWORKS", "none")]).unwrap();
+        assert!(config.endpoints.allowed_networks.is_empty());
     }
 
     const ON_AZURE: [(&str, &str); 6] = [

@@ -10,9 +10,11 @@
 //! | *hint* | a message that says "look at this conversation now"; never trusted, only a reason to read |
 //! | *generation* | counts the client's changes of the time of the next attempt, so that older hints are recognised |
 
+mod address;
 mod attempt;
 mod client;
 mod conversation;
+mod endpoint;
 mod hint;
 mod id;
 mod json;
@@ -24,11 +26,13 @@ mod state;
 mod target;
 mod time;
 
+pub use address::{AddressClass, Verdict, classify};
 pub use attempt::{Attempt, ErrorClass, InFlight, Outcome, Report};
 pub use client::{ClientId, InvalidClientId};
 pub use conversation::{
     AlreadyFinal, Claim, ClaimRefused, Content, Conversation, Format, NotDelivering, NotFailed, Policy, TooLate,
 };
+pub use endpoint::{Destination, Endpoint, EndpointPolicy};
 pub use hint::{Hint, InvalidHint};
 pub use id::{ConversationId, InvalidConversationId};
 pub use json::{AnyJson, Object};
@@ -37,5 +41,5 @@ pub use request::{FieldError, NewConversation, RetryRequest, ScheduleRequest};
 pub use scope::{Scope, Scopes, UnknownScope};
 pub use secret::Secret;
 pub use state::{Lease, LeaseToken, State, Status};
-pub use target::{Endpoint, EndpointPolicy, Headers, Method, Target};
+pub use target::{Headers, Method, Target};
 pub use time::{InvalidTime, Timestamp};
