@@ -84,10 +84,11 @@ impl App {
         let Identity { client, keys, secrets, credentials } = Identity::of(&config, &*entropy)?;
         let (conversations, hints) = (backend.conversations(), backend.hints());
 
+        announce_exemptions(&config);
         let scheduler = Scheduler::new(
             conversations.clone(),
             Arc::clone(&hints),
-            config.endpoints,
+            config.endpoints.clone(),
             Arc::clone(&clock),
             Arc::clone(&entropy),
         );
@@ -95,7 +96,7 @@ impl App {
         let public_url = config.public_url.unwrap_or_else(|| by_address(address, config.under_host));
         let mcp = Mcp::new(scheduler.clone(), &public_url);
         let authenticator = Authenticator::new(directory, keys, config.tokens, public_url, Arc::clone(&clock));
-        let sender = Arc::new(HttpSender::new()?);
+        let sender = Arc::new(HttpSender::new(config.endpoints)?);
         let deliverer = Deliverer::new(
             conversations.clone(),
             Arc::clone(&hints),
@@ -166,6 +167,24 @@ fn by_address(address: SocketAddr, under_host: bool) -> PublicUrl {
         tracing::warn!("PUBLIC_URL is not set; clients are told that this service is at {origin}");
     }
     public_url
+}
+
+/// Where deliveries may go although it is not the internet: nobody should find that out by accident.
+fn announce_exemptions(config: &Config) {
+    let networks: Vec<_> = config.endpoints.allowed_networks.iter().map(ToString::to_string).collect();
+    let networks = networks.join(",");
+    let expected =
+        config.azure.is_none() && config.endpoints.allowed_networks.iter().all(|n| n.network().is_loopback());
+    if networks.is_empty() {
+        tracing::info!("deliveries go to the internet only");
+    } else if expected {
+        tracing::info!(networks, "deliveries may also go to this machine, by plain http, too");
+    } else {
+        tracing::warn!(
+            networks,
+            "DELIVERY_ALLOWED_NETWORKS: the egress guard is off for these networks, and plain http is on"
+        );
+    }
 }
 
 /// The first client and what is signed with: from the configuration, or kept in the data directory.

@@ -1,11 +1,18 @@
 //! From a hint to an answer on record: claim → send → complete.
 //!
-//! `deliver` runs one delivery, `request` writes what is sent, `signature` signs it, `sender` sends it, `outcome` says what
+//! `deliver` runs one delivery, `request` writes what is sent, `signature` signs it, `sender` sends it (over a
+//! `connection` that the `egress` guard has made on the `network`, or one from the `pool`; `excerpt` is what it keeps),
+//! `outcome` says what
 //! the answer means, `retry` when the next attempt follows, `sweep` finds what no hint has woken, and
 //! `worker` plays the part of the Functions host when there is none.
 
+mod connection;
 mod deliver;
+mod egress;
+mod excerpt;
+mod network;
 mod outcome;
+mod pool;
 mod request;
 mod retry;
 mod sender;
@@ -14,6 +21,7 @@ mod sweep;
 mod worker;
 
 pub use deliver::{Delivered, Deliverer};
+pub use network::{Network, SystemNetwork};
 pub use outcome::judge;
 pub use request::DeliveryRequest;
 pub use retry::retry_delay;

@@ -84,6 +84,7 @@ mod tests {
             ConnectFailed,
             TlsError,
             ConnectionReset,
+            FirstByteTimeout,
             TotalTimeout,
             ProtocolError,
         ] {

@@ -1,15 +1,23 @@
 //! The outbound HTTP client: one bounded exchange with a stranger.
 
-use std::error::Error as _;
-use std::io;
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::header::RETRY_AFTER;
-use tokio::time::Instant;
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, RETRY_AFTER, TRANSFER_ENCODING};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use rustls::RootCertStore;
+use tokio::time::{Instant, timeout_at};
+use url::{Position, Url};
 
-use super::DeliveryRequest;
-use crate::domain::{ErrorClass, Method, Report};
+use super::connection::{Connection, NoAnswer};
+use super::egress::Guard;
+use super::excerpt::{Secrets, excerpt};
+use super::pool::Pool;
+use super::{DeliveryRequest, Network, SystemNetwork};
+use crate::domain::{Destination, EndpointPolicy, ErrorClass, Method};
 
 /// Sends requests to endpoints.
 #[async_trait]
@@ -48,131 +56,148 @@ pub struct Answer {
 
 /// The HTTP client could not be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client for deliveries cannot be set up")]
-pub struct SendError;
+#[error("the HTTP client for deliveries cannot be set up: {0}")]
+pub struct SendError(#[from] rustls::Error);
 
 /// A [`Sender`] over real connections.
 ///
-/// No redirects, proxies or cookies, no transport retries that would hide an attempt, no
-/// decompression, HTTP/1.1 only.
+/// HTTP/1.1 over connections that the guard has made; no redirects, proxies or cookies, no decompression, and one
+/// request for each attempt: nothing is sent a second time.
 pub struct HttpSender {
-    client: reqwest::Client,
+    guard: Guard,
+    pool: Pool,
 }
 
 impl HttpSender {
-    const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-    /// Idle connections kept to one host: a herd of deliveries reuses them.
-    const IDLE_PER_HOST: usize = 64;
-    /// How much of an answer is read before the connection is given up.
+    /// How much of an answer's body is read before the connection is given up.
     const MAX_READ: usize = 64 * 1024;
+    /// How much of it is looked at for the excerpt: that, and the longest header that may be in it.
+    const MAX_LOOKED_AT: usize = 8 * 1024;
 
-    /// A client with its own connection pool.
+    /// A sender over this machine's network, which believes the certificate authorities of Mozilla's list.
     ///
     /// # Errors
     /// [`SendError`] if the TLS library does not start.
-    #[allow(clippy::disallowed_methods)] // the one place that makes the client for deliveries
-    pub fn new() -> Result<Self, SendError> {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .referer(false)
-            .http1_only()
-            .connect_timeout(Self::CONNECT_TIMEOUT)
-            .pool_max_idle_per_host(Self::IDLE_PER_HOST)
-            .tcp_nodelay(true)
-            .build()
-            .map_err(|_| SendError)?;
-        Ok(Self { client })
+    pub fn new(policy: EndpointPolicy) -> Result<Self, SendError> {
+        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        Self::over(Arc::new(SystemNetwork), policy, roots)
     }
 
-    async fn exchange(&self, request: DeliveryRequest) -> Result<Answer, ErrorClass> {
-        let method = match request.method {
-            Method::Post => http::Method::POST,
-            Method::Put => http::Method::PUT,
-            Method::Patch => http::Method::PATCH,
-            Method::Get => http::Method::GET,
-            Method::Delete => http::Method::DELETE,
-        };
-        let mut builder = self.client.request(method, request.endpoint);
-        for (name, value) in &request.headers {
-            builder = builder.header(name, value.expose());
-        }
-        if let Some(body) = request.body {
-            builder = builder.body(body);
-        }
-        let mut response = builder.send().await.map_err(|e| classify(&e))?;
-        let status = response.status().as_u16();
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let (mut read, mut excerpt) = (0, Vec::new());
-        while read < Self::MAX_READ {
-            // The status has arrived: a body that breaks off afterwards does not undo it.
-            let Ok(Some(chunk)) = response.chunk().await else { break };
-            read += chunk.len();
-            let room = Report::MAX_EXCERPT - excerpt.len();
-            excerpt.extend(chunk.iter().take(room));
-        }
-        Ok(Answer { status, retry_after, excerpt: excerpt_text(&excerpt) })
+    /// A sender over any network, which believes certain certificate authorities.
+    ///
+    /// # Errors
+    /// [`SendError`] if the TLS library does not start.
+    pub fn over(network: Arc<dyn Network>, policy: EndpointPolicy, roots: RootCertStore) -> Result<Self, SendError> {
+        Ok(Self { guard: Guard::new(policy, network, roots)?, pool: Pool::default() })
     }
-}
 
-/// The part of an answer that is kept: text, whole characters only.
-fn excerpt_text(bytes: &[u8]) -> String {
-    let mut text = String::from_utf8_lossy(bytes).into_owned();
-    while text.len() > Report::MAX_EXCERPT || text.ends_with(char::REPLACEMENT_CHARACTER) {
-        text.pop();
+    /// The whole exchange, by a deadline.
+    async fn exchange(&self, request: DeliveryRequest, deadline: Instant) -> Result<Answer, ErrorClass> {
+        let destination = self.guard.admit(&request.endpoint)?;
+        let secrets = Secrets::of(&request);
+        let message = message(request, &destination.url).ok_or(ErrorClass::Blocked)?;
+        let head = timeout_at(deadline, self.answer_to(message, &destination)).await;
+        let (mut connection, answer) = head.unwrap_or(Err(ErrorClass::TotalTimeout))?;
+        let reusable = is_without_fault(&answer);
+        let (head, body) = answer.into_parts();
+        let mut beginning = Vec::new();
+        // The status has arrived: a body that breaks off or drags on does not undo it.
+        let whole = timeout_at(deadline, read(body, &mut beginning)).await == Ok(true);
+        if reusable && whole && connection.is_ready_again().await {
+            self.pool.put(&destination.url, connection);
+        }
+        Ok(Answer {
+            status: head.status.as_u16(),
+            retry_after: head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned),
+            excerpt: excerpt(&beginning, &secrets),
+        })
     }
-    text
+
+    /// The head of the answer, on an idle connection if there is one.
+    ///
+    /// The other side may close an idle connection at any time. Where that is seen before a byte of the request
+    /// has been written, the next connection is taken; once one has been, the attempt has failed.
+    async fn answer_to(
+        &self,
+        mut message: Request<Full<Bytes>>,
+        destination: &Destination,
+    ) -> Result<(Connection, Response<Incoming>), ErrorClass> {
+        while let Some(mut connection) = self.pool.take(&destination.url) {
+            match connection.send(message).await {
+                Ok(answer) => return Ok((connection, answer)),
+                Err(NoAnswer::Unsent(returned)) => message = *returned,
+                Err(NoAnswer::Failed(class)) => return Err(class),
+            }
+        }
+        let mut connection = Connection::start(self.guard.connect(destination).await?).await?;
+        match connection.send(message).await {
+            Ok(answer) => Ok((connection, answer)),
+            Err(NoAnswer::Unsent(_)) => Err(ErrorClass::ConnectionReset),
+            Err(NoAnswer::Failed(class)) => Err(class),
+        }
+    }
 }
 
 #[async_trait]
 impl Sender for HttpSender {
     async fn send(&self, request: DeliveryRequest) -> Exchange {
-        let (began, timeout) = (Instant::now(), request.timeout);
-        let result = match tokio::time::timeout(timeout, self.exchange(request)).await {
-            Ok(result) => result,
-            Err(_) => Err(ErrorClass::TotalTimeout),
-        };
+        let began = Instant::now();
+        let deadline = began + request.timeout;
+        let result = self.exchange(request, deadline).await;
         Exchange { duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), result }
     }
 }
 
-/// Finds the cause that says most in an error's chain.
-fn classify(error: &reqwest::Error) -> ErrorClass {
-    let mut causes = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        causes.push(cause);
-        next = cause.source();
+/// The request as HTTP has it. `None` if a header is not one; those of a schedule request have been checked.
+fn message(request: DeliveryRequest, url: &Url) -> Option<Request<Full<Bytes>>> {
+    let method = match request.method {
+        Method::Post => http::Method::POST,
+        Method::Put => http::Method::PUT,
+        Method::Patch => http::Method::PATCH,
+        Method::Get => http::Method::GET,
+        Method::Delete => http::Method::DELETE,
+    };
+    let mut message = Request::new(Full::new(request.body.unwrap_or_default()));
+    *message.method_mut() = method;
+    *message.uri_mut() = url[Position::BeforePath..Position::AfterQuery].parse().ok()?;
+    let headers = message.headers_mut();
+    for (name, value) in &request.headers {
+        headers.insert(HeaderName::try_from(name).ok()?, HeaderValue::try_from(value.expose()).ok()?);
     }
-    let io = causes.iter().rev().find_map(|e| e.downcast_ref::<io::Error>()).map(innermost);
-    let is_tls =
-        io.and_then(io::Error::get_ref).is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
-    let cut_off = causes.iter().any(|e| e.downcast_ref().is_some_and(hyper::Error::is_incomplete_message));
-    match io.map(io::Error::kind) {
-        _ if is_tls => ErrorClass::TlsError,
-        _ if error.is_timeout() && error.is_connect() => ErrorClass::ConnectTimeout,
-        _ if error.is_timeout() => ErrorClass::TotalTimeout,
-        Some(io::ErrorKind::ConnectionRefused) => ErrorClass::ConnectRefused,
-        // Connected, and cut off in the middle of the handshake.
-        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof) if error.is_connect() => {
-            ErrorClass::TlsError
-        }
-        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof) => {
-            ErrorClass::ConnectionReset
-        }
-        _ if cut_off => ErrorClass::ConnectionReset,
-        // Of the steps to a connection, only the resolver's errors have no number of the system's.
-        _ if error.is_connect() && io.is_some_and(|e| e.raw_os_error().is_none()) => ErrorClass::DnsError,
-        _ if error.is_connect() => ErrorClass::ConnectFailed,
-        _ => ErrorClass::ProtocolError,
-    }
+    // Nothing is ever decompressed.
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(HOST, HeaderValue::try_from(host(url)).ok()?);
+    Some(message)
 }
 
-/// An I/O error that is only the wrapping of another one says nothing: those of TLS come so.
-fn innermost(mut error: &io::Error) -> &io::Error {
-    while let Some(wrapped) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
-        error = wrapped;
+/// Host and port as servers know them: without the dot that ends an absolute name.
+fn host(url: &Url) -> String {
+    let name = url.host_str().unwrap_or_default();
+    let name = name.strip_suffix('.').unwrap_or(name);
+    url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
+}
+
+/// Whether the connection may be used again after this answer. One with two lengths may be read in two ways.
+fn is_without_fault(answer: &Response<Incoming>) -> bool {
+    let headers = answer.headers();
+    answer.version() == Version::HTTP_11
+        && answer.status() != StatusCode::SWITCHING_PROTOCOLS
+        && !(headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH))
+}
+
+/// Reads a body up to [`HttpSender::MAX_READ`], and says whether that was the whole of it.
+async fn read(mut body: Incoming, beginning: &mut Vec<u8>) -> bool {
+    let mut read = 0;
+    while read < HttpSender::MAX_READ {
+        match body.frame().await {
+            None => return true,
+            Some(Err(_)) => return false,
+            Some(Ok(frame)) => {
+                let data = frame.into_data().unwrap_or_default();
+                read += data.len();
+                beginning.extend(data.iter().take(HttpSender::MAX_LOOKED_AT - beginning.len()));
+            }
+        }
     }
-    error
+    false
 }

@@ -105,11 +105,14 @@ pub enum ErrorClass {
     TlsError,
     /// The connection was cut before the answer was complete.
     ConnectionReset,
+    /// The endpoint had the request and did not begin to answer.
+    FirstByteTimeout,
     /// The whole exchange took longer than `timeoutSeconds`.
     TotalTimeout,
     /// The answer was not HTTP.
     ProtocolError,
-    /// Deliveries may not go there.
+    /// Deliveries may not go there. Which address it was, and why, is not the caller's business: it could be told
+    /// from that what our network looks like.
     Blocked,
     /// The worker died or was cut off.
     WorkerLost,
@@ -126,9 +129,12 @@ impl ErrorClass {
             Self::ConnectFailed => "the connection to the endpoint failed",
             Self::TlsError => "the TLS handshake with the endpoint failed",
             Self::ConnectionReset => "the endpoint closed the connection before its answer was complete",
+            Self::FirstByteTimeout => {
+                "the endpoint had the whole request and did not begin to answer within 15 seconds"
+            }
             Self::TotalTimeout => "the endpoint did not answer within timeoutSeconds",
             Self::ProtocolError => "the endpoint's answer was not valid HTTP",
-            Self::Blocked => "the endpoint's address is not one that deliveries may go to",
+            Self::Blocked => "the endpoint's address is not allowed",
             Self::WorkerLost => "the worker stopped before it learned the result; the endpoint may have received it",
         }
     }

@@ -162,7 +162,7 @@ fn is_internal(name: &str) -> bool {
     const DOMAINS: [&str; 10] =
         ["corp", "home", "home.arpa", "internal", "intranet", "lan", "local", "localdomain", "localhost", "private"];
     let below = |domain: &&str| name.strip_suffix(*domain).is_some_and(|rest| rest.ends_with('.'));
-    !name.contains('.') || name == "home.arpa" || DOMAINS.iter().any(|domain| below(&domain))
+    !name.contains('.') || name == "home.arpa" || DOMAINS.iter().any(below)
 }
 
 /// Whether a name is a host of this service, or the deployment site that Azure puts beside it: `scm`

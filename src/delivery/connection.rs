@@ -1,0 +1,211 @@
+//! One HTTP/1.1 connection to an endpoint: a request goes out, the head of an answer comes in.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, sleep_until};
+
+use super::egress::Stream;
+use crate::domain::ErrorClass;
+
+/// A connection that can carry one request at a time. Dropping it closes it.
+pub struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    progress: Progress,
+    /// When it was made.
+    pub since: Instant,
+}
+
+/// Why a request has no answer.
+pub enum NoAnswer {
+    /// The connection was closed before a byte of the request was written: here it is again.
+    Unsent(Box<Request<Full<Bytes>>>),
+    /// The request may have been received.
+    Failed(ErrorClass),
+}
+
+impl Connection {
+    /// The most an answer's head may have, status line and all. The number of headers is bounded by the
+    /// HTTP library at 100.
+    const MAX_HEAD: usize = 32 * 1024;
+    /// How long the endpoint may be silent once it has the whole request.
+    const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(15);
+    /// How long a connection may take to be ready again after a whole answer.
+    const READY_TIMEOUT: Duration = Duration::from_millis(100);
+
+    /// Speaks HTTP over a stream.
+    ///
+    /// # Errors
+    /// [`ErrorClass::ConnectionReset`] if the stream is closed already.
+    pub async fn start(stream: Stream) -> Result<Self, ErrorClass> {
+        let progress = Progress::default();
+        let watched = Watched { stream, progress: progress.clone() };
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(Self::MAX_HEAD)
+            .handshake(TokioIo::new(watched))
+            .await
+            .map_err(|_| ErrorClass::ConnectionReset)?;
+        // Ends with the last sender; its errors are told to the request under way.
+        tokio::spawn(connection);
+        Ok(Self { sender, progress, since: Instant::now() })
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    ///
+    /// # Errors
+    /// [`NoAnswer`]
+    pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, NoAnswer> {
+        self.progress.set(Phase::Idle);
+        tokio::select! {
+            answer = self.sender.try_send_request(request) => answer.map_err(|mut failed| match failed.take_message() {
+                Some(request) => NoAnswer::Unsent(Box::new(request)),
+                None => NoAnswer::Failed(class_of(failed.error())),
+            }),
+            () = self.progress.silent_for(Self::FIRST_BYTE_TIMEOUT) => Err(NoAnswer::Failed(ErrorClass::FirstByteTimeout)),
+        }
+    }
+
+    /// Whether it can carry another request.
+    pub fn is_open(&self) -> bool {
+        self.sender.is_ready()
+    }
+
+    /// Waits until it can carry another request; `false` if it never will.
+    pub async fn is_ready_again(&mut self) -> bool {
+        matches!(tokio::time::timeout(Self::READY_TIMEOUT, self.sender.ready()).await, Ok(Ok(())))
+    }
+}
+
+/// What went wrong between a request and the head of its answer.
+fn class_of(error: &hyper::Error) -> ErrorClass {
+    let mut cause = std::error::Error::source(error);
+    let mut of_io = false;
+    while let Some(error) = cause {
+        if error.is::<rustls::Error>() {
+            return ErrorClass::TlsError;
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            of_io = true;
+            if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) {
+                return ErrorClass::TlsError;
+            }
+        }
+        cause = error.source();
+    }
+    if of_io || error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+        ErrorClass::ConnectionReset
+    } else {
+        ErrorClass::ProtocolError
+    }
+}
+
+/// How far an exchange has come, as the bytes on the connection tell.
+#[derive(Clone, Copy, Debug, Default)]
+enum Phase {
+    /// Nothing of it has been written.
+    #[default]
+    Idle,
+    /// Some of the request has.
+    Sending,
+    /// All of it has, at that time.
+    Waiting(Instant),
+    /// The first byte of the answer is there.
+    Heard,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Progress(Arc<Mutex<Phase>>);
+
+impl Progress {
+    fn get(&self) -> Phase {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, phase: Phase) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+    }
+
+    /// Returns when the endpoint has had the whole request for that long and has not said a word.
+    async fn silent_for(&self, patience: Duration) {
+        let mut check = Instant::now() + patience;
+        loop {
+            sleep_until(check).await;
+            check = match self.get() {
+                Phase::Waiting(since) if since + patience <= check => return,
+                Phase::Waiting(since) => since + patience,
+                // The request is not even sent, so the silence begins after now.
+                Phase::Idle | Phase::Sending => check + patience,
+                Phase::Heard => std::future::pending().await,
+            };
+        }
+    }
+}
+
+/// A stream that keeps track of an exchange.
+struct Watched {
+    stream: Stream,
+    progress: Progress,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        if buffer.filled().len() > before {
+            self.progress.set(Phase::Heard);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Watched {
+    fn wrote(&self, written: io::Result<usize>) -> Poll<io::Result<usize>> {
+        if matches!((&written, self.progress.get()), (Ok(1..), Phase::Idle | Phase::Waiting(_))) {
+            self.progress.set(Phase::Sending);
+        }
+        Poll::Ready(written)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
+        self.wrote(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices));
+        self.wrote(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// Called when everything has been handed to the stream.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        if matches!(self.progress.get(), Phase::Sending) {
+            self.progress.set(Phase::Waiting(Instant::now()));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
