@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use super::turns::{ComeBack, Turn, Turns};
 use super::{DeliveryRequest, Exchange, Sender, SigningSecrets, judge, retry_delay};
 use crate::clock::{Clock, Entropy, random};
 use crate::domain::{Claim, ClaimRefused, Conversation, Hint, InFlight, LeaseToken, Policy, Status, Timestamp};
@@ -19,6 +20,7 @@ pub struct Deliverer {
     secrets: SigningSecrets,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    turns: Turns,
     in_flight: Semaphore,
 }
 
@@ -30,7 +32,8 @@ pub enum Delivered {
     /// An attempt was claimed but not sent, because too much of its lease had passed. Its lease will
     /// run out, and the next attempt follows.
     Abandoned,
-    /// The time is further off than is worth waiting for; another hint was put.
+    /// The time is further off than is worth waiting for, or the endpoint's host has too much to do; another
+    /// hint was put.
     Postponed,
     /// Nothing to do: final, unknown, or somebody else is at it.
     Dropped,
@@ -58,7 +61,16 @@ impl Deliverer {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { store, hints, sender, secrets, clock, entropy, in_flight: Semaphore::new(Self::MAX_IN_FLIGHT) }
+        Self {
+            store,
+            hints,
+            sender,
+            secrets,
+            clock,
+            entropy,
+            turns: Turns::default(),
+            in_flight: Semaphore::new(Self::MAX_IN_FLIGHT),
+        }
     }
 
     /// Acts on a hint. `Ok` means that the hint may be forgotten.
@@ -83,9 +95,16 @@ impl Deliverer {
                 return self.postpone(hint, &read.value).await;
             }
             self.hold_until(from).await;
+            let turn = match self.turns.take(&read.value.target.endpoint.host()).await {
+                Ok(turn) => turn,
+                Err(ComeBack(pause)) => {
+                    self.hints.put(hint, pause).await?;
+                    return Ok(Delivered::Postponed);
+                }
+            };
             let permit = self.permit().await;
             match self.claim(read).await {
-                Ok(Some(claimed)) => return Ok(self.send(claimed, permit).await),
+                Ok(Some(claimed)) => return Ok(self.send(claimed, turn, permit).await),
                 Ok(None) => return Ok(Delivered::Dropped),
                 // Somebody else was first, or nobody knows: what stands now decides what is left to do.
                 Err(StoreError::Conflict | StoreError::Unknown(_)) => {}
@@ -147,7 +166,7 @@ impl Deliverer {
     }
 
     /// Sends a claimed attempt and writes down what came of it.
-    async fn send(&self, claimed: Claimed, permit: Option<SemaphorePermit<'_>>) -> Delivered {
+    async fn send(&self, claimed: Claimed, turn: Turn, permit: Option<SemaphorePermit<'_>>) -> Delivered {
         let (conversation, attempt) = (&claimed.versioned.value, claimed.attempt);
         self.hold_until(attempt.started).await;
         if claimed.since.elapsed() > Policy::LEASE_MARGIN.saturating_sub(Self::MARGIN_FOR_RESULT) {
@@ -157,6 +176,7 @@ impl Deliverer {
         let request = DeliveryRequest::new(conversation, attempt, self.clock.now(), &self.secrets);
         let exchange = self.sender.send(request).await;
         drop(permit);
+        turn.over(Duration::from_millis(exchange.duration_ms));
         self.complete(claimed, exchange).await
     }
 

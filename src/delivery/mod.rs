@@ -1,9 +1,9 @@
 //! From a hint to an answer on record: claim → send → complete.
 //!
-//! `deliver` runs one delivery, `request` writes what is sent, `signature` signs it, `sender` sends it (over a
-//! `connection` that the `egress` guard has made on the `network`, or one from the `pool`; `excerpt` is what it keeps),
-//! `outcome` says what
-//! the answer means, `retry` when the next attempt follows, `sweep` finds what no hint has woken, and
+//! `deliver` runs one delivery and `turns` says how many a host gets at a time; `request` writes what is sent,
+//! `signature` signs it, `sender` sends it (over a `connection` that the `egress` guard has made on the `network`, or one
+//! from the `pool`; `excerpt` is what it keeps), `outcome` says what the answer means, `retry` when the next attempt
+//! follows, `sweep` finds what no hint has woken, and
 //! `worker` plays the part of the Functions host when there is none.
 
 mod connection;
@@ -18,6 +18,7 @@ mod retry;
 mod sender;
 mod signature;
 mod sweep;
+mod turns;
 mod worker;
 
 pub use deliver::{Delivered, Deliverer};

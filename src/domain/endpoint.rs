@@ -22,6 +22,14 @@ impl Endpoint {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The host with its port, by which deliveries to one and the same host are known.
+    #[must_use]
+    pub fn host(&self) -> String {
+        let url = Url::parse(&self.0).ok();
+        let host = url.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
+        host.map(|(name, port)| format!("{name}:{port}")).unwrap_or_default()
+    }
 }
 
 /// Which endpoints are accepted.

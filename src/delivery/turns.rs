@@ -1,0 +1,228 @@
+//! Whose turn it is: how many deliveries go to one host at a time.
+//!
+//! A delivery waits for its turn before it claims, so that waiting costs nothing: no attempt is counted, no lease
+//! runs, and of what all hosts share it holds nothing. It does not wait for long, either. Where a host is too slow
+//! for what is due, its deliveries are told when to come back, and leave the worker to others.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+
+/// The turns of all hosts.
+#[derive(Default)]
+pub struct Turns(Arc<Mutex<HashMap<String, Weak<Host>>>>);
+
+/// The right to deliver to a host. It ends with the value.
+pub struct Turn {
+    host: Arc<Host>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// The host is too slow; it is worth coming back after this time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ComeBack(pub Duration);
+
+/// A host to which deliveries are under way or waiting. It is forgotten with the last of them.
+struct Host {
+    name: String,
+    hosts: Weak<Mutex<HashMap<String, Weak<Host>>>>,
+    turns: Arc<Semaphore>,
+    pace: Mutex<Pace>,
+}
+
+struct Pace {
+    /// How long its last exchange took.
+    exchange: Duration,
+    /// Whether somebody has waited in vain, and no exchange has been quick since.
+    slow: bool,
+    waiting: usize,
+    /// When there will be a turn for the next one to be sent away, as things go.
+    next_turn: Instant,
+}
+
+impl Turns {
+    /// How many deliveries to one host are under way at the most.
+    pub const PER_HOST: usize = 8;
+    /// How long one waits for a turn before it is sent away.
+    const PATIENCE: Duration = Duration::from_secs(1);
+    /// An exchange that is shorter shows that a host is not slow.
+    const QUICK: Duration = Duration::from_millis(100);
+    /// How many wait for a host that is known to be slow: enough to have one there when a turn is over.
+    const WAITING_FOR_SLOW: usize = 32;
+    /// After how long one that was sent away comes back at the latest. The host may have recovered.
+    const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+    /// Waits for a turn at a host.
+    ///
+    /// # Errors
+    /// [`ComeBack`] if there is none soon.
+    pub async fn take(&self, host: &str) -> Result<Turn, ComeBack> {
+        let host = self.host(host);
+        let permit = match Arc::clone(&host.turns).try_acquire_owned() {
+            Ok(permit) => Some(permit),
+            Err(_) => host.wait().await,
+        };
+        match permit {
+            Some(permit) => Ok(Turn { host, _permit: permit }),
+            None => Err(host.send_away()),
+        }
+    }
+
+    fn host(&self, name: &str) -> Arc<Host> {
+        let mut hosts = lock(&self.0);
+        if let Some(host) = hosts.get(name).and_then(Weak::upgrade) {
+            return host;
+        }
+        let now = Instant::now();
+        let host = Arc::new(Host {
+            name: name.to_owned(),
+            hosts: Arc::downgrade(&self.0),
+            turns: Arc::new(Semaphore::new(Self::PER_HOST)),
+            pace: Mutex::new(Pace { exchange: Self::PATIENCE, slow: false, waiting: 0, next_turn: now }),
+        });
+        hosts.insert(name.to_owned(), Arc::downgrade(&host));
+        host
+    }
+}
+
+impl Turn {
+    /// Ends the turn after an exchange, and learns from how long that took.
+    pub fn over(self, exchange: Duration) {
+        let mut pace = lock(&self.host.pace);
+        pace.exchange = exchange;
+        if exchange < Turns::QUICK {
+            pace.slow = false;
+            pace.next_turn = Instant::now();
+        }
+    }
+}
+
+impl Host {
+    async fn wait(&self) -> Option<OwnedSemaphorePermit> {
+        {
+            let mut pace = lock(&self.pace);
+            if pace.slow && pace.waiting >= Turns::WAITING_FOR_SLOW {
+                return None;
+            }
+            pace.waiting += 1;
+        }
+        let permit = timeout(Turns::PATIENCE, Arc::clone(&self.turns).acquire_owned()).await;
+        lock(&self.pace).waiting -= 1;
+        permit.ok().and_then(Result::ok)
+    }
+
+    /// Deals out the turns to come, one after the other, at the pace that the host has shown.
+    fn send_away(&self) -> ComeBack {
+        let mut pace = lock(&self.pace);
+        pace.slow = true;
+        let (now, turns) = (Instant::now(), u32::try_from(Turns::PER_HOST).unwrap_or(1));
+        let soonest = pace.next_turn.max(now + Turns::PATIENCE);
+        pace.next_turn = (soonest + pace.exchange / turns).min(now + Turns::LONGEST_PAUSE);
+        ComeBack(pace.next_turn - now)
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if let Some(hosts) = self.hosts.upgrade() {
+            let mut hosts = lock(&hosts);
+            // Another of the same name may have come in the meantime.
+            if hosts.get(&self.name).is_some_and(|host| host.strong_count() == 0) {
+                hosts.remove(&self.name);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    async fn take(turns: &Turns, count: usize) -> Vec<Turn> {
+        join_all((0..count).map(|_| turns.take("a"))).await.into_iter().flatten().collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_has_eight_turns_and_another_host_its_own() {
+        let turns = Turns::default();
+        let taken = take(&turns, 20).await;
+        assert_eq!(taken.len(), 8);
+        assert!(turns.take("b").await.is_ok());
+        drop(taken);
+        assert_eq!(take(&turns, 8).await.len(), 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_gets_the_next_turn_and_who_waits_too_long_is_sent_away() {
+        let turns = Turns::default();
+        let began = Instant::now();
+        let mut taken = take(&turns, 8).await;
+        let next = async {
+            tokio::time::sleep(SECOND / 2).await;
+            taken.pop().unwrap().over(SECOND / 2);
+        };
+        let (got, ()) = tokio::join!(turns.take("a"), next);
+        assert!(got.is_ok());
+        assert_eq!(began.elapsed(), SECOND / 2);
+        assert!(turns.take("a").await.is_err());
+        assert_eq!(began.elapsed(), SECOND * 3 / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_sent_away_come_back_at_the_hosts_pace_and_within_a_minute() {
+        let turns = Turns::default();
+        let mut taken = take(&turns, 8).await;
+        taken.pop().unwrap().over(8 * SECOND);
+        taken.extend(take(&turns, 1).await);
+        let mut pauses: Vec<_> =
+            join_all((0..100).map(|_| turns.take("a"))).await.into_iter().map(|r| r.err().unwrap().0).collect();
+        pauses.sort();
+        // Eight seconds for eight turns: one a second.
+        assert_eq!(pauses[..4], [2 * SECOND, 3 * SECOND, 4 * SECOND, 5 * SECOND]);
+        assert_eq!(pauses.last(), Some(&Turns::LONGEST_PAUSE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn few_wait_for_a_host_that_is_known_to_be_slow_until_it_is_quick_again() {
+        let turns = Turns::default();
+        let taken = take(&turns, 9).await;
+        let began = Instant::now();
+        let waiting = join_all((0..32).map(|_| turns.take("a")));
+        let late = async {
+            tokio::task::yield_now().await;
+            assert!(turns.take("a").await.is_err());
+            assert_eq!(began.elapsed(), Duration::ZERO, "there is no room to wait");
+        };
+        tokio::join!(waiting, late);
+        for turn in taken {
+            turn.over(SECOND / 100);
+        }
+        let (first, second) = (take(&turns, 8).await, Instant::now());
+        let release = async {
+            tokio::time::sleep(SECOND / 10).await;
+            drop(first);
+        };
+        let (waited, ()) = tokio::join!(join_all((0..8).map(|_| turns.take("a"))), release);
+        assert!(waited.iter().all(Result::is_ok) && second.elapsed() < SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_is_forgotten_with_its_last_delivery() {
+        let turns = Turns::default();
+        let taken = take(&turns, 9).await;
+        assert_eq!(lock(&turns.0).len(), 1);
+        drop(taken);
+        assert!(lock(&turns.0).is_empty());
+    }
+}
