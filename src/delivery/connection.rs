@@ -52,6 +52,7 @@ impl Connection {
         let watched = Watched { stream, progress: progress.clone() };
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(Self::MAX_HEAD)
+            .max_header_size(Self::MAX_HEAD)
             .handshake(TokioIo::new(watched))
             .await
             .map_err(|_| ErrorClass::ConnectionReset)?;
@@ -207,5 +208,106 @@ impl AsyncWrite for Watched {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A connection and its other end, which takes this many bytes that nobody has read.
+    async fn connection(buffer: usize) -> (Connection, DuplexStream) {
+        let (near, far) = duplex(buffer);
+        (Connection::start(Box::new(near)).await.unwrap(), far)
+    }
+
+    fn request(bytes: usize) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(vec![b'x'; bytes].into()));
+        *request.method_mut() = http::Method::POST;
+        request
+    }
+
+    fn failed(result: Result<Response<Incoming>, NoAnswer>) -> ErrorClass {
+        match result {
+            Err(NoAnswer::Failed(class)) => class,
+            Err(NoAnswer::Unsent(_)) => panic!("unsent"),
+            Ok(response) => panic!("{response:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endpoint_that_has_the_request_and_is_silent_is_left_after_fifteen_seconds() {
+        let (mut connection, _far) = connection(1 << 20).await;
+        let began = Instant::now();
+        assert_eq!(failed(connection.send(request(1000)).await), ErrorClass::FirstByteTimeout);
+        assert_eq!(began.elapsed(), 15 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_silence_is_counted_from_the_last_byte_of_the_request() {
+        let (mut connection, mut far) = connection(1000).await;
+        let began = Instant::now();
+        let slow_reader = async {
+            sleep(20 * SECOND).await;
+            let mut read = vec![0; 2000];
+            while timeout(SECOND, far.read(&mut read)).await.is_ok() {}
+            std::future::pending::<()>().await;
+        };
+        let class = tokio::select! {
+            result = connection.send(request(10_000)) => failed(result),
+            () = slow_reader => unreachable!(),
+        };
+        assert_eq!((class, began.elapsed()), (ErrorClass::FirstByteTimeout, 35 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_read_the_request_or_has_begun_to_answer_is_left_to_the_attempts_own_timeout() {
+        let (mut unread, _far) = connection(1000).await;
+        assert!(timeout(60 * SECOND, unread.send(request(10_000))).await.is_err());
+        let (mut begun, mut far) = connection(1 << 20).await;
+        let begins = async {
+            sleep(14 * SECOND).await;
+            far.write_all(b"H").await.unwrap();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            over = timeout(60 * SECOND, begun.send(request(10))) => assert!(over.is_err()),
+            () = begins => unreachable!(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_request_on_a_connection_has_its_own_fifteen_seconds() {
+        let (mut connection, mut far) = connection(1 << 20).await;
+        let answers_once = async {
+            far.read_buf(&mut Vec::new()).await.unwrap();
+            far.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        };
+        let (first, ()) = tokio::join!(connection.send(request(0)), answers_once);
+        assert_eq!(first.ok().unwrap().status(), 204);
+        assert!(connection.is_ready_again().await);
+        sleep(60 * SECOND).await;
+        let began = Instant::now();
+        assert_eq!(failed(connection.send(request(0)).await), ErrorClass::FirstByteTimeout);
+        assert_eq!(began.elapsed(), 15 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_comes_back_unsent_exactly_if_the_connection_was_closed_before_it() {
+        let (mut connection, far) = connection(1 << 20).await;
+        drop(far);
+        tokio::task::yield_now().await;
+        assert!(matches!(connection.send(request(7)).await, Err(NoAnswer::Unsent(_))));
+        let (mut connection, mut far) = self::connection(1 << 20).await;
+        let reads_and_leaves = async move {
+            far.read_buf(&mut Vec::new()).await.unwrap();
+        };
+        let (result, ()) = tokio::join!(connection.send(request(7)), reads_and_leaves);
+        assert_eq!(failed(result), ErrorClass::ConnectionReset);
     }
 }

@@ -4,6 +4,7 @@ mod attempts;
 mod cancelling;
 mod failures;
 mod hints;
+mod hosts;
 mod redelivering;
 mod request;
 pub mod stage;

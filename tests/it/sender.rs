@@ -1,6 +1,11 @@
 //! The real HTTP client against real listeners on loopback that behave well, badly, or not at all.
 
 mod endpoints;
+mod guard;
+mod network;
+mod ssrf;
+mod targets;
+mod tls;
 
 use std::time::{Duration, Instant};
 

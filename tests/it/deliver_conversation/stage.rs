@@ -1,7 +1,7 @@
 //! A stage for deliveries: paused time, a table and a queue that do as they are told, and an endpoint
 //! that answers by script and remembers what it saw.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -61,6 +61,7 @@ impl Stage {
             store: store.clone(),
             script: Mutex::default(),
             calls: Mutex::default(),
+            hosts: Mutex::default(),
         });
         let scheduler = Scheduler::new(
             store.clone(),
@@ -264,6 +265,15 @@ pub struct FakeEndpoint {
     store: ConversationStore,
     script: Mutex<VecDeque<Answer>>,
     calls: Mutex<Vec<Call>>,
+    hosts: Mutex<HashMap<String, Host>>,
+}
+
+/// A host that takes its time.
+#[derive(Default)]
+struct Host {
+    takes: Duration,
+    under_way: usize,
+    peak: usize,
 }
 
 /// A request as it arrived.
@@ -334,6 +344,29 @@ impl FakeEndpoint {
         self.will((0..20).map(|_| Answer::status(500)));
     }
 
+    /// How long a host takes to answer, whatever the script says.
+    pub fn takes(&self, host: &str, takes: Duration) {
+        self.hosts.lock().unwrap().insert(host.to_owned(), Host { takes, ..Host::default() });
+    }
+
+    /// How many requests such a host had at once at the most.
+    pub fn peak(&self, host: &str) -> usize {
+        self.hosts.lock().unwrap()[host].peak
+    }
+
+    async fn take_time(&self, endpoint: &str) -> Option<Duration> {
+        let (_, rest) = endpoint.split_once("://").unwrap();
+        let name = rest.split(['/', ':']).next().unwrap();
+        let takes = self.hosts.lock().unwrap().get_mut(name).map(|host| {
+            host.under_way += 1;
+            host.peak = host.peak.max(host.under_way);
+            host.takes
+        })?;
+        tokio::time::sleep(takes).await;
+        self.hosts.lock().unwrap().get_mut(name).unwrap().under_way -= 1;
+        Some(takes)
+    }
+
     pub fn calls(&self) -> Vec<Call> {
         self.calls.lock().unwrap().clone()
     }
@@ -345,7 +378,11 @@ impl Sender for FakeEndpoint {
         let at = self.clock.now();
         let id = request.headers.iter().find(|(n, _)| n == "webhook-id").unwrap().1.expose().parse().unwrap();
         let record = self.store.get(&"ann".parse().unwrap(), id).await.unwrap().unwrap().value;
+        let endpoint = request.endpoint.clone();
         self.calls.lock().unwrap().push(Call { at, request, record });
+        if let Some(took) = self.take_time(&endpoint).await {
+            return Exchange { duration_ms: u64::try_from(took.as_millis()).unwrap(), ..Answer::status(200).exchange };
+        }
         let answer = self.script.lock().unwrap().pop_front().unwrap_or_else(|| Answer::status(200));
         if let Some(hook) = answer.meanwhile {
             hook();

@@ -24,15 +24,29 @@ struct Seen {
     cut_off: tokio::sync::Notify,
 }
 
+/// How an endpoint behaves.
 #[derive(Clone)]
-enum Character {
+pub enum Character {
+    /// Gives this answer to every request, and keeps the connection.
     Answers(Vec<u8>),
+    /// Gives this answer and closes the connection.
     AnswersAndCloses(Vec<u8>),
-    StreamsForEver,
+    /// Begins to answer like this, and never ends.
+    Streams(Vec<u8>),
+    /// Says this as soon as the connection stands, whoever is there.
+    Says(Vec<u8>),
+    /// Reads the request and says nothing.
     Silent,
+    /// Accepts the connection and does not read from it.
+    ReadsNothing,
+    /// Sends a head that has no end, a byte at a time.
     Drips,
+    /// Reads the request and resets the connection.
     Resets,
+    /// Resets the connection as soon as it stands.
     ResetsAtOnce,
+    /// Is not there.
+    Closed,
 }
 
 /// A well-formed answer.
@@ -55,7 +69,7 @@ impl Endpoint {
 
     /// Answers 200 with a body that has no end.
     pub async fn streaming_for_ever() -> Self {
-        Self::start(Character::StreamsForEver).await
+        Self::start(Character::Streams(b"HTTP/1.1 200 OK\r\n\r\n".to_vec())).await
     }
 
     /// Reads the request and says nothing.
@@ -78,10 +92,14 @@ impl Endpoint {
         Self::start(Character::ResetsAtOnce).await
     }
 
-    async fn start(character: Character) -> Self {
+    pub async fn start(character: Character) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, seen) = (listener.local_addr().unwrap(), Arc::new(Seen::default()));
         let witness = Arc::clone(&seen);
+        if matches!(character, Character::Closed) {
+            drop(listener);
+            return Self { address, seen, task: tokio::spawn(async {}) };
+        }
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -124,25 +142,30 @@ impl Drop for Endpoint {
 
 /// What breaks off here is the client's doing, and part of the test.
 async fn serve(mut stream: TcpStream, character: Character, seen: Arc<Seen>) {
-    if matches!(character, Character::ResetsAtOnce) {
-        stream.set_zero_linger().unwrap();
-        return;
+    match &character {
+        Character::ResetsAtOnce => {
+            stream.set_zero_linger().unwrap();
+            return;
+        }
+        Character::ReadsNothing => std::future::pending().await,
+        Character::Says(words) => {
+            let _ = stream.write_all(words).await;
+        }
+        _ => {}
     }
     while let Some(request) = read_request(&mut stream).await {
         seen.requests.lock().unwrap().push(request);
         match &character {
+            // A client that is gone sends nothing more, either.
             Character::Answers(answer) => {
-                if stream.write_all(answer).await.is_err() {
-                    return;
-                }
+                let _ = stream.write_all(answer).await;
             }
             Character::AnswersAndCloses(answer) => {
                 let _ = stream.write_all(answer).await;
                 return;
             }
-            Character::Silent => {}
-            Character::StreamsForEver => {
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+            Character::Streams(head) => {
+                let _ = stream.write_all(head).await;
                 while let Ok(n) = stream.write(&[b'x'; 4096]).await {
                     seen.sent.fetch_add(n, SeqCst);
                 }
@@ -156,10 +179,11 @@ async fn serve(mut stream: TcpStream, character: Character, seen: Arc<Seen>) {
                 }
                 return;
             }
-            Character::Resets | Character::ResetsAtOnce => {
+            Character::Resets => {
                 stream.set_zero_linger().unwrap();
                 return;
             }
+            _ => {}
         }
     }
 }

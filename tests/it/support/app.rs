@@ -115,6 +115,7 @@ pub struct BareApi {
     pub clock: Arc<dyn Clock>,
     pub table: SimulatedTable,
     pub options: ServerOptions,
+    pub endpoints: EndpointPolicy,
     pub signing_keys: SigningKeys,
     pub tokens: TokenSettings,
 }
@@ -131,6 +132,7 @@ impl BareApi {
             clock: Arc::new(SystemClock),
             table: SimulatedTable::new(faults),
             options: ServerOptions::default(),
+            endpoints: EndpointPolicy::default(),
             signing_keys: SIGNING_KEYS.parse().unwrap(),
             tokens: TokenSettings { issuer: own_name(), audience: own_name(), ttl_seconds: 3600 },
         }
@@ -143,7 +145,7 @@ impl BareApi {
         let scheduler = Scheduler::new(
             ConversationStore::new(Arc::clone(&table) as _),
             Arc::new(MemoryQueue::new(self.clock.now())),
-            EndpointPolicy::default(),
+            self.endpoints,
             Arc::clone(&self.clock),
             entropy.clone(),
         );

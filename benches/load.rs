@@ -1,0 +1,228 @@
+//! What hostile endpoints cost the service and the other endpoints. Starts the service, plays the endpoints, and
+//! prints the figures:
+//!
+//!     cargo bench --bench load -- stalled-host
+//!     cargo bench --bench load -- endless-bodies
+//!
+//! Everything is on loopback. Figures mean something on an otherwise idle machine only.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use mcp_scheduler::clock::{Clock as _, SystemClock};
+use mcp_scheduler::domain::Timestamp;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let wanted = |name: &str| asked.is_empty() || asked.iter().any(|argument| argument == name);
+    if wanted("stalled-host") {
+        stalled_host().await;
+    }
+    if wanted("endless-bodies") {
+        endless_bodies().await;
+    }
+}
+
+/// The lag of 1,000 quick hosts, alone and beside one that stalls for 30 s.
+async fn stalled_host() {
+    let alone = lag_of_quick_hosts(0).await;
+    let beside = lag_of_quick_hosts(1).await;
+    let beside_many = lag_of_quick_hosts(100).await;
+    println!("stalled-host: lag of 1,000 quick hosts in ms, p50 / p99 / max");
+    for (what, lags) in [
+        ("alone", &alone),
+        ("beside 1 delivery to a host that stalls", &beside),
+        ("beside 100 deliveries to a host that stalls", &beside_many),
+    ] {
+        println!("  {what:45} {:5} {:5} {:5}", lags[lags.len() / 2], lags[lags.len() * 99 / 100], lags[lags.len() - 1]);
+    }
+}
+
+async fn lag_of_quick_hosts(stalling: usize) -> Vec<u64> {
+    let service = Service::start();
+    let client = Client::login(&service).await;
+    let arrivals = Arc::new(Mutex::new(Vec::new()));
+    let stalled = Host::start(Reply::Never, Arc::default()).await;
+    let mut hosts = Vec::new();
+    for _ in 0..1000 {
+        hosts.push(Host::start(Reply::Answer, Arc::clone(&arrivals)).await);
+    }
+    let begin = SystemClock.now() + Duration::from_secs(10);
+    let quick = hosts.iter().zip(0_u32..).map(|(host, number)| (host, begin + Duration::from_millis(5) * number));
+    client.schedule_all(std::iter::repeat_n((&stalled, begin), stalling).chain(quick)).await;
+    assert!(SystemClock.now() < begin, "the machine is too slow to schedule that many in time");
+    let enough = || arrivals.lock().unwrap().len() >= hosts.len();
+    wait_until(Duration::from_mins(1), enough).await;
+    let mut lags = arrivals.lock().unwrap().clone();
+    lags.sort_unstable();
+    lags
+}
+
+/// How much memory 10,000 deliveries take whose answers have no end, beside 10,000 with an empty answer.
+async fn endless_bodies() {
+    const DELIVERIES: usize = 10_000;
+    let service = Service::start();
+    let client = Client::login(&service).await;
+    println!("endless-bodies: resident memory of the service in MB, before / highest / growth");
+    for (what, replies) in [
+        ("10,000 empty answers", vec![Reply::Answer]),
+        ("10,000 answers without end", vec![Reply::Endless, Reply::TenGibibytes]),
+    ] {
+        let arrivals = Arc::new(Mutex::new(Vec::new()));
+        let mut hosts = Vec::new();
+        for reply in replies.iter().cycle().take(32) {
+            hosts.push(Host::start(*reply, Arc::clone(&arrivals)).await);
+        }
+        let begin = SystemClock.now() + Duration::from_secs(25);
+        client.schedule_all(hosts.iter().cycle().take(DELIVERIES).map(|host| (host, begin))).await;
+        assert!(SystemClock.now() < begin, "the machine is too slow to schedule that many in time");
+        let before = service.resident_megabytes();
+        let mut highest = before;
+        let enough = || {
+            highest = highest.max(service.resident_megabytes());
+            arrivals.lock().unwrap().len() >= DELIVERIES
+        };
+        wait_until(Duration::from_mins(5), enough).await;
+        println!("  {what:45} {before:7.1} {highest:7.1} {:7.1}", highest - before);
+    }
+}
+
+async fn wait_until(patience: Duration, mut condition: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + patience;
+    while !condition() {
+        assert!(tokio::time::Instant::now() < deadline, "not all deliveries have arrived");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// How a host answers.
+#[derive(Clone, Copy)]
+enum Reply {
+    Answer,
+    Never,
+    Endless,
+    TenGibibytes,
+}
+
+/// A host that notes how late each delivery is, in milliseconds.
+struct Host {
+    url: String,
+}
+
+impl Host {
+    async fn start(reply: Reply, arrivals: Arc<Mutex<Vec<u64>>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, reply, Arc::clone(&arrivals)));
+            }
+        });
+        Self { url }
+    }
+}
+
+async fn serve(mut stream: TcpStream, reply: Reply, arrivals: Arc<Mutex<Vec<u64>>>) {
+    let mut read = Vec::new();
+    while stream.read_buf(&mut read).await.is_ok_and(|n| n > 0) {
+        let text = String::from_utf8_lossy(&read).into_owned();
+        if !text.ends_with('}') {
+            continue;
+        }
+        read.clear();
+        let due = text.lines().find_map(|line| line.strip_prefix("scheduler-scheduled-time: ")).unwrap();
+        let late = Timestamp::parse(due).unwrap().until(SystemClock.now());
+        arrivals.lock().unwrap().push(u64::try_from(late.as_millis()).unwrap());
+        let head = match reply {
+            Reply::Answer => "HTTP/1.1 204 No Content\r\n\r\n",
+            Reply::Never => continue,
+            Reply::Endless => "HTTP/1.1 200 OK\r\n\r\n",
+            Reply::TenGibibytes => "HTTP/1.1 200 OK\r\ncontent-length: 10737418240\r\n\r\n",
+        };
+        if stream.write_all(head.as_bytes()).await.is_err() {
+            return;
+        }
+        if matches!(reply, Reply::Endless | Reply::TenGibibytes) {
+            let much = vec![b'x'; 64 * 1024];
+            while stream.write_all(&much).await.is_ok() {}
+            return;
+        }
+    }
+}
+
+/// The service, with a store of its own. It ends with the value.
+struct Service {
+    process: Child,
+    url: String,
+    _data: tempfile::TempDir,
+}
+
+const KEY: &str = "a-key-for-the-load-program";
+
+impl Service {
+    fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_mcp-scheduler"))
+            .env_clear()
+            .envs([("PORT", "0"), ("SCHEDULER_CLIENT_ID", "load"), ("SCHEDULER_API_KEY", KEY), ("RUST_LOG", "error")])
+            .env("JWT_SIGNING_KEYS", format!("k:{}", "5a".repeat(32)))
+            .env("SCHEDULER_DATA_DIR", data.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut greeting = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
+        let url = greeting.split_once(" is listening on ").unwrap().1.trim().to_owned();
+        Self { process, url, _data: data }
+    }
+
+    fn resident_megabytes(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+struct Client {
+    http: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+impl Client {
+    async fn login(service: &Service) -> Self {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let body = json!({ "clientId": "load", "apiKey": KEY }).to_string();
+        let request = http.post(format!("{}/api/auth/token", service.url)).header("content-type", "application/json");
+        let answer = request.body(body).send().await.unwrap().text().await.unwrap();
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        Self { http, url: service.url.clone(), token: answer["token"].as_str().unwrap().to_owned() }
+    }
+
+    async fn schedule_all<'a>(&self, all: impl Iterator<Item = (&'a Host, Timestamp)>) {
+        stream::iter(all).for_each_concurrent(64, |(host, due)| self.schedule(host, due)).await;
+    }
+
+    async fn schedule(&self, host: &Host, due: Timestamp) {
+        let body = json!({ "conversationText": "x", "endpoint": host.url, "scheduledTime": due.to_string() });
+        let request = self.http.post(format!("{}/api/scheduler/schedule", self.url)).bearer_auth(&self.token);
+        let answer = request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+    }
+}
