@@ -59,9 +59,10 @@ async fn serve(stage: &Stage, clock: Arc<MovedClock>) -> DropGuard {
     let store = azurite::store_under(&stage.connection, &AzureNames::default(), Arc::clone(&clock));
     store.create().await.unwrap();
     let conversations = ConversationStore::new(store.conversations());
-    let endpoints = EndpointPolicy { allowed_networks: vec!["127.0.0.0/8".parse().unwrap()] };
+    let endpoints =
+        EndpointPolicy { allowed_networks: vec!["127.0.0.0/8".parse().unwrap()], ..EndpointPolicy::default() };
     let scheduler =
-        Scheduler::new(conversations.clone(), store.hints(), endpoints, Arc::clone(&clock), entropy.clone());
+        Scheduler::new(conversations.clone(), store.hints(), endpoints.clone(), Arc::clone(&clock), entropy.clone());
     let key = ApiKey::new(Secret::new(KEY.to_owned())).unwrap();
     let client = Client {
         id: CLIENT.parse().unwrap(),
@@ -78,7 +79,7 @@ async fn serve(stage: &Stage, clock: Arc<MovedClock>) -> DropGuard {
     let (keys, secrets) = (SIGNING_KEYS.parse().unwrap(), SECRET.parse().unwrap());
     let mcp = Mcp::new(scheduler.clone(), &public_url);
     let authenticator = Authenticator::new(directory, keys, tokens, public_url, Arc::clone(&clock));
-    let sender = Arc::new(HttpSender::new().unwrap());
+    let sender = Arc::new(HttpSender::new(endpoints).unwrap());
     let deliverer =
         Deliverer::new(conversations.clone(), store.hints(), sender, secrets, Arc::clone(&clock), entropy.clone());
     let sweeper = Sweeper::new(conversations, store.hints(), clock);
