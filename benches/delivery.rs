@@ -1,11 +1,13 @@
 //! What the safety of one delivery costs in CPU: `cargo bench --bench delivery`.
 //!
-//! The egress guard's part of it is a few microseconds: the URL's rules, and a verdict on each address.
+//! The egress guard's part of it is a few microseconds: the URL's rules, and a verdict on each address. The
+//! signature's part grows with the body: a hash of it for each secret.
 
 use std::hint::black_box;
 use std::net::IpAddr;
 
-use mcp_scheduler::domain::{EndpointPolicy, Verdict, classify};
+use mcp_scheduler::delivery::SigningSecrets;
+use mcp_scheduler::domain::{EndpointPolicy, Timestamp, Verdict, classify};
 
 fn main() {
     divan::main();
@@ -27,4 +29,12 @@ fn judge_four_addresses(bencher: divan::Bencher<'_, '_>) {
     let addresses = ["93.184.215.14", "8.8.8.8", "2606:4700:4700::1111", "2a00:1450::1"];
     let addresses = addresses.map(|address| address.parse::<IpAddr>().unwrap_or(IpAddr::from([0; 4])));
     bencher.bench_local(|| black_box(&addresses).iter().all(|address| classify(*address) == Verdict::Allowed));
+}
+
+/// The signature of a body of so many bytes, with one secret.
+#[divan::bench(args = [0, 300, 4096, 196_608])]
+fn sign(bencher: divan::Bencher<'_, '_>, bytes: usize) {
+    let Ok(secrets) = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".parse::<SigningSecrets>() else { return };
+    let (id, at, body) = ("01890000-0000-7000-8000-00000000000f", Timestamp::MIN, vec![b'x'; bytes]);
+    bencher.bench_local(|| secrets.sign(black_box(id), at, black_box(&body)));
 }

@@ -205,18 +205,20 @@ impl Identity {
             disabled: false,
             tokens_valid_from: None,
         };
-        let Config { client: configured, signing_keys, signing_secrets, .. } = config.clone();
-        if let (Some((id, key)), Some(keys), Some(secrets)) = (&configured, &signing_keys, &signing_secrets) {
-            let (keys, secrets) = (keys.clone(), secrets.clone());
-            return Ok(Self { client: client(id, key), keys, secrets, credentials: None });
+        let configured = config.client.as_ref().map(|(id, key)| client(id, key));
+        match (configured, config.signing_keys.clone(), config.signing_secrets.clone()) {
+            (Some(client), Some(keys), Some(secrets)) => Ok(Self { client, keys, secrets, credentials: None }),
+            (configured, keys, secrets) => {
+                let kept = Credentials::load_or_make(&config.data_dir, entropy)?;
+                let credentials = configured.is_none().then(|| kept.clone());
+                Ok(Self {
+                    client: configured.unwrap_or_else(|| client(&kept.client, &kept.api_key)),
+                    keys: keys.unwrap_or(kept.signing_keys),
+                    secrets: secrets.unwrap_or(kept.signing_secrets),
+                    credentials,
+                })
+            }
         }
-        let kept = Credentials::load_or_make(&config.data_dir, entropy)?;
-        let keys = signing_keys.unwrap_or_else(|| kept.signing_keys.clone());
-        let secrets = signing_secrets.unwrap_or_else(|| kept.signing_secrets.clone());
-        Ok(match &configured {
-            Some((id, key)) => Self { client: client(id, key), keys, secrets, credentials: None },
-            None => Self { client: client(&kept.client, &kept.api_key), keys, secrets, credentials: Some(kept) },
-        })
     }
 }
 
