@@ -27,8 +27,13 @@ pub struct Deliverer {
 /// What became of a hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivered {
-    /// An attempt was made; this is the status it led to.
-    Attempted(Status),
+    /// An attempt was made.
+    Attempted {
+        /// The status it led to.
+        status: Status,
+        /// How long after its time it began.
+        late: Duration,
+    },
     /// An attempt was claimed but not sent, because too much of its lease had passed. Its lease will
     /// run out, and the next attempt follows.
     Abandoned,
@@ -145,11 +150,12 @@ impl Deliverer {
     /// Takes the next attempt, or finds that there is none to take.
     async fn claim(&self, read: Versioned<Conversation>) -> Result<Option<Claimed>, StoreError> {
         let (token, since) = (LeaseToken::new(random(&*self.entropy)), Instant::now());
+        let due = read.value.claimable_from();
         match read.value.claim(token, self.clock.now()) {
             Ok(Claim::Attempt(next)) => {
                 let versioned = self.store.replace(read.revision, next, None).await?;
                 let attempt = versioned.value.in_flight();
-                Ok(attempt.map(|attempt| Claimed { versioned, attempt, token, since }))
+                Ok(attempt.zip(due).map(|(attempt, due)| Claimed { versioned, attempt, due, token, since }))
             }
             Ok(Claim::Exhausted(failed)) => {
                 let failed = self.store.replace(read.revision, failed, None).await?.value;
@@ -181,7 +187,7 @@ impl Deliverer {
     }
 
     async fn complete(&self, claimed: Claimed, exchange: Exchange) -> Delivered {
-        let Claimed { versioned: Versioned { value, revision }, attempt, token, .. } = claimed;
+        let Claimed { versioned: Versioned { value, revision }, attempt, due, token, .. } = claimed;
         let (now, jitter) = (self.clock.now(), u32::from_be_bytes(random(&*self.entropy)));
         let pause = retry_delay(value.attempts_used(), jitter, exchange.retry_after(), now);
         let report = judge(exchange);
@@ -206,7 +212,7 @@ impl Deliverer {
                 tracing::warn!(conversation.id = %id, %error, "hint not put; the sweep will put it");
             }
         }
-        Delivered::Attempted(status)
+        Delivered::Attempted { status, late: due.until(attempt.started) }
     }
 
     /// Tries hard: a result that is not written costs the endpoint a duplicate.
@@ -232,6 +238,8 @@ impl Deliverer {
 struct Claimed {
     versioned: Versioned<Conversation>,
     attempt: InFlight,
+    /// When the attempt could have begun.
+    due: Timestamp,
     token: LeaseToken,
     /// Taken before the lease was reckoned, so that it never looks longer than it is.
     since: Instant,

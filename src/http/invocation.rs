@@ -130,7 +130,10 @@ async fn deliver_conversation(invocations: &Invocations, body: &[u8]) -> Result<
     // A task of its own: a connection that breaks does not end an exchange that has begun.
     let delivery = tokio::spawn(async move { deliverer.deliver(&hint).await }.in_current_span());
     let became = match delivery.await.map_err(|_| Failed::Panicked)? {
-        Ok(Delivered::Attempted(status)) => format!("attempt made, now {}", status.as_str()),
+        // An alert in infra/ reads this line.
+        Ok(Delivered::Attempted { status, late }) => {
+            format!("attempt made {} ms after its time, now {}", late.as_millis(), status.as_str())
+        }
         Ok(Delivered::Abandoned) => "attempt given up; the next follows when its lease is over".to_owned(),
         Ok(Delivered::Postponed) => "before its time; another wake-up was put".to_owned(),
         Ok(Delivered::Dropped) => "nothing to do".to_owned(),

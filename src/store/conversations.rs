@@ -181,10 +181,11 @@ impl ConversationStore {
     }
 
     /// Up to `limit` due rows of a partition whose wake-up lies before `end`, earliest first, from
-    /// behind `after` on.
+    /// behind `after` on. A row that cannot be read is left to the newer code that wrote it, and does
+    /// not hide those behind it.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    /// [`StoreError::Unavailable`].
     pub async fn due(
         &self,
         partition: Partition,
@@ -192,12 +193,26 @@ impl ConversationStore {
         after: Option<&DueRow>,
         limit: usize,
     ) -> Result<Vec<DueRow>, StoreError> {
-        let range = rows::due_before(end);
-        let range = match after {
-            Some(row) => range.after(&rows::due_key(row.at, &row.client, row.id)),
-            None => range,
-        };
-        self.table.scan(partition, &range, limit).await?.iter().map(rows::decode_due).collect()
+        let mut range = rows::due_before(end);
+        if let Some(row) = after {
+            range = range.after(&rows::due_key(row.at, &row.client, row.id));
+        }
+        let mut found = Vec::new();
+        loop {
+            let wanted = limit - found.len();
+            let page = self.table.scan(partition, &range, wanted).await?;
+            let (read, last) = (page.len(), page.last().map(|row| row.key.clone()));
+            for row in page {
+                match rows::decode_due(&row) {
+                    Ok(due) => found.push(due),
+                    Err(error) => tracing::warn!(%error, "due row left alone"),
+                }
+            }
+            match last {
+                Some(last) if read == wanted && found.len() < limit => range = range.after(&last),
+                _ => return Ok(found),
+            }
+        }
     }
 
     /// Notes on due rows of one partition that hints were put for them.

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mcp_scheduler::clock::{Clock, SystemEntropy, VirtualClock};
-use mcp_scheduler::delivery::{self, Deliverer, DeliveryRequest, Exchange, Sender, Sweeper, Worker};
+use mcp_scheduler::delivery::{self, Delivered, Deliverer, DeliveryRequest, Exchange, Sender, Sweeper, Worker};
 use mcp_scheduler::domain::{
-    ClientId, Conversation, ConversationId, EndpointPolicy, ErrorClass, Hint, ScheduleRequest, Timestamp,
+    ClientId, Conversation, ConversationId, EndpointPolicy, ErrorClass, Hint, ScheduleRequest, Status, Timestamp,
 };
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{
@@ -129,6 +129,11 @@ impl Stage {
         }
         all
     }
+}
+
+/// What an attempt led to, if there was one.
+pub fn led_to(delivered: Delivered) -> Option<Status> {
+    if let Delivered::Attempted { status, .. } = delivered { Some(status) } else { None }
 }
 
 pub fn hint_of(conversation: &Conversation) -> Hint {

@@ -4,3 +4,4 @@ mod azurite;
 mod embedded;
 mod simulated;
 mod suite;
+mod upgrade;

@@ -1,0 +1,223 @@
+//! A store that an earlier release has left, killed in the middle of its work, is read by this one, which goes on.
+//!
+//! tests/fixtures/upgrade/make.py makes such a store with the program of a release; one for each stays for good.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use azure_core::RetryOptions;
+use azure_data_tables::clients::TableServiceClientBuilder;
+use azure_storage::{CloudLocation, StorageCredentials};
+use mcp_scheduler::clock::{Clock as _, SystemClock, SystemEntropy, VirtualClock};
+use mcp_scheduler::delivery::{Answer, Deliverer, DeliveryRequest, Exchange, Sender, Sweeper, Worker};
+use mcp_scheduler::domain::{ClientId, Conversation, EndpointPolicy, Hint, ScheduleRequest, Status, Timestamp};
+use mcp_scheduler::scheduler::Scheduler;
+use mcp_scheduler::store::{
+    AzureNames, ClientStore, ConversationStore, EmbeddedStore, MemoryQueue, Operation, SimulatedQueue, SimulatedTable,
+    Table as _,
+};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::app::SIGNING_SECRET;
+use crate::support::azurite::{self, azurite};
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What a conversation was when the release was killed.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Expected {
+    conversation_id: String,
+    status: String,
+    conversation_text: String,
+    scheduled_time: String,
+    endpoint: String,
+    attempts: usize,
+}
+
+/// Name → what it was.
+type Conversations = BTreeMap<String, Expected>;
+
+fn releases() -> Vec<PathBuf> {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/upgrade");
+    let entries = fs::read_dir(fixtures).unwrap().map(|entry| entry.unwrap().path());
+    let releases: Vec<_> = entries.filter(|path| path.is_dir()).collect();
+    assert!(!releases.is_empty());
+    releases
+}
+
+fn read<T: for<'de> Deserialize<'de>>(file: &Path) -> T {
+    serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()
+}
+
+fn expected(release: &Path, backend: &str) -> Conversations {
+    let mut all: BTreeMap<String, Conversations> = read(&release.join("expected.json"));
+    all.remove(backend).unwrap()
+}
+
+fn client() -> ClientId {
+    "tester".parse().unwrap()
+}
+
+/// Takes everything.
+#[derive(Default)]
+struct Endpoint(Mutex<Vec<DeliveryRequest>>);
+
+#[async_trait]
+impl Sender for Endpoint {
+    async fn send(&self, request: DeliveryRequest) -> Exchange {
+        self.0.lock().unwrap().push(request);
+        Exchange { duration_ms: 1, result: Ok(Answer { status: 200, retry_after: None, excerpt: String::new() }) }
+    }
+}
+
+async fn get(store: &ConversationStore, expected: &Expected) -> Conversation {
+    let id = expected.conversation_id.parse().unwrap();
+    store.get(&client(), id).await.unwrap().unwrap_or_else(|| panic!("{id} is gone")).value
+}
+
+/// Reads everything as it was, then works until nothing is left that is due.
+async fn goes_on(store: ConversationStore, conversations: &Conversations) {
+    for (name, expected) in conversations {
+        let read = get(&store, expected).await;
+        assert_eq!(read.content.text, expected.conversation_text, "{name}");
+        assert_eq!(read.due.to_string(), expected.scheduled_time, "{name}");
+        assert_eq!(read.target.endpoint.as_str(), expected.endpoint, "{name}");
+        assert_eq!(read.status().as_str(), expected.status, "{name}");
+    }
+    let endpoint = Arc::new(Endpoint::default());
+    let clock = Arc::new(SystemClock);
+    let queue = Arc::new(MemoryQueue::new(clock.now()));
+    let deliverer = Arc::new(Deliverer::new(
+        store.clone(),
+        Arc::clone(&queue) as _,
+        Arc::clone(&endpoint) as _,
+        SIGNING_SECRET.parse().unwrap(),
+        Arc::clone(&clock) as _,
+        Arc::new(SystemEntropy::new()),
+    ));
+    let sweeper = Sweeper::new(store.clone(), Arc::clone(&queue) as _, clock);
+    let stop = CancellationToken::new();
+    let worker = tokio::spawn(Worker::new(deliverer, sweeper, Arc::clone(&queue) as _, queue).run(stop.clone()));
+
+    let due = ["due", "due, with everything", "waiting", "in flight"];
+    let deadline = Instant::now() + PATIENCE;
+    for name in due {
+        let expected = &conversations[name];
+        let read = loop {
+            let read = get(&store, expected).await;
+            if read.status() == Status::Completed {
+                break read;
+            }
+            assert!(Instant::now() < deadline, "{name} is {:?}", read.state);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        // What was under way when the release was killed is among them, as unknown.
+        assert_eq!(read.attempts.len(), expected.attempts + 1, "{name}");
+    }
+    stop.cancel();
+    worker.await.unwrap();
+    for (name, expected) in conversations.iter().filter(|(name, _)| !due.contains(&name.as_str())) {
+        assert_eq!(get(&store, expected).await.status().as_str(), expected.status, "{name} was touched");
+    }
+    let sent = endpoint.0.lock().unwrap();
+    let mut paths: Vec<_> = sent.iter().map(|request| request.endpoint.clone()).collect();
+    let mut wanted: Vec<_> = due.iter().map(|name| conversations[*name].endpoint.clone()).collect();
+    paths.sort();
+    wanted.sort();
+    assert_eq!(paths, wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_embedded_store_of_an_earlier_release_is_read_and_worked_on() {
+    for release in releases() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = place.path().join("store");
+        fs::create_dir(&dir).unwrap();
+        let unpacked = Command::new("tar").arg("-xf").arg(release.join("embedded.tar")).arg("-C").arg(&dir).status();
+        assert!(unpacked.unwrap().success());
+        let store = EmbeddedStore::open(&dir).unwrap();
+        goes_on(ConversationStore::new(store.conversations()), &expected(&release, "embedded")).await;
+        store.close();
+    }
+}
+
+#[derive(Deserialize)]
+struct InAzure {
+    tables: BTreeMap<String, Vec<Value>>,
+    message: String,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_of_an_earlier_release_are_read_and_worked_on() {
+    for release in releases() {
+        let kept: InAzure = read(&release.join("azure.json"));
+        let connection = azurite().fresh_account();
+        let store = azurite::store_at(&connection, &AzureNames::default());
+        store.create().await.unwrap();
+        put(&connection, &kept.tables).await;
+        let conversations = expected(&release, "azure");
+        goes_on(ConversationStore::new(store.conversations()), &conversations).await;
+        assert!(ClientStore::new(store.clients()).get(&client()).await.is_ok());
+        let hint = Hint::from_message(&kept.message).unwrap();
+        assert_eq!(hint.id.to_string(), conversations["far"].conversation_id);
+    }
+}
+
+/// The entities as they are, past our own code.
+async fn put(connection: &str, tables: &BTreeMap<String, Vec<Value>>) {
+    let settings = azurite::settings(connection);
+    let location = CloudLocation::Custom { account: settings.account.clone(), uri: settings.table_endpoint };
+    let credentials = StorageCredentials::access_key(settings.account, azurite::KEY.to_owned());
+    let builder = TableServiceClientBuilder::with_location(location, credentials).retry(RetryOptions::none());
+    let service = builder.build();
+    assert!(!tables["conversations"].is_empty());
+    for (table, entities) in tables {
+        let client = service.table_client(table);
+        for entity in entities {
+            client.insert::<_, Value>(entity).unwrap().await.unwrap();
+        }
+    }
+}
+
+/// Two versions work side by side while a deployment goes on, and after a rollback.
+#[tokio::test]
+async fn a_row_of_a_newer_version_is_left_alone_and_holds_nothing_up() {
+    let table = Arc::new(SimulatedTable::new(()));
+    let store = ConversationStore::new(Arc::clone(&table) as _);
+    let queue = Arc::new(SimulatedQueue::new(()));
+    let clock = Arc::new(VirtualClock::starting_at(Timestamp::from_millis(1_900_000_000_000)));
+    let policy = EndpointPolicy::default();
+    let entropy = Arc::new(SystemEntropy::new());
+    let scheduler = Scheduler::new(store.clone(), Arc::clone(&queue) as _, policy, Arc::clone(&clock) as _, entropy);
+    let mut newer = Vec::new();
+    for partition in ConversationStore::partitions() {
+        // Earlier than all others: whoever stops at it finds none of them.
+        let key = format!("d~{:014}~tester~01890000-0000-7000-8000-00000000000{}", 1, partition.as_str());
+        let insert = Operation::Insert { key: key.clone(), value: r#"{"v":2,"row":{"form":"new"}}"#.to_owned() };
+        table.commit(partition, vec![insert]).await.unwrap();
+        newer.push((partition, key));
+    }
+    for _ in 0..40 {
+        let request = ScheduleRequest {
+            conversation_text: Some("x".to_owned()),
+            scheduled_time: Some((clock.now() + Duration::from_mins(1)).to_string()),
+            endpoint: Some("https://example.com/".to_owned()),
+            ..ScheduleRequest::default()
+        };
+        scheduler.schedule(&client(), request).await.unwrap();
+    }
+    let sweeper = Sweeper::new(store.clone(), queue, clock);
+    assert_eq!(sweeper.sweep().await.unwrap().seen, 40);
+    for (partition, key) in newer {
+        assert!(table.get(partition, &key).await.unwrap().unwrap().value.contains("new"));
+        assert_eq!(store.due(partition, Timestamp::from_millis(2), None, 1).await.unwrap(), []);
+    }
+}
