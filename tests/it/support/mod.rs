@@ -8,6 +8,7 @@ pub mod app_folder;
 pub mod azurite;
 pub mod client;
 pub mod golden;
+pub mod integration;
 pub mod ports;
 pub mod proxy;
 pub mod receiver;

@@ -2,12 +2,14 @@
 
 mod cancelling;
 mod delivering;
+mod deploying;
 mod far_future;
 mod forwarding;
 mod killing;
 mod measuring;
 mod outage;
 mod poison;
+mod public_contract;
 mod rules;
 mod stage;
 mod wake_ups;

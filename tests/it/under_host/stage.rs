@@ -41,6 +41,11 @@ impl Stage {
         Self { folder: AppFolder::stage(), connection: azurite().fresh_account(), port: fixed_port() }
     }
 
+    /// Another app on the same account, as a deployment makes one.
+    pub fn another(&self) -> Self {
+        Self::on(self.connection.clone())
+    }
+
     /// What a host is started with here. The timer goes every second, so that a sweep need not be waited for.
     pub fn options(&self) -> HostOptions {
         let on_azure = [
