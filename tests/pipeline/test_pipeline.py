@@ -188,7 +188,6 @@ def test_what_is_published_is_what_a_step_before_has_made(document):
 def test_settings_are_such_as_the_program_and_the_host_read(document):
     example = json.loads((ROOT / "local.settings.json.example").read_text())["Values"]
     of_the_host = {"KEYVAULT_URI", "APPINSIGHTS_INSTRUMENTATIONKEY", "APPLICATIONINSIGHTS_CONNECTION_STRING"}
-    example["WEBHOOK_SIGNING_SECRETS"] = ""
     for name, app, vault in [
         ("DeployToDev", "$(appName)-dev", "$(keyVaultName)-dev"), ("DeployToProd", "$(appName)", "$(keyVaultName)"),
     ]:
@@ -232,3 +231,44 @@ def test_what_cannot_be_filled_in_is_told(tmp_path, text):
     file.write_text(text)
     with pytest.raises(pipeline.Unsupported):
         pipeline.load(file)
+
+
+SMALL = """
+variables:
+  - {name: colour, value: blue}
+stages:
+  - stage: Build
+    jobs:
+      - job: Only
+        steps:
+          - {task: "Cache@2", inputs: {key: k, path: p}}
+          - {script: 'echo "$WHICH" $(colour) $(unknown) > $(Build.ArtifactStagingDirectory)/said', displayName: Says, env: {WHICH: very $(colour)}}
+          - {script: "false; echo not reached", displayName: Fails}
+          - {script: pwd > $(Build.ArtifactStagingDirectory)/where, displayName: Goes on}
+          - {script: exit 9, displayName: Needs the internet}
+          - {publish: $(Build.ArtifactStagingDirectory)/said}
+          - {publish: $(Build.ArtifactStagingDirectory)/never}
+"""
+
+
+def test_script_steps_run_as_the_agent_runs_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "ROOT", tmp_path)
+    (tmp_path / "pipeline.yml").write_text(SMALL)
+    document = pipeline.load(tmp_path / "pipeline.yml")
+    monkeypatch.setattr(pipeline, "load", lambda: document)
+    failed = pipeline.run("Build", ["Needs the internet"])
+    staging = tmp_path / "target/pipeline/staging"
+    assert failed == ["Fails", f"{staging}/never was not made"]
+    # What is not known stays as it is; a shell takes it for a command, which is why every variable is checked above.
+    assert (staging / "said").read_text().startswith("very blue blue")
+    assert (staging / "where").read_text().strip() == str(tmp_path)
+    with pytest.raises(pipeline.Unsupported):
+        pipeline.run("Build", ["no such step"])
+
+
+def test_ci_leaves_out_of_build_what_needs_the_internet_and_what_is_only_a_figure():
+    ran = (ROOT / ".ci/run").read_text()
+    assert "scripts/pipeline.py run Build" in ran
+    steps = {step["displayName"]: step["script"] for step in every_step(pipeline.load()) if "script" in step}
+    left_out = [steps[name].split()[:2] for name in re.findall(r'--without "(.*?)"', ran)]
+    assert [one[0] for one in left_out] == ["scripts/deny", "scripts/coverage"] and left_out[0][1] == "advisories"
