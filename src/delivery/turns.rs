@@ -18,7 +18,7 @@ pub struct Turns(Arc<Mutex<HashMap<String, Weak<Host>>>>);
 /// The right to deliver to a host. It ends with the value.
 pub struct Turn {
     host: Arc<Host>,
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 }
 
 /// The host is too slow; it is worth coming back after this time.
@@ -34,6 +34,8 @@ struct Host {
 }
 
 struct Pace {
+    /// How many turns there are.
+    turns: usize,
     /// How long its last exchange took.
     exchange: Duration,
     /// Whether somebody has waited in vain, and no exchange has been quick since.
@@ -46,6 +48,11 @@ struct Pace {
 impl Turns {
     /// How many deliveries to one host are under way at the most.
     pub const PER_HOST: usize = 8;
+    /// How many turns a host has whose exchanges are over at once. Such a turn is all claim and hardly any exchange:
+    /// with eight, a herd would wait for the disk eight by eight.
+    const PER_INSTANT_HOST: usize = 64;
+    /// An exchange that is shorter earns its host another turn; one that is not costs it one of those earned.
+    const INSTANT: Duration = Duration::from_millis(20);
     /// How long one waits for a turn before it is sent away.
     const PATIENCE: Duration = Duration::from_secs(1);
     /// An exchange that is shorter shows that a host is not slow.
@@ -66,7 +73,7 @@ impl Turns {
             Err(_) => host.wait().await,
         };
         match permit {
-            Some(permit) => Ok(Turn { host, _permit: permit }),
+            Some(permit) => Ok(Turn { host, permit }),
             None => Err(host.send_away()),
         }
     }
@@ -81,7 +88,13 @@ impl Turns {
             name: name.to_owned(),
             hosts: Arc::downgrade(&self.0),
             turns: Arc::new(Semaphore::new(Self::PER_HOST)),
-            pace: Mutex::new(Pace { exchange: Self::PATIENCE, slow: false, waiting: 0, next_turn: now }),
+            pace: Mutex::new(Pace {
+                turns: Self::PER_HOST,
+                exchange: Self::PATIENCE,
+                slow: false,
+                waiting: 0,
+                next_turn: now,
+            }),
         });
         hosts.insert(name.to_owned(), Arc::downgrade(&host));
         host
@@ -93,6 +106,13 @@ impl Turn {
     pub fn over(self, exchange: Duration) {
         let mut pace = lock(&self.host.pace);
         pace.exchange = exchange;
+        if exchange < Turns::INSTANT && pace.turns < Turns::PER_INSTANT_HOST {
+            pace.turns += 1;
+            self.host.turns.add_permits(1);
+        } else if exchange >= Turns::INSTANT && pace.turns > Turns::PER_HOST {
+            pace.turns -= 1;
+            self.permit.forget();
+        }
         if exchange < Turns::QUICK {
             pace.slow = false;
             pace.next_turn = Instant::now();
@@ -206,7 +226,7 @@ mod tests {
         };
         tokio::join!(waiting, late);
         for turn in taken {
-            turn.over(SECOND / 100);
+            turn.over(SECOND / 20);
         }
         let (first, second) = (take(&turns, 8).await, Instant::now());
         let release = async {
@@ -215,6 +235,23 @@ mod tests {
         };
         let (waited, ()) = tokio::join!(join_all((0..8).map(|_| turns.take("a"))), release);
         assert!(waited.iter().all(Result::is_ok) && second.elapsed() < SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_answers_at_once_earns_more_turns_and_loses_them_when_it_does_not() {
+        let turns = Turns::default();
+        let _known = turns.host("a");
+        for _ in 0..10 {
+            for turn in take(&turns, 100).await {
+                turn.over(Duration::from_millis(19));
+            }
+        }
+        let taken = take(&turns, 100).await;
+        assert_eq!(taken.len(), 64);
+        for turn in taken {
+            turn.over(Duration::from_millis(20));
+        }
+        assert_eq!(take(&turns, 100).await.len(), 8);
     }
 
     #[tokio::test(start_paused = true)]
