@@ -20,8 +20,10 @@ pub struct AzureQueue {
 }
 
 impl AzureQueue {
-    /// A storage queue hides a message for seven days at the most.
-    const HORIZON: Duration = Duration::from_hours(6 * 24);
+    /// Twice as far as the sweep looks ahead, so that every conversation is seen by one of them. The queue could hide a
+    /// message for seven days, but what is put that early is paid for by every schedule, and in vain where the
+    /// conversation is cancelled or moved.
+    const HORIZON: Duration = Duration::from_mins(10);
     /// Room for the poll of a waiting receiver; the deliverer holds a hint that is two seconds early.
     const LEAD: Duration = Duration::from_secs(1);
     /// How long a received hint stays hidden. Longer than a delivery takes, from the hold to the end of
