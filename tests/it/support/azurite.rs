@@ -52,7 +52,10 @@ impl Azurite {
     pub fn stop(&mut self) {
         let sent = Command::new("sh").args(["-c", &format!("kill -s TERM {}", self.pid())]).status().unwrap();
         assert!(sent.success());
+        // To wait closes the pipe, which would end the process before it has written.
+        let pipe = self.process.stdin.take();
         self.process.wait().unwrap();
+        drop(pipe);
     }
 
     /// Starts again after a stop, at the same addresses and with what it had.
@@ -150,7 +153,7 @@ fn command(location: &Path, blobs: SocketAddr, queues: SocketAddr, tables: Socke
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/azurite/node_modules/azurite/dist/src/azurite.js");
     assert!(script.exists(), "Azurite is not installed: run scripts/test, which puts it under target/");
     // The tests' process keeps the one end of this pipe: when it ends, however it ends, so does Azurite.
-    let watched = "process.stdin.resume().on('end', () => process.exit()); require(process.argv[1])";
+    let watched = "process.stdin.resume().on('end', () => process.exit()).unref(); require(process.argv[1])";
     let mut command = Command::new("node");
     command.args(["-e", watched]).arg(script).args(["--silent", "--disableTelemetry", "--location"]).arg(location);
     for (service, address) in [("blob", blobs), ("queue", queues), ("table", tables)] {
