@@ -3,9 +3,9 @@
 use std::sync::{Arc, LazyLock};
 
 use rmcp::model::{JsonObject, ToolAnnotations};
-use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use schemars::transform::{RecursiveTransform, Transform};
+use schemars::transform::{RecursiveTransform, Transform as _};
+use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use super::handler::ConversationRequest;
@@ -110,28 +110,37 @@ impl Tool {
 
     fn make(self) -> rmcp::model::Tool {
         let (input, output) = match self {
-            Self::ScheduleConversation => (input::<ScheduleRequest>(), schema::<Accepted>()),
-            Self::GetConversationStatus => (input::<ConversationRequest>(), schema::<View<'_, Untrusted>>()),
-            Self::CancelConversation => (input::<ConversationRequest>(), schema::<Cancellation>()),
-            Self::ListConversations => (input::<ListRequest>(), schema::<Page<'_>>()),
+            Self::ScheduleConversation => (arguments::<ScheduleRequest>(), schema::<Accepted>()),
+            Self::GetConversationStatus => (arguments::<ConversationRequest>(), schema::<View<'_, Untrusted>>()),
+            Self::CancelConversation => (arguments::<ConversationRequest>(), schema::<Cancellation>()),
+            Self::ListConversations => (arguments::<ListRequest>(), schema::<Page<'_>>()),
         };
-        rmcp::model::Tool::new(self.name(), self.description(), input)
+        rmcp::model::Tool::new(self.name(), self.description(), object(input))
             .with_title(self.title())
             .with_annotations(self.annotations())
-            .with_raw_output_schema(Arc::new(output))
+            .with_raw_output_schema(object(output))
     }
 }
 
 /// What a type looks like in JSON, in one piece: not every client follows references.
-fn schema<T: JsonSchema>() -> JsonObject {
+fn schema<T: JsonSchema>() -> Schema {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    settings.into_generator().into_root_schema_for::<T>().to_value().as_object().cloned().unwrap_or_default()
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    // Formats that are Rust's own make clients complain.
+    let without_rust = |schema: &mut Schema| {
+        let known = |format: &str| matches!(format, "uuid" | "uri" | "date-time");
+        if schema.get("format").and_then(Value::as_str).is_some_and(|format| !known(format)) {
+            schema.remove("format");
+        }
+    };
+    RecursiveTransform(without_rust).transform(&mut schema);
+    schema
 }
 
 /// What a type of arguments looks like. `null` is accepted for what is left out, and not offered.
-fn input<T: JsonSchema>() -> JsonObject {
-    let mut schema = schemars::Schema::from(schema::<T>());
-    let without_null = |schema: &mut schemars::Schema| {
+fn arguments<T: JsonSchema>() -> Schema {
+    let mut schema = schema::<T>();
+    let without_null = |schema: &mut Schema| {
         if let Some(Value::Array(types)) = schema.get_mut("type") {
             types.retain(|name| name != "null");
             if let [only] = &mut types[..] {
@@ -141,5 +150,9 @@ fn input<T: JsonSchema>() -> JsonObject {
         }
     };
     RecursiveTransform(without_null).transform(&mut schema);
-    schema.to_value().as_object().cloned().unwrap_or_default()
+    schema
+}
+
+fn object(schema: Schema) -> Arc<JsonObject> {
+    Arc::new(schema.to_value().as_object().cloned().unwrap_or_default())
 }

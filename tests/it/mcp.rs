@@ -1,5 +1,6 @@
 //! `mcp`: the tools, the protocol around them, and clients that others wrote.
 
+mod clients;
 mod protocol;
 mod tools;
 mod wire;

@@ -41,6 +41,8 @@ pub struct HostOptions {
     /// The app settings, which are the environment of the handler. `AzureFunctionsJobHost__a__b` stands in place of
     /// `a.b` in `host.json`, as it does on Azure.
     pub settings: Vec<(String, String)>,
+    /// The port on which the host itself is called; 0 for any.
+    pub port: u16,
     /// The port of the handler on 127.0.0.1, which stays the same over its restarts.
     pub handler_port: u16,
     /// Call every timer this often, whatever its schedule says.
@@ -80,12 +82,12 @@ impl Instance {
 impl Host {
     /// Starts a host, which starts the handler. Requests are taken at once and wait for it.
     pub async fn start(options: HostOptions) -> Self {
-        let HostOptions { app, settings, handler_port, timer_period, knows_proxying } = options;
+        let HostOptions { app, settings, port, handler_port, timer_period, knows_proxying } = options;
         let app = FunctionApp::read(&app, &settings, knows_proxying);
         let log = Log::default();
         let handler = Handler::new(([127, 0, 0, 1], handler_port).into(), log.clone());
         let instance = Arc::new(Instance { app, settings, handler, http: http_client(), log });
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let (address, drain) = (listener.local_addr().unwrap(), CancellationToken::new());
         let (mut front, mut triggers, mut supervisor) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
         front.spawn(front::serve(Arc::clone(&instance), listener));

@@ -11,5 +11,5 @@ mod outage;
 mod poison;
 mod public_contract;
 mod rules;
-mod stage;
+pub mod stage;
 mod wake_ups;

@@ -37,6 +37,7 @@ async fn host(app: &Path) -> Host {
     let options = HostOptions {
         app: app.to_owned(),
         settings: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
+        port: 0,
         handler_port: fixed_port(),
         timer_period: None,
         knows_proxying: true,

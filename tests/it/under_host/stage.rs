@@ -57,6 +57,7 @@ impl Stage {
         HostOptions {
             app: self.folder.path(),
             settings: CONFIGURED.into_iter().chain(on_azure).map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+            port: 0,
             handler_port: self.port,
             timer_period: Some(Duration::from_secs(1)),
             knows_proxying: true,

@@ -1,0 +1,219 @@
+//! Clients that others wrote, against the service itself and through the stand-in for the Functions host.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use crate::host::Host;
+use crate::process::service;
+use crate::support::app::{CLIENT, KEY, TestApp};
+use crate::support::client::{self, ApiClient};
+use crate::support::ports::fixed_port;
+use crate::support::receiver::Receiver;
+use crate::under_host::stage::Stage;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const TOOLS: &str = "tools scheduleConversation getConversationStatus cancelConversation listConversations\n";
+
+/// What a client is given.
+struct Given {
+    address: SocketAddr,
+    client: (&'static str, &'static str),
+    token: String,
+    receiver: Receiver,
+}
+
+impl Given {
+    async fn new(address: SocketAddr, client: (&'static str, &'static str)) -> Self {
+        let token = ApiClient::new(address, client.0, client.1).token().await.to_owned();
+        Self { address, client, token, receiver: Receiver::accepting().await }
+    }
+
+    /// Runs a client to its end and returns what it printed. Nothing may go to stderr.
+    async fn run(&self, mut command: Command) -> String {
+        let node = installed("target/mcp-clients/node_modules/node/bin");
+        let path = std::env::join_paths([node, "/usr/local/bin".into(), "/usr/bin".into(), "/bin".into()]).unwrap();
+        command
+            .env("PATH", path)
+            .env("MCP_URL", format!("http://{}/mcp", self.address))
+            .env("CLIENT_ID", self.client.0)
+            .env("API_KEY", self.client.1)
+            .env("TOKEN", &self.token)
+            .env("NO_PROXY", "*")
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        assert!(output.status.success() && err.is_empty(), "{}\n{out}{err}", output.status);
+        out
+    }
+
+    /// An example, which logs in by OAuth and has something delivered.
+    async fn example(&self, mut command: Command, protocol: &str) {
+        command.arg(self.receiver.url("/hook"));
+        let out = self.run(command).await;
+        assert!(out.starts_with(&format!("protocol {protocol}\n{TOOLS}scheduled for 20")), "{out}");
+        for line in ["\nCompleted after 1 attempt\n", "\ncancelled false The conversation has already been delivered.\n"] {
+            assert!(out.contains(line), "{out}");
+        }
+        let received = self.receiver.wait_for(1).await;
+        assert!(received.iter().all(|request| request.path == "/hook"));
+    }
+
+    async fn python_sdk(&self) {
+        self.example(python("target/venv", "examples/agent.py"), "2026-07-28").await;
+    }
+
+    async fn python_sdk_with_a_handshake(&self) {
+        let mut command = python("target/venv", "examples/agent.py");
+        command.env("MCP_MODE", "legacy");
+        self.example(command, "2025-11-25").await;
+    }
+
+    async fn older_python_sdk(&self) {
+        let mut command = python("target/mcp-clients-venv", "tests/mcp-clients/older.py");
+        command.arg("https://example.com/hook");
+        let out = self.run(command).await;
+        assert_eq!(out, format!("protocol 2025-11-25\n{TOOLS}status Scheduled\ncancelled true\n"));
+    }
+
+    async fn typescript_sdk(&self) {
+        // Node finds packages from where the file is.
+        let beside = installed("target/mcp-clients").join(format!("agent-{}.mjs", self.address.port()));
+        fs::copy(Path::new(ROOT).join("examples/agent.mjs"), &beside).unwrap();
+        let mut command = node();
+        command.arg(&beside);
+        self.example(command, "2025-11-25").await;
+        fs::remove_file(beside).unwrap();
+    }
+
+    async fn inspector(&self) {
+        for method in [&["tools/list"][..], &["tools/call", "--tool-name", "listConversations"]] {
+            let mut command = node();
+            command.arg(installed("target/mcp-clients/node_modules/.bin/mcp-inspector"));
+            command.args(["--cli", &format!("http://{}/mcp", self.address), "--transport", "http", "--strict"]);
+            command.args(["--header", &format!("Authorization: Bearer {}", self.token), "--method"]).args(method);
+            let out: serde_json::Value = serde_json::from_str(&self.run(command).await).unwrap();
+            assert!(out["tools"].as_array().is_some_and(|tools| tools.len() == 4) || out["isError"] != true, "{out}");
+        }
+    }
+
+    /// Every scenario passes, except those of the list, which have a reason.
+    async fn conformance(&self) {
+        let suite = "target/mcp-clients/node_modules/@modelcontextprotocol/conformance/dist/index.js";
+        let proxy = with_token(self.address, self.token.clone()).await;
+        let mut command = node();
+        command.arg(installed(suite)).args(["server", "--url", &format!("http://{proxy}/mcp"), "--expected-failures"]);
+        command.arg(Path::new(ROOT).join("tests/mcp-clients/conformance.yml"));
+        let out = self.run(command).await;
+        for passed in ["server-initialize: 1", "ping: 1", "tools-list: 1", "dns-rebinding-protection: 2"] {
+            assert!(out.contains(&format!("✓ {passed} passed, 0 failed")), "{passed} in {out}");
+        }
+    }
+}
+
+fn installed(path: &str) -> PathBuf {
+    let path = Path::new(ROOT).join(path);
+    assert!(path.exists(), "{} is missing: run scripts/test, which puts it there", path.display());
+    path
+}
+
+fn node() -> Command {
+    Command::new(installed("target/mcp-clients/node_modules/node/bin/node"))
+}
+
+fn python(environment: &str, script: &str) -> Command {
+    let mut command = Command::new(installed(environment).join("bin/python"));
+    command.arg(Path::new(ROOT).join(script));
+    command
+}
+
+/// A way to the service that adds the token, for a client that cannot; everything else passes as it is.
+async fn with_token(service: SocketAddr, token: String) -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let http = client::http();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (http, token) = (http.clone(), token.clone());
+            let serve = service_fn(move |request: Request<Incoming>| forward(request, service, http.clone(), token.clone()));
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), serve));
+        }
+    });
+    address
+}
+
+async fn forward(
+    request: Request<Incoming>,
+    service: SocketAddr,
+    http: reqwest::Client,
+    token: String,
+) -> Result<Response<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
+    let (head, body) = request.into_parts();
+    let url = format!("http://{service}{}", head.uri);
+    let request = http.request(head.method, url).headers(head.headers).bearer_auth(token);
+    let answer = request.body(body.collect().await?.to_bytes()).send().await?;
+    let mut response = Response::new(());
+    *response.status_mut() = answer.status();
+    *response.headers_mut() = answer.headers().clone();
+    let body = answer.bytes().await?;
+    Ok(response.map(|()| Full::new(body)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_sdk_logs_in_and_works_by_both_lifecycles() {
+    let app = TestApp::start().await;
+    let given = Given::new(app.address, (CLIENT, KEY)).await;
+    given.python_sdk().await;
+    given.python_sdk_with_a_handshake().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_older_python_sdk_works() {
+    let app = TestApp::start().await;
+    Given::new(app.address, (CLIENT, KEY)).await.older_python_sdk().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_typescript_sdk_logs_in_and_works() {
+    let app = TestApp::start().await;
+    Given::new(app.address, (CLIENT, KEY)).await.typescript_sdk().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_inspector_has_nothing_to_complain_about() {
+    let app = TestApp::start().await;
+    Given::new(app.address, (CLIENT, KEY)).await.inspector().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_conformance_suite_passes_where_it_applies() {
+    let app = TestApp::start().await;
+    Given::new(app.address, (CLIENT, KEY)).await.conformance().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_of_them_work_through_the_functions_host() {
+    let stage = Stage::new();
+    let mut options = stage.options();
+    options.port = fixed_port();
+    options.settings.push(("WEBSITE_HOSTNAME".to_owned(), format!("127.0.0.1:{}", options.port)));
+    let host = Host::start(options).await;
+    host.ready().await;
+    let given = Given::new(host.address(), (service::CLIENT, service::KEY)).await;
+    given.python_sdk().await;
+    given.python_sdk_with_a_handshake().await;
+    given.older_python_sdk().await;
+    given.typescript_sdk().await;
+    given.inspector().await;
+    given.conformance().await;
+}
