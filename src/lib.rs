@@ -7,7 +7,7 @@
 //!
 //! - [`app`] puts everything together; [`config`] reads the environment; [`credentials`] and
 //!   [`demo`] make the first run a pleasant one
-//! - [`http`] turns requests into calls; `answers` is what callers are told: conversations and problems
+//! - [`http`] turns requests into calls, [`mcp`] does so for language models; `answers` is what callers are told: conversations and problems
 //! - [`scheduler`] is what a client can do; [`delivery`] is what happens at the due time; [`auth`]
 //!   knows who is calling
 //! - [`store`] keeps conversations: two small ports, the protocol above them, the backends below

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use rmcp::model::{JsonObject, ToolAnnotations};
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform as _};
-use schemars::{JsonSchema, Schema};
+use schemars::{JsonSchema, Schema, json_schema};
 use serde_json::Value;
 
 use super::handler::ConversationRequest;
@@ -65,7 +65,7 @@ impl Tool {
                  person that time, in their time zone. Calling it twice schedules twice."
             }
             Self::GetConversationStatus => {
-                "Returns the status of a conversation as text: Scheduled, InProgress, Completed, Failed or Cancellation. The \
+                "Returns the status of a conversation as text: Scheduled, InProgress, Completed, Failed or Cancelled. The \
                  structured content has the whole record with every attempt. InProgress also means that an attempt failed \
                  and the next one waits for nextAttemptTime."
             }
@@ -110,49 +110,57 @@ impl Tool {
 
     fn make(self) -> rmcp::model::Tool {
         let (input, output) = match self {
-            Self::ScheduleConversation => (arguments::<ScheduleRequest>(), schema::<Accepted>()),
-            Self::GetConversationStatus => (arguments::<ConversationRequest>(), schema::<View<'_, Untrusted>>()),
-            Self::CancelConversation => (arguments::<ConversationRequest>(), schema::<Cancellation>()),
-            Self::ListConversations => (arguments::<ListRequest>(), schema::<Page<'_>>()),
+            Self::ScheduleConversation => (schema::<ScheduleRequest>(without_null), schema::<Accepted>(or_null)),
+            Self::GetConversationStatus => {
+                (schema::<ConversationRequest>(without_null), schema::<View<'_, Untrusted>>(or_null))
+            }
+            Self::CancelConversation => (schema::<ConversationRequest>(without_null), schema::<Cancellation>(or_null)),
+            Self::ListConversations => (schema::<ListRequest>(without_null), schema::<Page<'_>>(or_null)),
         };
-        rmcp::model::Tool::new(self.name(), self.description(), object(input))
+        rmcp::model::Tool::new(self.name(), self.description(), input)
             .with_title(self.title())
             .with_annotations(self.annotations())
-            .with_raw_output_schema(object(output))
+            .with_raw_output_schema(output)
     }
 }
 
-/// What a type looks like in JSON, in one piece: not every client follows references.
-fn schema<T: JsonSchema>() -> Schema {
+/// What a type looks like in JSON, in one piece and without what not every client reads: references,
+/// formats of Rust's own, lists of types.
+fn schema<T: JsonSchema>(settle: fn(&mut Schema, Value)) -> Arc<JsonObject> {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
-    // Formats that are Rust's own make clients complain.
-    let without_rust = |schema: &mut Schema| {
+    RecursiveTransform(|schema: &mut Schema| {
         let known = |format: &str| matches!(format, "uuid" | "uri" | "date-time");
         if schema.get("format").and_then(Value::as_str).is_some_and(|format| !known(format)) {
             schema.remove("format");
         }
-    };
-    RecursiveTransform(without_rust).transform(&mut schema);
-    schema
-}
-
-/// What a type of arguments looks like. `null` is accepted for what is left out, and not offered.
-fn arguments<T: JsonSchema>() -> Schema {
-    let mut schema = schema::<T>();
-    let without_null = |schema: &mut Schema| {
-        if let Some(Value::Array(types)) = schema.get_mut("type") {
-            types.retain(|name| name != "null");
-            if let [only] = &mut types[..] {
-                let only = only.take();
-                schema.insert("type".to_owned(), only);
-            }
+        if let Some(one) = beside_null(schema) {
+            settle(schema, one);
         }
-    };
-    RecursiveTransform(without_null).transform(&mut schema);
-    schema
+    })
+    .transform(&mut schema);
+    Arc::new(schema.to_value().as_object().cloned().unwrap_or_default())
 }
 
-fn object(schema: Schema) -> Arc<JsonObject> {
-    Arc::new(schema.to_value().as_object().cloned().unwrap_or_default())
+/// The type of what may also be null.
+fn beside_null(schema: &Schema) -> Option<Value> {
+    match schema.get("type")?.as_array().map(Vec::as_slice)? {
+        [one, null] if null == "null" => Some(one.clone()),
+        _ => None,
+    }
+}
+
+/// Arguments: `null` is accepted for what is left out, and not offered.
+fn without_null(schema: &mut Schema, one: Value) {
+    schema.insert("type".to_owned(), one);
+}
+
+/// Results: there may be a `null`.
+fn or_null(schema: &mut Schema, one: Value) {
+    let description = schema.remove("description");
+    schema.insert("type".to_owned(), one);
+    *schema = json_schema!({ "anyOf": [schema.clone(), { "type": "null" }] });
+    if let Some(description) = description {
+        schema.insert("description".to_owned(), description);
+    }
 }

@@ -62,7 +62,9 @@ impl Given {
         command.arg(self.receiver.url("/hook"));
         let out = self.run(command).await;
         assert!(out.starts_with(&format!("protocol {protocol}\n{TOOLS}scheduled for 20")), "{out}");
-        for line in ["\nCompleted after 1 attempt\n", "\ncancelled false The conversation has already been delivered.\n"] {
+        for line in
+            ["\nCompleted after 1 attempt\n", "\ncancelled false The conversation has already been delivered.\n"]
+        {
             assert!(out.contains(line), "{out}");
         }
         let received = self.receiver.wait_for(1).await;
@@ -97,14 +99,18 @@ impl Given {
     }
 
     async fn inspector(&self) {
-        for method in [&["tools/list"][..], &["tools/call", "--tool-name", "listConversations"]] {
-            let mut command = node();
-            command.arg(installed("target/mcp-clients/node_modules/.bin/mcp-inspector"));
-            command.args(["--cli", &format!("http://{}/mcp", self.address), "--transport", "http", "--strict"]);
-            command.args(["--header", &format!("Authorization: Bearer {}", self.token), "--method"]).args(method);
-            let out: serde_json::Value = serde_json::from_str(&self.run(command).await).unwrap();
-            assert!(out["tools"].as_array().is_some_and(|tools| tools.len() == 4) || out["isError"] != true, "{out}");
-        }
+        let listed = self.inspect(&["tools/list", "--strict"]).await;
+        assert_eq!(listed["tools"].as_array().map(Vec::len), Some(4), "{listed}");
+        let called = self.inspect(&["tools/call", "--tool-name", "listConversations"]).await;
+        assert!(called["structuredContent"]["conversations"].is_array(), "{called}");
+    }
+
+    async fn inspect(&self, method: &[&str]) -> serde_json::Value {
+        let mut command = node();
+        command.arg(installed("target/mcp-clients/node_modules/.bin/mcp-inspector"));
+        command.args(["--cli", &format!("http://{}/mcp", self.address), "--transport", "http"]);
+        command.args(["--header", &format!("Authorization: Bearer {}", self.token), "--method"]).args(method);
+        serde_json::from_str(&self.run(command).await).unwrap()
     }
 
     /// Every scenario passes, except those of the list, which have a reason.
@@ -145,7 +151,8 @@ async fn with_token(service: SocketAddr, token: String) -> SocketAddr {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let (http, token) = (http.clone(), token.clone());
-            let serve = service_fn(move |request: Request<Incoming>| forward(request, service, http.clone(), token.clone()));
+            let serve =
+                service_fn(move |request: Request<Incoming>| forward(request, service, http.clone(), token.clone()));
             tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), serve));
         }
     });
