@@ -10,6 +10,7 @@ mod killing;
 mod oauth_client;
 mod python;
 pub mod receiver;
+mod secrets;
 pub mod service;
 mod stopping;
 mod under_host;
