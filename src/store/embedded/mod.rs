@@ -27,7 +27,18 @@ pub struct EmbeddedStore {
     engine: Arc<Engine>,
     writer: Writer,
     /// Held as long as the store is open.
-    _lock: File,
+    _lock: Lock,
+}
+
+/// The right to the directory. Given back in so many words: to close the file is not enough while another
+/// process that is just being started has a copy of it.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Fails only for a file that is no lock, and ends with the process in any case.
+        let _ = self.0.unlock();
+    }
 }
 
 /// Why the store cannot be opened.
@@ -72,6 +83,7 @@ impl EmbeddedStore {
             TryLockError::WouldBlock => OpenError::Locked(dir.to_owned()),
             TryLockError::Error(error) => failed(error.to_string()),
         })?;
+        let lock = Lock(lock);
         if !path.try_exists().map_err(|e| failed(e.to_string()))? {
             let draft = dir.join("store.new");
             remove(&draft).map_err(|e| failed(e.to_string()))?;
