@@ -50,7 +50,7 @@ pub struct Answer {
     pub status: u16,
     /// The header `Retry-After`, as it came.
     pub retry_after: Option<String>,
-    /// The beginning of the body as text: at most [`Report::MAX_EXCERPT`] bytes.
+    /// The beginning of the body as text: at most [`Report::MAX_EXCERPT`](crate::domain::Report::MAX_EXCERPT) bytes.
     pub excerpt: String,
 }
 

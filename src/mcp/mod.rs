@@ -1,7 +1,7 @@
 //! The Model Context Protocol: what a client can do, as tools for language models.
 //!
 //! `rmcp` speaks the protocol. No session is kept, so that any process can answer any message. What
-//! matters for safety is read here before rmcp sees a message ([`call`]): which tool is called, whether
+//! matters for safety is read here before rmcp sees a message (`call`): which tool is called, whether
 //! the caller may, and the arguments as they were written, of which rmcp would drop the duplicate ones.
 
 mod call;
