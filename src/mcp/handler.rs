@@ -1,25 +1,20 @@
-//! The protocol's requests, and what the tools do.
+//! The protocol's requests, as rmcp hands them over.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::request::Parts;
 use rmcp::model::{
-    CacheScope, CallToolRequestMethod, CallToolRequestParams, CallToolResponse, CallToolResult, ConstString as _,
-    ContentBlock, CustomRequest, CustomResult, ErrorCode, ErrorData, Implementation, JsonObject, ListToolsResult,
-    PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig,
+    CacheScope, CallToolRequestMethod, CallToolRequestParams, CallToolResponse, ConstString as _, CustomRequest,
+    CustomResult, ErrorCode, ErrorData, Implementation, JsonObject, ListToolsResult, PaginatedRequestParams,
+    ProtocolVersion, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::call::{Call, Caller};
+use super::actions::Actions;
+use super::call::Caller;
 use super::tools::Tool;
-use crate::answers::{Accepted, Cancellation, Page, Problem, Untrusted, View, strict};
-use crate::auth::Principal;
-use crate::domain::{ConversationId, FieldError, ListRequest, ScheduleRequest};
-use crate::scheduler::{Scheduler, SchedulerError};
 
 /// How the server introduces itself to a model.
 const INSTRUCTIONS: &str = "\
@@ -48,77 +43,20 @@ const TOOLS_TTL_MS: u64 = 5 * 60 * 1000;
 /// Answers the protocol's requests. One of these is made for each message; what it holds is shared.
 #[derive(Clone)]
 pub(super) struct Handler {
-    scheduler: Scheduler,
+    actions: Actions,
     info: Arc<ServerConfig>,
 }
 
 impl Handler {
-    pub(super) fn new(scheduler: Scheduler) -> Self {
+    pub(super) fn new(actions: Actions) -> Self {
         let mut capabilities = ServerCapabilities::builder().enable_tools().build();
         capabilities.extensions = Some([(CLIENT_CREDENTIALS.to_owned(), JsonObject::new())].into());
         let server = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
             .with_title("Conversation scheduler")
             .with_description(env!("CARGO_PKG_DESCRIPTION"));
         let info = ServerConfig::new(capabilities).with_server_info(server).with_instructions(INSTRUCTIONS);
-        Self { scheduler, info: Arc::new(info) }
+        Self { actions, info: Arc::new(info) }
     }
-
-    async fn run(&self, principal: &Principal, call: &Call) -> Result<CallToolResult, Problem> {
-        let arguments = call.arguments.as_bytes();
-        match call.tool {
-            Tool::ScheduleConversation => self.schedule(principal, arguments).await,
-            Tool::GetConversationStatus => self.status(principal, arguments).await,
-            Tool::CancelConversation => self.cancel(principal, arguments).await,
-            Tool::ListConversations => self.list(principal, arguments).await,
-        }
-    }
-
-    async fn schedule(&self, principal: &Principal, arguments: &[u8]) -> Result<CallToolResult, Problem> {
-        let request: ScheduleRequest = strict::read(arguments)?;
-        let conversation = self.scheduler.schedule(principal.client(), request).await?;
-        result(conversation.id.to_string(), &Accepted::new(&conversation, self.scheduler.now()))
-    }
-
-    async fn status(&self, principal: &Principal, arguments: &[u8]) -> Result<CallToolResult, Problem> {
-        let id = ConversationRequest::read(arguments)?;
-        let conversation = self.scheduler.get(principal.client(), id).await?;
-        let view = View::<Untrusted>::new(&conversation, self.scheduler.now());
-        result(conversation.status().as_str(), &view)
-    }
-
-    async fn cancel(&self, principal: &Principal, arguments: &[u8]) -> Result<CallToolResult, Problem> {
-        let id = ConversationRequest::read(arguments)?;
-        match self.scheduler.cancel(principal.client(), id).await {
-            Ok(()) => result("true", &Cancellation::new(id)),
-            // No mistake that another call would mend: the answer is no.
-            Err(SchedulerError::TooLate { status, reason }) => {
-                result("false", &Cancellation::too_late(id, status, reason))
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn list(&self, principal: &Principal, arguments: &[u8]) -> Result<CallToolResult, Problem> {
-        let request: ListRequest = strict::read(arguments)?;
-        let listing = self.scheduler.list(principal.client(), request).await?;
-        let lines = listing.conversations.iter().map(|c| format!("{} {} {}", c.id, c.status().as_str(), c.due));
-        let mut lines: Vec<_> = lines.collect();
-        if lines.is_empty() {
-            lines.push("There are no such conversations.".to_owned());
-        }
-        if listing.next.is_some() {
-            lines.push("There are more: call again with nextCursor as cursor.".to_owned());
-        }
-        result(lines.join("\n"), &Page::new(&listing, self.scheduler.now()))
-    }
-}
-
-/// What a tool returns: the text that the clients of old read, and the same as the REST API answers.
-fn result<T: Serialize>(text: impl Into<String>, structured: &T) -> Result<CallToolResult, Problem> {
-    let structured = serde_json::to_value(structured).map_err(|e| Problem::internal(&e))?;
-    let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-    result.structured_content = Some(structured);
-    Ok(result)
 }
 
 impl ServerHandler for Handler {
@@ -151,10 +89,8 @@ impl ServerHandler for Handler {
             let name: String = request.name.chars().take(64).collect();
             return Err(ErrorData::invalid_params(format!("there is no tool {name:?}; the tools are {tools}"), None));
         };
-        let result = self.run(principal, call).await.unwrap_or_else(|problem| {
-            let problem = problem.server_time(self.scheduler.now());
-            CallToolResult::error(vec![ContentBlock::text(problem.to_text())])
-        });
+        let result = self.actions.run(principal, call).await.into_rmcp();
+        let result = result.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
         Ok(result.into())
     }
 
@@ -175,24 +111,4 @@ impl ServerHandler for Handler {
 fn caller(context: &RequestContext<RoleServer>) -> Result<&Caller, ErrorData> {
     let caller = context.extensions.get::<Parts>().and_then(|parts| parts.extensions.get::<Caller>());
     caller.ok_or_else(|| ErrorData::internal_error("the message has no sender", None))
-}
-
-/// The argument of the tools that are about one conversation.
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct ConversationRequest {
-    /// The conversationId that scheduleConversation returned.
-    #[schemars(required, extend("format" = "uuid"))]
-    conversation_id: Option<String>,
-}
-
-impl ConversationRequest {
-    fn read(arguments: &[u8]) -> Result<ConversationId, Problem> {
-        let request: Self = strict::read(arguments)?;
-        let missing = || {
-            let detail = "is required: the conversationId that scheduleConversation returned".to_owned();
-            Problem::invalid(vec![FieldError { pointer: "/conversationId".to_owned(), detail }])
-        };
-        request.conversation_id.ok_or_else(missing)?.parse().map_err(|_| Problem::no_such_conversation())
-    }
 }

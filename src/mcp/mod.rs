@@ -4,8 +4,10 @@
 //! matters for safety is read here before rmcp sees a message (`call`): which tool is called, whether
 //! the caller may, and the arguments as they were written, of which rmcp would drop the duplicate ones.
 
+mod actions;
 mod call;
 mod handler;
+mod plain;
 mod tools;
 
 use std::sync::Arc;
@@ -21,11 +23,16 @@ use url::Url;
 use crate::answers::Problem;
 use crate::auth::{Principal, PublicUrl};
 use crate::scheduler::Scheduler;
-use call::Caller;
+use actions::Actions;
+use call::{Caller, Message};
 use handler::Handler;
+use plain::Plain;
 
 /// The server of the protocol.
 pub struct Mcp {
+    actions: Actions,
+    /// The names that the service is called by.
+    hosts: Vec<String>,
     service: StreamableHttpService<Handler, NeverSessionManager>,
 }
 
@@ -36,16 +43,19 @@ impl Mcp {
     pub fn new(scheduler: Scheduler, public_url: &PublicUrl) -> Self {
         const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
         let hosts = public_url.origins().map(|origin| origin.authority().to_owned());
+        let hosts: Vec<_> = hosts.chain(LOOPBACK.map(str::to_owned)).collect();
         let origins = public_url.origins().filter_map(|origin| with_port(origin.as_str()));
         let config = StreamableHttpServerConfig::default()
             .with_legacy_session_mode(false)
             .with_json_response(true)
             .with_sse_keep_alive(None)
-            .with_allowed_hosts(hosts.chain(LOOPBACK.map(str::to_owned)))
+            .with_allowed_hosts(hosts.clone())
             .with_allowed_origins(origins.chain(LOOPBACK.map(|host| format!("http://{host}:*"))));
-        let handler = Handler::new(scheduler);
+        let actions = Actions::new(scheduler);
+        let handler = Handler::new(actions.clone());
         let sessions = Arc::new(NeverSessionManager::default());
-        Self { service: StreamableHttpService::new(move || Ok(handler.clone()), sessions, config) }
+        let service = StreamableHttpService::new(move || Ok(handler.clone()), sessions, config);
+        Self { actions, hosts, service }
     }
 
     /// Answers one message of a caller.
@@ -55,7 +65,13 @@ impl Mcp {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response<Bytes>, Problem> {
-        let caller = Caller::read(principal, &body)?;
+        let message = Message::read(&body)?;
+        let plain = Plain::recognise(&headers, &message, &self.hosts);
+        let caller = Caller::new(principal, &message)?;
+        if let (Some(plain), Some(call)) = (plain, &caller.call) {
+            let result = self.actions.run(&caller.principal, call).await;
+            return plain.response(result).map_err(|error| Problem::internal(&error));
+        }
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.headers_mut() = headers;

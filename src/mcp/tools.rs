@@ -8,7 +8,7 @@ use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema, json_schema};
 use serde_json::Value;
 
-use super::handler::ConversationRequest;
+use super::actions::ConversationRequest;
 use crate::answers::{Accepted, Cancellation, Page, Untrusted, View};
 use crate::domain::{ListRequest, ScheduleRequest, Scope};
 
