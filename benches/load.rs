@@ -1,8 +1,9 @@
-//! What hostile endpoints cost the service and the other endpoints. Starts the service, plays the endpoints, and
-//! prints the figures:
+//! What hostile endpoints cost the service and the other endpoints, and what a call costs as a tool of the Model
+//! Context Protocol. Starts the service, plays the endpoints and the client, and prints the figures:
 //!
 //!     cargo bench --bench load -- stalled-host
 //!     cargo bench --bench load -- endless-bodies
+//!     cargo bench --bench load -- tool-calls
 //!
 //! Everything is on loopback. Figures mean something on an otherwise idle machine only.
 
@@ -29,6 +30,9 @@ async fn main() {
     }
     if wanted("endless-bodies") {
         endless_bodies().await;
+    }
+    if wanted("tool-calls") {
+        tool_calls().await;
     }
 }
 
@@ -94,6 +98,50 @@ async fn endless_bodies() {
         wait_until(Duration::from_mins(5), enough).await;
         println!("  {what:45} {before:7.1} {highest:7.1} {:7.1}", highest - before);
     }
+}
+
+/// The CPU that the service takes for a call over REST and for the same as `tools/call`, alternately; and its memory
+/// over 100,000 calls.
+async fn tool_calls() {
+    const ROUNDS: usize = 10;
+    let service = Service::start();
+    let client = Client::login(&service).await;
+    let new = json!({ "conversationText": "Remind Anna of the invoice.", "scheduledTime": "2030-01-31T09:30:00Z",
+        "endpoint": "https://example.com/hook" });
+    let made: Value = serde_json::from_str(&client.call("POST", "/api/scheduler/schedule", Some(&new)).await).unwrap();
+    let id = made["conversationId"].as_str().unwrap();
+    let status = format!("/api/scheduler/status/{id}");
+    let one = json!({ "conversationId": id });
+    println!("tool-calls: CPU of the service in microseconds a call, REST / tools/call / ratio");
+    for (tool, method, path, body, arguments, calls) in [
+        ("getConversationStatus", "GET", &*status, None, &one, 4000),
+        ("scheduleConversation", "POST", "/api/scheduler/schedule", Some(&new), &new, 1000),
+        ("listConversations", "GET", "/api/scheduler?limit=10", None, &json!({ "limit": 10 }), 1000),
+    ] {
+        let (mut rest, mut mcp) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let before = service.cpu_microseconds();
+            for _ in 0..calls {
+                client.call(method, path, body).await;
+            }
+            let between = service.cpu_microseconds();
+            for _ in 0..calls {
+                client.call_tool(tool, arguments).await;
+            }
+            rest.push((between - before) / f64::from(calls));
+            mcp.push((service.cpu_microseconds() - between) / f64::from(calls));
+        }
+        let [rest, mcp] = [rest, mcp].map(|mut costs| {
+            costs.sort_by(f64::total_cmp);
+            costs[ROUNDS / 2]
+        });
+        println!("  {tool:45} {rest:7.1} {mcp:7.1} {:7.2}", mcp / rest);
+    }
+    let before = service.resident_megabytes();
+    for _ in 0..100_000 {
+        client.call_tool("getConversationStatus", &one).await;
+    }
+    println!("  MB before and after 100,000 calls {before:19.1} {:7.1}", service.resident_megabytes());
 }
 
 async fn wait_until(patience: Duration, mut condition: impl FnMut() -> bool) {
@@ -185,6 +233,13 @@ impl Service {
         Self { process, url, _data: data }
     }
 
+    /// What all of its threads have used, which the kernel counts in hundredths of a second.
+    fn cpu_microseconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
+        let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        [11, 12].map(|field: usize| fields[field].parse::<f64>().unwrap() * 10_000.0).iter().sum()
+    }
+
     fn resident_megabytes(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -220,9 +275,39 @@ impl Client {
     }
 
     async fn schedule(&self, host: &Host, due: Timestamp) {
-        let body = json!({ "conversationText": "x", "endpoint": host.url, "scheduledTime": due.to_string() });
-        let request = self.http.post(format!("{}/api/scheduler/schedule", self.url)).bearer_auth(&self.token);
-        let answer = request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
-        assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+        let new = json!({ "conversationText": "x", "endpoint": host.url, "scheduledTime": due.to_string() });
+        self.call("POST", "/api/scheduler/schedule", Some(&new)).await;
+    }
+
+    /// Makes a call over REST and returns what is answered.
+    async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> String {
+        let request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.url));
+        self.text(match body {
+            Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+            None => request,
+        })
+        .await
+    }
+
+    /// Makes a call as a client of the newest protocol.
+    async fn call_tool(&self, tool: &str, arguments: &Value) -> String {
+        let meta = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": { "name": "load", "version": "1" },
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        let params = json!({ "name": tool, "arguments": arguments, "_meta": meta });
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+        let request = self.http.post(format!("{}/mcp", self.url)).header("content-type", "application/json");
+        let request = request.header("accept", "application/json, text/event-stream");
+        let request = request.header("mcp-protocol-version", "2026-07-28");
+        let request = request.header("mcp-method", "tools/call").header("mcp-name", tool);
+        self.text(request.body(message.to_string())).await
+    }
+
+    async fn text(&self, request: reqwest::RequestBuilder) -> String {
+        let answer = request.bearer_auth(&self.token).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.text().await.unwrap()
     }
 }
