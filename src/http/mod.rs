@@ -13,6 +13,7 @@ mod invocation;
 mod mcp;
 mod metadata;
 mod oauth;
+mod own_wakes;
 mod server;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -198,7 +199,7 @@ fn operations(call: BoxedFilter<(Call,)>) -> BoxedFilter<(Response,)> {
         warp::path!("mcp").and(warp::post()).and(call.clone()).then(|call| async { respond(mcp::mcp(call).await) });
     let conversations = schedule.or(status).unify().or(cancel).unify().or(redeliver).unify().or(list).unify().boxed();
     let health = health.or(ready).unify().boxed();
-    conversations.or(mcp).unify().or(tokens(call)).unify().or(health).unify().boxed()
+    mcp.or(conversations).unify().or(tokens(call)).unify().or(health).unify().boxed()
 }
 
 /// Those of [`ROUTES`] that lead to a token.

@@ -23,6 +23,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use super::Peer;
+use super::own_wakes::polled_on_own_wakes;
 
 /// Serves the API on a listener.
 pub struct Server {
@@ -89,7 +90,7 @@ impl Server {
                     let connection = open.watch(http.serve_connection(TokioIo::new(stream), service));
                     tokio::spawn(async move {
                         // A peer that breaks the protocol or goes away is its own affair.
-                        let _ = connection.await;
+                        let _ = polled_on_own_wakes(connection).await;
                         drop(permit);
                     });
                 }

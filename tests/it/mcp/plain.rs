@@ -11,13 +11,14 @@ use crate::support::client::{Answer, ApiClient};
 
 /// Status, media type and body of the answer to a message that is sent with headers changed.
 async fn answer(client: &ApiClient, message: &Value, accept: &str, more: &[(&str, &str)]) -> (u16, String, Value) {
-    let mut request = client.mcp_request(message).await.build().unwrap();
+    let (http, request) = client.mcp_request(message).await.build_split();
+    let mut request = request.unwrap();
     request.headers_mut().insert("accept", accept.parse().unwrap());
     for (name, value) in more {
         let name: http::HeaderName = name.parse().unwrap();
         request.headers_mut().insert(name, value.parse().unwrap());
     }
-    let answer = Answer::unchecked(reqwest::RequestBuilder::from_parts(reqwest::Client::new(), request)).await;
+    let answer = Answer::unchecked(reqwest::RequestBuilder::from_parts(http, request)).await;
     let kind = answer.headers.get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
     let body = serde_json::from_str(&answer.text).unwrap_or_else(|_| json!(answer.text));
     (answer.status, kind.unwrap_or_default(), body)
