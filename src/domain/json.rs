@@ -128,7 +128,7 @@ impl<'de> Visitor<'de> for Strict {
 
 /// A struct that is written as a JSON object and in no other way: left to itself, serde also reads
 /// an array as the fields in their order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

@@ -4,16 +4,19 @@
 //! call (`docs/performance.md`). Here a call is recognised that leaves nothing to decide, which is that of all
 //! known clients. Whatever differs in anything is rmcp's to judge, and both must give the same answer.
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Response};
-use rmcp::model::{CallToolRequestMethod, ConstString as _, ProtocolVersion, RequestId, RequestMetaObject};
-use serde::Serialize;
+use rmcp::model::{CallToolRequestMethod, ClientCapabilities, ConstString as _, ProtocolVersion, RequestId};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::actions::ToolResult;
 use super::call::{Message, Params};
-use bytes::Bytes;
+use crate::domain::Object;
 
 /// A call that is answered here.
 pub(super) struct Plain {
@@ -97,10 +100,20 @@ fn is_ours(host: &str, hosts: &[String]) -> bool {
         .is_ok_and(|authority| hosts.iter().any(|ours| ours == authority.as_str() || ours == authority.host()))
 }
 
+/// What every message says about its sender since 2026-07-28.
+#[derive(Default, Deserialize)]
+struct Meta<'a> {
+    #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion")]
+    protocol_version: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "io.modelcontextprotocol/clientCapabilities")]
+    client_capabilities: Option<&'a RawValue>,
+}
+
 /// The protocol version of a message whose headers and metadata are as that version wants them.
 fn version(headers: &HeaderMap, params: &Params<'_>) -> Option<ProtocolVersion> {
     const VERSION: &str = "mcp-protocol-version";
-    let meta = params.meta.map(|meta| serde_json::from_str::<RequestMetaObject>(meta.get())).transpose().ok()?;
+    let meta = params.meta.map(|meta| serde_json::from_str(meta.get())).transpose().ok()?;
+    let Object(Meta { protocol_version, client_capabilities }) = meta.unwrap_or_default();
     let version = match only(headers, VERSION) {
         Some("2026-07-28") => ProtocolVersion::V_2026_07_28,
         Some("2025-11-25") => ProtocolVersion::V_2025_11_25,
@@ -109,12 +122,11 @@ fn version(headers: &HeaderMap, params: &Params<'_>) -> Option<ProtocolVersion> 
         None if !headers.contains_key(VERSION) => ProtocolVersion::V_2025_03_26,
         _ => return None,
     };
-    let told = meta.as_ref().and_then(RequestMetaObject::protocol_version);
     if version < ProtocolVersion::V_2026_07_28 {
-        return told.is_none().then_some(version);
+        return protocol_version.is_none().then_some(version);
     }
-    let complete = told.as_ref() == Some(&version)
-        && meta?.missing_required_keys(&version).is_empty()
+    let complete = protocol_version? == version.as_str()
+        && serde_json::from_str::<ClientCapabilities>(client_capabilities?.get()).is_ok()
         && only(headers, "mcp-method") == Some(CallToolRequestMethod::VALUE)
         && only(headers, "mcp-name") == Some(&params.name);
     complete.then_some(version)
