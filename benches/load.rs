@@ -233,11 +233,15 @@ impl Service {
         Self { process, url, _data: data }
     }
 
-    /// What all of its threads have used, which the kernel counts in hundredths of a second.
+    /// What all of its threads have used. The scheduler counts in nanoseconds, the figure for the process in hundredths
+    /// of a second.
     fn cpu_microseconds(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
-        let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        [11, 12].map(|field: usize| fields[field].parse::<f64>().unwrap() * 10_000.0).iter().sum()
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
+        let used = threads.map(|thread| {
+            let used = std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
+            used.split_once(' ').unwrap().0.parse::<f64>().unwrap() / 1000.0
+        });
+        used.sum()
     }
 
     fn resident_megabytes(&self) -> f64 {

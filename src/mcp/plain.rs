@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, ORIGIN};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use rmcp::model::{CallToolRequestMethod, ClientCapabilities, ConstString as _, ProtocolVersion, RequestId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -17,6 +17,10 @@ use serde_json::value::RawValue;
 use super::actions::ToolResult;
 use super::call::{Message, Params};
 use crate::domain::Object;
+
+static VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+static METHOD: HeaderName = HeaderName::from_static("mcp-method");
+static NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// A call that is answered here.
 pub(super) struct Plain {
@@ -31,10 +35,10 @@ impl Plain {
         let plain = message.jsonrpc?.get() == r#""2.0""#
             && params.arguments.is_none_or(|arguments| arguments.get().starts_with('{'))
             && params.input_responses.or(params.request_state).is_none()
-            && only(headers, "content-type") == Some("application/json")
-            && accepts_both(only(headers, ACCEPT.as_str())?)
+            && only(headers, &CONTENT_TYPE) == Some("application/json")
+            && accepts_both(only(headers, &ACCEPT)?)
             && !headers.contains_key(ORIGIN)
-            && is_ours(only(headers, HOST.as_str())?, hosts);
+            && is_ours(only(headers, &HOST)?, hosts);
         if !plain {
             return None;
         }
@@ -82,7 +86,7 @@ struct Content {
 }
 
 /// The value of a header that is there once.
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(first)
@@ -111,15 +115,14 @@ struct Meta<'a> {
 
 /// The protocol version of a message whose headers and metadata are as that version wants them.
 fn version(headers: &HeaderMap, params: &Params<'_>) -> Option<ProtocolVersion> {
-    const VERSION: &str = "mcp-protocol-version";
     let meta = params.meta.map(|meta| serde_json::from_str(meta.get())).transpose().ok()?;
     let Object(Meta { protocol_version, client_capabilities }) = meta.unwrap_or_default();
-    let version = match only(headers, VERSION) {
+    let version = match only(headers, &VERSION) {
         Some("2026-07-28") => ProtocolVersion::V_2026_07_28,
         Some("2025-11-25") => ProtocolVersion::V_2025_11_25,
         Some("2025-06-18") => ProtocolVersion::V_2025_06_18,
         Some("2025-03-26") => ProtocolVersion::V_2025_03_26,
-        None if !headers.contains_key(VERSION) => ProtocolVersion::V_2025_03_26,
+        None if !headers.contains_key(&VERSION) => ProtocolVersion::V_2025_03_26,
         _ => return None,
     };
     if version < ProtocolVersion::V_2026_07_28 {
@@ -127,7 +130,7 @@ fn version(headers: &HeaderMap, params: &Params<'_>) -> Option<ProtocolVersion> 
     }
     let complete = protocol_version? == version.as_str()
         && serde_json::from_str::<ClientCapabilities>(client_capabilities?.get()).is_ok()
-        && only(headers, "mcp-method") == Some(CallToolRequestMethod::VALUE)
-        && only(headers, "mcp-name") == Some(&params.name);
+        && only(headers, &METHOD) == Some(CallToolRequestMethod::VALUE)
+        && only(headers, &NAME) == Some(&params.name);
     complete.then_some(version)
 }
