@@ -72,6 +72,12 @@ impl Mcp {
             let result = self.actions.run(&caller.principal, call).await;
             return plain.response(result).map_err(|error| Problem::internal(&error));
         }
+        // Boxed: it is large, and a plain call would carry it along.
+        Box::pin(self.hand_over(caller, headers, body)).await
+    }
+
+    /// Leaves a message to rmcp.
+    async fn hand_over(&self, caller: Caller, headers: HeaderMap, body: Bytes) -> Result<Response<Bytes>, Problem> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.headers_mut() = headers;

@@ -48,13 +48,16 @@ impl Plain {
 
     /// The response to it.
     pub(super) fn response(&self, result: ToolResult) -> serde_json::Result<Response<Bytes>> {
+        let text = result.text.len();
         let result = JsonRpcResult {
             result_type: (self.version >= ProtocolVersion::V_2026_07_28).then_some("complete"),
             is_error: result.structured.is_none(),
             content: [Content { r#type: "text", text: result.text }],
             structured_content: result.structured,
         };
-        let body = serde_json::to_vec(&JsonRpcResponse { jsonrpc: "2.0", id: &self.id, result })?;
+        let structured = result.structured_content.as_ref().map_or(0, |structured| structured.get().len());
+        let mut body = Vec::with_capacity(structured + text + 256);
+        serde_json::to_writer(&mut body, &JsonRpcResponse { jsonrpc: "2.0", id: &self.id, result })?;
         let mut response = Response::new(body.into());
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Ok(response)
