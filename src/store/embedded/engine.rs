@@ -58,7 +58,7 @@ impl Engine {
     const CACHE_BYTES: u64 = 16 << 20;
     /// Each flush of one makes commits wait for the disk: with 8 MiB and 20,000 schedules a second, three
     /// times a second.
-    const MEMTABLE_BYTES: u64 = 32 << 20;
+    const MEMTABLE_BYTES: u64 = 16 << 20;
     const TABLE_BYTES: u64 = 16 << 20;
     const JOURNAL_BYTES: u64 = 64 << 20;
     /// Larger values are kept out of the sorted tables, so that compaction does not copy texts.
