@@ -74,13 +74,13 @@ async fn lag_of_quick_hosts(stalling: usize) -> Vec<u64> {
 /// How much memory 10,000 deliveries take whose answers have no end, beside 10,000 with an empty answer.
 async fn endless_bodies() {
     const DELIVERIES: usize = 10_000;
-    let service = Service::start();
-    let client = Client::login(&service).await;
     println!("endless-bodies: resident memory of the service in MB, before / highest / growth");
     for (what, replies) in [
         ("10,000 empty answers", vec![Reply::Answer]),
         ("10,000 answers without end", vec![Reply::Endless, Reply::TenGibibytes]),
     ] {
+        let service = Service::start();
+        let client = Client::login(&service).await;
         let arrivals = Arc::new(Mutex::new(Vec::new()));
         let mut hosts = Vec::new();
         for reply in replies.iter().cycle().take(32) {
