@@ -180,9 +180,8 @@ impl Deliverer {
             return Delivered::Abandoned;
         }
         let request = DeliveryRequest::new(conversation, attempt, self.clock.now(), &self.secrets);
-        let exchange = self.sender.send(request).await;
+        let exchange = turn.spend(self.sender.send(request)).await;
         drop(permit);
-        turn.over(Duration::from_millis(exchange.duration_ms));
         self.complete(claimed, exchange).await
     }
 

@@ -2,7 +2,8 @@
 //!
 //! A delivery waits for its turn before it claims, so that waiting costs nothing: no attempt is counted, no lease
 //! runs, and of what all hosts share it holds nothing. It does not wait for long, either. Where a host is too slow
-//! for what is due, its deliveries are told when to come back, and leave the worker to others.
+//! for what is due, its deliveries are told when to come back, and leave the worker to others. Where it is the store
+//! that is slow they stay: coming back would cost it even more.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -41,6 +42,8 @@ struct Pace {
     /// Whether somebody has waited in vain, and no exchange has been quick since.
     slow: bool,
     waiting: usize,
+    /// How many turns are spent on an exchange now; the others are spent on the store.
+    exchanging: usize,
     /// When there will be a turn for the next one to be sent away, as things go.
     next_turn: Instant,
 }
@@ -53,7 +56,7 @@ impl Turns {
     const PER_INSTANT_HOST: usize = 64;
     /// An exchange that is shorter earns its host another turn; one that is not costs it one of those earned.
     const INSTANT: Duration = Duration::from_millis(20);
-    /// How long one waits for a turn before it is sent away.
+    /// How long one waits for a turn of a host that is busy before it is sent away.
     const PATIENCE: Duration = Duration::from_secs(1);
     /// An exchange that is shorter shows that a host is not slow.
     const QUICK: Duration = Duration::from_millis(100);
@@ -93,6 +96,7 @@ impl Turns {
                 exchange: Self::PATIENCE,
                 slow: false,
                 waiting: 0,
+                exchanging: 0,
                 next_turn: now,
             }),
         });
@@ -101,9 +105,34 @@ impl Turns {
     }
 }
 
+/// Counts one more, until it is dropped.
+struct Counted<'a> {
+    pace: &'a Mutex<Pace>,
+    count: fn(&mut Pace) -> &mut usize,
+}
+
+impl<'a> Counted<'a> {
+    fn new(pace: &'a Mutex<Pace>, count: fn(&mut Pace) -> &mut usize) -> Self {
+        *count(&mut lock(pace)) += 1;
+        Self { pace, count }
+    }
+}
+
 impl Turn {
-    /// Ends the turn after an exchange, and learns from how long that took.
-    pub fn over(self, exchange: Duration) {
+    /// Spends the turn on an exchange, and learns from how long that takes.
+    pub async fn spend<T>(self, exchange: impl Future<Output = T>) -> T {
+        let (begun, exchanging) = (Instant::now(), self.exchanging());
+        let result = exchange.await;
+        drop(exchanging);
+        self.over(begun.elapsed());
+        result
+    }
+
+    fn exchanging(&self) -> Counted<'_> {
+        Counted::new(&self.host.pace, |pace| &mut pace.exchanging)
+    }
+
+    fn over(self, exchange: Duration) {
         let mut pace = lock(&self.host.pace);
         pace.exchange = exchange;
         if exchange < Turns::INSTANT && pace.turns < Turns::PER_INSTANT_HOST {
@@ -122,16 +151,29 @@ impl Turn {
 
 impl Host {
     async fn wait(&self) -> Option<OwnedSemaphorePermit> {
-        {
-            let mut pace = lock(&self.pace);
-            if pace.slow && pace.waiting >= Turns::WAITING_FOR_SLOW {
-                return None;
-            }
-            pace.waiting += 1;
+        let full = {
+            let pace = lock(&self.pace);
+            pace.slow && pace.waiting >= Turns::WAITING_FOR_SLOW
+        };
+        if full {
+            return None;
         }
-        let permit = timeout(Turns::PATIENCE, Arc::clone(&self.turns).acquire_owned()).await;
-        lock(&self.pace).waiting -= 1;
-        permit.ok().and_then(Result::ok)
+        let _waiting = Counted::new(&self.pace, |pace| &mut pace.waiting);
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        tokio::pin!(turn);
+        loop {
+            match timeout(Turns::PATIENCE, &mut turn).await {
+                Ok(permit) => return permit.ok(),
+                Err(_) if self.is_busy() => return None,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Whether it is mostly the host that its turns are spent on.
+    fn is_busy(&self) -> bool {
+        let pace = lock(&self.pace);
+        pace.exchanging * 2 >= pace.turns
     }
 
     /// Deals out the turns to come, one after the other, at the pace that the host has shown.
@@ -142,6 +184,12 @@ impl Host {
         let soonest = pace.next_turn.max(now + Turns::PATIENCE);
         pace.next_turn = (soonest + pace.exchange / turns).min(now + Turns::LONGEST_PAUSE);
         ComeBack(pace.next_turn - now)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        *(self.count)(&mut lock(self.pace)) -= 1;
     }
 }
 
@@ -163,36 +211,40 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
     use futures_util::future::join_all;
 
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    async fn take(turns: &Turns, count: usize) -> Vec<Turn> {
-        join_all((0..count).map(|_| turns.take("a"))).await.into_iter().flatten().collect()
+    /// Takes the turns that there are, up to `count`.
+    fn take(turns: &Turns, count: usize) -> Vec<Turn> {
+        (0..count).map_while(|_| turns.take("a").now_or_never()).flatten().collect()
+    }
+
+    fn exchange(turns: &[Turn]) -> Vec<Counted<'_>> {
+        turns.iter().map(Turn::exchanging).collect()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_host_has_eight_turns_and_another_host_its_own() {
         let turns = Turns::default();
-        let taken = take(&turns, 20).await;
+        let taken = take(&turns, 20);
         assert_eq!(taken.len(), 8);
         assert!(turns.take("b").await.is_ok());
         drop(taken);
-        assert_eq!(take(&turns, 8).await.len(), 8);
+        assert_eq!(take(&turns, 8).len(), 8);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_gets_the_next_turn_and_who_waits_too_long_is_sent_away() {
         let turns = Turns::default();
         let began = Instant::now();
-        let mut taken = take(&turns, 8).await;
-        let next = async {
-            tokio::time::sleep(SECOND / 2).await;
-            taken.pop().unwrap().over(SECOND / 2);
-        };
-        let (got, ()) = tokio::join!(turns.take("a"), next);
+        let mut taken = take(&turns, 8);
+        let last = taken.pop().unwrap();
+        let _busy = exchange(&taken);
+        let (got, ()) = tokio::join!(turns.take("a"), last.spend(tokio::time::sleep(SECOND / 2)));
         assert!(got.is_ok());
         assert_eq!(began.elapsed(), SECOND / 2);
         assert!(turns.take("a").await.is_err());
@@ -200,11 +252,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_waits_for_the_store_rather_than_the_host_is_not_sent_away() {
+        let turns = Turns::default();
+        let mut claiming = take(&turns, 8);
+        let exchanging = claiming.split_off(5);
+        let _busy = exchange(&exchanging);
+        let claims = async {
+            tokio::time::sleep(10 * SECOND).await;
+            drop(claiming);
+        };
+        let (got, ()) = tokio::join!(turns.take("a"), claims);
+        assert!(got.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn those_sent_away_come_back_at_the_hosts_pace_and_within_a_minute() {
         let turns = Turns::default();
-        let mut taken = take(&turns, 8).await;
+        let mut taken = take(&turns, 8);
         taken.pop().unwrap().over(8 * SECOND);
-        taken.extend(take(&turns, 1).await);
+        taken.extend(take(&turns, 1));
+        let _busy = exchange(&taken);
         let mut pauses: Vec<_> =
             join_all((0..100).map(|_| turns.take("a"))).await.into_iter().map(|r| r.err().unwrap().0).collect();
         pauses.sort();
@@ -216,7 +283,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn few_wait_for_a_host_that_is_known_to_be_slow_until_it_is_quick_again() {
         let turns = Turns::default();
-        let taken = take(&turns, 9).await;
+        let taken = take(&turns, 8);
+        let busy = exchange(&taken);
+        assert!(turns.take("a").await.is_err());
         let began = Instant::now();
         let waiting = join_all((0..32).map(|_| turns.take("a")));
         let late = async {
@@ -225,10 +294,11 @@ mod tests {
             assert_eq!(began.elapsed(), Duration::ZERO, "there is no room to wait");
         };
         tokio::join!(waiting, late);
+        drop(busy);
         for turn in taken {
             turn.over(SECOND / 20);
         }
-        let (first, second) = (take(&turns, 8).await, Instant::now());
+        let (first, second) = (take(&turns, 8), Instant::now());
         let release = async {
             tokio::time::sleep(SECOND / 10).await;
             drop(first);
@@ -242,22 +312,22 @@ mod tests {
         let turns = Turns::default();
         let _known = turns.host("a");
         for _ in 0..10 {
-            for turn in take(&turns, 100).await {
+            for turn in take(&turns, 100) {
                 turn.over(Duration::from_millis(19));
             }
         }
-        let taken = take(&turns, 100).await;
+        let taken = take(&turns, 100);
         assert_eq!(taken.len(), 64);
         for turn in taken {
             turn.over(Duration::from_millis(20));
         }
-        assert_eq!(take(&turns, 100).await.len(), 8);
+        assert_eq!(take(&turns, 100).len(), 8);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_host_is_forgotten_with_its_last_delivery() {
         let turns = Turns::default();
-        let taken = take(&turns, 9).await;
+        let taken = take(&turns, 9);
         assert_eq!(lock(&turns.0).len(), 1);
         drop(taken);
         assert!(lock(&turns.0).is_empty());

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use futures_util::stream::{self, StreamExt as _};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,6 +23,14 @@ impl Worker {
     /// How many hints are worked on at once. Those beyond the deliverer's own limit have read their
     /// conversation and wait for their turn.
     const IN_HAND: usize = 1024;
+    /// No hints are asked for until there is room for as many as a storage queue hands over at once:
+    /// it takes as long for one, and a full worker would else ask for each.
+    const BATCH: u32 = 32;
+    /// How many hints that were dealt with wait to be removed from the queue before deliveries wait too.
+    const HANDLED: usize = 4096;
+    /// How many removals are under way at once: they cost as much as receiving thirty-two, and no delivery waits for
+    /// them, so they never take a busy queue for themselves.
+    const REMOVALS: usize = 4;
     const SWEEP_EVERY: Duration = Duration::from_mins(1);
     /// After the store has failed.
     const RETRY: Duration = Duration::from_secs(5);
@@ -49,10 +58,12 @@ impl Worker {
     /// Works until `stop`, then finishes the deliveries that have begun.
     pub async fn run(self, stop: CancellationToken) {
         let deliveries = TaskTracker::new();
+        let (handled, removable) = mpsc::channel(Self::HANDLED);
+        deliveries.spawn(remove(Arc::clone(&self.receiver), removable));
         tokio::select! {
             biased; // a simulated run must be the same every time
             () = self.sweep_forever() => {}
-            () = self.deliver_forever(&deliveries) => {}
+            () = self.deliver_forever(&deliveries, handled) => {}
             () = stop.cancelled() => {}
         }
         deliveries.close();
@@ -75,11 +86,11 @@ impl Worker {
         }
     }
 
-    async fn deliver_forever(&self, deliveries: &TaskTracker) {
+    async fn deliver_forever(&self, deliveries: &TaskTracker, handled: mpsc::Sender<ReceivedHint>) {
         let in_hand = Arc::new(Semaphore::new(Self::IN_HAND));
         loop {
             // Only this loop takes permits: there is room for as many hints as there are permits now.
-            drop(in_hand.acquire().await);
+            drop(in_hand.acquire_many(Self::BATCH).await);
             let received = match self.receiver.receive(in_hand.available_permits()).await {
                 Ok(received) => received,
                 Err(error) => {
@@ -91,9 +102,11 @@ impl Worker {
             for hint in received {
                 let Ok(permit) = Arc::clone(&in_hand).acquire_owned().await else { return };
                 let (deliverer, hints) = (Arc::clone(&self.deliverer), Arc::clone(&self.hints));
-                let receiver = Arc::clone(&self.receiver);
+                let handled = handled.clone();
                 deliveries.spawn(async move {
-                    handle(&deliverer, &*hints, &*receiver, hint).await;
+                    handle(&deliverer, &*hints, &hint).await;
+                    // Fails only where nobody is left to remove it; then it is seen again.
+                    let _ = handled.send(hint).await;
                     drop(permit);
                 });
             }
@@ -101,7 +114,7 @@ impl Worker {
     }
 }
 
-async fn handle(deliverer: &Deliverer, hints: &dyn HintQueue, receiver: &dyn HintReceiver, received: ReceivedHint) {
+async fn handle(deliverer: &Deliverer, hints: &dyn HintQueue, received: &ReceivedHint) {
     let id = received.hint.id;
     match deliverer.deliver(&received.hint).await {
         Ok(_) => {}
@@ -117,7 +130,20 @@ async fn handle(deliverer: &Deliverer, hints: &dyn HintQueue, receiver: &dyn Hin
             }
         }
     }
-    if let Err(error) = receiver.delete(&received).await {
-        tracing::warn!(conversation.id = %id, %error, "hint not removed; it will be seen again");
-    }
+}
+
+/// Removes from the queue what was dealt with, until there is nobody who could send more.
+async fn remove(receiver: Arc<dyn HintReceiver>, mut removable: mpsc::Receiver<ReceivedHint>) {
+    let handled = stream::poll_fn(|context| removable.poll_recv(context));
+    let removals = handled.for_each_concurrent(Worker::REMOVALS, |received| {
+        let receiver = &receiver;
+        async move {
+            if let Err(error) = receiver.delete(&received).await {
+                tracing::warn!(
+                    conversation.id = %received.hint.id, %error, "hint not removed; it will be seen again"
+                );
+            }
+        }
+    });
+    removals.await;
 }
