@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,9 +29,10 @@ impl Worker {
     const BATCH: u32 = 32;
     /// How many hints that were dealt with wait to be removed from the queue before deliveries wait too.
     const HANDLED: usize = 4096;
-    /// How many removals are under way at once: they cost as much as receiving thirty-two, and no delivery waits for
-    /// them, so they never take a busy queue for themselves.
-    const REMOVALS: usize = 4;
+    /// How many removals are under way at once.
+    const REMOVALS: u32 = 8;
+    /// For how long removals and the receipt of what is overdue stand back for each other.
+    const STAND_BACK: Duration = Duration::from_secs(1);
     const SWEEP_EVERY: Duration = Duration::from_mins(1);
     /// After the store has failed.
     const RETRY: Duration = Duration::from_secs(5);
@@ -59,11 +61,12 @@ impl Worker {
     pub async fn run(self, stop: CancellationToken) {
         let deliveries = TaskTracker::new();
         let (handled, removable) = mpsc::channel(Self::HANDLED);
-        deliveries.spawn(remove(Arc::clone(&self.receiver), removable));
+        let removals = Arc::new(Semaphore::new(Self::REMOVALS as usize));
+        deliveries.spawn(remove(Arc::clone(&self.receiver), removable, Arc::clone(&removals)));
         tokio::select! {
             biased; // a simulated run must be the same every time
             () = self.sweep_forever() => {}
-            () = self.deliver_forever(&deliveries, handled) => {}
+            () = self.deliver_forever(&deliveries, handled, &removals) => {}
             () = stop.cancelled() => {}
         }
         deliveries.close();
@@ -86,12 +89,18 @@ impl Worker {
         }
     }
 
-    async fn deliver_forever(&self, deliveries: &TaskTracker, handled: mpsc::Sender<ReceivedHint>) {
-        let in_hand = Arc::new(Semaphore::new(Self::IN_HAND));
+    async fn deliver_forever(
+        &self,
+        deliveries: &TaskTracker,
+        handled: mpsc::Sender<ReceivedHint>,
+        removals: &Semaphore,
+    ) {
+        let (in_hand, mut behind) = (Arc::new(Semaphore::new(Self::IN_HAND)), false);
         loop {
             // Only this loop takes permits: there is room for as many hints as there are permits now.
             drop(in_hand.acquire_many(Self::BATCH).await);
-            let received = match self.receiver.receive(in_hand.available_permits()).await {
+            let receipt = self.receiver.receive(in_hand.available_permits());
+            let received = match if behind { ahead_of(removals, receipt).await } else { receipt.await } {
                 Ok(received) => received,
                 Err(error) => {
                     tracing::warn!(%error, "no hints received");
@@ -99,6 +108,7 @@ impl Worker {
                     continue;
                 }
             };
+            behind = received.len() >= Self::BATCH as usize;
             for hint in received {
                 let Ok(permit) = Arc::clone(&in_hand).acquire_owned().await else { return };
                 let (deliverer, hints) = (Arc::clone(&self.deliverer), Arc::clone(&self.hints));
@@ -132,12 +142,29 @@ async fn handle(deliverer: &Deliverer, hints: &dyn HintQueue, received: &Receive
     }
 }
 
+/// Receives while no removal is under way, as long as neither has to wait long for the other: a removal may hang, and a
+/// queue that was behind may have nothing more to show.
+async fn ahead_of<T>(removals: &Semaphore, receipt: impl Future<Output = T>) -> T {
+    let alone = timeout(Worker::STAND_BACK, removals.acquire_many(Worker::REMOVALS)).await;
+    tokio::pin!(receipt);
+    if let Ok(received) = timeout(Worker::STAND_BACK, &mut receipt).await {
+        return received;
+    }
+    drop(alone);
+    receipt.await
+}
+
 /// Removes from the queue what was dealt with, until there is nobody who could send more.
-async fn remove(receiver: Arc<dyn HintReceiver>, mut removable: mpsc::Receiver<ReceivedHint>) {
+async fn remove(
+    receiver: Arc<dyn HintReceiver>,
+    mut removable: mpsc::Receiver<ReceivedHint>,
+    removals: Arc<Semaphore>,
+) {
     let handled = stream::poll_fn(|context| removable.poll_recv(context));
-    let removals = handled.for_each_concurrent(Worker::REMOVALS, |received| {
-        let receiver = &receiver;
+    let removed = handled.for_each_concurrent(Worker::REMOVALS as usize, |received| {
+        let (receiver, removals) = (&receiver, &removals);
         async move {
+            let _turn = removals.acquire().await;
             if let Err(error) = receiver.delete(&received).await {
                 tracing::warn!(
                     conversation.id = %received.hint.id, %error, "hint not removed; it will be seen again"
@@ -145,5 +172,5 @@ async fn remove(receiver: Arc<dyn HintReceiver>, mut removable: mpsc::Receiver<R
             }
         }
     });
-    removals.await;
+    removed.await;
 }
