@@ -12,7 +12,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf, Take};
 use tokio::time::{Instant, sleep_until};
 
 use super::egress::Stream;
@@ -38,6 +38,9 @@ impl Connection {
     /// The most an answer's head may have, status line and all. The number of headers is bounded by the
     /// HTTP library at 100.
     const MAX_HEAD: usize = 32 * 1024;
+    /// How much is read at a time. Less than the HTTP library makes room for at first: where that is filled it makes
+    /// twice the room, until an endpoint that sends without end has a hundred kilobytes of ours.
+    const READ: u64 = 4 * 1024;
     /// How long the endpoint may be silent once it has the whole request.
     const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(15);
     /// How long a connection may take to be ready again after a whole answer.
@@ -49,7 +52,7 @@ impl Connection {
     /// [`ErrorClass::ConnectionReset`] if the stream is closed already.
     pub async fn start(stream: Stream) -> Result<Self, ErrorClass> {
         let progress = Progress::default();
-        let watched = Watched { stream, progress: progress.clone() };
+        let watched = Watched { stream: stream.take(Self::READ), progress: progress.clone() };
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(Self::MAX_HEAD)
             .max_header_size(Self::MAX_HEAD)
@@ -154,13 +157,14 @@ impl Progress {
 
 /// A stream that keeps track of an exchange.
 struct Watched {
-    stream: Stream,
+    stream: Take<Stream>,
     progress: Progress,
 }
 
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
+        self.stream.set_limit(Connection::READ);
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         if buffer.filled().len() > before {
             self.progress.set(Phase::Heard);
@@ -180,7 +184,7 @@ impl Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
+        let written = ready!(Pin::new(self.stream.get_mut()).poll_write(cx, bytes));
         self.wrote(written)
     }
 
@@ -189,17 +193,17 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices));
+        let written = ready!(Pin::new(self.stream.get_mut()).poll_write_vectored(cx, slices));
         self.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream.get_ref().is_write_vectored()
     }
 
     /// Called when everything has been handed to the stream.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        ready!(Pin::new(self.stream.get_mut()).poll_flush(cx))?;
         if matches!(self.progress.get(), Phase::Sending) {
             self.progress.set(Phase::Waiting(Instant::now()));
         }
@@ -207,7 +211,7 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(self.stream.get_mut()).poll_shutdown(cx)
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Worker {
 impl Worker {
     /// How many hints are worked on at once. Those beyond the deliverer's own limit have read their
     /// conversation and wait for their turn.
-    const IN_HAND: usize = 1024;
+    const IN_HAND: usize = 512;
     /// No hints are asked for until there is room for as many as a storage queue hands over at once:
     /// it takes as long for one, and a full worker would else ask for each.
     const BATCH: u32 = 32;

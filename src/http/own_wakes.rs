@@ -2,7 +2,8 @@
 //!
 //! hyper wakes a connection's own task whenever a request has a body: the handler takes the piece, and the side that
 //! put it there is woken, which is the same task. tokio would put the task in a queue and wake another thread to
-//! look there: more work than many a request.
+//! look there: more work than many a request. Where there are other requests both are awake anyway, and polling
+//! again only takes time from them: then it waits for its turn as usual.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -15,8 +16,8 @@ use futures_util::task::AtomicWaker;
 /// So often, before others have their turn.
 const MAX_POLLS: usize = 8;
 
-/// Runs a future; when it is woken while it is polled, it is polled again without leaving the task.
-pub(super) async fn polled_on_own_wakes<F: Future>(future: F) -> F::Output {
+/// Runs a future; when it is woken while it is polled, and is `alone`, it is polled again without leaving the task.
+pub(super) async fn polled_on_own_wakes<F: Future>(future: F, alone: impl Fn() -> bool) -> F::Output {
     let relay = Arc::new(Relay::default());
     let waker = Waker::from(Arc::clone(&relay));
     let mut future = pin!(future);
@@ -29,6 +30,9 @@ pub(super) async fn polled_on_own_wakes<F: Future>(future: F) -> F::Output {
             relay.polled.store(false, Ordering::SeqCst);
             if poll.is_ready() || !relay.woken.load(Ordering::SeqCst) {
                 return poll;
+            }
+            if !alone() {
+                break;
             }
         }
         task.waker().wake_by_ref();
@@ -78,16 +82,17 @@ mod tests {
     }
 
     /// A future that wakes itself so often before it is ready, and how often its task is woken in the first poll.
-    fn poll_once(own_wakes: usize) -> (Poll<()>, usize) {
+    fn poll_once(own_wakes: usize, alone: bool) -> (Poll<()>, usize) {
         let mut left = own_wakes;
-        let mut future = pin!(polled_on_own_wakes(poll_fn(|context| {
+        let wakes_itself = poll_fn(|context| {
             if left == 0 {
                 return Poll::Ready(());
             }
             left -= 1;
             context.waker().wake_by_ref();
             Poll::Pending
-        })));
+        });
+        let mut future = pin!(polled_on_own_wakes(wakes_itself, || alone));
         let count = Arc::new(Count::default());
         let poll = future.as_mut().poll(&mut Context::from_waker(&Arc::clone(&count).into()));
         (poll, count.0.load(Ordering::SeqCst))
@@ -95,18 +100,25 @@ mod tests {
 
     #[test]
     fn its_own_wakes_do_not_leave_the_task_until_others_must_have_their_turn() {
-        assert_eq!(poll_once(0), (Poll::Ready(()), 0));
-        assert_eq!(poll_once(MAX_POLLS - 1), (Poll::Ready(()), 0));
-        assert_eq!(poll_once(MAX_POLLS), (Poll::Pending, 1));
+        assert_eq!(poll_once(0, true), (Poll::Ready(()), 0));
+        assert_eq!(poll_once(MAX_POLLS - 1, true), (Poll::Ready(()), 0));
+        assert_eq!(poll_once(MAX_POLLS, true), (Poll::Pending, 1));
+    }
+
+    #[test]
+    fn where_it_is_not_alone_it_waits_for_its_turn() {
+        assert_eq!(poll_once(0, false), (Poll::Ready(()), 0));
+        assert_eq!(poll_once(1, false), (Poll::Pending, 1));
     }
 
     #[test]
     fn a_wake_between_two_polls_wakes_the_task_that_polled_last() {
         let inner = RefCell::new(None);
-        let mut future = pin!(polled_on_own_wakes(poll_fn(|context| {
+        let waits = poll_fn(|context| {
             inner.replace(Some(context.waker().clone()));
             Poll::<()>::Pending
-        })));
+        });
+        let mut future = pin!(polled_on_own_wakes(waits, || true));
         let count = Arc::new(Count::default());
         assert!(future.as_mut().poll(&mut Context::from_waker(&noop_waker())).is_pending());
         assert!(future.as_mut().poll(&mut Context::from_waker(&Arc::clone(&count).into())).is_pending());
@@ -120,7 +132,7 @@ mod tests {
         for _ in 0..10_000 {
             let (sender, receiver) = tokio::sync::oneshot::channel();
             let sent = tokio::spawn(async move { sender.send(()) });
-            polled_on_own_wakes(receiver).await.unwrap();
+            polled_on_own_wakes(receiver, || true).await.unwrap();
             sent.await.unwrap().unwrap();
         }
     }

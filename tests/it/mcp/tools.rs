@@ -102,7 +102,8 @@ async fn a_list_goes_on_where_the_page_before_ended() {
     let second = client.call_tool("listConversations", rest).await;
     let ids = [first, second].map(|page| page.structured["conversations"].as_array().unwrap().clone()).concat();
     let ids: Vec<_> = ids.iter().map(|c| c["conversationId"].as_str().unwrap()).collect();
-    scheduled.reverse();
+    // Newest first; two of the same millisecond in the order of their ids.
+    scheduled.sort_unstable_by(|a, b| b.cmp(a));
     assert_eq!(ids, scheduled);
 }
 
