@@ -30,7 +30,7 @@ impl Worker {
     /// How many hints that were dealt with wait to be removed from the queue before deliveries wait too.
     const HANDLED: usize = 4096;
     /// How many removals are under way at once.
-    const REMOVALS: u32 = 8;
+    const REMOVALS: u32 = 4;
     /// For how long removals and the receipt of what is overdue stand back for each other.
     const STAND_BACK: Duration = Duration::from_secs(1);
     const SWEEP_EVERY: Duration = Duration::from_mins(1);
