@@ -3,8 +3,8 @@
 //! `deliver` runs one delivery and `turns` says how many a host gets at a time; `request` writes what is sent,
 //! `signature` signs it, `sender` sends it (over a `connection` that the `egress` guard has made on the `network`, or one
 //! from the `pool`; `excerpt` is what it keeps), `outcome` says what the answer means, `retry` when the next attempt
-//! follows, `sweep` finds what no hint has woken, and
-//! `worker` plays the part of the Functions host when there is none.
+//! follows, `sweep` finds what no hint has woken, and `worker` plays the part of the Functions host when there is none
+//! (`removals` takes from the queue what was dealt with).
 
 mod connection;
 mod deliver;
@@ -13,6 +13,7 @@ mod excerpt;
 mod network;
 mod outcome;
 mod pool;
+mod removals;
 mod request;
 mod retry;
 mod sender;

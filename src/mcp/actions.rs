@@ -1,12 +1,11 @@
 //! What the tools do.
 
 use rmcp::model::{CallToolResult, ContentBlock};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::call::Call;
-use super::tools::Tool;
+use super::tools::{ConversationRequest, Tool};
 use crate::answers::{Accepted, Cancellation, Page, Problem, Untrusted, View, strict};
 use crate::auth::Principal;
 use crate::domain::{ConversationId, FieldError, ListRequest, ScheduleRequest};
@@ -42,14 +41,14 @@ impl Actions {
     }
 
     async fn status(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
-        let id = ConversationRequest::read(arguments)?;
+        let id = conversation_id(arguments)?;
         let conversation = self.scheduler.get(principal.client(), id).await?;
         let view = View::<Untrusted>::new(&conversation, self.scheduler.now());
         ToolResult::new(conversation.status().as_str(), &view)
     }
 
     async fn cancel(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
-        let id = ConversationRequest::read(arguments)?;
+        let id = conversation_id(arguments)?;
         match self.scheduler.cancel(principal.client(), id).await {
             Ok(()) => ToolResult::new("true", &Cancellation::new(id)),
             // No mistake that another call would mend: the answer is no.
@@ -104,22 +103,11 @@ impl ToolResult {
     }
 }
 
-/// The argument of the tools that are about one conversation.
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct ConversationRequest {
-    /// The conversationId that scheduleConversation returned.
-    #[schemars(required, extend("format" = "uuid"))]
-    conversation_id: Option<String>,
-}
-
-impl ConversationRequest {
-    fn read(arguments: &[u8]) -> Result<ConversationId, Problem> {
-        let request: Self = strict::read(arguments)?;
-        let missing = || {
-            let detail = "is required: the conversationId that scheduleConversation returned".to_owned();
-            Problem::invalid(vec![FieldError { pointer: "/conversationId".to_owned(), detail }])
-        };
-        request.conversation_id.ok_or_else(missing)?.parse().map_err(|_| Problem::no_such_conversation())
-    }
+fn conversation_id(arguments: &[u8]) -> Result<ConversationId, Problem> {
+    let request: ConversationRequest = strict::read(arguments)?;
+    let missing = || {
+        let detail = "is required: the conversationId that scheduleConversation returned".to_owned();
+        Problem::invalid(vec![FieldError { pointer: "/conversationId".to_owned(), detail }])
+    };
+    request.conversation_id.ok_or_else(missing)?.parse().map_err(|_| Problem::no_such_conversation())
 }

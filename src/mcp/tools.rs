@@ -6,9 +6,9 @@ use rmcp::model::{JsonObject, ToolAnnotations};
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema, json_schema};
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::actions::ConversationRequest;
 use crate::answers::{Accepted, Cancellation, Page, Untrusted, View};
 use crate::domain::{ListRequest, ScheduleRequest, Scope};
 
@@ -122,6 +122,15 @@ impl Tool {
             .with_annotations(self.annotations())
             .with_raw_output_schema(output)
     }
+}
+
+/// The argument of the tools that are about one conversation.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ConversationRequest {
+    /// The conversationId that scheduleConversation returned.
+    #[schemars(required, extend("format" = "uuid"))]
+    pub(super) conversation_id: Option<String>,
 }
 
 /// What a type looks like in JSON, in one piece and without what not every client reads: references,
