@@ -115,6 +115,20 @@ async fn a_call_is_answered_the_same_with_and_without_rmcp() {
 
 /// rmcp would have sorted the members: this is how one can tell after all.
 #[tokio::test]
+async fn a_message_that_names_another_version_than_its_header_is_refused() {
+    let app = BareApi::new().start().await;
+    let call = newest("tools/call", json!({ "name": "listConversations", "arguments": {} }));
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2025-11-25",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let headers = [("mcp-protocol-version", NEWEST), ("mcp-method", "tools/call"), ("mcp-name", "listConversations")];
+    let accept = "application/json, text/event-stream";
+    let (status, _, body) = answer(&app.client(), &with(call, "/params/_meta", meta), accept, &headers).await;
+    assert_eq!(status, 400, "{body}");
+}
+
+#[tokio::test]
 async fn the_structured_content_of_a_plain_call_is_what_rest_answers_to_the_letter() {
     let clock = Arc::new(Fixed(SystemClock.now()));
     let app = BareApi { clock, ..BareApi::new() }.start().await;
