@@ -39,7 +39,7 @@ impl Connection {
     /// HTTP library at 100.
     const MAX_HEAD: usize = 32 * 1024;
     /// How much is read at a time. Less than the HTTP library makes room for at first: where that is filled it makes
-    /// twice the room, until an endpoint that sends without end has a hundred kilobytes of ours.
+    /// twice the room, again and again, up to [`Self::MAX_HEAD`], for every endpoint that sends without end.
     const READ: u64 = 4 * 1024;
     /// How long the endpoint may be silent once it has the whole request.
     const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(15);

@@ -17,7 +17,8 @@ use crate::store::{HintReceiver, ReceivedHint};
 #[derive(Clone)]
 pub(super) struct Removals {
     handled: mpsc::Sender<ReceivedHint>,
-    turns: Arc<Semaphore>,
+    /// One for each removal that may be under way.
+    slots: Arc<Semaphore>,
 }
 
 impl Removals {
@@ -31,9 +32,9 @@ impl Removals {
     /// Removes in one of these tasks what is added, until nobody is left who could add more.
     pub(super) fn start(receiver: Arc<dyn HintReceiver>, tasks: &TaskTracker) -> Self {
         let (handled, added) = mpsc::channel(Self::WAITING);
-        let turns = Arc::new(Semaphore::new(Self::AT_ONCE as usize));
-        tasks.spawn(remove(receiver, added, Arc::clone(&turns)));
-        Self { handled, turns }
+        let slots = Arc::new(Semaphore::new(Self::AT_ONCE as usize));
+        tasks.spawn(remove(receiver, added, Arc::clone(&slots)));
+        Self { handled, slots }
     }
 
     /// Adds a hint that was dealt with.
@@ -45,7 +46,7 @@ impl Removals {
     /// Receives while no removal is under way, as long as neither has to wait long for the other: a removal may hang, and
     /// a queue that was behind may have nothing more to show.
     pub(super) async fn stand_back_for<T>(&self, receipt: impl Future<Output = T>) -> T {
-        let alone = timeout(Self::STAND_BACK, self.turns.acquire_many(Self::AT_ONCE)).await;
+        let alone = timeout(Self::STAND_BACK, self.slots.acquire_many(Self::AT_ONCE)).await;
         tokio::pin!(receipt);
         if let Ok(received) = timeout(Self::STAND_BACK, &mut receipt).await {
             return received;
@@ -55,12 +56,12 @@ impl Removals {
     }
 }
 
-async fn remove(receiver: Arc<dyn HintReceiver>, mut added: mpsc::Receiver<ReceivedHint>, turns: Arc<Semaphore>) {
+async fn remove(receiver: Arc<dyn HintReceiver>, mut added: mpsc::Receiver<ReceivedHint>, slots: Arc<Semaphore>) {
     let handled = stream::poll_fn(|context| added.poll_recv(context));
     let removed = handled.for_each_concurrent(Removals::AT_ONCE as usize, |hint| {
-        let (receiver, turns) = (&receiver, &turns);
+        let (receiver, slots) = (&receiver, &slots);
         async move {
-            let _turn = turns.acquire().await;
+            let _slot = slots.acquire().await;
             if let Err(error) = receiver.delete(&hint).await {
                 tracing::warn!(conversation.id = %hint.hint.id, %error, "hint not removed; it will be seen again");
             }
