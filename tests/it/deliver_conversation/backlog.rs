@@ -118,6 +118,22 @@ async fn what_is_overdue_is_received_ahead_of_removals_and_in_full_batches() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_full_worker_asks_for_hints_when_it_has_room_for_a_batch() {
+    let queue = SlowQueue::whose_removals_take(MILLISECOND);
+    let stage = Stage::with_queue(queue.clone());
+    // More than it has in hand, and they end one by one.
+    for number in 0..1500_u32 {
+        let host = format!("slow-{number}.example");
+        stage.endpoint.takes(&host, Duration::from_secs(2) + MILLISECOND * number);
+        stage.schedule(Duration::from_secs(1), |request| request.endpoint = Some(format!("https://{host}/hook"))).await;
+    }
+    stage.start_worker();
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    assert_eq!(stage.endpoint.calls().len(), 1500);
+    assert_eq!(queue.0.small.load(SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn removals_do_not_wait_for_hints_to_come() {
     let queue = SlowQueue::whose_removals_take(MILLISECOND);
     let stage = work_on(&queue, 2 * BATCH).await;
