@@ -1,30 +1,40 @@
 //! A scheduler that AI agents and apps trust to say something later.
 //!
-//! A client schedules a *conversation* (a text, a time, an HTTP endpoint); at that time the text is
-//! delivered: at least once, never early, every attempt on record, or it ends visibly Failed.
+//! A client schedules a *conversation* (a text, a time, an HTTP endpoint). At that time the text is
+//! delivered: at least once, never early, with every attempt on record, or the conversation ends Failed.
 //!
-//! A tour, from the outside in. Imports point down this list and never up:
+//! The modules, from the outside in. Imports point down this list and never up:
 //!
-//! - [`app`] puts everything together; [`config`] reads the environment; [`credentials`] and
-//!   [`demo`] make the first run a pleasant one
-//! - [`http`] turns requests into calls, [`mcp`] does so for language models; `answers` is what callers are told: conversations and problems
-//! - [`scheduler`] is what a client can do; [`delivery`] is what happens at the due time; [`auth`]
-//!   knows who is calling
-//! - [`store`] keeps conversations: two small ports, the protocol above them, the backends below
+//! - [`cli`] reads the command line and greets; [`app`] puts everything together
+//! - [`http`] serves the operations, [`mcp`] offers them as tools to language models, [`api`] has their
+//!   requests, responses and problems
+//! - [`scheduler`] has the use cases of a client, [`delivery`] delivers what is due, [`maintenance`] finds
+//!   what no wake-up has announced, [`auth`] knows who is calling
+//! - [`secrets`] and [`config`] read what an operator sets
+//! - [`outbound`] sends one bounded HTTP request to an endpoint
+//! - [`store`] keeps conversations: two small ports, the storage protocol above them, the backends below
 //! - [`domain`] is the conversation itself and its rules, without I/O
+//! - [`time`] has the injected clock and randomness, [`json`] reads JSON strictly
 //!
-//! `docs/architecture.md` has the state chart and walks one schedule and one delivery through it.
+//! `docs/architecture.md` has the state chart and walks one schedule and one delivery through the files.
 
-mod answers;
+pub mod api;
 pub mod app;
 pub mod auth;
-pub mod clock;
+pub mod cli;
 pub mod config;
-pub mod credentials;
 pub mod delivery;
-pub mod demo;
 pub mod domain;
 pub mod http;
+pub mod json;
+pub mod maintenance;
 pub mod mcp;
+pub mod outbound;
+pub mod public_url;
 pub mod scheduler;
+pub mod secrets;
 pub mod store;
+pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod time;

@@ -1,13 +1,13 @@
-//! Where the state is and where wake-ups come from: on this machine, or in a storage account.
+//! The chosen store and queue: embedded, or a storage account.
 
 use std::sync::Arc;
 
 use super::StartError;
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::{
-    AzureNames, AzureStore, ClientStore, ConversationStore, EmbeddedStore, HintQueue, HintReceiver, MemoryQueue,
+    AzureNames, AzureStore, ClientStore, ConversationStore, EmbeddedStore, MemoryQueue, WakeUpQueue, WakeUpReceiver,
 };
+use crate::time::Clock;
 
 pub(super) enum Backend {
     Local { store: EmbeddedStore, queue: Arc<MemoryQueue> },
@@ -40,22 +40,22 @@ impl Backend {
         })
     }
 
-    pub(super) fn hints(&self) -> Arc<dyn HintQueue> {
+    pub(super) fn wake_ups(&self) -> Arc<dyn WakeUpQueue> {
         match self {
             Self::Local { queue, .. } => Arc::clone(queue) as _,
-            Self::Azure(store) => store.hints(),
+            Self::Azure(store) => store.wake_ups(),
         }
     }
 
-    pub(super) fn receiver(&self) -> Arc<dyn HintReceiver> {
+    pub(super) fn receiver(&self) -> Arc<dyn WakeUpReceiver> {
         match self {
             Self::Local { queue, .. } => Arc::clone(queue) as _,
-            Self::Azure(store) => store.hints(),
+            Self::Azure(store) => store.wake_ups(),
         }
     }
 
     /// Whether no other process can work on the same state.
-    pub(super) const fn is_alone(&self) -> bool {
+    pub(super) const fn is_exclusive(&self) -> bool {
         matches!(self, Self::Local { .. })
     }
 

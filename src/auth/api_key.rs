@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 
-use crate::clock::{Entropy, random};
 use crate::domain::{ClientId, Secret};
 use crate::store::Client;
+use crate::time::{Entropy, random};
 
 /// A client's secret.
 #[derive(Clone, Debug)]
@@ -87,8 +87,8 @@ fn matches(hash: &str, key: &Secret<String>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::SystemEntropy;
     use crate::domain::Scopes;
+    use crate::time::SystemEntropy;
 
     fn client(key: &ApiKey) -> Client {
         Client {

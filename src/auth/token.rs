@@ -8,9 +8,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
 
-use super::{Grant, IssuedToken, PublicUrl, Resource, SigningKeys};
-use crate::clock::{Entropy, random};
+use super::{IssuedToken, SigningKeys, TokenGrant};
 use crate::domain::{ClientId, Scopes, Secret, Timestamp};
+use crate::public_url::{PublicUrl, Resource};
+use crate::time::{Entropy, random};
 
 /// What tokens say about where they come from and how long they last.
 #[derive(Clone, Debug)]
@@ -30,7 +31,7 @@ pub(super) struct TokenIssuer {
     validation: Validation,
     /// Tokens that were found to be ours and whole: the same text need not be looked at again, only
     /// the time. Clients send one token thousands of times.
-    known: RwLock<HashMap<String, Arc<Claims>>>,
+    verified: RwLock<HashMap<String, Arc<Claims>>>,
 }
 
 /// The claims that this service relies on. Others may be there.
@@ -98,10 +99,16 @@ impl TokenIssuer {
         // The library reads the machine's clock for these two; `in_time` goes by ours.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        Self { keys, settings, validation, known: RwLock::default() }
+        Self { keys, settings, validation, verified: RwLock::default() }
     }
 
-    pub(super) fn issue(&self, client: &ClientId, grant: &Grant, now: Timestamp, entropy: &dyn Entropy) -> IssuedToken {
+    pub(super) fn issue(
+        &self,
+        client: &ClientId,
+        grant: &TokenGrant,
+        now: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> IssuedToken {
         let (iat, expires_in) = (now.as_secs(), self.settings.ttl_seconds);
         let jti = URL_SAFE_NO_PAD.encode(random::<16>(entropy));
         let claims = Claims {
@@ -129,8 +136,8 @@ impl TokenIssuer {
 
     /// The claims of a token that is ours, whole, and in its time.
     pub(super) fn verify(&self, token: &str, now: Timestamp) -> Option<Arc<Claims>> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned();
-        let claims = match known {
+        let verified = self.verified.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned();
+        let claims = match verified {
             Some(claims) => claims,
             None => self.remember(token, self.read(token)?),
         };
@@ -139,11 +146,11 @@ impl TokenIssuer {
 
     fn remember(&self, token: &str, claims: Claims) -> Arc<Claims> {
         let claims = Arc::new(claims);
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() == Self::MAX_KNOWN {
-            known.clear();
+        let mut verified = self.verified.write().unwrap_or_else(PoisonError::into_inner);
+        if verified.len() == Self::MAX_KNOWN {
+            verified.clear();
         }
-        known.insert(token.to_owned(), Arc::clone(&claims));
+        verified.insert(token.to_owned(), Arc::clone(&claims));
         claims
     }
 

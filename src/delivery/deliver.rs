@@ -6,61 +6,74 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-use super::turns::{ComeBack, Turn, Turns};
-use super::{DeliveryRequest, Exchange, Sender, SigningSecrets, judge, retry_delay};
-use crate::clock::{Clock, Entropy, random};
-use crate::domain::{Claim, ClaimRefused, Conversation, Hint, InFlight, LeaseToken, Policy, Status, Timestamp};
-use crate::store::{ConversationStore, HintQueue, Revision, StoreError, Versioned};
+use super::host_limiter::{HostBusy, HostLimiter, HostPermit};
+use super::request::attempt_request;
+use super::{SigningSecrets, classify, retry_delay};
+use crate::domain::{Claim, ClaimRefused, ClaimedAttempt, Conversation, DeliveryPolicy, LeaseToken, Status, Timestamp};
+use crate::outbound::{Exchange, Sender};
+use crate::store::{ConversationStore, Revision, StoreError, Versioned, WakeUp, WakeUpQueue};
+use crate::time::{Clock, Entropy, random};
 
-/// Delivers what hints point at.
+/// Delivers the conversations that wake-ups name.
 pub struct Deliverer {
     store: ConversationStore,
-    hints: Arc<dyn HintQueue>,
+    wake_ups: Arc<dyn WakeUpQueue>,
     sender: Arc<dyn Sender>,
     secrets: SigningSecrets,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    turns: Turns,
+    host_limiter: HostLimiter,
     in_flight: Semaphore,
 }
 
-/// What became of a hint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivered {
+/// What a wake-up led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeliveryOutcome {
     /// An attempt was made.
     Attempted {
         /// The status it led to.
         status: Status,
-        /// How long after its time it began.
-        late: Duration,
+        /// The time from when the attempt was due to the first byte of its request.
+        lateness: Duration,
     },
-    /// An attempt was claimed but not sent, because too much of its lease had passed. Its lease will
-    /// run out, and the next attempt follows.
+    /// An attempt was claimed but not sent, because too much of its lease had passed. Its lease will run out, and
+    /// the next attempt follows.
     Abandoned,
-    /// The time is further off than is worth waiting for, or the endpoint's host has too much to do; another
-    /// hint was put.
+    /// Another wake-up was enqueued: the conversation is due too far ahead to wait for it in memory, or its
+    /// endpoint's host is busy.
     Postponed,
-    /// Nothing to do: final, unknown, or somebody else is at it.
-    Dropped,
+    /// The conversation is final or unknown, or another worker has it.
+    NothingToDo,
+    /// The conversation's row cannot be read or written, for this reason. Another try would fail in the same way;
+    /// the sweep enqueues wake-ups for it, less and less often.
+    Undeliverable(String),
+}
+
+/// An attempt that this worker has claimed in the store.
+struct CommittedClaim {
+    claimed: ClaimedAttempt,
+    revision: Revision,
+    /// Taken before the lease was computed, so that the lease never looks longer than it is.
+    since: Instant,
 }
 
 impl Deliverer {
-    /// How many exchanges are under way at the most.
+    /// The most exchanges that are under way at one time.
     pub const MAX_IN_FLIGHT: usize = 256;
-    /// How early a hint may be and still be held in memory until its time.
-    const HOLD: Duration = Duration::from_secs(2);
-    /// How much of the lease margin is kept for writing the result down: a worker that has used up
-    /// the rest of it before sending was stopped or starved, and must not send any more.
+    /// The longest time that an early wake-up is held in memory until its conversation is due.
+    const MAX_EARLY_WAIT: Duration = Duration::from_secs(2);
+    /// The part of the lease margin that is kept for writing the result. A worker that has used up the rest of the
+    /// margin before sending was stopped or starved, and must not send any more.
     const MARGIN_FOR_RESULT: Duration = Duration::from_secs(5);
-    /// How often a claim is tried while others change the conversation first.
+    /// How many times a claim is tried while others change the conversation first.
     const CLAIM_TRIES: u32 = 5;
-    /// How often a result is written before it is left to the lease.
+    /// How many times a result is written before it is left to the lease.
     const RESULT_TRIES: u32 = 4;
 
     /// A deliverer over a store.
     pub fn new(
         store: ConversationStore,
-        hints: Arc<dyn HintQueue>,
+        wake_ups: Arc<dyn WakeUpQueue>,
         sender: Arc<dyn Sender>,
         secrets: SigningSecrets,
         clock: Arc<dyn Clock>,
@@ -68,50 +81,64 @@ impl Deliverer {
     ) -> Self {
         Self {
             store,
-            hints,
+            wake_ups,
             sender,
             secrets,
             clock,
             entropy,
-            turns: Turns::default(),
+            host_limiter: HostLimiter::default(),
             in_flight: Semaphore::new(Self::MAX_IN_FLIGHT),
         }
     }
 
-    /// Acts on a hint. `Ok` means that the hint may be forgotten.
+    /// Delivers the conversation that a wake-up names, if it is due. After `Ok` the wake-up's message can be deleted.
     ///
     /// # Errors
-    /// [`StoreError`] if the store failed before an attempt was claimed: the same hint again, later,
-    /// is the way on.
-    pub async fn deliver(&self, hint: &Hint) -> Result<Delivered, StoreError> {
-        for _ in 0..Self::CLAIM_TRIES {
-            let Some(read) = self.store.get(&hint.client, hint.id).await? else { return Ok(Delivered::Dropped) };
-            if hint.generation > read.value.generation {
-                // No commit made such a generation: the row stands for itself, with hints of its own.
-                tracing::warn!(
-                    conversation.id = %hint.id, client.id = %hint.client,
-                    hint.generation, generation = read.value.generation, "hint ahead of its conversation dropped"
+    /// [`StoreError`] if the store failed before an attempt was claimed. The same wake-up has to come again later.
+    pub async fn deliver(&self, wake_up: &WakeUp) -> Result<DeliveryOutcome, StoreError> {
+        match self.try_deliver(wake_up).await {
+            Err(error @ (StoreError::Corrupt { .. } | StoreError::Refused(_))) => {
+                tracing::error!(
+                    conversation.id = %wake_up.id, client.id = %wake_up.client, %error,
+                    "the conversation cannot be delivered"
                 );
-                return Ok(Delivered::Dropped);
+                Ok(DeliveryOutcome::Undeliverable(error.to_string()))
             }
-            let Some(from) = read.value.claimable_from() else { return Ok(Delivered::Dropped) };
-            let early = self.clock.now().until(from);
-            if early > Self::HOLD {
-                return self.postpone(hint, &read.value).await;
+            result => result,
+        }
+    }
+
+    async fn try_deliver(&self, wake_up: &WakeUp) -> Result<DeliveryOutcome, StoreError> {
+        for _ in 0..Self::CLAIM_TRIES {
+            let Some(read) = self.store.get(&wake_up.client, wake_up.id).await? else {
+                return Ok(DeliveryOutcome::NothingToDo);
+            };
+            if wake_up.generation > read.value.generation {
+                // No commit made this generation: the wake-up is forged or damaged. The row has wake-ups of its own.
+                tracing::warn!(
+                    conversation.id = %wake_up.id, client.id = %wake_up.client,
+                    wake_up.generation, generation = read.value.generation,
+                    "dropped a wake-up whose generation is ahead of its conversation"
+                );
+                return Ok(DeliveryOutcome::NothingToDo);
             }
-            self.hold_until(from).await;
-            let turn = match self.turns.take(&read.value.target.endpoint.host()).await {
-                Ok(turn) => turn,
-                Err(ComeBack(pause)) => {
-                    self.hints.put(hint, pause).await?;
-                    return Ok(Delivered::Postponed);
+            let Some(claimable_from) = read.value.claimable_from() else { return Ok(DeliveryOutcome::NothingToDo) };
+            if self.clock.now().until(claimable_from) > Self::MAX_EARLY_WAIT {
+                return self.postpone(wake_up, &read.value).await;
+            }
+            self.hold_until(claimable_from).await;
+            let host_permit = match self.host_limiter.take(&read.value.target.endpoint.host()).await {
+                Ok(host_permit) => host_permit,
+                Err(HostBusy { retry_in }) => {
+                    self.wake_ups.enqueue(wake_up, retry_in).await?;
+                    return Ok(DeliveryOutcome::Postponed);
                 }
             };
             let permit = self.permit().await;
             match self.claim(read).await {
-                Ok(Some(claimed)) => return Ok(self.send(claimed, turn, permit).await),
-                Ok(None) => return Ok(Delivered::Dropped),
-                // Somebody else was first, or nobody knows: what stands now decides what is left to do.
+                Ok(Some(claim)) => return Ok(self.send(claim, host_permit, permit).await),
+                Ok(None) => return Ok(DeliveryOutcome::NothingToDo),
+                // Another worker was first, or the result is not known: the row decides what is left to do.
                 Err(StoreError::Conflict | StoreError::Unknown(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -119,16 +146,16 @@ impl Deliverer {
         Err(StoreError::Conflict)
     }
 
-    /// The hint came long before the time. A new one is put for the rest of the wait, unless the due
-    /// row has been moved since: whoever moved it sees to its wake-up.
-    async fn postpone(&self, hint: &Hint, read: &Conversation) -> Result<Delivered, StoreError> {
-        let moved = read.in_flight().is_some() || hint.generation != read.generation;
-        let early = read.wake_up().map_or(Duration::ZERO, |at| self.clock.now().until(at));
-        if moved || early > self.hints.horizon() {
-            return Ok(Delivered::Dropped);
+    /// Enqueues a wake-up for the rest of the wait, unless the time of the next attempt has been changed since:
+    /// that change has enqueued its own.
+    async fn postpone(&self, wake_up: &WakeUp, read: &Conversation) -> Result<DeliveryOutcome, StoreError> {
+        let changed = read.in_flight().is_some() || wake_up.generation != read.generation;
+        let early = read.next_wake_at().map_or(Duration::ZERO, |at| self.clock.now().until(at));
+        if changed || early > self.wake_ups.horizon() {
+            return Ok(DeliveryOutcome::NothingToDo);
         }
-        self.hints.put(hint, early).await?;
-        Ok(Delivered::Postponed)
+        self.wake_ups.enqueue(wake_up, early).await?;
+        Ok(DeliveryOutcome::Postponed)
     }
 
     /// Sleeps until the calendar, not only the timer, says that the time has come.
@@ -143,22 +170,20 @@ impl Deliverer {
     }
 
     async fn permit(&self) -> Option<SemaphorePermit<'_>> {
-        // Never closed, so there always is one in the end.
+        // The semaphore is never closed, so this waits until there is a permit.
         self.in_flight.acquire().await.ok()
     }
 
-    /// Takes the next attempt, or finds that there is none to take.
-    async fn claim(&self, read: Versioned<Conversation>) -> Result<Option<Claimed>, StoreError> {
+    /// Claims the next attempt in the store, or finds that there is none to claim.
+    async fn claim(&self, read: Versioned<Conversation>) -> Result<Option<CommittedClaim>, StoreError> {
         let (token, since) = (LeaseToken::new(random(&*self.entropy)), Instant::now());
-        let due = read.value.claimable_from();
         match read.value.claim(token, self.clock.now()) {
-            Ok(Claim::Attempt(next)) => {
-                let versioned = self.store.replace(read.revision, next, None).await?;
-                let attempt = versioned.value.in_flight();
-                Ok(attempt.zip(due).map(|(attempt, due)| Claimed { versioned, attempt, due, token, since }))
+            Ok(Claim::Attempt(claimed)) => {
+                let revision = self.store.replace(read.revision, claimed.conversation(), None).await?;
+                Ok(Some(CommittedClaim { claimed, revision, since }))
             }
             Ok(Claim::Exhausted(failed)) => {
-                let failed = self.store.replace(read.revision, failed, None).await?.value;
+                self.store.replace(read.revision, &failed, None).await?;
                 tracing::warn!(
                     conversation.id = %failed.id, client.id = %failed.client,
                     "conversation failed: its last attempt was lost"
@@ -166,80 +191,83 @@ impl Deliverer {
                 Ok(None)
             }
             Err(ClaimRefused::Leased { .. } | ClaimRefused::Final(_)) => Ok(None),
-            // The clock has been set back since. Look again.
+            // The clock was set back since the read.
             Err(ClaimRefused::NotDue { .. }) => Err(StoreError::Conflict),
         }
     }
 
-    /// Sends a claimed attempt and writes down what came of it.
-    async fn send(&self, claimed: Claimed, turn: Turn, permit: Option<SemaphorePermit<'_>>) -> Delivered {
-        let (conversation, attempt) = (&claimed.versioned.value, claimed.attempt);
+    /// Sends a claimed attempt and writes its result.
+    async fn send(
+        &self,
+        claim: CommittedClaim,
+        host_permit: HostPermit,
+        permit: Option<SemaphorePermit<'_>>,
+    ) -> DeliveryOutcome {
+        let (conversation, attempt) = (claim.claimed.conversation(), claim.claimed.attempt());
         self.hold_until(attempt.started).await;
-        if claimed.since.elapsed() > Policy::LEASE_MARGIN.saturating_sub(Self::MARGIN_FOR_RESULT) {
-            tracing::warn!(conversation.id = %conversation.id, attempt = attempt.number, "attempt abandoned: claiming took too long");
-            return Delivered::Abandoned;
+        if claim.since.elapsed() > DeliveryPolicy::LEASE_MARGIN.saturating_sub(Self::MARGIN_FOR_RESULT) {
+            tracing::warn!(
+                conversation.id = %conversation.id, attempt = attempt.number,
+                "attempt abandoned: the claim took too long"
+            );
+            return DeliveryOutcome::Abandoned;
         }
-        let request = DeliveryRequest::new(conversation, attempt, self.clock.now(), &self.secrets);
-        let exchange = turn.spend(self.sender.send(request)).await;
+        let sent_at = self.clock.now();
+        let request = attempt_request(conversation, attempt, sent_at, &self.secrets);
+        let exchange = host_permit.run(self.sender.send(request)).await;
         drop(permit);
-        self.complete(claimed, exchange).await
+        self.complete(claim, sent_at, exchange).await
     }
 
-    async fn complete(&self, claimed: Claimed, exchange: Exchange) -> Delivered {
-        let Claimed { versioned: Versioned { value, revision }, attempt, due, token, .. } = claimed;
+    async fn complete(&self, claim: CommittedClaim, sent_at: Timestamp, exchange: Exchange) -> DeliveryOutcome {
+        let CommittedClaim { claimed, revision, .. } = claim;
+        let (attempt, lateness) = (claimed.attempt(), claimed.due_at().until(sent_at));
         let (now, jitter) = (self.clock.now(), u32::from_be_bytes(random(&*self.entropy)));
-        let pause = retry_delay(value.attempts_used(), jitter, exchange.retry_after(), now);
-        let report = judge(exchange);
+        let pause = retry_delay(claimed.conversation().attempts_used(), jitter, exchange.retry_after(), now);
+        let result = classify(exchange);
         tracing::debug!(
-            conversation.id = %value.id, client.id = %value.client, attempt = attempt.number,
-            outcome = ?report.outcome, status = report.http_status, error = ?report.error, duration_ms = report.duration_ms,
-            "attempt over"
+            conversation.id = %claimed.conversation().id, client.id = %claimed.conversation().client,
+            attempt = attempt.number, outcome = ?result.outcome, status = result.http_status, error = ?result.error,
+            duration_ms = result.duration_ms, lateness_ms = lateness.as_millis(), "attempt finished"
         );
-        let Ok(next) = value.complete(token, report, pause, now) else { return Delivered::Abandoned };
-        let (id, status) = (next.id, next.status());
-        let hinted = (next.wake_up().is_some() && pause <= self.hints.horizon()).then_some(now);
-        if let Err(error) = self.write_result(&revision, &next, hinted).await {
-            tracing::warn!(conversation.id = %id, attempt = attempt.number, %error, "result not written; the lease will run out");
-            return Delivered::Abandoned;
+        let next = claimed.complete(sent_at, result, pause, now);
+        let status = next.status();
+        let enqueued_at = (next.next_wake_at().is_some() && pause <= self.wake_ups.horizon()).then_some(now);
+        if let Err(error) = self.write_result(&revision, &next, enqueued_at).await {
+            tracing::warn!(
+                conversation.id = %next.id, attempt = attempt.number, %error,
+                "result not written; the attempt's lease will run out"
+            );
+            return DeliveryOutcome::Abandoned;
         }
         if status == Status::Failed {
-            tracing::warn!(conversation.id = %id, client.id = %next.client, attempts = attempt.number, "conversation failed");
+            tracing::warn!(
+                conversation.id = %next.id, client.id = %next.client, attempts = attempt.number, "conversation failed"
+            );
         }
-        if hinted.is_some() {
-            let hint = Hint { client: next.client, id, generation: next.generation };
-            if let Err(error) = self.hints.put(&hint, pause).await {
-                tracing::warn!(conversation.id = %id, %error, "hint not put; the sweep will put it");
-            }
+        if enqueued_at.is_some()
+            && let Err(error) = self.wake_ups.enqueue(&WakeUp::of(&next), pause).await
+        {
+            tracing::warn!(conversation.id = %next.id, %error, "wake-up not enqueued; the sweep will enqueue it");
         }
-        Delivered::Attempted { status, late: due.until(attempt.started) }
+        DeliveryOutcome::Attempted { status, lateness }
     }
 
-    /// Tries hard: a result that is not written costs the endpoint a duplicate.
+    /// Tries several times: a result that is not written costs the endpoint a duplicate.
     async fn write_result(
         &self,
         read: &Revision,
         next: &Conversation,
-        hinted: Option<Timestamp>,
+        enqueued_at: Option<Timestamp>,
     ) -> Result<(), StoreError> {
         let mut pause = Duration::from_millis(100);
         for _ in 1..Self::RESULT_TRIES {
-            match self.store.replace(read.clone(), next.clone(), hinted).await {
+            match self.store.replace(read.clone(), next, enqueued_at).await {
                 Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) => tokio::time::sleep(pause).await,
                 result => return result.map(drop),
             }
             pause *= 4;
         }
-        self.store.replace(read.clone(), next.clone(), hinted).await.map(drop)
+        self.store.replace(read.clone(), next, enqueued_at).await.map(drop)
     }
-}
-
-/// An attempt that is this worker's to send.
-struct Claimed {
-    versioned: Versioned<Conversation>,
-    attempt: InFlight,
-    /// When the attempt could have begun.
-    due: Timestamp,
-    token: LeaseToken,
-    /// Taken before the lease was reckoned, so that it never looks longer than it is.
-    since: Instant,
 }

@@ -1,27 +1,12 @@
-//! What an endpoint is sent.
-
-use std::time::Duration;
+//! The request of one attempt.
 
 use bytes::Bytes;
 use serde::Serialize;
 
 use super::SigningSecrets;
-use crate::domain::{AnyJson, Conversation, ConversationId, Format, InFlight, Method, Secret, Timestamp};
-
-/// One HTTP request to an endpoint, complete but for the transport's own headers.
-#[derive(Clone, Debug)]
-pub struct DeliveryRequest {
-    /// The method.
-    pub method: Method,
-    /// The URL.
-    pub endpoint: String,
-    /// Names and values: the caller's first, then ours, which win.
-    pub headers: Vec<(String, Secret<String>)>,
-    /// The body; the same bytes on every attempt.
-    pub body: Option<Bytes>,
-    /// How long the whole exchange may take.
-    pub timeout: Duration,
-}
+use crate::domain::{AttemptStart, Conversation, ConversationId, Format, Secret, Timestamp};
+use crate::json::RawJson;
+use crate::outbound::OutboundRequest;
 
 /// The body of [`Format::Json`].
 #[derive(Serialize)]
@@ -30,46 +15,48 @@ struct JsonBody<'a> {
     conversation_id: ConversationId,
     conversation_text: &'a str,
     scheduled_time: String,
-    additional_info: Option<&'a AnyJson>,
+    additional_info: Option<&'a RawJson>,
 }
 
-impl DeliveryRequest {
-    /// Writes the request of one attempt, `now` being the time at which it is sent.
-    ///
-    /// `webhook-id`, `webhook-timestamp` and `webhook-signature` follow Standard Webhooks;
-    /// `idempotency-key` repeats the id for receivers that know that name. `traceparent` (W3C Trace
-    /// Context) has the conversation's id as the trace and the attempt's number as the span in it.
-    #[must_use]
-    pub fn new(conversation: &Conversation, attempt: InFlight, now: Timestamp, secrets: &SigningSecrets) -> Self {
-        let target = &conversation.target;
-        let (content_type, body) = body(conversation);
-        let body = target.method.has_content().then_some(body);
-        let mut headers: Vec<_> = target.headers.iter().map(|(n, v)| (n.to_ascii_lowercase(), v.clone())).collect();
-        let set = |headers: &mut Vec<(String, Secret<String>)>, name: &str, value: String| {
-            headers.retain(|(n, _)| !same_name(n, name));
-            headers.push((name.to_owned(), Secret::new(value)));
-        };
-        if body.is_some() && !headers.iter().any(|(n, _)| n == "content-type") {
-            set(&mut headers, "content-type", content_type.to_owned());
-        }
-        let id = conversation.id.to_string();
-        let signature = secrets.sign(&id, now, body.as_deref().unwrap_or_default());
-        set(&mut headers, "webhook-id", id.clone());
-        set(&mut headers, "webhook-timestamp", now.as_secs().to_string());
-        set(&mut headers, "webhook-signature", signature);
-        set(&mut headers, "idempotency-key", id);
-        set(&mut headers, "scheduler-attempt", attempt.number.to_string());
-        set(&mut headers, "scheduler-scheduled-time", conversation.due.to_string());
-        set(&mut headers, "scheduler-lateness-ms", conversation.due.until(now).as_millis().to_string());
-        set(&mut headers, "traceparent", format!("00-{}-{:016x}-01", conversation.id.as_trace(), attempt.number));
-        set(&mut headers, "user-agent", concat!("mcp-scheduler/", env!("CARGO_PKG_VERSION")).to_owned());
-        Self {
-            method: target.method,
-            endpoint: target.endpoint.as_str().to_owned(),
-            headers,
-            body,
-            timeout: conversation.policy.timeout(),
-        }
+/// Writes the request of one attempt, `now` being the time at which it is sent.
+///
+/// `webhook-id`, `webhook-timestamp` and `webhook-signature` follow Standard Webhooks;
+/// `idempotency-key` repeats the id for receivers that know that name. `traceparent` (W3C Trace
+/// Context) has the conversation's id as the trace and the attempt's number as the span in it.
+pub(super) fn attempt_request(
+    conversation: &Conversation,
+    attempt: AttemptStart,
+    now: Timestamp,
+    secrets: &SigningSecrets,
+) -> OutboundRequest {
+    let target = &conversation.target;
+    let (content_type, body) = body(conversation);
+    let body = target.method.has_content().then_some(body);
+    let mut headers: Vec<_> = target.headers.iter().map(|(n, v)| (n.to_ascii_lowercase(), v.clone())).collect();
+    let set = |headers: &mut Vec<(String, Secret<String>)>, name: &str, value: String| {
+        headers.retain(|(n, _)| !same_name(n, name));
+        headers.push((name.to_owned(), Secret::new(value)));
+    };
+    if body.is_some() && !headers.iter().any(|(n, _)| n == "content-type") {
+        set(&mut headers, "content-type", content_type.to_owned());
+    }
+    let id = conversation.id.to_string();
+    let signature = secrets.sign(&id, now, body.as_deref().unwrap_or_default());
+    set(&mut headers, "webhook-id", id.clone());
+    set(&mut headers, "webhook-timestamp", now.as_secs().to_string());
+    set(&mut headers, "webhook-signature", signature);
+    set(&mut headers, "idempotency-key", id);
+    set(&mut headers, "scheduler-attempt", attempt.number.to_string());
+    set(&mut headers, "scheduler-scheduled-time", conversation.due.to_string());
+    set(&mut headers, "scheduler-lateness-ms", conversation.due.until(now).as_millis().to_string());
+    set(&mut headers, "traceparent", format!("00-{}-{:016x}-01", conversation.id.as_trace(), attempt.number));
+    set(&mut headers, "user-agent", concat!("mcp-scheduler/", env!("CARGO_PKG_VERSION")).to_owned());
+    OutboundRequest {
+        method: target.method,
+        endpoint: target.endpoint.as_str().to_owned(),
+        headers,
+        body,
+        timeout: conversation.policy.timeout(),
     }
 }
 

@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 
-use crate::clock::{Entropy, random};
 use crate::domain::{Secret, Timestamp};
+use crate::time::{Entropy, random};
 
 /// The secrets of `WEBHOOK_SIGNING_SECRETS`. Every delivery is signed with all of them, the first
 /// first, so that receivers can be given a new one before the old one goes.
@@ -88,7 +88,7 @@ pub enum InvalidSigningSecrets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::SystemEntropy;
+    use crate::time::SystemEntropy;
 
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     const OTHER: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";

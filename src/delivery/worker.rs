@@ -1,4 +1,4 @@
-//! Our own worker: does what the Functions host does where there is one.
+//! The worker inside the binary: receives wake-ups and sweeps when no Functions host does it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,57 +7,58 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::removals::Removals;
-use super::{Deliverer, Sweeper};
-use crate::store::{HintQueue, HintReceiver, ReceivedHint, StoreError};
+use super::Deliverer;
+use super::processed::ProcessedMessages;
+use crate::maintenance::Sweeper;
+use crate::store::{ReceivedWakeUp, WakeUpQueue, WakeUpReceiver};
 
-/// Takes hints from a queue and delivers what they point at; sweeps once a minute.
+/// Receives wake-ups, delivers their conversations, and sweeps once a minute.
 pub struct Worker {
     deliverer: Arc<Deliverer>,
     sweeper: Sweeper,
-    hints: Arc<dyn HintQueue>,
-    receiver: Arc<dyn HintReceiver>,
+    wake_ups: Arc<dyn WakeUpQueue>,
+    receiver: Arc<dyn WakeUpReceiver>,
 }
 
 impl Worker {
-    /// How many hints are worked on at once. Those beyond the deliverer's own limit have read their
-    /// conversation and wait for their turn.
-    const IN_HAND: usize = 512;
-    /// No hints are asked for until there is room for as many as a storage queue hands over at once:
-    /// it takes as long for one, and a full worker would else ask for each.
+    /// The most wake-ups that are handled at one time. Those beyond [`Deliverer::MAX_IN_FLIGHT`] have read their
+    /// conversation and wait for a permit.
+    const MAX_CONCURRENT: usize = 512;
+    /// The most messages that a storage queue returns at once. The worker receives only when it has room for that
+    /// many: a request for one message takes as long, and a busy worker would send one for each.
     const BATCH: u32 = 32;
-    const SWEEP_EVERY: Duration = Duration::from_mins(1);
-    /// After the store has failed.
-    const RETRY: Duration = Duration::from_secs(5);
+    const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+    /// The pause after the store has failed.
+    const RETRY_DELAY: Duration = Duration::from_secs(5);
 
     /// A worker on a queue.
     pub fn new(
         deliverer: Arc<Deliverer>,
         sweeper: Sweeper,
-        hints: Arc<dyn HintQueue>,
-        receiver: Arc<dyn HintReceiver>,
+        wake_ups: Arc<dyn WakeUpQueue>,
+        receiver: Arc<dyn WakeUpReceiver>,
     ) -> Self {
-        Self { deliverer, sweeper, hints, receiver }
+        Self { deliverer, sweeper, wake_ups, receiver }
     }
 
-    /// Takes over from workers that are known to be gone, without waiting for their leases to run
-    /// out. Only for a process that is the only one its store can have.
-    pub async fn take_over(&self) {
-        match self.sweeper.release_leases().await {
+    /// Ends the leases of earlier processes at once, so that their attempts are repeated without waiting for the
+    /// leases to run out. Only for a process that is the only one its store can have.
+    pub async fn reclaim_leases(&self) {
+        match self.sweeper.reclaim_leases().await {
             Ok(0) => {}
-            Ok(released) => tracing::info!(released, "attempts under way when the service last ended are tried again"),
-            Err(error) => tracing::warn!(%error, "not all leases were released; they will run out"),
+            Ok(reclaimed) => tracing::info!(reclaimed, "repeating the attempts that an earlier process did not finish"),
+            Err(error) => tracing::warn!(%error, "not all leases were reclaimed; the others will run out"),
         }
     }
 
     /// Works until `stop`, then finishes the deliveries that have begun.
     pub async fn run(self, stop: CancellationToken) {
         let deliveries = TaskTracker::new();
-        let removals = Removals::start(Arc::clone(&self.receiver), &deliveries);
+        let processed = ProcessedMessages::start(Arc::clone(&self.receiver), &deliveries);
         tokio::select! {
             biased; // a simulated run must be the same every time
             () = self.sweep_forever() => {}
-            () = self.deliver_forever(&deliveries, removals) => {}
+            () = self.deliver_forever(&deliveries, processed) => {}
             () = stop.cancelled() => {}
         }
         deliveries.close();
@@ -67,41 +68,42 @@ impl Worker {
     async fn sweep_forever(&self) {
         loop {
             match self.sweeper.sweep().await {
-                Ok(swept) => tracing::debug!(
-                    seen = swept.seen,
-                    hinted = swept.hinted,
-                    overdue_seconds = swept.overdue.as_secs(),
-                    poisoned = swept.poisoned,
-                    "swept"
+                Ok(report) => tracing::debug!(
+                    seen = report.seen,
+                    enqueued = report.enqueued,
+                    overdue_seconds = report.overdue.as_secs(),
+                    poison_queue_length = report.poison_queue_length,
+                    "sweep finished"
                 ),
                 Err(error) => tracing::warn!(%error, "sweep failed"),
             }
-            tokio::time::sleep(Self::SWEEP_EVERY).await;
+            tokio::time::sleep(Self::SWEEP_INTERVAL).await;
         }
     }
 
-    async fn deliver_forever(&self, deliveries: &TaskTracker, removals: Removals) {
-        let (in_hand, mut behind) = (Arc::new(Semaphore::new(Self::IN_HAND)), false);
+    async fn deliver_forever(&self, deliveries: &TaskTracker, processed: ProcessedMessages) {
+        let (room, mut queue_is_behind) = (Arc::new(Semaphore::new(Self::MAX_CONCURRENT)), false);
         loop {
-            // Only this loop takes permits: there is room for as many hints as there are permits now.
-            drop(in_hand.acquire_many(Self::BATCH).await);
-            let receipt = self.receiver.receive(in_hand.available_permits());
-            let received = match if behind { removals.stand_back_for(receipt).await } else { receipt.await } {
+            // Only this loop takes permits, so the room is at least a batch from here on.
+            drop(room.acquire_many(Self::BATCH).await);
+            let receive = self.receiver.receive(room.available_permits());
+            let received = if queue_is_behind { processed.receive_first(receive).await } else { receive.await };
+            let received = match received {
                 Ok(received) => received,
                 Err(error) => {
-                    tracing::warn!(%error, "no hints received");
-                    tokio::time::sleep(Self::RETRY).await;
+                    tracing::warn!(%error, "no wake-ups received");
+                    tokio::time::sleep(Self::RETRY_DELAY).await;
                     continue;
                 }
             };
-            behind = received.len() >= Self::BATCH as usize;
-            for hint in received {
-                let Ok(permit) = Arc::clone(&in_hand).acquire_owned().await else { return };
-                let (deliverer, hints) = (Arc::clone(&self.deliverer), Arc::clone(&self.hints));
-                let removals = removals.clone();
+            queue_is_behind = received.len() >= Self::BATCH as usize;
+            for wake_up in received {
+                let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+                let (deliverer, wake_ups) = (Arc::clone(&self.deliverer), Arc::clone(&self.wake_ups));
+                let processed = processed.clone();
                 deliveries.spawn(async move {
-                    handle(&deliverer, &*hints, &hint).await;
-                    removals.add(hint).await;
+                    handle(&deliverer, &*wake_ups, &wake_up).await;
+                    processed.add(wake_up).await;
                     drop(permit);
                 });
             }
@@ -109,20 +111,12 @@ impl Worker {
     }
 }
 
-async fn handle(deliverer: &Deliverer, hints: &dyn HintQueue, received: &ReceivedHint) {
-    let id = received.hint.id;
-    match deliverer.deliver(&received.hint).await {
-        Ok(_) => {}
-        // Nothing gets better by trying again soon; the sweep comes by, less and less often.
-        Err(error @ (StoreError::Corrupt { .. } | StoreError::Refused(_))) => {
-            tracing::error!(conversation.id = %id, %error, "conversation cannot be delivered");
-        }
-        Err(error) => {
-            tracing::warn!(conversation.id = %id, %error, "delivery put off");
-            if let Err(error) = hints.put(&received.hint, Worker::RETRY).await {
-                // The due row still stands: the sweep will come by.
-                tracing::warn!(conversation.id = %id, %error, "hint not put");
-            }
-        }
+async fn handle(deliverer: &Deliverer, wake_ups: &dyn WakeUpQueue, received: &ReceivedWakeUp) {
+    let id = received.wake_up.id;
+    let Err(error) = deliverer.deliver(&received.wake_up).await else { return };
+    tracing::warn!(conversation.id = %id, %error, "delivery postponed");
+    if let Err(error) = wake_ups.enqueue(&received.wake_up, Worker::RETRY_DELAY).await {
+        // The due row still exists, so the sweep will find the conversation.
+        tracing::warn!(conversation.id = %id, %error, "wake-up not enqueued; the sweep will enqueue it");
     }
 }

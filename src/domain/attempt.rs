@@ -7,7 +7,7 @@ use super::Timestamp;
 /// An attempt that was claimed and has not been reported yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct InFlight {
+pub struct AttemptStart {
     /// Counts from 1 over the life of the conversation.
     pub number: u32,
     /// When it was claimed; the first byte is sent later.
@@ -20,16 +20,16 @@ pub struct InFlight {
 pub struct Attempt {
     /// Which one, and since when.
     #[serde(flatten)]
-    pub began: InFlight,
+    pub start: AttemptStart,
     /// What came of it.
     #[serde(flatten)]
-    pub report: Report,
+    pub result: AttemptResult,
 }
 
 /// What one exchange with the endpoint came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub struct AttemptResult {
     /// Whether the endpoint took the conversation.
     pub outcome: Outcome,
     /// How long the exchange took, in milliseconds; for a lost worker, how long it was waited for.
@@ -40,12 +40,12 @@ pub struct Report {
     /// Why there was none, or why it was not enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorClass>,
-    /// The beginning of the answer's body: at most [`Report::MAX_EXCERPT`] bytes.
+    /// The beginning of the answer's body: at most [`AttemptResult::MAX_EXCERPT`] bytes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub response_excerpt: String,
 }
 
-impl Report {
+impl AttemptResult {
     /// How much of an answer is kept, in bytes.
     pub const MAX_EXCERPT: usize = 1024;
 

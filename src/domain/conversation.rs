@@ -9,9 +9,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AnyJson, Attempt, ClientId, ConversationId, InFlight, Lease, LeaseToken, NewConversation, Outcome, Report, State,
+    Attempt, AttemptResult, AttemptStart, ClientId, ConversationId, Lease, LeaseToken, NewConversation, Outcome, State,
     Status, Target, Timestamp,
 };
+use crate::json::RawJson;
 
 /// One text that is to reach one endpoint at one time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,16 +35,16 @@ pub struct Conversation {
     /// Where it is sent.
     pub target: Target,
     /// How hard it is tried.
-    pub policy: Policy,
+    pub policy: DeliveryPolicy,
     /// Where it is on its way.
     pub state: State,
     /// The attempts that are over, oldest first; the last [`Conversation::MAX_ATTEMPTS_KEPT`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
     /// How many attempts had begun when the conversation was last redelivered: they do not count
-    /// against [`Policy::max_attempts`] any more.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub attempts_forgiven: u32,
+    /// against [`DeliveryPolicy::max_attempts`] any more.
+    #[serde(rename = "attemptsForgiven", default, skip_serializing_if = "is_zero")]
+    pub attempts_before_redelivery: u32,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde asks for
@@ -58,7 +59,7 @@ pub struct Content {
     pub text: String,
     /// The caller's own data, carried along.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub info: Option<AnyJson>,
+    pub info: Option<RawJson>,
     /// How it is written into the delivered request.
     #[serde(default)]
     pub format: Format,
@@ -78,20 +79,20 @@ pub enum Format {
 /// How hard a delivery is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Policy {
+pub struct DeliveryPolicy {
     /// How many attempts there are at the most, 1 to 20; as many again after each redelivery.
     pub max_attempts: u32,
     /// How long one attempt may take in all, 1 to 60 seconds.
     pub timeout_seconds: u32,
 }
 
-impl Default for Policy {
+impl Default for DeliveryPolicy {
     fn default() -> Self {
         Self { max_attempts: 8, timeout_seconds: 30 }
     }
 }
 
-impl Policy {
+impl DeliveryPolicy {
     /// How long before its time an attempt may be claimed: a little more than a slow fsync takes.
     pub const CLAIM_AHEAD: Duration = Duration::from_millis(10);
     /// How much longer than the delivery timeout a lease lasts: time to write the result down.
@@ -123,7 +124,7 @@ impl Conversation {
             policy: new.policy,
             state: State::Scheduled,
             attempts: Vec::new(),
-            attempts_forgiven: 0,
+            attempts_before_redelivery: 0,
         }
     }
 
@@ -144,7 +145,7 @@ impl Conversation {
     /// The store keeps a due row at exactly this instant, so this function is the whole rule of
     /// what is outstanding.
     #[must_use]
-    pub const fn wake_up(&self) -> Option<Timestamp> {
+    pub const fn next_wake_at(&self) -> Option<Timestamp> {
         match &self.state {
             State::Scheduled => Some(self.due),
             State::Delivering { lease, .. } => Some(lease.until),
@@ -158,13 +159,13 @@ impl Conversation {
     /// record when the time comes.
     #[must_use]
     pub fn claimable_from(&self) -> Option<Timestamp> {
-        let ahead = if self.in_flight().is_some() { Duration::ZERO } else { Policy::CLAIM_AHEAD };
-        self.wake_up().map(|at| at - ahead)
+        let ahead = if self.in_flight().is_some() { Duration::ZERO } else { DeliveryPolicy::CLAIM_AHEAD };
+        self.next_wake_at().map(|at| at - ahead)
     }
 
     /// The attempt under way, if there is one.
     #[must_use]
-    pub const fn in_flight(&self) -> Option<InFlight> {
+    pub const fn in_flight(&self) -> Option<AttemptStart> {
         match &self.state {
             State::Delivering { attempt, .. } => Some(*attempt),
             _ => None,
@@ -174,18 +175,18 @@ impl Conversation {
     /// How many attempts have begun.
     #[must_use]
     pub fn attempts_begun(&self) -> u32 {
-        let over = self.attempts.last().map_or(0, |a| a.began.number);
+        let over = self.attempts.last().map_or(0, |a| a.start.number);
         self.in_flight().map_or(over, |a| a.number)
     }
 
     /// How many attempts have begun since the client last asked for a delivery.
     #[must_use]
     pub fn attempts_used(&self) -> u32 {
-        self.attempts_begun().saturating_sub(self.attempts_forgiven)
+        self.attempts_begun().saturating_sub(self.attempts_before_redelivery)
     }
 
     /// A worker takes the next attempt: counts it and leases the conversation for the delivery
-    /// timeout plus [`Policy::LEASE_MARGIN`].
+    /// timeout plus [`DeliveryPolicy::LEASE_MARGIN`].
     ///
     /// It may do so from [`Conversation::claimable_from`] on; the attempt begins at its time all the
     /// same, and nothing may be sent before.
@@ -196,7 +197,7 @@ impl Conversation {
     /// # Errors
     /// [`ClaimRefused`] if it is not due, leased to somebody, or final.
     pub fn claim(mut self, token: LeaseToken, now: Timestamp) -> Result<Claim, ClaimRefused> {
-        let (Some(until), Some(from)) = (self.wake_up(), self.claimable_from()) else {
+        let (Some(until), Some(from)) = (self.next_wake_at(), self.claimable_from()) else {
             return Err(ClaimRefused::Final(self.status()));
         };
         if from > now {
@@ -206,52 +207,16 @@ impl Conversation {
         let now = now.max(until);
         self.updated = now;
         if let Some(lost) = self.in_flight() {
-            let report = Report::unknown(millis(lost.started.until(now)));
+            let report = AttemptResult::unknown(millis(lost.started.until(now)));
             self.record(lost, report);
         }
         if self.attempts_used() >= self.policy.max_attempts {
             return Ok(Claim::Exhausted(self.fail()));
         }
-        self.state = State::Delivering {
-            attempt: InFlight { number: self.attempts_begun() + 1, started: now },
-            lease: Lease { until: now + self.policy.timeout() + Policy::LEASE_MARGIN, token },
-        };
-        Ok(Claim::Attempt(self))
-    }
-
-    /// The worker that claimed the attempt reports what came of it. If it failed, not permanently, and
-    /// another is left, the next one begins `retry_after` from now.
-    ///
-    /// # Errors
-    /// [`NotDelivering`] if the attempt of this claim is not under way.
-    pub fn complete(
-        mut self,
-        token: LeaseToken,
-        report: Report,
-        retry_after: Duration,
-        now: Timestamp,
-    ) -> Result<Self, NotDelivering> {
-        let State::Delivering { attempt, lease } = &self.state else {
-            return Err(NotDelivering);
-        };
-        if lease.token != token {
-            return Err(NotDelivering);
-        }
-        let (attempt, outcome) = (*attempt, report.outcome);
-        let another = self.attempts_used() < self.policy.max_attempts;
-        self.updated = now;
-        self.record(attempt, report);
-        Ok(match outcome {
-            Outcome::Success => {
-                self.state = State::Completed;
-                self
-            }
-            Outcome::Failure | Outcome::Unknown if another => {
-                self.state = State::Waiting { next_attempt: now + retry_after };
-                self
-            }
-            Outcome::Failure | Outcome::Unknown | Outcome::PermanentFailure => self.fail(),
-        })
+        let attempt = AttemptStart { number: self.attempts_begun() + 1, started: now };
+        let lease = Lease { until: now + self.policy.timeout() + DeliveryPolicy::LEASE_MARGIN, token };
+        self.state = State::Delivering { attempt, lease };
+        Ok(Claim::Attempt(ClaimedAttempt { conversation: self, attempt, due_at: until }))
     }
 
     /// The worker that holds the lease is known to be gone: the lease ends now.
@@ -280,7 +245,7 @@ impl Conversation {
             }
             State::Delivering { attempt, .. } => {
                 let lost = *attempt;
-                self.record(lost, Report::unknown(millis(lost.started.until(now))));
+                self.record(lost, AttemptResult::unknown(millis(lost.started.until(now))));
             }
             State::Completed => return Err(TooLate::Final(AlreadyFinal::Completed)),
             State::Failed { .. } => return Err(TooLate::Final(AlreadyFinal::Failed)),
@@ -300,7 +265,7 @@ impl Conversation {
         if !matches!(self.state, State::Failed { .. }) {
             return Err(NotFailed(self.status()));
         }
-        self.attempts_forgiven = self.attempts_begun();
+        self.attempts_before_redelivery = self.attempts_begun();
         self.generation += 1;
         self.updated = now;
         self.state = State::Waiting { next_attempt: now };
@@ -308,15 +273,15 @@ impl Conversation {
     }
 
     /// Writes an attempt down as over. The state still names it; every caller replaces the state.
-    fn record(&mut self, began: InFlight, report: Report) {
+    fn record(&mut self, start: AttemptStart, result: AttemptResult) {
         if self.attempts.len() == Self::MAX_ATTEMPTS_KEPT {
             self.attempts.remove(0);
         }
-        self.attempts.push(Attempt { began, report });
+        self.attempts.push(Attempt { start, result });
     }
 
     fn fail(mut self) -> Self {
-        let reason = self.attempts.last().map(|a| a.report.reason()).unwrap_or_default();
+        let reason = self.attempts.last().map(|a| a.result.reason()).unwrap_or_default();
         self.state = State::Failed { reason };
         self
     }
@@ -329,10 +294,63 @@ fn millis(duration: Duration) -> u64 {
 /// What a claim led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// An attempt is under way; send it.
-    Attempt(Conversation),
+    /// An attempt is under way.
+    Attempt(ClaimedAttempt),
     /// No attempt was left after one that was lost; the conversation has failed.
     Exhausted(Conversation),
+}
+
+/// An attempt that was claimed: the proof that its worker may send it and complete it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedAttempt {
+    conversation: Conversation,
+    attempt: AttemptStart,
+    due_at: Timestamp,
+}
+
+impl ClaimedAttempt {
+    /// The conversation, with the attempt under way.
+    #[must_use]
+    pub const fn conversation(&self) -> &Conversation {
+        &self.conversation
+    }
+
+    /// The attempt.
+    #[must_use]
+    pub const fn attempt(&self) -> AttemptStart {
+        self.attempt
+    }
+
+    /// When the attempt was due: the conversation's time, the time of a retry, or the end of a lost lease.
+    #[must_use]
+    pub const fn due_at(&self) -> Timestamp {
+        self.due_at
+    }
+
+    /// The attempt is over. `sent_at` is the time of its first byte and replaces the time of the claim on record.
+    /// If the attempt failed, not permanently, and another is left, the next attempt begins `retry_after` from now.
+    #[must_use]
+    pub fn complete(
+        self,
+        sent_at: Timestamp,
+        result: AttemptResult,
+        retry_after: Duration,
+        now: Timestamp,
+    ) -> Conversation {
+        let Self { mut conversation, attempt, .. } = self;
+        let outcome = result.outcome;
+        let another = conversation.attempts_used() < conversation.policy.max_attempts;
+        conversation.updated = now;
+        conversation.record(AttemptStart { started: sent_at, ..attempt }, result);
+        match outcome {
+            Outcome::Success => conversation.state = State::Completed,
+            Outcome::Failure | Outcome::Unknown if another => {
+                conversation.state = State::Waiting { next_attempt: now + retry_after };
+            }
+            Outcome::Failure | Outcome::Unknown | Outcome::PermanentFailure => return conversation.fail(),
+        }
+        conversation
+    }
 }
 
 /// Why nothing can be claimed.

@@ -8,11 +8,8 @@ use super::*;
 #[derive(Clone, Copy, Debug)]
 enum Move {
     Claim,
-    /// The last worker, or the one before it, comes back.
-    Complete {
-        last: bool,
-        outcome: Outcome,
-    },
+    /// The worker of the attempt under way reports.
+    Complete(Outcome),
     Cancel,
     Redeliver,
 }
@@ -26,7 +23,7 @@ fn moves() -> impl Strategy<Value = Vec<(Move, Pause)>> {
     ];
     let next = prop_oneof![
         8 => Just(Move::Claim),
-        8 => (prop::bool::weighted(0.8), outcome).prop_map(|(last, outcome)| Move::Complete { last, outcome }),
+        8 => outcome.prop_map(Move::Complete),
         1 => Just(Move::Cancel),
         2 => Just(Move::Redeliver),
     ];
@@ -50,9 +47,11 @@ proptest! {
         let mut conversation = scheduled(max_attempts);
         let mut now = conversation.created;
         let mut claims = 0_u8;
+        // The store lets only the newest claim complete: every other change has changed the row.
+        let mut claimed = None;
         for (next, pause) in moves {
-            now = now.max(match (pause, conversation.wake_up()) {
-                (Pause::AroundTheWakeUp(millis), Some(wake_up)) => shift(wake_up, millis),
+            now = now.max(match (pause, conversation.next_wake_at()) {
+                (Pause::AroundTheWakeUp(millis), Some(next_wake_at)) => shift(next_wake_at, millis),
                 (Pause::AroundTheWakeUp(millis) | Pause::Millis(millis), _) => shift(now, millis.abs()),
             });
             let before = conversation.clone();
@@ -60,12 +59,19 @@ proptest! {
                 Move::Claim => {
                     claims = claims.wrapping_add(1);
                     before.clone().claim(LeaseToken::new([claims; 8]), now).ok().map(|claim| match claim {
-                        Claim::Attempt(next) | Claim::Exhausted(next) => next,
+                        Claim::Attempt(attempt) => {
+                            claimed = Some(attempt.clone());
+                            attempt.conversation().clone()
+                        }
+                        Claim::Exhausted(next) => next,
                     })
                 }
-                Move::Complete { last, outcome } => {
-                    let token = LeaseToken::new([if last { claims } else { claims.wrapping_sub(1) }; 8]);
-                    before.clone().complete(token, report(outcome), Duration::from_millis(retry), now).ok()
+                Move::Complete(outcome) => {
+                    let current = claimed.take().filter(|claimed: &ClaimedAttempt| *claimed.conversation() == before);
+                    current.map(|claimed| {
+                        let started = claimed.attempt().started;
+                        claimed.complete(started, result(outcome), Duration::from_millis(retry), now)
+                    })
                 }
                 Move::Cancel => before.clone().cancel(now).ok(),
                 Move::Redeliver => before.clone().redeliver(now).ok(),
@@ -84,10 +90,10 @@ fn holds(conversation: &Conversation) -> Result<(), TestCaseError> {
     let begun = conversation.attempts_begun();
     prop_assert!(conversation.attempts_used() <= conversation.policy.max_attempts);
     prop_assert!(conversation.attempts.len() <= 40);
-    prop_assert_eq!(conversation.wake_up().is_none(), conversation.status().is_final());
-    // Numbers are contiguous up to the last one that began, and none is left out but the oldest.
+    prop_assert_eq!(conversation.next_wake_at().is_none(), conversation.status().is_final());
+    // Numbers are contiguous up to the last one that start, and none is left out but the oldest.
     let under_way = conversation.in_flight();
-    let all: Vec<InFlight> = conversation.attempts.iter().map(|a| a.began).chain(under_way).collect();
+    let all: Vec<AttemptStart> = conversation.attempts.iter().map(|a| a.start).chain(under_way).collect();
     let first = begun + 1 - u32::try_from(all.len()).unwrap();
     let numbers: Vec<u32> = all.iter().map(|a| a.number).collect();
     prop_assert_eq!(numbers, (first..=begun).collect::<Vec<_>>());
@@ -95,7 +101,7 @@ fn holds(conversation: &Conversation) -> Result<(), TestCaseError> {
     prop_assert!(all.iter().all(|a| a.started >= conversation.due), "an attempt began early");
     prop_assert!(all.is_sorted_by_key(|a| a.started));
     if let State::Delivering { attempt, lease } = &conversation.state {
-        prop_assert!(lease.until >= attempt.started + conversation.policy.timeout() + Policy::LEASE_MARGIN);
+        prop_assert!(lease.until >= attempt.started + conversation.policy.timeout() + DeliveryPolicy::LEASE_MARGIN);
     }
     Ok(())
 }
@@ -105,12 +111,12 @@ fn holds_between(before: &Conversation, after: &Conversation, now: Timestamp) ->
     let redelivered = matches!((&before.state, &after.state), (State::Failed { .. }, State::Waiting { .. }));
     prop_assert!(redelivered || !before.status().is_final(), "{:?} was left", before.state);
     prop_assert_eq!(after.generation - before.generation, u32::from(redelivered));
-    prop_assert!(redelivered || after.attempts_forgiven == before.attempts_forgiven);
+    prop_assert!(redelivered || after.attempts_before_redelivery == before.attempts_before_redelivery);
     prop_assert!(after.attempts_begun() >= before.attempts_begun());
     prop_assert!(after.attempts_begun() <= before.attempts_begun() + 1);
     // An attempt that was under way is under way or on record.
     if let Some(attempt) = before.in_flight() {
-        let on_record = after.attempts.last().is_some_and(|a| a.began == attempt);
+        let on_record = after.attempts.last().is_some_and(|a| a.start == attempt);
         prop_assert!(after.in_flight() == Some(attempt) || on_record);
     }
     // What a worker holds is not taken from it before its lease ends.
@@ -123,7 +129,7 @@ fn holds_between(before: &Conversation, after: &Conversation, now: Timestamp) ->
         updated: now,
         attempts: Vec::new(),
         generation: 0,
-        attempts_forgiven: 0,
+        attempts_before_redelivery: 0,
         ..conversation.clone()
     };
     prop_assert_eq!(without_its_course(before), without_its_course(after));

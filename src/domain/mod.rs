@@ -7,39 +7,34 @@
 //! | *attempt* | one try to deliver, counted when it is claimed, before the first byte is sent |
 //! | *lease* | until when the worker that claimed an attempt owns the conversation |
 //! | *wake-up* | the instant at which a conversation next needs a worker; none once it is final |
-//! | *hint* | a message that says "look at this conversation now"; never trusted, only a reason to read |
-//! | *generation* | counts the client's changes of the time of the next attempt, so that older hints are recognised |
+//! | *wake-up* | a message that says "look at this conversation now"; never trusted, only a reason to read |
+//! | *generation* | counts the client's changes of the time of the next attempt, so that older wake-ups are recognised |
 
 mod address;
 mod attempt;
 mod client;
 mod conversation;
 mod endpoint;
-mod hint;
 mod id;
-mod json;
-mod listing;
-mod request;
+mod new_conversation;
 mod scope;
 mod secret;
 mod state;
 mod target;
-mod time;
+mod timestamp;
 
 pub use address::{AddressClass, Verdict, classify};
-pub use attempt::{Attempt, ErrorClass, InFlight, Outcome, Report};
+pub use attempt::{Attempt, AttemptResult, AttemptStart, ErrorClass, Outcome};
 pub use client::{ClientId, InvalidClientId};
 pub use conversation::{
-    AlreadyFinal, Claim, ClaimRefused, Content, Conversation, Format, NotDelivering, NotFailed, Policy, TooLate,
+    AlreadyFinal, Claim, ClaimRefused, ClaimedAttempt, Content, Conversation, DeliveryPolicy, Format, NotDelivering,
+    NotFailed, TooLate,
 };
 pub use endpoint::{Destination, Endpoint, EndpointPolicy};
-pub use hint::{Hint, InvalidHint};
 pub use id::{ConversationId, InvalidConversationId};
-pub use json::{AnyJson, Object};
-pub use listing::{Cursor, InvalidCursor, ListQuery, ListRequest};
-pub use request::{FieldError, NewConversation, RetryRequest, ScheduleRequest};
+pub use new_conversation::NewConversation;
 pub use scope::{Scope, Scopes, UnknownScope};
 pub use secret::Secret;
 pub use state::{Lease, LeaseToken, State, Status};
 pub use target::{Headers, Method, Target};
-pub use time::{InvalidTime, Timestamp};
+pub use timestamp::{InvalidTime, Timestamp};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{InFlight, Timestamp};
+use super::{AttemptStart, Timestamp};
 
 /// Where a conversation is, with the data that exists only there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +14,7 @@ pub enum State {
     /// out (or was ended by `release`) also by another worker's `claim`, or by `cancel`.
     Delivering {
         /// The attempt under way.
-        attempt: InFlight,
+        attempt: AttemptStart,
         /// Who owns it, and until when.
         lease: Lease,
     },

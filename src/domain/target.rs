@@ -75,7 +75,7 @@ impl FromStr for Method {
 pub struct Headers(Vec<(String, Secret<String>)>);
 
 impl Headers {
-    pub(super) const MAX_COUNT: usize = 32;
+    pub(crate) const MAX_COUNT: usize = 32;
     const MAX_NAME: usize = 128;
     const MAX_VALUE: usize = 4 * 1024;
     const MAX_TOTAL: usize = 16 * 1024;

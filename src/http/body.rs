@@ -8,16 +8,16 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use serde::de::DeserializeOwned;
 
-use super::{BodyStream, Call, Problem};
-use crate::answers::strict;
-use crate::domain::Object;
+use super::context::{BodyStream, RequestContext};
+use crate::api::{Problem, strict_json};
+use crate::json::StrictObject;
 
 /// The largest body, in bytes.
 const MAX_BYTES: usize = 256 * 1024;
 /// How long a body may take to arrive.
 const MAX_TIME: Duration = Duration::from_secs(30);
 
-impl Call {
+impl RequestContext {
     /// Reads the body as JSON of a known shape. Unknown and duplicate fields are errors: a caller
     /// that writes `endpiont` means something that would otherwise be lost.
     pub(super) async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
@@ -26,7 +26,7 @@ impl Call {
         if body.len() > MAX_BYTES {
             return Err(too_large::<T>(&body));
         }
-        strict::read(&body)
+        strict_json::read(&body)
     }
 
     /// Reads a body that says it is JSON, for somebody else to make sense of.
@@ -110,8 +110,8 @@ async fn read(headers: &HeaderMap, body: &mut BodyStream) -> Result<Bytes, Probl
 /// The problem with a body of which only the beginning was read. What is wrong there stays wrong
 /// whatever follows, and is more use to the caller than the size.
 fn too_large<T: DeserializeOwned>(beginning: &[u8]) -> Problem {
-    match serde_json::from_slice::<Object<T>>(beginning) {
-        Err(error) if !error.is_eof() => strict::explain::<T>(beginning).closing(),
+    match serde_json::from_slice::<StrictObject<T>>(beginning) {
+        Err(error) if !error.is_eof() => strict_json::explain::<T>(beginning).closing(),
         _ => Problem::body_too_large(MAX_BYTES),
     }
 }

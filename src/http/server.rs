@@ -18,13 +18,11 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use super::Peer;
-use super::own_wakes::polled_on_own_wakes;
+use super::context::Peer;
 
 /// Serves the API on a listener.
 pub struct Server {
@@ -79,20 +77,19 @@ impl Server {
             .max_headers(Self::MAX_HEADERS)
             .max_buf_size(Self::MAX_HEAD);
         let connections = Arc::new(Semaphore::new(Self::MAX_CONNECTIONS));
-        let (open, requests) = (GracefulShutdown::new(), TaskTracker::new());
+        let open = GracefulShutdown::new();
         loop {
             let permit = Arc::clone(&connections).acquire_owned().await;
             let stream = tokio::select! {
                 accepted = self.listener.accept() => accepted.map(|(stream, _)| stream),
                 () = stop.cancelled() => break,
             };
-            match stream.and_then(|stream| self.service(stream, requests.clone())) {
+            match stream.and_then(|stream| self.service(stream)) {
                 Ok((stream, service)) => {
                     let connection = open.watch(http.serve_connection(TokioIo::new(stream), service));
-                    let requests = requests.clone();
                     tokio::spawn(async move {
-                        // A peer that breaks the protocol or goes away is its own affair.
-                        let _ = polled_on_own_wakes(connection, || requests.len() <= 1).await;
+                        // The peer broke the protocol or went away: nobody is left to be told.
+                        let _ = connection.await;
                         drop(permit);
                     });
                 }
@@ -112,7 +109,6 @@ impl Server {
     fn service(
         &self,
         stream: TcpStream,
-        requests: TaskTracker,
     ) -> io::Result<(
         TcpStream,
         impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + use<>,
@@ -124,7 +120,7 @@ impl Server {
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
             let span = if invocation_ids { invocation(request.headers()) } else { Span::none() };
-            let answer = requests.track_future(routes.call(request));
+            let answer = routes.call(request);
             async move { answer.await.map(harden) }.instrument(span)
         });
         Ok((stream, service))

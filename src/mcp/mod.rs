@@ -1,14 +1,12 @@
-//! The Model Context Protocol: what a client can do, as tools for language models.
+//! The Model Context Protocol: the operations of a client, as tools for language models.
 //!
-//! `rmcp` speaks the protocol. No session is kept, so that any process can answer any message. What
-//! matters for safety is read here before rmcp sees a message (`call`): which tool is called, whether
-//! the caller may, and the arguments as they were written, of which rmcp would drop the duplicate ones.
+//! `rmcp` speaks the protocol. The server keeps no session, so any process can answer any message. Which tool is
+//! called, and whether the caller may use it, is read in `message` before rmcp sees the message.
 
-mod actions;
-mod call;
-mod handler;
-mod plain;
-mod tools;
+mod executor;
+mod message;
+mod server;
+pub mod tools;
 
 use std::sync::Arc;
 
@@ -20,42 +18,40 @@ use rmcp::transport::streamable_http_server::session::never::NeverSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use url::Url;
 
-use crate::answers::Problem;
-use crate::auth::{Principal, PublicUrl};
+use self::executor::ToolExecutor;
+use self::message::Caller;
+use self::server::Handler;
+pub use self::tools::{NamedTool, Tool};
+use crate::api::Problem;
+use crate::auth::Principal;
+use crate::public_url::PublicUrl;
 use crate::scheduler::Scheduler;
-use actions::Actions;
-use call::{Caller, Message};
-use handler::Handler;
-use plain::Plain;
 
 /// The server of the protocol.
-pub struct Mcp {
-    actions: Actions,
-    /// The names that the service is called by.
-    hosts: Vec<String>,
+pub struct McpServer {
+    tools: Arc<[Arc<NamedTool>]>,
     service: StreamableHttpService<Handler, NeverSessionManager>,
 }
 
-impl Mcp {
-    /// A server over the use cases. It answers where the service is called by its own names or those of
-    /// loopback, and to a browser only on pages from there: anything else is somebody else's page that
-    /// had its name point to us (DNS rebinding).
-    pub fn new(scheduler: Scheduler, public_url: &PublicUrl) -> Self {
+impl McpServer {
+    /// A server that offers these tools. It answers requests that name one of the service's own hosts or loopback,
+    /// and in browsers only pages of those origins: any other name is DNS rebinding by somebody else's page.
+    #[must_use]
+    pub fn new(scheduler: Scheduler, public_url: &PublicUrl, tools: impl IntoIterator<Item = NamedTool>) -> Self {
         const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
         let hosts = public_url.origins().map(|origin| origin.authority().to_owned());
-        let hosts: Vec<_> = hosts.chain(LOOPBACK.map(str::to_owned)).collect();
         let origins = public_url.origins().filter_map(|origin| with_port(origin.as_str()));
         let config = StreamableHttpServerConfig::default()
             .with_legacy_session_mode(false)
             .with_json_response(true)
             .with_sse_keep_alive(None)
-            .with_allowed_hosts(hosts.clone())
+            .with_allowed_hosts(hosts.chain(LOOPBACK.map(str::to_owned)))
             .with_allowed_origins(origins.chain(LOOPBACK.map(|host| format!("http://{host}:*"))));
-        let actions = Actions::new(scheduler);
-        let handler = Handler::new(actions.clone());
+        let tools: Arc<[_]> = tools.into_iter().map(Arc::new).collect();
+        let handler = Handler::new(ToolExecutor::new(scheduler), Arc::clone(&tools));
         let sessions = Arc::new(NeverSessionManager::default());
         let service = StreamableHttpService::new(move || Ok(handler.clone()), sessions, config);
-        Self { actions, hosts, service }
+        Self { tools, service }
     }
 
     /// Answers one message of a caller.
@@ -65,26 +61,23 @@ impl Mcp {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response<Bytes>, Problem> {
-        let message = Message::read(&body)?;
-        let plain = Plain::recognise(&headers, &message, &self.hosts);
-        let caller = Caller::new(principal, &message)?;
-        if let (Some(plain), Some(call)) = (plain, &caller.call) {
-            let result = self.actions.run(&caller.principal, call).await;
-            return plain.response(result).map_err(|error| Problem::internal(&error));
-        }
-        // Boxed: it is large, and a plain call would carry it along.
-        Box::pin(self.hand_over(caller, headers, body)).await
+        let caller = Caller::of(principal, &body, &self.tools)?;
+        self.dispatch_to_rmcp(caller, headers, body).await
     }
 
-    /// Leaves a message to rmcp.
-    async fn hand_over(&self, caller: Caller, headers: HeaderMap, body: Bytes) -> Result<Response<Bytes>, Problem> {
+    async fn dispatch_to_rmcp(
+        &self,
+        caller: Caller,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Bytes>, Problem> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.headers_mut() = headers;
         request.extensions_mut().insert(caller);
         let (parts, body) = self.service.handle(request).await.into_parts();
         let body = body.collect().await.unwrap_or_else(|never| match never {}).to_bytes();
-        // Its errors below JSON-RPC are bare sentences.
+        // Below JSON-RPC rmcp answers errors with a bare sentence.
         if parts.status.as_u16() >= 400 && !parts.headers.contains_key(CONTENT_TYPE) {
             return Err(Problem::mcp_transport(parts.status, String::from_utf8_lossy(&body)));
         }

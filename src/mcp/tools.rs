@@ -1,6 +1,6 @@
 //! The tools: their names, and what a model is told about them.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use rmcp::model::{JsonObject, ToolAnnotations};
 use schemars::generate::SchemaSettings;
@@ -9,118 +9,111 @@ use schemars::{JsonSchema, Schema, json_schema};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::answers::{Accepted, Cancellation, Page, Untrusted, View};
-use crate::domain::{ListRequest, ScheduleRequest, Scope};
+use super::executor::ToolFunction;
+use crate::api::{
+    CancelResponse, ConversationResponse, ListRequest, ListResponse, ScheduleRequest, ScheduleResponse,
+    UntrustedContent,
+};
+use crate::domain::Scope;
 
-/// A tool. Its name is that of the operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tool {
-    ScheduleConversation,
-    GetConversationStatus,
-    CancelConversation,
-    ListConversations,
+/// An operation as a tool. Its name and the scope that it needs are those of the operation.
+#[derive(Clone, Debug)]
+pub struct NamedTool {
+    /// The operation's name.
+    pub name: &'static str,
+    /// The scope that a token needs.
+    pub scope: Scope,
+    /// The tool.
+    pub tool: Tool,
 }
 
-impl Tool {
-    /// All of them, in the order in which they are listed.
-    pub(super) const ALL: [Self; 4] =
-        [Self::ScheduleConversation, Self::GetConversationStatus, Self::CancelConversation, Self::ListConversations];
+/// How an operation is offered to language models.
+#[derive(Clone, Debug)]
+pub struct Tool {
+    title: &'static str,
+    description: &'static str,
+    effect: Effect,
+    input: fn() -> Arc<JsonObject>,
+    output: fn() -> Arc<JsonObject>,
+    pub(super) run: ToolFunction,
+}
 
-    pub(super) const fn name(self) -> &'static str {
+/// What a call changes, for clients that ask a person before some calls.
+#[derive(Clone, Copy, Debug)]
+enum Effect {
+    /// Nothing.
+    Reads,
+    /// It adds something, and a third party receives it later.
+    Schedules,
+    /// It ends something. A second call changes nothing more.
+    Cancels,
+}
+
+impl Effect {
+    fn annotate(self, annotations: ToolAnnotations) -> ToolAnnotations {
         match self {
-            Self::ScheduleConversation => "scheduleConversation",
-            Self::GetConversationStatus => "getConversationStatus",
-            Self::CancelConversation => "cancelConversation",
-            Self::ListConversations => "listConversations",
+            Self::Reads => annotations.read_only(true).open_world(false),
+            Self::Schedules => annotations.read_only(false).destructive(false).idempotent(false).open_world(true),
+            Self::Cancels => annotations.read_only(false).destructive(true).idempotent(true).open_world(false),
         }
     }
+}
 
-    /// The tool of that name.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|tool| tool.name() == name)
-    }
+/// `scheduleConversation`
+pub const SCHEDULE_CONVERSATION: Tool = Tool {
+    title: "Schedule a conversation",
+    description: "Schedules a text for delivery to an HTTP endpoint at a time. Returns the conversationId as text; the \
+                  structured content has the time as it was understood, in UTC, and how many seconds are left. Tell the \
+                  person that time, in their time zone. Calling it twice schedules twice.",
+    effect: Effect::Schedules,
+    input: || schema::<ScheduleRequest>(without_null),
+    output: || schema::<ScheduleResponse>(or_null),
+    run: |executor, principal, arguments| Box::pin(executor.schedule(principal, arguments)),
+};
 
-    /// What a token must allow for it.
-    pub(super) const fn scope(self) -> Scope {
-        match self {
-            Self::ScheduleConversation | Self::CancelConversation => Scope::Write,
-            Self::GetConversationStatus | Self::ListConversations => Scope::Read,
-        }
-    }
+/// `getConversationStatus`
+pub const GET_CONVERSATION_STATUS: Tool = Tool {
+    title: "Look at a conversation",
+    description: "Returns the status of a conversation as text: Scheduled, InProgress, Completed, Failed or Cancelled. The \
+                  structured content has the whole record with every attempt. InProgress also means that an attempt failed \
+                  and the next one waits for nextAttemptTime.",
+    effect: Effect::Reads,
+    input: || schema::<ConversationRequest>(without_null),
+    output: || schema::<ConversationResponse<'_, UntrustedContent>>(or_null),
+    run: |executor, principal, arguments| Box::pin(executor.get_status(principal, arguments)),
+};
 
-    const fn title(self) -> &'static str {
-        match self {
-            Self::ScheduleConversation => "Schedule a conversation",
-            Self::GetConversationStatus => "Look at a conversation",
-            Self::CancelConversation => "Cancel a conversation",
-            Self::ListConversations => "List conversations",
-        }
-    }
+/// `cancelConversation`
+pub const CANCEL_CONVERSATION: Tool = Tool {
+    title: "Cancel a conversation",
+    description: "Withdraws a conversation that has not been delivered. Returns true as text once it is certain that no \
+                  attempt will begin, also when it was cancelled before; false when it is too late, with the reason in the \
+                  structured content.",
+    effect: Effect::Cancels,
+    input: || schema::<ConversationRequest>(without_null),
+    output: || schema::<CancelResponse>(or_null),
+    run: |executor, principal, arguments| Box::pin(executor.cancel(principal, arguments)),
+};
 
-    const fn description(self) -> &'static str {
-        match self {
-            Self::ScheduleConversation => {
-                "Schedules a text for delivery to an HTTP endpoint at a time. Returns the conversationId as text; the \
-                 structured content has the time as it was understood, in UTC, and how many seconds are left. Tell the \
-                 person that time, in their time zone. Calling it twice schedules twice."
-            }
-            Self::GetConversationStatus => {
-                "Returns the status of a conversation as text: Scheduled, InProgress, Completed, Failed or Cancelled. The \
-                 structured content has the whole record with every attempt. InProgress also means that an attempt failed \
-                 and the next one waits for nextAttemptTime."
-            }
-            Self::CancelConversation => {
-                "Withdraws a conversation that has not been delivered. Returns true as text once it is certain that no \
-                 attempt will begin, also when it was cancelled before; false when it is too late, with the reason in the \
-                 structured content."
-            }
-            Self::ListConversations => {
-                "Lists the conversations of this client, newest first. Returns a line for each as text: conversationId, \
-                 status and time in UTC."
-            }
-        }
-    }
+/// `listConversations`
+pub const LIST_CONVERSATIONS: Tool = Tool {
+    title: "List conversations",
+    description: "Lists the conversations of this client, newest first. Returns a line for each as text: conversationId, \
+                  status and time in UTC.",
+    effect: Effect::Reads,
+    input: || schema::<ListRequest>(without_null),
+    output: || schema::<ListResponse<'_>>(or_null),
+    run: |executor, principal, arguments| Box::pin(executor.list(principal, arguments)),
+};
 
-    fn annotations(self) -> ToolAnnotations {
-        let annotations = ToolAnnotations::with_title(self.title());
-        match self {
-            // A third party hears of it, at the time.
-            Self::ScheduleConversation => {
-                annotations.read_only(false).destructive(false).idempotent(false).open_world(true)
-            }
-            Self::CancelConversation => {
-                annotations.read_only(false).destructive(true).idempotent(true).open_world(false)
-            }
-            Self::GetConversationStatus | Self::ListConversations => annotations.read_only(true).open_world(false),
-        }
-    }
-
-    /// What is told about it.
-    pub(super) fn describe(self) -> rmcp::model::Tool {
-        static DESCRIBED: LazyLock<[rmcp::model::Tool; 4]> = LazyLock::new(|| Tool::ALL.map(Tool::make));
-        let [schedule, status, cancel, list] = &*DESCRIBED;
-        match self {
-            Self::ScheduleConversation => schedule,
-            Self::GetConversationStatus => status,
-            Self::CancelConversation => cancel,
-            Self::ListConversations => list,
-        }
-        .clone()
-    }
-
-    fn make(self) -> rmcp::model::Tool {
-        let (input, output) = match self {
-            Self::ScheduleConversation => (schema::<ScheduleRequest>(without_null), schema::<Accepted>(or_null)),
-            Self::GetConversationStatus => {
-                (schema::<ConversationRequest>(without_null), schema::<View<'_, Untrusted>>(or_null))
-            }
-            Self::CancelConversation => (schema::<ConversationRequest>(without_null), schema::<Cancellation>(or_null)),
-            Self::ListConversations => (schema::<ListRequest>(without_null), schema::<Page<'_>>(or_null)),
-        };
-        rmcp::model::Tool::new(self.name(), self.description(), input)
-            .with_title(self.title())
-            .with_annotations(self.annotations())
-            .with_raw_output_schema(output)
+impl NamedTool {
+    /// The tool as the protocol describes it.
+    pub(super) fn describe(&self) -> rmcp::model::Tool {
+        let tool = &self.tool;
+        rmcp::model::Tool::new(self.name, tool.description, (tool.input)())
+            .with_title(tool.title)
+            .with_annotations(tool.effect.annotate(ToolAnnotations::with_title(tool.title)))
+            .with_raw_output_schema((tool.output)())
     }
 }
 

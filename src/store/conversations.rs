@@ -1,7 +1,7 @@
 //! The storage protocol: which rows change together when a conversation changes.
 //!
 //! One rule holds it all: the conversation and its due row are written in one commit, and the due row
-//! stands exactly at [`Conversation::wake_up`]. So whatever is outstanding can be found by time, and
+//! stands exactly at [`Conversation::next_wake_at`]. So whatever is outstanding can be found by time, and
 //! nothing else can.
 
 use std::sync::Arc;
@@ -53,17 +53,17 @@ impl ConversationStore {
         Self { table }
     }
 
-    /// Adds a new conversation. `hinted` says that a hint for it is being put.
+    /// Adds a new conversation. `enqueued_at` says that a wake-up for it is being put.
     ///
     /// The id is fresh, so finding it taken means that an earlier try of this call went through.
     ///
     /// # Errors
     /// [`StoreError::Unknown`] if even a second look could not tell; otherwise nothing was added.
-    pub async fn insert(&self, new: &Conversation, hinted: Option<Timestamp>) -> Result<(), StoreError> {
+    pub async fn insert(&self, new: &Conversation, enqueued_at: Option<Timestamp>) -> Result<(), StoreError> {
         let partition = rows::partition(new.id);
         let mut operations =
             vec![Operation::Insert { key: rows::conversation_key(&new.client, new.id), value: rows::encode(new)? }];
-        operations.extend(insert_due(new, hinted)?);
+        operations.extend(insert_due(new, enqueued_at)?);
         let again = operations.clone();
         match self.table.commit(partition, operations).await {
             Err(StoreError::Unknown(cause)) => match self.table.commit(partition, again).await {
@@ -94,7 +94,7 @@ impl ConversationStore {
     }
 
     /// Puts the next state of a conversation in the place of the one that was read, and moves,
-    /// makes or removes its due row with it. `hinted` says that a hint for it is being put.
+    /// makes or removes its due row with it. `enqueued_at` says that a wake-up for it is being put.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if it has changed since it was read;
@@ -103,18 +103,18 @@ impl ConversationStore {
     pub async fn replace(
         &self,
         read: Revision,
-        next: Conversation,
-        hinted: Option<Timestamp>,
-    ) -> Result<Versioned<Conversation>, StoreError> {
+        next: &Conversation,
+        enqueued_at: Option<Timestamp>,
+    ) -> Result<Revision, StoreError> {
         let (partition, key) = (rows::partition(next.id), rows::conversation_key(&next.client, next.id));
-        let value = rows::encode(&next)?;
-        let next_due = due_key(&next);
+        let value = rows::encode(next)?;
+        let next_due = due_key(next);
         let mut operations =
             vec![Operation::Replace { key: key.clone(), value: value.clone(), if_match: read.etag.clone() }];
         if read.due_key != next_due {
-            // Without an etag: the sweep may have noted a hint on the row, which changes nothing.
+            // Without an etag: the sweep may have noted a wake-up on the row, which changes nothing.
             operations.extend(read.due_key.map(|key| Operation::Delete { key, if_match: None }));
-            operations.extend(insert_due(&next, hinted)?);
+            operations.extend(insert_due(next, enqueued_at)?);
         }
         let etag = match self.table.commit(partition, operations).await {
             Ok(etags) => etags.into_iter().next().flatten(),
@@ -133,7 +133,7 @@ impl ConversationStore {
             Err(error) => return Err(error),
         };
         let etag = etag.ok_or_else(|| StoreError::Refused("a replaced row got no etag".to_owned()))?;
-        Ok(Versioned { value: next, revision: Revision { etag, due_key: next_due } })
+        Ok(Revision { etag, due_key: next_due })
     }
 
     /// A page of a client's conversations, newest first, from behind `cursor` on; with `status`,
@@ -215,12 +215,12 @@ impl ConversationStore {
         }
     }
 
-    /// Notes on due rows of one partition that hints were put for them.
+    /// Notes on due rows of one partition that wake-ups were put for them.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if one of up to a hundred has changed or gone since it was read; then
     /// none of that hundred is noted.
-    pub async fn note_hints(&self, partition: Partition, noted: &[(DueRow, DueNote)]) -> Result<(), StoreError> {
+    pub async fn note_wake_ups(&self, partition: Partition, noted: &[(DueRow, DueNote)]) -> Result<(), StoreError> {
         let mut conflict = None;
         for chunk in noted.chunks(MAX_COMMIT_OPERATIONS) {
             let operations: Result<Vec<_>, _> = chunk
@@ -258,14 +258,14 @@ impl ConversationStore {
 }
 
 fn due_key(conversation: &Conversation) -> Option<String> {
-    conversation.wake_up().map(|at| rows::due_key(at, &conversation.client, conversation.id))
+    conversation.next_wake_at().map(|at| rows::due_key(at, &conversation.client, conversation.id))
 }
 
-fn insert_due(conversation: &Conversation, hinted: Option<Timestamp>) -> Result<Option<Operation>, StoreError> {
+fn insert_due(conversation: &Conversation, enqueued_at: Option<Timestamp>) -> Result<Option<Operation>, StoreError> {
     due_key(conversation)
         .map(|key| {
             let leased = conversation.in_flight().is_some();
-            let note = DueNote { generation: conversation.generation, hinted, rehints: 0, leased };
+            let note = DueNote { generation: conversation.generation, enqueued_at, re_enqueued: 0, leased };
             Ok(Operation::Insert { key, value: rows::encode(&note)? })
         })
         .transpose()

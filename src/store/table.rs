@@ -176,7 +176,7 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// # Errors
 /// [`StoreError::Refused`].
-pub(super) fn check(operations: &[Operation]) -> Result<(), StoreError> {
+pub fn check_operations(operations: &[Operation]) -> Result<(), StoreError> {
     let refuse = |why: fmt::Arguments<'_>| Err(StoreError::Refused(why.to_string()));
     if operations.is_empty() || operations.len() > MAX_COMMIT_OPERATIONS {
         return refuse(format_args!("{} operations in one commit", operations.len()));

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use http::{HeaderMap, Method};
-use mcp_scheduler::clock::{Clock as _, SystemClock, SystemEntropy};
 use mcp_scheduler::delivery::SigningSecrets;
+use mcp_scheduler::time::{Clock as _, SystemClock, SystemEntropy};
 use serde_json::json;
 use standardwebhooks::Webhook;
 use tokio::net::TcpListener;

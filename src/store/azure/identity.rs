@@ -17,18 +17,18 @@ use tokio::sync::Mutex;
 
 use super::pass_on;
 use super::settings::IdentitySource;
-use crate::clock::Clock;
 use crate::domain::{Secret, Timestamp};
+use crate::time::Clock;
 
 pub(super) struct ManagedIdentity {
     source: IdentitySource,
     http: reqwest::Client,
     clock: Arc<dyn Clock>,
-    held: Mutex<Option<Held>>,
+    held: Mutex<Option<CachedToken>>,
 }
 
 #[derive(Clone)]
-struct Held {
+struct CachedToken {
     token: Secret<String>,
     expires: Timestamp,
     renew: Timestamp,
@@ -56,7 +56,7 @@ impl ManagedIdentity {
     }
 
     /// The token that is held, or a new one. Whoever comes while one is fetched waits for it.
-    async fn token(&self) -> Result<Held, &'static str> {
+    async fn token(&self) -> Result<CachedToken, &'static str> {
         let mut held = self.held.lock().await;
         let now = self.clock.now();
         if let Some(good) = held.as_ref().filter(|held| now < held.renew) {
@@ -66,7 +66,7 @@ impl ManagedIdentity {
             (Ok(new), _) => new,
             (Err(reason), Some(old)) => {
                 tracing::warn!(reason, "the access token for storage was not renewed; the old one is still good");
-                Held { renew: now + Self::RETRY, ..old }
+                CachedToken { renew: now + Self::RETRY, ..old }
             }
             (Err(reason), None) => {
                 tracing::warn!(reason, "no access token for storage");
@@ -77,7 +77,7 @@ impl ManagedIdentity {
         Ok(next)
     }
 
-    async fn fetch(&self) -> Result<Held, &'static str> {
+    async fn fetch(&self) -> Result<CachedToken, &'static str> {
         let mut query = vec![("api-version", "2019-08-01"), ("resource", Self::RESOURCE)];
         query.extend(self.source.client_id.as_deref().map(|id| ("client_id", id)));
         let request = self.http.get(&self.source.endpoint).query(&query).timeout(Self::TIMEOUT);
@@ -92,7 +92,7 @@ impl ManagedIdentity {
         let expires = Timestamp::from_millis(answer.expires_on.saturating_mul(1000));
         // One that comes with little life left is not asked for again with every request.
         let renew = (expires - Self::RENEW_BEFORE).max(self.clock.now() + Self::RETRY).min(expires);
-        Ok(Held { token: answer.access_token, expires, renew })
+        Ok(CachedToken { token: answer.access_token, expires, renew })
     }
 }
 
@@ -115,10 +115,10 @@ impl TokenCredential for ManagedIdentity {
 
 /// Drops a token that storage refuses: it may have been withdrawn long before its end.
 #[derive(Debug)]
-pub(super) struct ForgetRefused(pub(super) Arc<ManagedIdentity>);
+pub(super) struct InvalidateOn401(pub(super) Arc<ManagedIdentity>);
 
 #[async_trait]
-impl Policy for ForgetRefused {
+impl Policy for InvalidateOn401 {
     async fn send(&self, context: &Context, request: &mut Request, next: &[Arc<dyn Policy>]) -> PolicyResult {
         let result = pass_on(context, request, next).await;
         let status = match &result {

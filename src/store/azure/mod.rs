@@ -21,18 +21,18 @@ use azure_storage_queues::{QueueServiceClient, QueueServiceClientBuilder};
 pub use queue::AzureQueue;
 pub use settings::{AzureCredential, AzureSettings, IdentitySource, SettingError};
 
-use self::identity::{ForgetRefused, ManagedIdentity};
+use self::identity::{InvalidateOn401, ManagedIdentity};
 use self::queue::NeverExpire;
 use self::table::AzureTable;
 use super::{StoreError, Table};
-use crate::clock::Clock;
+use crate::time::Clock;
 
 /// The tables and the queue of one installation in a storage account.
 #[derive(Clone)]
 pub struct AzureStore {
     conversations: Arc<AzureTable>,
     clients: Arc<AzureTable>,
-    hints: Arc<AzureQueue>,
+    wake_ups: Arc<AzureQueue>,
 }
 
 /// The client for Azure storage cannot be set up.
@@ -47,8 +47,8 @@ pub struct AzureNames {
     pub conversations: String,
     /// The table of clients.
     pub clients: String,
-    /// The queue of hints.
-    pub hints: String,
+    /// The queue of wake-ups.
+    pub wake_ups: String,
 }
 
 impl Default for AzureNames {
@@ -56,7 +56,7 @@ impl Default for AzureNames {
         Self {
             conversations: "conversations".to_owned(),
             clients: "clients".to_owned(),
-            hints: "deliveries".to_owned(),
+            wake_ups: "deliveries".to_owned(),
         }
     }
 }
@@ -81,7 +81,7 @@ impl AzureStore {
         Ok(Self {
             conversations: Arc::new(AzureTable::new(tables.table_client(&names.conversations))),
             clients: Arc::new(AzureTable::new(tables.table_client(&names.clients))),
-            hints: Arc::new(AzureQueue::new(&queues, &names.hints)),
+            wake_ups: Arc::new(AzureQueue::new(&queues, &names.wake_ups)),
         })
     }
 
@@ -97,21 +97,21 @@ impl AzureStore {
         Arc::clone(&self.clients) as _
     }
 
-    /// The queue of hints, both ends.
+    /// The queue of wake-ups, both ends.
     #[must_use]
-    pub fn hints(&self) -> Arc<AzureQueue> {
-        Arc::clone(&self.hints)
+    pub fn wake_ups(&self) -> Arc<AzureQueue> {
+        Arc::clone(&self.wake_ups)
     }
 
     /// Makes the tables and the queue where there are none. What needs one of them makes it as well,
-    /// so nothing has to wait for this; a receiver of hints that is not ours needs the queue.
+    /// so nothing has to wait for this; a receiver of wake-ups that is not ours needs the queue.
     ///
     /// # Errors
     /// The last [`StoreError`], after all were tried.
     pub async fn create(&self) -> Result<(), StoreError> {
-        let (conversations, clients, hints) =
-            tokio::join!(self.conversations.create(), self.clients.create(), self.hints.create());
-        conversations.and(clients).and(hints)
+        let (conversations, clients, wake_ups) =
+            tokio::join!(self.conversations.create(), self.clients.create(), self.wake_ups.create());
+        conversations.and(clients).and(wake_ups)
     }
 }
 
@@ -147,7 +147,7 @@ fn access(
             .map_err(|_| AzureSetupError("the shared access signature cannot be read"))?,
         AzureCredential::ManagedIdentity(source) => {
             let identity = Arc::new(ManagedIdentity::new(source.clone(), http.clone(), clock));
-            options.per_call_policies_mut().push(Arc::new(ForgetRefused(Arc::clone(&identity))));
+            options.per_call_policies_mut().push(Arc::new(InvalidateOn401(Arc::clone(&identity))));
             StorageCredentials::token_credential(identity)
         }
     };

@@ -1,4 +1,4 @@
-//! The hint queue on Azure Queue Storage.
+//! The wake-up queue on Azure Queue Storage.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,13 @@ use azure_core::{Context, Method, Policy, PolicyResult, Request};
 use azure_storage_queues::operations::Message;
 use azure_storage_queues::{PopReceipt, QueueClient, QueueServiceClient};
 
-use super::super::{HintQueue, HintReceiver, Receipt, ReceivedHint, StoreError};
+use super::super::{Receipt, ReceivedWakeUp, StoreError, WakeUpQueue, WakeUpReceiver};
 use super::failure::Failure;
 use super::pass_on;
-use crate::domain::{Hint, InvalidHint, Timestamp};
+use crate::domain::Timestamp;
+use crate::store::{InvalidWakeUp, WakeUp};
 
-/// Both ends of the queue of hints.
+/// Both ends of the queue of wake-ups.
 pub struct AzureQueue {
     queue: QueueClient,
     poison: QueueClient,
@@ -24,11 +25,11 @@ impl AzureQueue {
     /// message for seven days, but what is put that early is paid for by every schedule, and in vain where the
     /// conversation is cancelled or moved.
     const HORIZON: Duration = Duration::from_mins(10);
-    /// Room for the poll of a waiting receiver; the deliverer holds a hint that is two seconds early.
+    /// Room for the poll of a waiting receiver; the deliverer holds a wake-up that is two seconds early.
     const LEAD: Duration = Duration::from_secs(1);
-    /// How long a received hint stays hidden. Longer than a delivery takes, from the hold to the end of
+    /// How long a received wake-up stays hidden. Longer than a delivery takes, from the hold to the end of
     /// the longest lease (2 s + 90 s), so that nobody else gets it meanwhile; and no longer, because
-    /// this is how long the hints of a worker that died are gone.
+    /// this is how long the wake-ups of a worker that died are gone.
     const HIDDEN: Duration = Duration::from_mins(2);
     /// As many as one call can receive.
     const BATCH: usize = 32;
@@ -54,33 +55,33 @@ impl AzureQueue {
         let call = self.queue.get_messages().number_of_messages(batch).visibility_timeout(Self::HIDDEN);
         match call.await.map_err(Failure::from) {
             Ok(answer) => Ok(answer.messages),
-            // Whoever puts the first hint makes the queue.
+            // Whoever puts the first wake-up makes the queue.
             Err(failure) if failure.is_not_found() => Ok(Vec::new()),
             Err(failure) => Err(failure.of_read()),
         }
     }
 
-    async fn read(&self, messages: Vec<Message>) -> Vec<ReceivedHint> {
-        let mut hints = Vec::with_capacity(messages.len());
+    async fn read(&self, messages: Vec<Message>) -> Vec<ReceivedWakeUp> {
+        let mut wake_ups = Vec::with_capacity(messages.len());
         for message in messages {
-            match Hint::from_message(&message.message_text) {
-                Ok(hint) => {
-                    let receipt = Receipt { message: message.message_id, pop: message.pop_receipt };
-                    hints.push(ReceivedHint { hint, receipt });
+            match WakeUp::from_message(&message.message_text) {
+                Ok(wake_up) => {
+                    let receipt = Receipt { message: message.message_id, pop_receipt: message.pop_receipt };
+                    wake_ups.push(ReceivedWakeUp { wake_up, receipt });
                 }
                 Err(reason) => {
                     // One that cannot be put aside now is received again.
                     if let Err(error) = self.put_aside(message, reason).await {
-                        tracing::warn!(%error, "a message that is no hint was not put aside");
+                        tracing::warn!(%error, "a message that is no wake-up was not put aside");
                     }
                 }
             }
         }
-        hints
+        wake_ups
     }
 
     /// What the Functions host does with a message that its handler refuses.
-    async fn put_aside(&self, message: Message, reason: InvalidHint) -> Result<(), StoreError> {
+    async fn put_aside(&self, message: Message, reason: InvalidWakeUp) -> Result<(), StoreError> {
         let id = &message.message_id;
         if message.dequeue_count < Self::TRIES {
             tracing::warn!(message.id = id, %reason, "received what is no hint");
@@ -93,22 +94,22 @@ impl AzureQueue {
 }
 
 #[async_trait]
-impl HintQueue for AzureQueue {
-    async fn put(&self, hint: &Hint, delay: Duration) -> Result<(), StoreError> {
+impl WakeUpQueue for AzureQueue {
+    async fn enqueue(&self, wake_up: &WakeUp, delay: Duration) -> Result<(), StoreError> {
         // Whole seconds, rounded to the early side.
         let hidden = Duration::from_secs(delay.saturating_sub(Self::LEAD).as_secs());
-        put(&self.queue, &hint.to_message(), hidden).await
+        put(&self.queue, &wake_up.to_message(), hidden).await
     }
 
     fn horizon(&self) -> Duration {
         Self::HORIZON
     }
 
-    fn remembers_since(&self) -> Timestamp {
+    fn retained_since(&self) -> Timestamp {
         Timestamp::MIN
     }
 
-    async fn poisoned(&self) -> Result<usize, StoreError> {
+    async fn poison_queue_length(&self) -> Result<usize, StoreError> {
         match self.poison.get_metadata().await.map_err(Failure::from) {
             Ok(answer) => Ok(answer.approximate_messages_count),
             // Whoever puts the first message aside makes the queue.
@@ -119,26 +120,26 @@ impl HintQueue for AzureQueue {
 }
 
 #[async_trait]
-impl HintReceiver for AzureQueue {
-    async fn receive(&self, max: usize) -> Result<Vec<ReceivedHint>, StoreError> {
+impl WakeUpReceiver for AzureQueue {
+    async fn receive(&self, max: usize) -> Result<Vec<ReceivedWakeUp>, StoreError> {
         if max == 0 {
             return Ok(Vec::new());
         }
         let mut pause = Self::FIRST_PAUSE;
         loop {
             let messages = self.receive_once(max).await?;
-            let hints = self.read(messages).await;
-            if !hints.is_empty() {
-                return Ok(hints);
+            let wake_ups = self.read(messages).await;
+            if !wake_ups.is_empty() {
+                return Ok(wake_ups);
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Self::LONGEST_PAUSE);
         }
     }
 
-    async fn delete(&self, received: &ReceivedHint) -> Result<(), StoreError> {
-        let Receipt { message, pop } = received.receipt.clone();
-        remove(&self.queue, PopReceipt::new(message, pop)).await
+    async fn delete(&self, received: &ReceivedWakeUp) -> Result<(), StoreError> {
+        let Receipt { message, pop_receipt } = received.receipt.clone();
+        remove(&self.queue, PopReceipt::new(message, pop_receipt)).await
     }
 }
 

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::super::table::{check, in_alphabet};
+use super::super::table::{check_operations, in_alphabet};
 use super::super::{Etag, KeyRange, Operation, Partition, Row, StoreError, Table};
 use super::failure::Failure;
 
@@ -74,7 +74,7 @@ impl AzureTable {
 #[async_trait]
 impl Table for AzureTable {
     async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, StoreError> {
-        check(&operations)?;
+        check_operations(&operations)?;
         operations.iter().try_for_each(check_size)?;
         let mut result = self.transaction(partition, &operations).await;
         // Nothing but the table can be missing to an insert, and where it is missing nothing was

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, OwnedWriteBatch, PersistMode};
 
-use super::{OpenError, torn};
+use super::{OpenError, journal_repair};
 use crate::store::{Cause, Etag, Row, StoreError};
 
 /// The format of the store that this code writes, and the newest that it reads.
@@ -71,7 +71,7 @@ impl Engine {
             other => OpenError::Failed { path: path.to_owned(), reason: other.to_string() },
         };
         let database = match Self::database(path) {
-            Err(fjall::Error::JournalRecovery(_)) if torn::cut(path).unwrap_or(false) => {
+            Err(fjall::Error::JournalRecovery(_)) if journal_repair::truncate_torn_tail(path).unwrap_or(false) => {
                 tracing::warn!(path = %path.display(), "the last write was torn; it was never acknowledged and is dropped");
                 Self::database(path)
             }

@@ -5,7 +5,7 @@
 //! (docs/decisions/0002-embedded-store.md).
 
 mod engine;
-mod torn;
+mod journal_repair;
 mod writer;
 
 use std::fs::{self, DirBuilder, File, TryLockError};
@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use self::engine::Engine;
 use self::writer::{Commit, Writer};
-use super::table::check;
+use super::table::check_operations;
 use super::{Etag, KeyRange, Operation, Partition, Row, StoreError, Table};
 
 /// The embedded store: the tables of one installation, in one directory, for one process.
@@ -157,7 +157,7 @@ impl EmbeddedTable {
 #[async_trait]
 impl Table for EmbeddedTable {
     async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, StoreError> {
-        check(&operations)?;
+        check_operations(&operations)?;
         let operations = operations.into_iter().map(|o| (self.key(partition, o.key()), o)).collect();
         let (reply, result) = oneshot::channel();
         let stopped = || StoreError::Unavailable("the store is closed".into());

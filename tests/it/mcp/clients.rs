@@ -14,13 +14,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use crate::host::Host;
-use crate::process::service;
 use crate::support::app::{CLIENT, KEY, TestApp};
 use crate::support::client::{self, ApiClient};
+use crate::support::functions_host::Host;
+use crate::support::host_harness::HostHarness;
 use crate::support::ports::fixed_port;
 use crate::support::receiver::Receiver;
-use crate::under_host::stage::Stage;
+use crate::support::service;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const TOOLS: &str = "tools scheduleConversation getConversationStatus cancelConversation listConversations\n";
@@ -210,8 +210,8 @@ async fn the_conformance_suite_passes_where_it_applies() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_of_them_work_through_the_functions_host() {
-    let stage = Stage::new();
-    let mut options = stage.options();
+    let harness = HostHarness::new();
+    let mut options = harness.options();
     options.port = fixed_port();
     options.settings.push(("WEBSITE_HOSTNAME".to_owned(), format!("127.0.0.1:{}", options.port)));
     let host = Host::start(options).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use http::Method;
-use mcp_scheduler::http::ROUTES;
+use mcp_scheduler::http::operations;
 use serde_json::{Value, json};
 
 use super::wire::{NEWEST, OLDEST, Returned, newest, older};
@@ -81,7 +81,7 @@ async fn what_a_model_is_told_of_the_tools_changes_only_on_purpose() {
     let app = TestApp::start().await;
     let tools = tools(&app.client()).await;
     golden::check("mcp-tools", &json!(tools));
-    let operations: BTreeSet<_> = ROUTES.iter().map(|route| route.operation).collect();
+    let operations: BTreeSet<_> = operations().iter().map(|operation| operation.name).collect();
     for tool in &tools {
         let name = tool["name"].as_str().unwrap();
         assert!(operations.contains(name), "{name} is no operation");

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use mcp_scheduler::clock::{Clock as _, SystemClock};
 use mcp_scheduler::store::{AzureNames, ClientStore};
+use mcp_scheduler::time::{Clock as _, SystemClock};
 
-use super::api::Api;
-use super::receiver::Receiver;
-use super::service::{CLIENT, CONFIGURED, KEY, Place, Service, names, text};
 use crate::support::azurite::{self, Azurite};
+use crate::support::process_api::Api;
+use crate::support::recording_receiver::Receiver;
+use crate::support::service::{CLIENT, CONFIGURED, KEY, Place, Service, names, text};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

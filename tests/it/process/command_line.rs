@@ -1,9 +1,9 @@
 //! Arguments, and `client add`.
 
-use mcp_scheduler::clock::{Clock as _, SystemClock};
+use mcp_scheduler::time::{Clock as _, SystemClock};
 
-use super::api::Api;
-use super::service::{CLIENT, CONFIGURED, Place, names, text};
+use crate::support::process_api::Api;
+use crate::support::service::{CLIENT, CONFIGURED, Place, names, text};
 
 #[test]
 fn it_says_its_version_and_how_to_use_it() {
@@ -93,7 +93,7 @@ async fn while_the_service_runs_no_client_is_added_and_the_service_is_unharmed()
     let place = Place::new();
     let service = place.start(&CONFIGURED);
     assert_refused(&place, "late", &[], "stop");
-    let api = Api::login(service.url(), CLIENT, super::service::KEY).await;
+    let api = Api::login(service.url(), CLIENT, crate::support::service::KEY).await;
     api.schedule(std::time::Duration::from_mins(5), "http://127.0.0.1:9/").await;
     service.stop();
     added(&place, "late");

@@ -4,8 +4,8 @@ use std::net::TcpListener;
 use std::process::Output;
 use std::time::Duration;
 
-use super::api::Api;
-use super::service::{CLIENT, CONFIGURED, KEY, Place, names, text};
+use crate::support::process_api::Api;
+use crate::support::service::{CLIENT, CONFIGURED, KEY, Place, names, text};
 
 #[test]
 fn all_wrong_settings_are_reported_together_by_name_and_no_secret_with_them() {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::api::Api;
-use super::service::{BINARY, CLIENT, CONFIGURED, KEY, Place, files, names, text};
 use crate::support::ports::fixed_port;
+use crate::support::process_api::Api;
+use crate::support::service::{BINARY, CLIENT, CONFIGURED, KEY, Place, files, names, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_commands_printed_on_the_first_run_deliver_a_conversation() {

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use super::service::{CONFIGURED, Place};
 use crate::support::integration;
+use crate::support::service::{CONFIGURED, Place};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const TESTS: &str = "tests/integration/test_scheduler_integration.py";

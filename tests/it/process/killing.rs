@@ -5,15 +5,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use mcp_scheduler::clock::{Clock as _, SystemClock};
 use mcp_scheduler::domain::Timestamp;
+use mcp_scheduler::time::{Clock as _, SystemClock};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::api::Api;
-use super::receiver::{Arrival, Receiver};
-use super::service::{CLIENT, CONFIGURED, KEY, Place, Service};
 use crate::support::ports::fixed_port;
+use crate::support::process_api::Api;
+use crate::support::recording_receiver::{Arrival, Receiver};
+use crate::support::service::{CLIENT, CONFIGURED, KEY, Place, Service};
 
 const CYCLES: u64 = 100;
 const CONNECTIONS: u64 = 4;

@@ -1,6 +1,5 @@
-//! The real binary as a process: what a user sees, and what survives its death.
+//! The real binary as a process: what a user sees, and what survives a kill.
 
-pub mod api;
 mod azure;
 mod command_line;
 mod configuration;
@@ -8,9 +7,6 @@ mod first_run;
 mod integration;
 mod killing;
 mod oauth_client;
-mod python;
-pub mod receiver;
 mod secrets;
-pub mod service;
 mod stopping;
 mod under_host;

@@ -1,7 +1,7 @@
 //! A generic OAuth library logs in.
 
-use super::python::pytest;
-use super::service::{CLIENT, CONFIGURED, Place};
+use crate::support::python::pytest;
+use crate::support::service::{CLIENT, CONFIGURED, Place};
 
 /// The library sends keys by HTTP Basic as they are, and in forms encoded: both have to arrive.
 const ODD_KEY: &str = "odd+key/with=:&?#chars";

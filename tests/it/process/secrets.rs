@@ -7,9 +7,9 @@ use http::Method;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
-use super::service::Place;
 use crate::support::client::{http, in_seconds};
 use crate::support::receiver::{Receiver, Reply};
+use crate::support::service::Place;
 
 const CLIENT: &str = "tester";
 const API_KEY: &str = "canary-api-key-4f1e2d3c";

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::api::Api;
-use super::receiver::Receiver;
-use super::service::{CLIENT, CONFIGURED, KEY, Place};
+use crate::support::process_api::Api;
+use crate::support::recording_receiver::Receiver;
+use crate::support::service::{CLIENT, CONFIGURED, KEY, Place};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_lets_a_delivery_under_way_finish() {

@@ -4,14 +4,14 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use mcp_scheduler::domain::Hint;
+use mcp_scheduler::store::WakeUp;
 use serde_json::{Value, json};
 
-use super::api::Api;
-use super::receiver::Receiver;
-use super::service::{CLIENT, CONFIGURED, KEY, Place, Service};
 use crate::support::client::http;
 use crate::support::ports::fixed_port;
+use crate::support::process_api::Api;
+use crate::support::recording_receiver::Receiver;
+use crate::support::service::{CLIENT, CONFIGURED, KEY, Place, Service};
 
 /// Starts the service on a port of the host's choice.
 fn start(place: &Place, port: u16, settings: &[(&str, &str)]) -> Service {
@@ -31,10 +31,10 @@ async fn invoke(service: &Service, function: &str, body: &Value) -> (u16, Value)
     (status, serde_json::from_str(&response.text().await.unwrap()).unwrap())
 }
 
-/// What the host posts for a hint.
+/// What the host posts for a wake-up.
 fn envelope(id: &str) -> Value {
-    let hint = Hint { client: CLIENT.parse().unwrap(), id: id.parse().unwrap(), generation: 1 };
-    let literal = Value::from(hint.to_message()).to_string();
+    let wake_up = WakeUp { client: CLIENT.parse().unwrap(), id: id.parse().unwrap(), generation: 1 };
+    let literal = Value::from(wake_up.to_message()).to_string();
     json!({ "Data": { "msg": literal }, "Metadata": { "DequeueCount": "1" } })
 }
 

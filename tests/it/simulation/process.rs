@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mcp_scheduler::clock::Entropy;
-use mcp_scheduler::delivery::{Answer, Deliverer, DeliveryRequest, Exchange, Sender, Sweeper, Worker};
-use mcp_scheduler::domain::{ErrorClass, Hint, Timestamp};
+use mcp_scheduler::delivery::{Deliverer, Worker};
+use mcp_scheduler::domain::{ErrorClass, Timestamp};
+use mcp_scheduler::maintenance::Sweeper;
+use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Sender};
+use mcp_scheduler::store::WakeUp;
 use mcp_scheduler::store::{
-    ConversationStore, Etag, HintQueue, HintReceiver, KeyRange, Operation, Partition, ReceivedHint, Row, StoreError,
-    Table,
+    ConversationStore, Etag, KeyRange, Operation, Partition, ReceivedWakeUp, Row, StoreError, Table, WakeUpQueue,
+    WakeUpReceiver,
 };
+use mcp_scheduler::time::Entropy;
 use tokio_util::sync::CancellationToken;
 
 use super::world::World;
@@ -30,7 +33,7 @@ struct Chance(Arc<World>);
 
 impl Entropy for Chance {
     fn fill(&self, buffer: &mut [u8]) {
-        self.0.dice().fill(buffer);
+        self.0.rng().fill(buffer);
     }
 }
 
@@ -46,19 +49,19 @@ impl Process {
     /// Starts the real worker in a process of its own.
     pub fn start_worker(world: &Arc<World>) -> Self {
         let process = Self::new(world);
-        let hints: Arc<dyn HintQueue> = Arc::new(process.clone());
+        let wake_ups: Arc<dyn WakeUpQueue> = Arc::new(process.clone());
         let store = ConversationStore::new(Arc::new(process.clone()));
         let clock = Arc::new(world.clock);
         let deliverer = Deliverer::new(
             store.clone(),
-            Arc::clone(&hints),
+            Arc::clone(&wake_ups),
             Arc::new(process.clone()),
             SIGNING_SECRET.parse().unwrap(),
             Arc::clone(&clock) as _,
             entropy(world),
         );
-        let sweeper = Sweeper::new(store, Arc::clone(&hints), clock);
-        let worker = Worker::new(Arc::new(deliverer), sweeper, hints, Arc::new(process.clone()));
+        let sweeper = Sweeper::new(store, Arc::clone(&wake_ups), clock);
+        let worker = Worker::new(Arc::new(deliverer), sweeper, wake_ups, Arc::new(process.clone()));
         let dead = process.dead.clone();
         tokio::spawn(async move {
             tokio::select! {
@@ -87,15 +90,15 @@ impl Process {
     }
 
     async fn hazard(&self) {
-        let (dice, weather) = (self.world.dice(), self.world.weather());
+        let (rng, weather) = (self.world.rng(), self.world.weather());
         if !weather.is_calm() {
-            if dice.chance(weather.process_dies) {
-                self.world.judge(|judge| judge.tally.deaths += 1);
+            if rng.chance(weather.process_dies) {
+                self.world.checker(|checker| checker.tally.deaths += 1);
                 self.kill();
             }
-            if dice.chance(weather.process_freezes) {
-                self.world.judge(|judge| judge.tally.freezes += 1);
-                tokio::time::sleep(dice.up_to(Duration::from_mins(4))).await;
+            if rng.chance(weather.process_freezes) {
+                self.world.checker(|checker| checker.tally.freezes += 1);
+                tokio::time::sleep(rng.up_to(Duration::from_mins(4))).await;
             }
         }
         self.still_alive().await;
@@ -128,26 +131,26 @@ impl Table for Process {
 }
 
 #[async_trait]
-impl HintQueue for Process {
-    async fn put(&self, hint: &Hint, delay: Duration) -> Result<(), StoreError> {
-        let (dice, weather) = (self.world.dice(), self.world.weather());
-        let early = !weather.is_calm() && dice.chance(weather.hint_early);
-        let delay = if early { delay.saturating_sub(dice.up_to(Duration::from_secs(90))) } else { delay };
-        self.call(self.world.queue.put(hint, delay)).await
+impl WakeUpQueue for Process {
+    async fn enqueue(&self, wake_up: &WakeUp, delay: Duration) -> Result<(), StoreError> {
+        let (rng, weather) = (self.world.rng(), self.world.weather());
+        let early = !weather.is_calm() && rng.chance(weather.hint_early);
+        let delay = if early { delay.saturating_sub(rng.up_to(Duration::from_secs(90))) } else { delay };
+        self.call(self.world.queue.enqueue(wake_up, delay)).await
     }
 
     fn horizon(&self) -> Duration {
         self.world.queue.horizon()
     }
 
-    fn remembers_since(&self) -> Timestamp {
-        self.world.queue.remembers_since()
+    fn retained_since(&self) -> Timestamp {
+        self.world.queue.retained_since()
     }
 }
 
 #[async_trait]
-impl HintReceiver for Process {
-    async fn receive(&self, max: usize) -> Result<Vec<ReceivedHint>, StoreError> {
+impl WakeUpReceiver for Process {
+    async fn receive(&self, max: usize) -> Result<Vec<ReceivedWakeUp>, StoreError> {
         tokio::select! {
             biased;
             () = self.died() => pending().await,
@@ -155,7 +158,7 @@ impl HintReceiver for Process {
         }
     }
 
-    async fn delete(&self, received: &ReceivedHint) -> Result<(), StoreError> {
+    async fn delete(&self, received: &ReceivedWakeUp) -> Result<(), StoreError> {
         self.world.queue.delete(received).await
     }
 }
@@ -166,18 +169,18 @@ impl Sender for Process {
     ///
     /// A process does not freeze between its last check and the first byte: nothing but the endpoint
     /// itself could guard against that.
-    async fn send(&self, request: DeliveryRequest) -> Exchange {
+    async fn send(&self, request: OutboundRequest) -> Exchange {
         self.still_alive().await;
-        let (world, dice) = (&self.world, self.world.dice());
-        let sending = world.judge(|judge| judge.saw_begin(world.now(), &request));
-        let takes_it = dice.chance(world.weather().endpoint_takes_it);
-        let answers = dice.chance(900);
-        let takes = if answers { dice.up_to(request.timeout) } else { request.timeout };
+        let (world, rng) = (&self.world, self.world.rng());
+        let sending = world.checker(|checker| checker.saw_begin(world.now(), &request));
+        let takes_it = rng.chance(world.weather().endpoint_takes_it);
+        let answers = rng.chance(900);
+        let takes = if answers { rng.up_to(request.timeout) } else { request.timeout };
         tokio::time::sleep(takes).await;
-        world.judge(|judge| judge.saw_end(world.now(), &sending, takes_it));
+        world.checker(|checker| checker.saw_end(world.now(), &sending, takes_it));
         self.hazard().await;
-        let status = if takes_it { 200 } else { dice.pick(&[503, 503, 503, 429, 410]) };
-        let answer = Answer { status, retry_after: None, excerpt: String::new() };
+        let status = if takes_it { 200 } else { rng.pick(&[503, 503, 503, 429, 410]) };
+        let answer = EndpointResponse { status, retry_after: None, excerpt: String::new() };
         Exchange {
             duration_ms: u64::try_from(takes.as_millis()).unwrap(),
             result: if answers { Ok(answer) } else { Err(ErrorClass::TotalTimeout) },

@@ -1,50 +1,48 @@
-//! What all processes of a run share: the time, the table, the queue, and the judge who watches.
+//! What all processes of a run share: the time, the table, the queue, and the checker who watches.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mcp_scheduler::clock::{Clock, VirtualClock};
 use mcp_scheduler::domain::Timestamp;
-use mcp_scheduler::store::{
-    ConversationStore, Etag, Fault, KeyRange, Operation, Partition, Row, SimulatedQueue, SimulatedTable, StoreError,
-    Table,
-};
+use mcp_scheduler::store::{ConversationStore, Etag, KeyRange, Operation, Partition, Row, StoreError, Table};
+use mcp_scheduler::testing::{Fault, SimulatedQueue, SimulatedTable};
+use mcp_scheduler::time::{Clock, VirtualClock};
 
-use super::dice::{Dice, OnHints, Weather};
-use super::judge::Judge;
+use super::invariant_checker::InvariantChecker;
+use super::seeded_rng::{FaultPlan, OnHints, SeededRng};
 
 /// 2030-01-01T12:00:00Z.
 pub const START: Timestamp = Timestamp::from_millis(1_893_499_200_000);
 
 pub struct World {
-    chance: Arc<(Dice, Weather)>,
+    chance: Arc<(SeededRng, FaultPlan)>,
     pub clock: VirtualClock,
     table: SimulatedTable,
     pub queue: SimulatedQueue,
-    judge: Mutex<Judge>,
+    checker: Mutex<InvariantChecker>,
 }
 
 impl World {
     /// A world in which everything that happens follows from the seed. To be made in paused time.
     pub fn new(seed: u64) -> Arc<Self> {
-        let dice = Dice::new(seed);
-        let weather = Weather::of(&dice);
-        let chance = Arc::new((dice, weather));
+        let rng = SeededRng::new(seed);
+        let weather = FaultPlan::of(&rng);
+        let chance = Arc::new((rng, weather));
         Arc::new(Self {
             clock: VirtualClock::starting_at(START),
             table: SimulatedTable::new(()),
             queue: SimulatedQueue::new(OnHints(Arc::clone(&chance))),
-            judge: Mutex::new(Judge::default()),
+            checker: Mutex::new(InvariantChecker::default()),
             chance,
         })
     }
 
-    pub fn dice(&self) -> &Dice {
+    pub fn rng(&self) -> &SeededRng {
         &self.chance.0
     }
 
-    pub fn weather(&self) -> &Weather {
+    pub fn weather(&self) -> &FaultPlan {
         &self.chance.1
     }
 
@@ -52,18 +50,18 @@ impl World {
         self.clock.now()
     }
 
-    pub fn judge<T>(&self, ask: impl FnOnce(&mut Judge) -> T) -> T {
-        ask(&mut self.judge.lock().unwrap())
+    pub fn checker<T>(&self, ask: impl FnOnce(&mut InvariantChecker) -> T) -> T {
+        ask(&mut self.checker.lock().unwrap())
     }
 
-    /// Commits with this run's luck. What was really applied is shown to the judge.
+    /// Commits with this run's luck. What was really applied is shown to the checker.
     pub async fn commit(
         &self,
         partition: Partition,
         operations: Vec<Operation>,
     ) -> Result<Vec<Option<Etag>>, StoreError> {
         self.travel().await;
-        match self.weather().on_a_call(self.dice()) {
+        match self.weather().on_a_call(self.rng()) {
             Fault::None | Fault::Doubled => self.apply(partition, operations).await,
             Fault::Refused => Err(StoreError::Unavailable("simulated".into())),
             Fault::RequestLost => Err(StoreError::Unknown("simulated".into())),
@@ -99,16 +97,16 @@ impl World {
     async fn apply(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, StoreError> {
         let result = self.table.commit(partition, operations.clone()).await;
         if result.is_ok() {
-            // No await lies between the change and this, so the judge sees every change in order.
+            // No await lies between the change and this, so the checker sees every change in order.
             let now = self.now();
-            self.judge(|judge| judge.saw_commit(now, &operations));
+            self.checker(|checker| checker.saw_commit(now, &operations));
         }
         result
     }
 
     async fn before_a_read(&self) -> Result<(), StoreError> {
         self.travel().await;
-        match self.weather().on_a_call(self.dice()) {
+        match self.weather().on_a_call(self.rng()) {
             Fault::None | Fault::Doubled => Ok(()),
             _ => Err(StoreError::Unavailable("simulated".into())),
         }
@@ -116,7 +114,7 @@ impl World {
 
     async fn travel(&self) {
         if !self.weather().is_calm() {
-            tokio::time::sleep(self.dice().up_to(Duration::from_millis(40))).await;
+            tokio::time::sleep(self.rng().up_to(Duration::from_millis(40))).await;
         }
     }
 }

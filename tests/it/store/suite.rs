@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_scheduler::store::{
-    Etag, HintQueue, HintReceiver, KeyRange, MAX_COMMIT_OPERATIONS, Operation, Partition, Row, StoreError, Table,
+    Etag, KeyRange, MAX_COMMIT_OPERATIONS, Operation, Partition, Row, StoreError, Table, WakeUpQueue, WakeUpReceiver,
 };
 
 pub mod conditions;
@@ -29,16 +29,16 @@ pub const HERE: Partition = Partition::new("here");
 pub const THERE: Partition = Partition::new("there");
 
 /// An empty table, with what has to live as long as it does.
-pub struct LentTable {
+pub struct TestTable {
     pub table: Arc<dyn Table>,
     pub keep: Box<dyn Any + Send>,
 }
 
 /// Both ends of an empty queue, and what its documentation says of its delays.
-pub struct LentQueue {
-    pub queue: Arc<dyn HintQueue>,
-    pub receiver: Arc<dyn HintReceiver>,
-    /// How much earlier than asked it may show a hint.
+pub struct TestQueue {
+    pub queue: Arc<dyn WakeUpQueue>,
+    pub receiver: Arc<dyn WakeUpReceiver>,
+    /// How much earlier than asked it may show a wake-up.
     pub early: Duration,
     /// How much later than asked it may show one to a receiver that waits.
     pub late: Duration,

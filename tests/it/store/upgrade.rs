@@ -13,14 +13,18 @@ use async_trait::async_trait;
 use azure_core::RetryOptions;
 use azure_data_tables::clients::TableServiceClientBuilder;
 use azure_storage::{CloudLocation, StorageCredentials};
-use mcp_scheduler::clock::{Clock as _, SystemClock, SystemEntropy, VirtualClock};
-use mcp_scheduler::delivery::{Answer, Deliverer, DeliveryRequest, Exchange, Sender, Sweeper, Worker};
-use mcp_scheduler::domain::{ClientId, Conversation, EndpointPolicy, Hint, ScheduleRequest, Status, Timestamp};
+use mcp_scheduler::api::ScheduleRequest;
+use mcp_scheduler::delivery::{Deliverer, Worker};
+use mcp_scheduler::domain::{ClientId, Conversation, EndpointPolicy, Status, Timestamp};
+use mcp_scheduler::maintenance::Sweeper;
+use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Sender};
 use mcp_scheduler::scheduler::Scheduler;
+use mcp_scheduler::store::WakeUp;
 use mcp_scheduler::store::{
-    AzureNames, ClientStore, ConversationStore, EmbeddedStore, MemoryQueue, Operation, SimulatedQueue, SimulatedTable,
-    Table as _,
+    AzureNames, ClientStore, ConversationStore, EmbeddedStore, MemoryQueue, Operation, Table as _,
 };
+use mcp_scheduler::testing::{SimulatedQueue, SimulatedTable};
+use mcp_scheduler::time::{Clock as _, SystemClock, SystemEntropy, VirtualClock};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -68,13 +72,16 @@ fn client() -> ClientId {
 
 /// Takes everything.
 #[derive(Default)]
-struct Endpoint(Mutex<Vec<DeliveryRequest>>);
+struct Endpoint(Mutex<Vec<OutboundRequest>>);
 
 #[async_trait]
 impl Sender for Endpoint {
-    async fn send(&self, request: DeliveryRequest) -> Exchange {
+    async fn send(&self, request: OutboundRequest) -> Exchange {
         self.0.lock().unwrap().push(request);
-        Exchange { duration_ms: 1, result: Ok(Answer { status: 200, retry_after: None, excerpt: String::new() }) }
+        Exchange {
+            duration_ms: 1,
+            result: Ok(EndpointResponse { status: 200, retry_after: None, excerpt: String::new() }),
+        }
     }
 }
 
@@ -166,8 +173,8 @@ async fn tables_of_an_earlier_release_are_read_and_worked_on() {
         let conversations = expected(&release, "azure");
         goes_on(ConversationStore::new(store.conversations()), &conversations).await;
         assert!(ClientStore::new(store.clients()).get(&client()).await.is_ok());
-        let hint = Hint::from_message(&kept.message).unwrap();
-        assert_eq!(hint.id.to_string(), conversations["far"].conversation_id);
+        let wake_up = WakeUp::from_message(&kept.message).unwrap();
+        assert_eq!(wake_up.id.to_string(), conversations["far"].conversation_id);
     }
 }
 
@@ -212,7 +219,8 @@ async fn a_row_of_a_newer_version_is_left_alone_and_holds_nothing_up() {
             endpoint: Some("https://example.com/".to_owned()),
             ..ScheduleRequest::default()
         };
-        scheduler.schedule(&client(), request).await.unwrap();
+        let new = request.validate(scheduler.now(), scheduler.endpoint_policy()).unwrap();
+        scheduler.schedule(&client(), new).await.unwrap();
     }
     let sweeper = Sweeper::new(store.clone(), queue, clock);
     assert_eq!(sweeper.sweep().await.unwrap().seen, 40);

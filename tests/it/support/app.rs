@@ -4,14 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mcp_scheduler::app::{self, App};
-use mcp_scheduler::auth::{ApiKey, Authenticator, Directory, PublicUrl, SigningKeys, TokenSettings, hash_key};
-use mcp_scheduler::clock::{Clock, SystemClock, SystemEntropy};
+use mcp_scheduler::auth::{ApiKey, Authenticator, ClientDirectory, SigningKeys, TokenSettings, hash_key};
 use mcp_scheduler::config::Config;
 use mcp_scheduler::domain::{EndpointPolicy, Scope, Scopes, Secret, Timestamp};
-use mcp_scheduler::http::{Api, Server, ServerOptions, routes};
-use mcp_scheduler::mcp::Mcp;
+use mcp_scheduler::http::{Operation, Server, ServerOptions, Services, operations, router};
+use mcp_scheduler::mcp::McpServer;
+use mcp_scheduler::public_url::PublicUrl;
 use mcp_scheduler::scheduler::Scheduler;
-use mcp_scheduler::store::{Client, ClientStore, ConversationStore, Faults, MemoryQueue, SimulatedTable};
+use mcp_scheduler::store::{Client, ClientStore, ConversationStore, MemoryQueue};
+use mcp_scheduler::testing::{Faults, SimulatedTable};
+use mcp_scheduler::time::{Clock, SystemClock, SystemEntropy};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -118,6 +120,7 @@ pub struct BareApi {
     pub endpoints: EndpointPolicy,
     pub signing_keys: SigningKeys,
     pub tokens: TokenSettings,
+    pub operations: Vec<Operation>,
 }
 
 impl BareApi {
@@ -135,6 +138,7 @@ impl BareApi {
             endpoints: EndpointPolicy::default(),
             signing_keys: SIGNING_KEYS.parse().unwrap(),
             tokens: TokenSettings { issuer: own_name(), audience: own_name(), ttl_seconds: 3600 },
+            operations: operations(),
         }
     }
 
@@ -157,14 +161,15 @@ impl BareApi {
             disabled: false,
             tokens_valid_from: None,
         };
-        let directory = Directory::new(Some(client), ClientStore::new(table));
+        let directory = ClientDirectory::new(Some(client), ClientStore::new(table));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let public_url = PublicUrl::of_address(address);
-        let mcp = Mcp::new(scheduler.clone(), &public_url);
+        let tools = self.operations.iter().filter_map(Operation::tool);
+        let mcp = McpServer::new(scheduler.clone(), &public_url, tools);
         let authenticator = Authenticator::new(directory, self.signing_keys, self.tokens, public_url, self.clock);
-        let api = Arc::new(Api { scheduler, authenticator, entropy, mcp });
-        let server = Server::new(listener, routes(api, None), self.options);
+        let services = Arc::new(Services { scheduler, authenticator, entropy, mcp, invocations: None });
+        let server = Server::new(listener, router(services, self.operations), self.options);
         let stop = CancellationToken::new();
         let task = tokio::spawn(server.run(stop.clone()));
         Running { address, stop, task: Some(task) }

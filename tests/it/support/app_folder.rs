@@ -20,11 +20,11 @@ impl AppFolder {
             assert!(path.join("host.json").is_file(), "PACKAGED_APP is {}: run scripts/package", path.display());
             return Self { path, _made: None };
         }
-        Self::stage()
+        Self::harness()
     }
 
     /// Staged in a folder of its own, which may be changed and goes when this is dropped.
-    pub fn stage() -> Self {
+    pub fn harness() -> Self {
         let made = tempfile::tempdir().unwrap();
         let path = made.path().join("app");
         let staged = Command::new("python3")

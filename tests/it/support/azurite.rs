@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use mcp_scheduler::clock::{Clock, SystemClock};
 use mcp_scheduler::store::{AzureNames, AzureSettings, AzureStore};
+use mcp_scheduler::time::{Clock, SystemClock};
 use tempfile::TempDir;
 
 use super::ports::fixed_port;
@@ -131,7 +131,7 @@ pub fn fresh_names() -> AzureNames {
     AzureNames {
         conversations: format!("conversations{n}"),
         clients: format!("clients{n}"),
-        hints: format!("hints{n}"),
+        wake_ups: format!("hints{n}"),
     }
 }
 

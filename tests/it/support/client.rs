@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
-use mcp_scheduler::clock::{Clock as _, SystemClock};
+use mcp_scheduler::time::{Clock as _, SystemClock};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;

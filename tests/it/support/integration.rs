@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::process::service::{CLIENT, KEY};
+use crate::support::service::{CLIENT, KEY};
 
 /// Runs all of them, those of the seed document included, by the command that the pipeline uses.
 pub fn run(url: &str) {

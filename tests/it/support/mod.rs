@@ -1,15 +1,21 @@
-//! What tests share: the service in this process, a client for it, receivers for what it sends.
-//!
-//! Not every test module uses everything here.
+//! The harnesses that tests share. Not every test module uses everything here.
 #![allow(dead_code)]
 
 pub mod app;
 pub mod app_folder;
 pub mod azurite;
 pub mod client;
+pub mod delivery_harness;
+pub mod functions_host;
 pub mod golden;
+pub mod host_harness;
 pub mod integration;
+pub mod invocations;
 pub mod ports;
+pub mod process_api;
 pub mod proxy;
+pub mod python;
 pub mod receiver;
+pub mod recording_receiver;
+pub mod service;
 pub mod wire;

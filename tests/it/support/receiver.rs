@@ -13,8 +13,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use mcp_scheduler::clock::{Clock as _, SystemClock};
 use mcp_scheduler::domain::Timestamp;
+use mcp_scheduler::time::{Clock as _, SystemClock};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -179,15 +179,15 @@ impl Record {
 /// The peer went away, or is to be left without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer")]
-struct NoAnswer;
+struct SendFailure;
 
 async fn answer(
     request: Request<Incoming>,
     script: Arc<Mutex<VecDeque<Reply>>>,
     record: Record,
-) -> Result<Response<Full<Bytes>>, NoAnswer> {
+) -> Result<Response<Full<Bytes>>, SendFailure> {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| NoAnswer)?.to_bytes();
+    let body = body.collect().await.map_err(|_| SendFailure)?.to_bytes();
     let reply = {
         let mut script = script.lock().unwrap();
         let next = if script.len() > 1 { script.pop_front() } else { script.front().cloned() };
@@ -196,7 +196,7 @@ async fn answer(
     record.add(head.method, head.uri.to_string(), head.headers, body);
     tokio::time::sleep(reply.delay).await;
     if reply.close {
-        return Err(NoAnswer);
+        return Err(SendFailure);
     }
     let mut response = Response::new(Full::new(reply.body));
     *response.status_mut() = reply.status;

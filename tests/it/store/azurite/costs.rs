@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mcp_scheduler::clock::{Clock as _, SystemClock, SystemEntropy};
-use mcp_scheduler::delivery::{Answer, Delivered, Deliverer, DeliveryRequest, Exchange, Sender};
-use mcp_scheduler::domain::{ClientId, Conversation, EndpointPolicy, Hint, ScheduleRequest, Status};
+use mcp_scheduler::api::ScheduleRequest;
+use mcp_scheduler::delivery::{Deliverer, DeliveryOutcome};
+use mcp_scheduler::domain::{ClientId, Conversation, EndpointPolicy, Status};
+use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Sender};
 use mcp_scheduler::scheduler::Scheduler;
+use mcp_scheduler::store::WakeUp;
 use mcp_scheduler::store::{AzureStore, ConversationStore};
+use mcp_scheduler::time::{Clock as _, SystemClock, SystemEntropy};
 
-use crate::deliver_conversation::stage::led_to;
 use crate::support::app::SIGNING_SECRET;
 use crate::support::azurite::{self, azurite};
+use crate::support::delivery_harness::led_to;
 use crate::support::proxy::Proxy;
 
 struct Account {
@@ -31,7 +34,7 @@ impl Account {
         store.create().await.unwrap();
         let scheduler = Scheduler::new(
             ConversationStore::new(store.conversations()),
-            store.hints(),
+            store.wake_ups(),
             EndpointPolicy::default(),
             Arc::new(SystemClock),
             Arc::new(SystemEntropy::new()),
@@ -48,7 +51,8 @@ impl Account {
             endpoint: Some("https://example.com/hook".to_owned()),
             ..ScheduleRequest::default()
         };
-        self.scheduler.schedule(&self.client, request).await.unwrap()
+        let new = request.validate(self.scheduler.now(), self.scheduler.endpoint_policy()).unwrap();
+        self.scheduler.schedule(&self.client, new).await.unwrap()
     }
 
     /// The operations on tables and on the queue since this was last asked.
@@ -61,8 +65,8 @@ struct Accepting;
 
 #[async_trait]
 impl Sender for Accepting {
-    async fn send(&self, _: DeliveryRequest) -> Exchange {
-        let answer = Answer { status: 200, retry_after: None, excerpt: String::new() };
+    async fn send(&self, _: OutboundRequest) -> Exchange {
+        let answer = EndpointResponse { status: 200, retry_after: None, excerpt: String::new() };
         Exchange { duration_ms: 1, result: Ok(answer) }
     }
 }
@@ -94,16 +98,16 @@ async fn to_deliver_takes_three_table_operations() {
     account.operations();
     let deliverer = Deliverer::new(
         ConversationStore::new(account.store.conversations()),
-        account.store.hints(),
+        account.store.wake_ups(),
         Arc::new(Accepting),
         SIGNING_SECRET.parse().unwrap(),
         Arc::new(SystemClock),
         Arc::new(SystemEntropy::new()),
     );
-    let hint = Hint { client: account.client.clone(), id: conversation.id, generation: conversation.generation };
-    assert_eq!(led_to(deliverer.deliver(&hint).await.unwrap()), Some(Status::Completed));
+    let wake_up = WakeUp { client: account.client.clone(), id: conversation.id, generation: conversation.generation };
+    assert_eq!(led_to(&deliverer.deliver(&wake_up).await.unwrap()), Some(Status::Completed));
     assert_eq!(account.operations(), (3, 0));
-    assert_eq!(deliverer.deliver(&hint).await.unwrap(), Delivered::Dropped);
+    assert_eq!(deliverer.deliver(&wake_up).await.unwrap(), DeliveryOutcome::NothingToDo);
     assert_eq!(account.operations(), (1, 0), "a duplicate takes a read");
 }
 

@@ -12,9 +12,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use mcp_scheduler::clock::{Clock, SystemClock};
 use mcp_scheduler::domain::Timestamp;
 use mcp_scheduler::store::{AzureNames, AzureSettings, AzureStore, StoreError, Table};
+use mcp_scheduler::time::{Clock, SystemClock};
 use tokio::net::TcpListener;
 
 use crate::store::suite::HERE;

@@ -1,6 +1,7 @@
 //! What a network between the program and its tables can do, and what the table then says.
 
-use mcp_scheduler::domain::{Conversation, ConversationId, EndpointPolicy, ScheduleRequest, Timestamp};
+use mcp_scheduler::api::ScheduleRequest;
+use mcp_scheduler::domain::{Conversation, ConversationId, EndpointPolicy, Timestamp};
 use mcp_scheduler::store::{AzureStore, ConversationStore, KeyRange, MAX_COMMIT_OPERATIONS, Operation, StoreError};
 
 use crate::store::suite::{
@@ -226,5 +227,5 @@ async fn a_conversation_is_added_once_although_the_answer_was_lost() {
     let read = conversations.get(&new.client, new.id).await.unwrap().unwrap();
     proxy.then([AnswerLost]);
     let cancelled = read.value.clone().cancel(Timestamp::from_millis(1_900_000_000_000)).unwrap();
-    conversations.replace(read.revision, cancelled, None).await.unwrap();
+    conversations.replace(read.revision, &cancelled, None).await.unwrap();
 }

@@ -6,18 +6,19 @@ use azure_core::RetryOptions;
 use azure_storage::{CloudLocation, StorageCredentials};
 use azure_storage_queues::operations::Message;
 use azure_storage_queues::{QueueClient, QueueServiceClientBuilder};
-use mcp_scheduler::domain::{Hint, Timestamp};
-use mcp_scheduler::store::{AzureNames, AzureStore, HintQueue as _, HintReceiver as _, Receipt, StoreError};
+use mcp_scheduler::domain::Timestamp;
+use mcp_scheduler::store::WakeUp;
+use mcp_scheduler::store::{AzureNames, AzureStore, Receipt, StoreError, WakeUpQueue as _, WakeUpReceiver as _};
 use tokio::time::{sleep, timeout};
 
-use crate::store::suite::LentQueue;
+use crate::store::suite::TestQueue;
 use crate::support::azurite::{self, ACCOUNT, KEY, azurite};
 use crate::support::proxy::Mishap::{AnswerLost, Refused, RequestLost};
 use crate::support::proxy::Proxy;
 
-pub fn lend() -> LentQueue {
-    let queue = azurite::store().hints();
-    LentQueue {
+pub fn lend() -> TestQueue {
+    let queue = azurite::store().wake_ups();
+    TestQueue {
         receiver: queue.clone(),
         queue,
         // Whole seconds, and one for the poll.
@@ -29,9 +30,9 @@ pub fn lend() -> LentQueue {
 
 crate::store::suite::queue_suite!(tokio::test, crate::store::azurite::queue::lend());
 
-fn hint() -> Hint {
+fn wake_up() -> WakeUp {
     let id = "0189c0de-0000-7000-8000-000000000001".parse().unwrap();
-    Hint { client: "client".parse().unwrap(), id, generation: 1 }
+    WakeUp { client: "client".parse().unwrap(), id, generation: 1 }
 }
 
 /// A store, and its queue as the service itself shows it.
@@ -48,7 +49,7 @@ fn raw(names: &AzureNames) -> (QueueClient, QueueClient) {
     let location = CloudLocation::Custom { account: ACCOUNT.to_owned(), uri };
     let credentials = StorageCredentials::access_key(ACCOUNT, azure_core::auth::Secret::new(KEY));
     let service = QueueServiceClientBuilder::with_location(location, credentials).retry(RetryOptions::none()).build();
-    (service.queue_client(&names.hints), service.queue_client(format!("{}-poison", names.hints)))
+    (service.queue_client(&names.wake_ups), service.queue_client(format!("{}-poison", names.wake_ups)))
 }
 
 /// Receives what is visible, and hides it for a second.
@@ -64,26 +65,26 @@ async fn count(queue: &QueueClient) -> usize {
 #[tokio::test]
 async fn a_hint_is_a_message_of_plain_text_that_never_expires() {
     let (store, queue, _) = queue_and_raw().await;
-    store.hints().put(&hint(), Duration::ZERO).await.unwrap();
+    store.wake_ups().enqueue(&wake_up(), Duration::ZERO).await.unwrap();
     let messages = look(&queue).await;
     assert_eq!(messages.len(), 1);
-    assert_eq!(messages[0].message_text, hint().to_message());
+    assert_eq!(messages[0].message_text, wake_up().to_message());
     assert_eq!(messages[0].expiration_time.year(), 9999);
 }
 
 #[tokio::test]
 async fn the_horizon_lies_beyond_what_the_sweep_looks_at_and_the_queue_takes_it() {
-    let hints = azurite::store().hints();
-    assert_eq!(hints.horizon(), Duration::from_mins(10));
-    assert_eq!(hints.remembers_since(), Timestamp::MIN);
-    hints.put(&hint(), hints.horizon()).await.unwrap();
+    let wake_ups = azurite::store().wake_ups();
+    assert_eq!(wake_ups.horizon(), Duration::from_mins(10));
+    assert_eq!(wake_ups.retained_since(), Timestamp::MIN);
+    wake_ups.enqueue(&wake_up(), wake_ups.horizon()).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_hint_is_shown_one_to_two_seconds_before_its_time() {
     // A delay of 3.9 s: hidden for 2 s, where a second earlier would be 1.9 s early.
     let (store, queue, _) = queue_and_raw().await;
-    store.hints().put(&hint(), Duration::from_millis(3_900)).await.unwrap();
+    store.wake_ups().enqueue(&wake_up(), Duration::from_millis(3_900)).await.unwrap();
     sleep(Duration::from_millis(1_500)).await;
     assert_eq!(look(&queue).await.len(), 0);
     sleep(Duration::from_millis(1_200)).await;
@@ -92,35 +93,35 @@ async fn a_hint_is_shown_one_to_two_seconds_before_its_time() {
 
 #[tokio::test]
 async fn the_first_put_makes_the_queue_and_a_receiver_waits_for_it() {
-    let hints = azurite::store().hints();
-    assert!(timeout(Duration::from_millis(300), hints.receive(1)).await.is_err());
-    hints.put(&hint(), Duration::ZERO).await.unwrap();
-    assert_eq!(hints.receive(1).await.unwrap()[0].hint, hint());
+    let wake_ups = azurite::store().wake_ups();
+    assert!(timeout(Duration::from_millis(300), wake_ups.receive(1)).await.is_err());
+    wake_ups.enqueue(&wake_up(), Duration::ZERO).await.unwrap();
+    assert_eq!(wake_ups.receive(1).await.unwrap()[0].wake_up, wake_up());
 }
 
 #[tokio::test]
 async fn a_received_hint_is_hidden_until_it_is_deleted() {
     let (store, queue, _) = queue_and_raw().await;
-    store.hints().put(&hint(), Duration::ZERO).await.unwrap();
-    let received = store.hints().receive(8).await.unwrap();
+    store.wake_ups().enqueue(&wake_up(), Duration::ZERO).await.unwrap();
+    let received = store.wake_ups().receive(8).await.unwrap();
     assert_eq!(look(&queue).await.len(), 0);
-    store.hints().delete(&received[0]).await.unwrap();
+    store.wake_ups().delete(&received[0]).await.unwrap();
     assert_eq!(count(&queue).await, 0);
 }
 
 #[tokio::test]
 async fn deleting_what_is_gone_or_was_received_by_somebody_else_is_no_error() {
     let (store, queue, _) = queue_and_raw().await;
-    let hints = store.hints();
-    hints.put(&hint(), Duration::ZERO).await.unwrap();
-    let mut received = hints.receive(1).await.unwrap().remove(0);
+    let wake_ups = store.wake_ups();
+    wake_ups.enqueue(&wake_up(), Duration::ZERO).await.unwrap();
+    let mut received = wake_ups.receive(1).await.unwrap().remove(0);
     let good = received.receipt.clone();
-    received.receipt = Receipt { pop: format!("{}x", good.pop), ..good.clone() };
-    hints.delete(&received).await.unwrap();
+    received.receipt = Receipt { pop_receipt: format!("{}x", good.pop_receipt), ..good.clone() };
+    wake_ups.delete(&received).await.unwrap();
     assert_eq!(count(&queue).await, 1);
     received.receipt = good;
-    hints.delete(&received).await.unwrap();
-    hints.delete(&received).await.unwrap();
+    wake_ups.delete(&received).await.unwrap();
+    wake_ups.delete(&received).await.unwrap();
 }
 
 #[tokio::test]
@@ -129,13 +130,13 @@ async fn messages_that_are_no_hints_hold_nobody_up_and_are_not_put_aside_at_once
     for text in ["not a hint", r#"{"v":2,"job":"of the future"}"#, "<&>\u{fffd}"] {
         queue.put_message(text).await.unwrap();
     }
-    store.hints().put(&hint(), Duration::ZERO).await.unwrap();
-    let received = store.hints().receive(8).await.unwrap();
-    assert_eq!(received.iter().map(|received| &received.hint).collect::<Vec<_>>(), [&hint()]);
-    store.hints().delete(&received[0]).await.unwrap();
+    store.wake_ups().enqueue(&wake_up(), Duration::ZERO).await.unwrap();
+    let received = store.wake_ups().receive(8).await.unwrap();
+    assert_eq!(received.iter().map(|received| &received.wake_up).collect::<Vec<_>>(), [&wake_up()]);
+    store.wake_ups().delete(&received[0]).await.unwrap();
     assert_eq!(count(&queue).await, 3);
     assert!(poison.peek_messages().await.is_err(), "there is no such queue yet");
-    assert_eq!(store.hints().poisoned().await.unwrap(), 0);
+    assert_eq!(store.wake_ups().poison_queue_length().await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -147,11 +148,11 @@ async fn a_message_that_is_no_hint_is_put_aside_when_it_is_received_for_the_fift
         assert_eq!(look(&queue).await.len(), 1);
         sleep(Duration::from_millis(1_100)).await;
     }
-    assert!(timeout(Duration::from_secs(1), store.hints().receive(8)).await.is_err(), "it is no hint");
+    assert!(timeout(Duration::from_secs(1), store.wake_ups().receive(8)).await.is_err(), "it is no hint");
     let aside = poison.get_messages().await.unwrap().messages;
     assert_eq!(aside.len(), 1);
     assert_eq!((aside[0].message_text.as_str(), aside[0].expiration_time.year()), (TEXT, 9999));
-    assert_eq!((count(&queue).await, store.hints().poisoned().await.unwrap()), (0, 1));
+    assert_eq!((count(&queue).await, store.wake_ups().poison_queue_length().await.unwrap()), (0, 1));
 }
 
 #[tokio::test]
@@ -163,7 +164,7 @@ async fn a_put_is_not_repeated_and_says_what_is_known_of_it() {
     for (mishap, known) in [(AnswerLost, false), (RequestLost, false), (Refused(500), false), (Refused(503), true)] {
         proxy.seen();
         proxy.then([mishap]);
-        let result = store.hints().put(&hint(), Duration::ZERO).await;
+        let result = store.wake_ups().enqueue(&wake_up(), Duration::ZERO).await;
         match result {
             Err(StoreError::Unavailable(_)) if known => {}
             Err(StoreError::Unknown(_)) if !known => {}
@@ -171,7 +172,7 @@ async fn a_put_is_not_repeated_and_says_what_is_known_of_it() {
         }
         assert_eq!(proxy.seen().len(), 1);
     }
-    assert_eq!(store.hints().receive(8).await.unwrap().len(), 1, "only the one whose answer was lost");
+    assert_eq!(store.wake_ups().receive(8).await.unwrap().len(), 1, "only the one whose answer was lost");
 }
 
 #[tokio::test]
@@ -181,7 +182,7 @@ async fn a_receiver_that_finds_nothing_asks_less_and_less_often() {
     let store = azurite::store_at(&connection, &azurite::fresh_names());
     store.create().await.unwrap();
     proxy.seen();
-    assert!(timeout(Duration::from_secs(4), store.hints().receive(8)).await.is_err());
+    assert!(timeout(Duration::from_secs(4), store.wake_ups().receive(8)).await.is_err());
     // At 0, 0.1, 0.3, 0.7, 1.5, 2.5 and 3.5 s.
     let calls = proxy.seen().len();
     assert!((5..=7).contains(&calls), "{calls} calls in four seconds");

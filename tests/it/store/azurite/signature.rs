@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mcp_scheduler::store::{AzureNames, AzureStore, HintQueue as _, HintReceiver as _, StoreError};
+use mcp_scheduler::store::{AzureNames, AzureStore, StoreError, WakeUpQueue as _, WakeUpReceiver as _};
 use ring::hmac;
 use url::form_urlencoded;
 
@@ -40,11 +40,11 @@ async fn a_signature_opens_the_tables_and_the_queue() {
     commit_one(&*table, insert("k", "v")).await.unwrap();
     assert_eq!(value_of(&*table, "k").await.as_deref(), Some("v"));
     let id = "0189c0de-0000-7000-8000-000000000001".parse().unwrap();
-    let hint = mcp_scheduler::domain::Hint { client: "client".parse().unwrap(), id, generation: 1 };
-    let queue = store.hints();
-    queue.put(&hint, Duration::ZERO).await.unwrap();
+    let wake_up = mcp_scheduler::store::WakeUp { client: "client".parse().unwrap(), id, generation: 1 };
+    let queue = store.wake_ups();
+    queue.enqueue(&wake_up, Duration::ZERO).await.unwrap();
     let received = queue.receive(1).await.unwrap();
-    assert_eq!(received[0].hint, hint);
+    assert_eq!(received[0].wake_up, wake_up);
     queue.delete(&received[0]).await.unwrap();
 }
 

@@ -4,13 +4,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mcp_scheduler::domain::{
-    Claim, Conversation, ConversationId, EndpointPolicy, LeaseToken, ScheduleRequest, Status, Timestamp,
-};
-use mcp_scheduler::store::Fault::{AnswerLost, Doubled, None as Nothing, Refused, RequestLost};
-use mcp_scheduler::store::{
-    ConversationStore, Fault, Faults, KeyRange, Revision, SimulatedTable, StoreError, Table, Versioned,
-};
+use mcp_scheduler::api::ScheduleRequest;
+use mcp_scheduler::domain::{Claim, Conversation, ConversationId, EndpointPolicy, LeaseToken, Status, Timestamp};
+use mcp_scheduler::store::{ConversationStore, KeyRange, Revision, StoreError, Table, Versioned};
+use mcp_scheduler::testing::Fault::{AnswerLost, Doubled, None as Nothing, Refused, RequestLost};
+use mcp_scheduler::testing::{Fault, Faults, SimulatedTable};
 use tokio::time::Instant;
 
 use crate::store::suite::{HERE, all, assert_conflict, assert_refused, commit_one, insert, put, value_of};
@@ -168,9 +166,9 @@ impl Shaky {
         faults: [Fault; N],
     ) -> Result<Versioned<Conversation>, StoreError> {
         self.faults.then(faults);
-        let result = self.store.replace(read, next, None).await;
+        let result = self.store.replace(read, &next, None).await;
         assert!(self.faults.is_used_up(), "fewer calls than faults");
-        result
+        result.map(|revision| Versioned { value: next, revision })
     }
 
     async fn read(&self) -> Option<Versioned<Conversation>> {
@@ -195,7 +193,7 @@ fn cancelled(read: &Versioned<Conversation>) -> Conversation {
 
 fn claimed(read: &Versioned<Conversation>, token: u8) -> Conversation {
     match read.value.clone().claim(LeaseToken::new([token; 8]), read.value.due).unwrap() {
-        Claim::Attempt(next) => next,
+        Claim::Attempt(claimed) => claimed.conversation().clone(),
         Claim::Exhausted(_) => panic!("it is the first attempt"),
     }
 }
@@ -249,7 +247,7 @@ async fn a_replace_whose_answer_is_lost_is_found_to_be_done() {
     let (shaky, read) = Shaky::with_one().await;
     let written = shaky.replace(read.revision.clone(), claimed(&read, 1), [AnswerLost]).await.unwrap();
     // What it gives back is good for the next step.
-    let next = written.value.clone().cancel(written.value.wake_up().unwrap()).unwrap();
+    let next = written.value.clone().cancel(written.value.next_wake_at().unwrap()).unwrap();
     shaky.replace(written.revision, next, []).await.unwrap();
     assert_eq!(shaky.read().await.unwrap().value.status(), Status::Cancelled);
     assert_eq!(shaky.wake_ups().await, []);

@@ -2,21 +2,23 @@
 
 use std::time::Duration;
 
-use mcp_scheduler::domain::{Hint, Timestamp};
-use mcp_scheduler::store::{Fault, HintQueue, HintReceiver, MemoryQueue, SimulatedQueue, StoreError};
+use mcp_scheduler::domain::Timestamp;
+use mcp_scheduler::store::WakeUp;
+use mcp_scheduler::store::{MemoryQueue, StoreError, WakeUpQueue, WakeUpReceiver};
+use mcp_scheduler::testing::{Fault, SimulatedQueue};
 use tokio::time::{Instant, timeout};
 
 use super::faults::Script;
 
 const BORN: Timestamp = Timestamp::from_millis(1_900_000_000_000);
 
-fn hint() -> Hint {
+fn wake_up() -> WakeUp {
     let id = "0189c0de-0000-7000-8000-000000000001".parse().unwrap();
-    Hint { client: "client".parse().unwrap(), id, generation: 1 }
+    WakeUp { client: "client".parse().unwrap(), id, generation: 1 }
 }
 
-/// How many hints are shown within an hour.
-async fn shown(queue: &dyn HintReceiver) -> usize {
+/// How many wake-ups are shown within an hour.
+async fn shown(queue: &dyn WakeUpReceiver) -> usize {
     let end = Instant::now() + Duration::from_hours(1);
     let mut count = 0;
     while let Ok(received) = tokio::time::timeout_at(end, queue.receive(8)).await {
@@ -27,15 +29,15 @@ async fn shown(queue: &dyn HintReceiver) -> usize {
 
 #[test]
 fn a_queue_in_memory_remembers_since_it_was_made_and_a_simulated_one_forgets_nothing() {
-    assert_eq!(MemoryQueue::new(BORN).remembers_since(), BORN);
-    assert_eq!(SimulatedQueue::new(()).remembers_since(), Timestamp::MIN);
+    assert_eq!(MemoryQueue::new(BORN).retained_since(), BORN);
+    assert_eq!(SimulatedQueue::new(()).retained_since(), Timestamp::MIN);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_hint_at_the_horizon_is_shown_to_the_millisecond() {
-    async fn check(queue: impl HintQueue + HintReceiver) {
+    async fn check(queue: impl WakeUpQueue + WakeUpReceiver) {
         let put = Instant::now();
-        queue.put(&hint(), queue.horizon()).await.unwrap();
+        queue.enqueue(&wake_up(), queue.horizon()).await.unwrap();
         queue.receive(1).await.unwrap();
         let early = queue.horizon().saturating_sub(put.elapsed());
         assert!(early <= Duration::from_millis(15), "{early:?} early");
@@ -49,7 +51,7 @@ async fn a_hint_at_the_horizon_is_shown_to_the_millisecond() {
 async fn a_receiver_that_comes_late_gets_all_that_became_visible() {
     let queue = MemoryQueue::new(BORN);
     for seconds in [5, 1, 4, 2, 3, 100] {
-        queue.put(&hint(), Duration::from_secs(seconds)).await.unwrap();
+        queue.enqueue(&wake_up(), Duration::from_secs(seconds)).await.unwrap();
     }
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(queue.receive(32).await.unwrap().len(), 5);
@@ -59,7 +61,7 @@ async fn a_receiver_that_comes_late_gets_all_that_became_visible() {
 #[tokio::test(start_paused = true)]
 async fn asking_for_nothing_gives_nothing_and_does_not_wait() {
     let queue = MemoryQueue::new(BORN);
-    queue.put(&hint(), Duration::ZERO).await.unwrap();
+    queue.enqueue(&wake_up(), Duration::ZERO).await.unwrap();
     assert_eq!(queue.receive(0).await.unwrap(), []);
     assert_eq!(queue.receive(1).await.unwrap().len(), 1);
 }
@@ -76,7 +78,7 @@ async fn each_fault_does_to_a_hint_what_it_says() {
     ];
     for (fault, expected, times) in faults {
         let queue = SimulatedQueue::new(Script::of([fault]));
-        let result = queue.put(&hint(), Duration::from_secs(1)).await;
+        let result = queue.enqueue(&wake_up(), Duration::from_secs(1)).await;
         assert!(expected(&result), "{fault:?} gave {result:?}");
         assert_eq!(shown(&queue).await, times, "{fault:?}");
     }

@@ -1,0 +1,16 @@
+//! The representations that callers see: requests, responses and problems, the same for REST and MCP.
+
+mod cursor;
+mod list_request;
+mod problem;
+mod responses;
+mod schedule_request;
+pub(crate) mod strict_json;
+mod user_content;
+
+pub use cursor::{Cursor, InvalidCursor};
+pub use list_request::ListRequest;
+pub use problem::{ErrorDetail, Problem};
+pub(crate) use responses::{CancelResponse, ConversationResponse, ListResponse, RedeliverResponse, ScheduleResponse};
+pub use schedule_request::{RetryRequest, ScheduleRequest};
+pub(crate) use user_content::{RawContent, UntrustedContent, UserContent};

@@ -1,0 +1,279 @@
+//! How conversations look in answers. Header values are credentials more often than not: only names
+//! are shown.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::UserContent;
+use crate::api::Cursor;
+use crate::domain::{
+    Attempt, Conversation, ConversationId, DeliveryPolicy, ErrorClass, Format, Method, Outcome, State, Status,
+    Timestamp, TooLate,
+};
+use crate::store::Listing;
+
+/// What a conversation that was just accepted is answered with.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ScheduleResponse {
+    #[schemars(with = "String", extend("format" = "uuid"))]
+    conversation_id: ConversationId,
+    #[schemars(with = "String", extend("enum" = Status::ALL.map(Status::as_str)))]
+    status: Status,
+    #[schemars(extend("format" = "date-time"))]
+    scheduled_time: String,
+    #[schemars(extend("format" = "date-time"))]
+    server_time: String,
+    due_in_seconds: f64,
+}
+
+impl ScheduleResponse {
+    pub(crate) fn new(conversation: &Conversation, now: Timestamp) -> Self {
+        Self {
+            conversation_id: conversation.id,
+            status: conversation.status(),
+            scheduled_time: conversation.due.to_string(),
+            server_time: now.to_string(),
+            due_in_seconds: now.until(conversation.due).as_secs_f64(),
+        }
+    }
+}
+
+/// Whether a conversation was withdrawn.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CancelResponse {
+    #[schemars(with = "String", extend("format" = "uuid"))]
+    conversation_id: ConversationId,
+    cancelled: bool,
+    /// Its status, where it was too late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    status: Option<Status>,
+    /// Why it was too late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl CancelResponse {
+    pub(crate) const fn new(conversation_id: ConversationId) -> Self {
+        Self { conversation_id, cancelled: true, status: None, reason: None }
+    }
+
+    /// For where that is an answer, not an error.
+    pub(crate) fn too_late(conversation_id: ConversationId, status: Status, reason: TooLate) -> Self {
+        let reason = Some(format!("The conversation {reason}."));
+        Self { conversation_id, cancelled: false, status: Some(status), reason }
+    }
+}
+
+/// What a conversation that is delivered after all is answered with.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RedeliverResponse {
+    conversation_id: ConversationId,
+    status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt_time: Option<String>,
+    server_time: String,
+}
+
+impl RedeliverResponse {
+    pub(crate) fn new(conversation: &Conversation, now: Timestamp) -> Self {
+        Self {
+            conversation_id: conversation.id,
+            status: conversation.status(),
+            next_attempt_time: next_attempt(conversation),
+            server_time: now.to_string(),
+        }
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ListResponse<'a> {
+    conversations: Vec<ConversationSummary<'a>>,
+    next_cursor: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
+    server_time: String,
+}
+
+impl<'a> ListResponse<'a> {
+    pub(crate) fn new(listing: &'a Listing, now: Timestamp) -> Self {
+        Self {
+            conversations: listing.conversations.iter().map(ConversationSummary::new).collect(),
+            next_cursor: listing.next.map(|id| Cursor(id).to_string()),
+            server_time: now.to_string(),
+        }
+    }
+}
+
+/// A conversation in a list.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct ConversationSummary<'a> {
+    #[schemars(with = "String", extend("format" = "uuid"))]
+    conversation_id: ConversationId,
+    #[schemars(with = "String", extend("enum" = Status::ALL.map(Status::as_str)))]
+    status: Status,
+    #[schemars(extend("format" = "date-time"))]
+    scheduled_time: String,
+    #[schemars(extend("format" = "date-time"))]
+    created_time: String,
+    endpoint: &'a str,
+    attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    next_attempt_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+}
+
+impl<'a> ConversationSummary<'a> {
+    fn new(conversation: &'a Conversation) -> Self {
+        Self {
+            conversation_id: conversation.id,
+            status: conversation.status(),
+            scheduled_time: conversation.due.to_string(),
+            created_time: conversation.created.to_string(),
+            endpoint: conversation.target.endpoint.as_str(),
+            attempts: conversation.attempts_begun(),
+            next_attempt_time: next_attempt(conversation),
+            last_error: last_error(conversation),
+        }
+    }
+}
+
+/// A conversation in full. Header values are credentials more often than not: only names are shown.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ConversationResponse<'a, F> {
+    #[schemars(with = "String", extend("format" = "uuid"))]
+    conversation_id: ConversationId,
+    #[schemars(with = "String", extend("enum" = Status::ALL.map(Status::as_str)))]
+    status: Status,
+    #[schemars(extend("format" = "date-time"))]
+    scheduled_time: String,
+    #[schemars(extend("format" = "date-time"))]
+    server_time: String,
+    #[schemars(extend("format" = "date-time"))]
+    created_time: String,
+    #[schemars(extend("format" = "date-time"))]
+    updated_time: String,
+    conversation_text: F,
+    endpoint: &'a str,
+    #[schemars(with = "String")]
+    method: Method,
+    headers: serde_json::Map<String, serde_json::Value>,
+    additional_info: Option<F>,
+    #[schemars(with = "String")]
+    format: Format,
+    retry: RetryResponse,
+    timeout_seconds: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    next_attempt_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lateness_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+    attempts: Vec<AttemptResponse<F>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct RetryResponse {
+    max_attempts: u32,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct AttemptResponse<F> {
+    number: u32,
+    #[schemars(extend("format" = "date-time"))]
+    started_time: String,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    error: Option<ErrorClass>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_excerpt: Option<F>,
+}
+
+impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
+    pub(crate) fn new(conversation: &'a Conversation, now: Timestamp) -> Self {
+        let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy;
+        let first = conversation.attempts.first().map(|a| a.start).or_else(|| conversation.in_flight());
+        let target = &conversation.target;
+        Self {
+            conversation_id: conversation.id,
+            status: conversation.status(),
+            scheduled_time: conversation.due.to_string(),
+            server_time: now.to_string(),
+            created_time: conversation.created.to_string(),
+            updated_time: conversation.updated.to_string(),
+            conversation_text: F::text(&conversation.content.text),
+            endpoint: target.endpoint.as_str(),
+            method: target.method,
+            headers: target.headers.iter().map(|(name, _)| (name.to_owned(), "[redacted]".into())).collect(),
+            additional_info: conversation.content.info.as_ref().map(F::json),
+            format: conversation.content.format,
+            retry: RetryResponse { max_attempts },
+            timeout_seconds,
+            next_attempt_time: next_attempt(conversation),
+            lateness_ms: first.filter(|a| a.number == 1).map(|a| millis(conversation.due, a.started)),
+            last_error: last_error(conversation),
+            attempts: attempts(conversation),
+        }
+    }
+}
+
+fn attempts<'a, F: UserContent<'a>>(conversation: &'a Conversation) -> Vec<AttemptResponse<F>> {
+    let over = conversation.attempts.iter().map(|Attempt { start, result }| AttemptResponse {
+        number: start.number,
+        started_time: start.started.to_string(),
+        outcome: match result.outcome {
+            Outcome::Success => "success",
+            Outcome::Failure => "failure",
+            Outcome::PermanentFailure => "permanentFailure",
+            Outcome::Unknown => "unknown",
+        },
+        duration_ms: Some(result.duration_ms),
+        http_status: result.http_status,
+        error: result.error,
+        response_excerpt: Some(&*result.response_excerpt).filter(|text| !text.is_empty()).map(F::text),
+    });
+    let in_flight = conversation.in_flight().map(|start| AttemptResponse {
+        number: start.number,
+        started_time: start.started.to_string(),
+        outcome: "inFlight",
+        duration_ms: None,
+        http_status: None,
+        error: None,
+        response_excerpt: None,
+    });
+    over.chain(in_flight).collect()
+}
+
+fn next_attempt(conversation: &Conversation) -> Option<String> {
+    match &conversation.state {
+        State::Scheduled => Some(conversation.due.to_string()),
+        State::Waiting { next_attempt } => Some(next_attempt.to_string()),
+        _ => None,
+    }
+}
+
+fn last_error(conversation: &Conversation) -> Option<String> {
+    match &conversation.state {
+        State::Failed { reason } => Some(reason.clone()),
+        _ => conversation.attempts.last().filter(|a| a.result.outcome != Outcome::Success).map(|a| a.result.reason()),
+    }
+}
+
+fn millis(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(from.until(to).as_millis()).unwrap_or(u64::MAX)
+}

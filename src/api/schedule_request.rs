@@ -1,0 +1,240 @@
+//! The schedule request as callers write it, and its validation.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::ErrorDetail;
+use crate::domain::{
+    Content, DeliveryPolicy, EndpointPolicy, Format, Headers, InvalidTime, Method, NewConversation, Target, Timestamp,
+};
+use crate::json::{RawJson, optional_object};
+
+/// A schedule request as it is written. Every field is optional here so that all that is wrong can
+/// be said at once; [`ScheduleRequest::validate`] decides. What the fields say of themselves is what
+/// language models read.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ScheduleRequest {
+    /// The text to deliver: 1 byte to 192 KiB of UTF-8, without NUL.
+    #[schemars(required, length(min = 1, max = MAX_TEXT))]
+    pub conversation_text: Option<String>,
+    /// When to deliver it: an RFC 3339 time, such as 2030-01-31T09:30:00+01:00 or 2030-01-31T08:30:00Z.
+    /// Write the UTC offset that the person means; a time without an offset is read as UTC. At most 60
+    /// seconds in the past (that means now) and ten years ahead. Every answer tells the server's time.
+    #[schemars(required, length(min = 1, max = 64))]
+    pub scheduled_time: Option<String>,
+    /// Where to deliver it: an https URL of at most 2048 characters, without a user name or password.
+    #[schemars(required, length(min = 1, max = EndpointPolicy::MAX_BYTES), extend("format" = "uri"))]
+    pub endpoint: Option<String>,
+    /// The HTTP method: POST when left out. GET and DELETE are sent without content.
+    #[schemars(extend("enum" = Method::ALL.map(Method::as_str)))]
+    pub method: Option<String>,
+    /// HTTP headers for the endpoint, by name; at most 32. Their values are never shown again.
+    #[schemars(with = "BTreeMap<String, String>", extend("maxProperties" = Headers::MAX_COUNT))]
+    pub headers: Option<Headers>,
+    /// A JSON object that is delivered beside the text, at most 16 KiB.
+    #[schemars(with = "Map<String, Value>")]
+    pub additional_info: Option<RawJson>,
+    /// json (when left out) delivers an object with the text in it, text delivers the text alone.
+    #[schemars(extend("enum" = ["json", "text"]))]
+    pub format: Option<String>,
+    /// How often it is tried.
+    #[serde(default, deserialize_with = "optional_object")]
+    pub retry: Option<RetryRequest>,
+    /// How long one attempt may take, in seconds: 30 when left out.
+    #[schemars(range(min = 1, max = MAX_TIMEOUT_SECONDS))]
+    pub timeout_seconds: Option<u32>,
+}
+
+/// The `retry` object of a schedule request.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RetryRequest {
+    /// After how many attempts it is given up: 8 when left out.
+    #[schemars(range(min = 1, max = MAX_ATTEMPTS))]
+    pub max_attempts: Option<u32>,
+}
+
+/// The longest text, in bytes of UTF-8.
+const MAX_TEXT: usize = 192 * 1024;
+const MAX_ATTEMPTS: u32 = 20;
+const MAX_TIMEOUT_SECONDS: u32 = 60;
+/// How far in the past a time may lie and still mean "now": clocks differ, requests take time.
+const PAST_TOLERANCE_MS: i64 = 60 * 1000;
+/// How far in the future a time may lie: ten years.
+const HORIZON_MS: i64 = 3653 * 24 * 60 * 60 * 1000;
+
+impl ScheduleRequest {
+    /// Checks everything and collects everything that is wrong.
+    ///
+    /// # Errors
+    /// One [`ErrorDetail`] for each problem, at least one.
+    pub fn validate(self, now: Timestamp, endpoints: &EndpointPolicy) -> Result<NewConversation, Vec<ErrorDetail>> {
+        let mut errors = Errors::default();
+        let text = errors.check("/conversationText", check_text(self.conversation_text));
+        let due = errors.check("/scheduledTime", check_time(self.scheduled_time.as_deref(), now));
+        let endpoint = errors.check("/endpoint", endpoints.check(self.endpoint.as_deref().unwrap_or_default()));
+        let method = errors.check("/method", self.method.map_or(Ok(Method::default()), |m| m.parse()));
+        let headers = self.headers.unwrap_or_default();
+        for problem in headers.check().err().unwrap_or_default() {
+            errors.add("/headers", problem);
+        }
+        let info = self.additional_info;
+        errors.check("/additionalInfo", info.as_ref().map_or(Ok(()), RawJson::check));
+        let format = errors.check("/format", check_format(self.format.as_deref()));
+        let default = DeliveryPolicy::default();
+        let max_attempts = self.retry.and_then(|r| r.max_attempts).unwrap_or(default.max_attempts);
+        errors.check("/retry/maxAttempts", check_range(max_attempts, 1, MAX_ATTEMPTS));
+        let timeout_seconds = self.timeout_seconds.unwrap_or(default.timeout_seconds);
+        errors.check("/timeoutSeconds", check_range(timeout_seconds, 1, MAX_TIMEOUT_SECONDS));
+        match (text, due, endpoint, method, format) {
+            (Some(text), Some(due), Some(endpoint), Some(method), Some(format)) if errors.0.is_empty() => {
+                Ok(NewConversation {
+                    due,
+                    content: Content { text, info, format },
+                    target: Target { endpoint, method, headers },
+                    policy: DeliveryPolicy { max_attempts, timeout_seconds },
+                })
+            }
+            _ => Err(errors.0),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Errors(Vec<ErrorDetail>);
+
+impl Errors {
+    fn add(&mut self, pointer: &str, detail: String) {
+        self.0.push(ErrorDetail { pointer: pointer.to_owned(), detail });
+    }
+
+    fn check<T>(&mut self, pointer: &str, checked: Result<T, String>) -> Option<T> {
+        checked.map_err(|detail| self.add(pointer, detail)).ok()
+    }
+}
+
+fn check_text(text: Option<String>) -> Result<String, String> {
+    match text {
+        None => Err("is required: the text to deliver".to_owned()),
+        Some(text) if text.is_empty() => Err("must not be empty".to_owned()),
+        Some(text) if text.len() > MAX_TEXT => {
+            Err(format!("is {} bytes of UTF-8; at most {MAX_TEXT} are accepted", text.len()))
+        }
+        Some(text) if text.contains('\0') => Err("must not contain the NUL character".to_owned()),
+        Some(text) => Ok(text),
+    }
+}
+
+fn check_time(text: Option<&str>, now: Timestamp) -> Result<Timestamp, String> {
+    let text = text.ok_or("is required: an RFC 3339 time such as 2030-01-31T09:30:00Z")?;
+    let due = Timestamp::parse(text).map_err(|e: InvalidTime| e.to_string())?;
+    let ahead = due.as_millis().saturating_sub(now.as_millis());
+    if ahead < -PAST_TOLERANCE_MS {
+        let ago = ahead.unsigned_abs() / 1000;
+        return Err(format!("is {ago} seconds in the past: it was read as {due}, and the server's time is {now}"));
+    }
+    if ahead > HORIZON_MS {
+        return Err(format!("is more than ten years ahead: it was read as {due}, and the server's time is {now}"));
+    }
+    Ok(due.max(now))
+}
+
+fn check_format(text: Option<&str>) -> Result<Format, String> {
+    match text {
+        None | Some("json") => Ok(Format::Json),
+        Some("text") => Ok(Format::Text),
+        Some(_) => Err("must be \"json\" or \"text\"".to_owned()),
+    }
+}
+
+fn check_range(value: u32, min: u32, max: u32) -> Result<(), String> {
+    if (min..=max).contains(&value) { Ok(()) } else { Err(format!("is {value}; {min} to {max} are accepted")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_893_456_000_000);
+
+    fn request() -> ScheduleRequest {
+        ScheduleRequest {
+            conversation_text: Some("hello".into()),
+            scheduled_time: Some((NOW + std::time::Duration::from_mins(1)).to_string()),
+            endpoint: Some("https://example.com/hook".into()),
+            ..ScheduleRequest::default()
+        }
+    }
+
+    fn pointers(request: ScheduleRequest) -> Vec<String> {
+        let errors = request.validate(NOW, &EndpointPolicy::default()).unwrap_err();
+        errors.into_iter().map(|e| e.pointer).collect()
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once() {
+        let wrong = ScheduleRequest {
+            method: Some("CONNECT".into()),
+            format: Some("xml".into()),
+            retry: Some(RetryRequest { max_attempts: Some(21) }),
+            timeout_seconds: Some(0),
+            additional_info: Some(serde_json::from_str(r#"{"a":1,"a":2}"#).unwrap()),
+            headers: Some(serde_json::from_str(r#"{"Host":"x"}"#).unwrap()),
+            ..ScheduleRequest::default()
+        };
+        assert_eq!(
+            pointers(wrong),
+            [
+                "/conversationText",
+                "/scheduledTime",
+                "/endpoint",
+                "/method",
+                "/headers",
+                "/additionalInfo",
+                "/format",
+                "/retry/maxAttempts",
+                "/timeoutSeconds",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_text_is_bounded_and_without_nul() {
+        for bad in ["", "a\0b", &"x".repeat(MAX_TEXT + 1)] {
+            assert_eq!(
+                pointers(ScheduleRequest { conversation_text: Some(bad.into()), ..request() }),
+                ["/conversationText"]
+            );
+        }
+        let longest = ScheduleRequest { conversation_text: Some("x".repeat(MAX_TEXT)), ..request() };
+        assert!(longest.validate(NOW, &EndpointPolicy::default()).is_ok());
+    }
+
+    #[test]
+    fn a_time_may_lie_a_minute_back_and_ten_years_ahead() {
+        let at = |ms: i64| {
+            let time = Timestamp::from_millis(NOW.as_millis() + ms).to_string();
+            ScheduleRequest { scheduled_time: Some(time), ..request() }.validate(NOW, &EndpointPolicy::default())
+        };
+        assert_eq!(at(-PAST_TOLERANCE_MS).unwrap().due, NOW);
+        assert_eq!(at(1).unwrap().due.as_millis(), NOW.as_millis() + 1);
+        assert!(at(HORIZON_MS).is_ok());
+        for too_far in [-PAST_TOLERANCE_MS - 1, HORIZON_MS + 1] {
+            let errors = at(too_far).unwrap_err();
+            assert_eq!(errors.first().unwrap().pointer, "/scheduledTime");
+            assert!(errors.first().unwrap().detail.contains(&NOW.to_string()), "tells the server's time");
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_contract() {
+        let new = request().validate(NOW, &EndpointPolicy::default()).unwrap();
+        assert_eq!(new.target.method, Method::Post);
+        assert_eq!(new.policy, DeliveryPolicy { max_attempts: 8, timeout_seconds: 30 });
+        assert_eq!(new.content.format, Format::Json);
+    }
+}

@@ -1,0 +1,67 @@
+//! Reading JSON that callers wrote, strictly, and saying where it is wrong.
+
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+
+use super::{ErrorDetail, Problem};
+use crate::json::StrictObject;
+
+/// Reads an object of a known shape. Unknown and duplicate fields are errors: a caller that writes
+/// `endpiont` means something that would otherwise be lost.
+pub(crate) fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
+    // The second, slower parse only finds out where the first one failed.
+    let StrictObject(value) = serde_json::from_slice(json).map_err(|_| explain::<T>(json))?;
+    Ok(value)
+}
+
+/// Finds out where and why a text is not a `T`. No value of the caller's is repeated: it may be a secret.
+pub(crate) fn explain<T: DeserializeOwned>(json: &[u8]) -> Problem {
+    let mut json = serde_json::Deserializer::from_slice(json);
+    let Err(error) = serde_path_to_error::deserialize::<_, StrictObject<T>>(&mut json) else {
+        return Problem::malformed_json(json.end().err().map_or_else(String::new, |e| e.to_string()));
+    };
+    let (pointer, error) = (pointer(error.path()), error.into_inner());
+    match pointer {
+        Some(pointer) if error.is_data() || (error.is_syntax() && !pointer.is_empty()) => {
+            Problem::invalid(vec![field_error(pointer, &error.to_string())])
+        }
+        _ => Problem::malformed_json(error),
+    }
+}
+
+/// Turns serde's words into ours. They may quote the caller, so they are taken apart from the end.
+fn field_error(mut pointer: String, message: &str) -> ErrorDetail {
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    let detail = match message.rsplit_once(", expected ") {
+        Some((found, expected)) if found.starts_with("unknown field ") => {
+            format!("is not known here; expected {expected}")
+        }
+        Some((_, "u32")) => "must be a whole number".to_owned(),
+        Some((_, expected)) => format!("must be {expected}"),
+        None => match message.strip_prefix("duplicate field `") {
+            Some(name) => {
+                pointer.push('/');
+                pointer.push_str(name.trim_end_matches('`'));
+                "is there twice".to_owned()
+            }
+            None => format!("has a problem: {message}"),
+        },
+    };
+    ErrorDetail { pointer, detail }
+}
+
+/// A JSON pointer (RFC 6901); none to a place that has no name, such as one between two fields.
+fn pointer(path: &serde_path_to_error::Path) -> Option<String> {
+    let mut pointer = String::new();
+    for segment in path {
+        pointer.push('/');
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&index.to_string()),
+            Segment::Map { key } | Segment::Enum { variant: key } => {
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Unknown => return None,
+        }
+    }
+    Some(pointer)
+}

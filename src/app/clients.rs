@@ -1,0 +1,43 @@
+//! Client administration.
+
+use std::sync::Arc;
+
+use super::StartError;
+use super::backend::Backend;
+use crate::auth::{ApiKey, hash_key};
+use crate::config::Config;
+use crate::domain::{ClientId, Scopes};
+use crate::store::{Client, OpenError, StoreError};
+use crate::time::{SystemClock, SystemEntropy};
+
+/// Adds a client with these scopes to the store, and returns its API key. A service on the embedded store must not be
+/// running.
+///
+/// # Errors
+/// A sentence that says why not.
+pub async fn add_client(config: &Config, name: &str, scopes: Scopes) -> Result<ApiKey, String> {
+    let id: ClientId = name.parse().map_err(|e| format!("the client id {e}"))?;
+    // The directory finds the first client in memory and would never read this one.
+    match &config.client {
+        Some((first, _)) if *first == id => return Err(format!("{name} is the client that SCHEDULER_CLIENT_ID sets")),
+        None if id == ClientId::local() => return Err(format!("{name} is the client that the first start makes")),
+        _ => {}
+    }
+    let entropy = SystemEntropy::new();
+    let backend = Backend::open(config, Arc::new(SystemClock)).map_err(|error| match error {
+        StartError::Store(OpenError::Locked(path)) => {
+            format!("the service is running on {}: stop it, add the client and start it again", path.display())
+        }
+        other => other.to_string(),
+    })?;
+    let key = ApiKey::generate(&id, &entropy);
+    let key_hashes = vec![hash_key(&key, &entropy)];
+    let client = Client { id, key_hashes, scopes, disabled: false, tokens_valid_from: None };
+    let added = backend.clients().insert(&client).await;
+    backend.close();
+    match added {
+        Ok(()) => Ok(key),
+        Err(StoreError::Conflict) => Err(format!("there is a client {name} already")),
+        Err(error) => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,85 @@
+//! How often a wrong key may be tried.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use crate::domain::Timestamp;
+
+/// Counts failed logins by client and source address, in windows of a minute.
+#[derive(Default)]
+pub(super) struct LoginThrottle {
+    failures: Mutex<HashMap<(String, IpAddr), Window>>,
+}
+
+struct Window {
+    began: Timestamp,
+    failures: u32,
+}
+
+impl LoginThrottle {
+    const WINDOW_SECONDS: u64 = 60;
+    const MAX_FAILURES: u32 = 10;
+    /// How many pairs are remembered at the most: an attacker with many names or addresses costs
+    /// memory no further. When there are more, all are forgotten: guessing starts anew, ten at a time.
+    const MAX_PAIRS: usize = 10_000;
+
+    /// Counts a failure. If there have been too many, says in how many seconds to try again.
+    pub(super) fn failed(&self, client: &str, source: IpAddr, now: Timestamp) -> Option<u64> {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = |window: &Window| window.began.until(now).as_secs() < Self::WINDOW_SECONDS;
+        if failures.len() >= Self::MAX_PAIRS {
+            failures.retain(|_, window| open(window));
+        }
+        if failures.len() >= Self::MAX_PAIRS {
+            failures.clear();
+        }
+        // A name that no client can have is as good as any other.
+        let client = client.chars().take(64).collect();
+        let window = failures.entry((client, source)).or_insert(Window { began: now, failures: 0 });
+        if !open(window) {
+            *window = Window { began: now, failures: 0 };
+        }
+        window.failures = window.failures.saturating_add(1);
+        let passed = window.began.until(now).as_secs();
+        (window.failures > Self::MAX_FAILURES).then(|| Self::WINDOW_SECONDS.saturating_sub(passed).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn the_eleventh_failure_in_a_minute_is_refused_until_the_minute_is_over() {
+        let (throttle, start) = (LoginThrottle::default(), Timestamp::from_millis(1_000_000));
+        for _ in 0..10 {
+            assert_eq!(throttle.failed("a", HERE, start), None);
+        }
+        assert_eq!(throttle.failed("a", HERE, start + Duration::from_secs(20)), Some(40));
+        assert_eq!(throttle.failed("a", HERE, start + Duration::from_mins(1)), None);
+    }
+
+    #[test]
+    fn clients_and_addresses_are_counted_apart() {
+        let (throttle, now) = (LoginThrottle::default(), Timestamp::from_millis(1_000_000));
+        for _ in 0..11 {
+            throttle.failed("a", HERE, now);
+        }
+        assert_eq!(throttle.failed("b", HERE, now), None);
+        assert_eq!(throttle.failed("a", IpAddr::from([127, 0, 0, 2]), now), None);
+    }
+
+    #[test]
+    fn its_memory_is_bounded() {
+        let (throttle, now) = (LoginThrottle::default(), Timestamp::from_millis(1_000_000));
+        for i in 0..3 * LoginThrottle::MAX_PAIRS {
+            throttle.failed(&i.to_string(), HERE, now);
+        }
+        assert!(throttle.failures.lock().unwrap().len() <= LoginThrottle::MAX_PAIRS);
+    }
+}

@@ -1,0 +1,153 @@
+//! `mcp-scheduler demo`: the whole loop in one process, with a receiver of its own.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::domain::Timestamp;
+use crate::secrets::Credentials;
+use crate::time::{Clock as _, SystemClock};
+
+/// How far ahead the demo schedules.
+const AHEAD: Duration = Duration::from_secs(3);
+/// How long it waits in all before it calls itself a failure.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Starts a service on free ports and a throw-away store, schedules a conversation through its API,
+/// and shows it arriving.
+///
+/// # Errors
+/// A sentence that says what went wrong.
+pub async fn run() -> Result<(), String> {
+    let dir = std::env::temp_dir().join(format!("mcp-scheduler-demo-{}", std::process::id()));
+    let result = perform(&dir).await;
+    let _ = std::fs::remove_dir_all(&dir);
+    result
+}
+
+/// Returns only after the service has stopped, so that its directory can go.
+async fn perform(dir: &Path) -> Result<(), String> {
+    let config = Config::from_vars(|name| match name {
+        "SCHEDULER_DATA_DIR" => dir.to_str().map(str::to_owned),
+        "PORT" => Some("0".to_owned()),
+        _ => None,
+    })
+    .map_err(text)?;
+    let app = App::start(config).await.map_err(text)?;
+    let url = format!("http://{}", app.address());
+    let credentials = app.credentials().cloned().ok_or("no credentials were made")?;
+    println!("service    listening on {url}, store in {}", dir.display());
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(app.run(stop.clone()));
+    let shown = tokio::select! {
+        shown = tokio::time::timeout(PATIENCE, show(url, &credentials)) => {
+            shown.unwrap_or_else(|_| Err("the demo took too long".to_owned()))
+        }
+        _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
+    };
+    stop.cancel();
+    running.await.map_err(text)?;
+    shown
+}
+
+async fn show(url: String, credentials: &Credentials) -> Result<(), String> {
+    let receiver = TcpListener::bind(("127.0.0.1", 0)).await.map_err(text)?;
+    let endpoint = format!("http://{}/inbox", receiver.local_addr().map_err(text)?);
+    println!("receiver   waiting at {endpoint}");
+
+    let client = Client::new(url)?;
+    let login = json!({ "clientId": credentials.client, "apiKey": credentials.api_key.secret().expose() });
+    let token = client.post("/api/auth/token", None, &login).await?;
+    let token = field(&token, "token")?;
+    println!("token      POST /api/auth/token → {} characters of JWT", token.len());
+
+    let due = SystemClock.now() + AHEAD;
+    let request = json!({ "conversationText": "Hello from three seconds ago!", "scheduledTime": due.to_string(), "endpoint": endpoint });
+    let accepted = client.post("/api/scheduler/schedule", Some(&token), &request).await?;
+    let id = field(&accepted, "conversationId")?;
+    println!("scheduled  {id} for {due}");
+
+    let (arrived, body) = receive(&receiver).await.map_err(text)?;
+    println!("arrived    {arrived}, {} ms after its time: {body}", due.until(arrived).as_millis());
+
+    let status = client.completed(&id, &token).await?;
+    println!(
+        "status     {} after {} attempt",
+        field(&status, "status")?,
+        status.get("attempts").and_then(Value::as_array).map_or(0, Vec::len)
+    );
+    Ok(())
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn field(body: &Value, name: &str) -> Result<String, String> {
+    body.get(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| format!("the answer has no {name}"))
+}
+
+/// Takes one request, answers it, and says when it came and what its body was.
+async fn receive(listener: &TcpListener) -> std::io::Result<(Timestamp, String)> {
+    let (mut stream, _) = listener.accept().await?;
+    let mut request = Vec::new();
+    loop {
+        stream.read_buf(&mut request).await?;
+        let text = String::from_utf8_lossy(&request);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length =
+            head.lines().find_map(|l| l.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+        if body.len() >= length.unwrap_or(0) {
+            let arrived = SystemClock.now();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await?;
+            return Ok((arrived, body.to_owned()));
+        }
+    }
+}
+
+/// A caller of the API.
+struct Client {
+    http: reqwest::Client,
+    url: String,
+}
+
+impl Client {
+    #[allow(clippy::disallowed_methods)] // the demo is a caller, not a part of the service
+    fn new(url: String) -> Result<Self, String> {
+        let http = reqwest::Client::builder().no_proxy().build().map_err(text)?;
+        Ok(Self { http, url })
+    }
+
+    async fn post(&self, path: &str, token: Option<&str>, body: &Value) -> Result<Value, String> {
+        let mut request = self.http.post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        read(request.body(body.to_string())).await
+    }
+
+    /// The record is written a moment after the receiver has answered.
+    async fn completed(&self, id: &str, token: &str) -> Result<Value, String> {
+        loop {
+            let status =
+                read(self.http.get(format!("{}/api/scheduler/status/{id}", self.url)).bearer_auth(token)).await?;
+            if field(&status, "status")? != "InProgress" {
+                return Ok(status);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+async fn read(request: reqwest::RequestBuilder) -> Result<Value, String> {
+    let response = request.send().await.map_err(text)?;
+    let status = response.status();
+    let body: Value = serde_json::from_slice(&response.bytes().await.map_err(text)?).map_err(text)?;
+    if status.is_success() { Ok(body) } else { Err(format!("the service answered {status}: {body}")) }
+}

@@ -1,0 +1,44 @@
+//! `mcp-scheduler`: the service.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::greeting::greeting;
+use crate::app::App;
+use crate::config::Config;
+
+/// Exit code 200 asks the Functions host to restart us; after 0 it does not, and fails every call
+/// (`WorkerProcess.OnProcessExited`).
+const RESTART: u8 = 200;
+
+/// Serves until SIGTERM or SIGINT.
+pub(super) async fn serve(config: Config) -> Result<ExitCode, String> {
+    let under_host = config.under_host;
+    // The signals are caught before anything is under way that they could interrupt.
+    let stop = stop_on_signal().map_err(|error| format!("cannot receive signals: {error}"))?;
+    let app = App::start(config).await.map_err(|error| error.to_string())?;
+    // One write: a reader that waits for the address finds the rest of the text too. Without a reader the write
+    // fails, and the service goes on.
+    let _ = io::stdout().write_all((greeting(&app, under_host) + "\n").as_bytes());
+    app.run(stop).await;
+    Ok(if under_host { ExitCode::from(RESTART) } else { ExitCode::SUCCESS })
+}
+
+/// Cancelled at the first SIGTERM or SIGINT.
+fn stop_on_signal() -> io::Result<CancellationToken> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        stopped.cancel();
+    });
+    Ok(stop)
+}

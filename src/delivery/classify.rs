@@ -1,0 +1,111 @@
+//! What an exchange means: taken, to be tried again, or never to be tried again.
+//!
+//! | the endpoint | outcome |
+//! |---|---|
+//! | answered 2xx | success |
+//! | answered 408, 409, 425, 429, 5xx, or a number that no HTTP status has (RFC 9110 §15: read as 5xx) | failure: tried again |
+//! | answered 1xx, 3xx (never followed), 410, or any other 4xx | permanent failure |
+//! | was not reached, or did not answer as HTTP says | failure: tried again |
+//! | lies where deliveries may not go | permanent failure |
+
+use crate::domain::{AttemptResult, ErrorClass, Outcome};
+use crate::outbound::{EndpointResponse, Exchange};
+
+/// The record of an exchange.
+#[must_use]
+pub fn classify(exchange: Exchange) -> AttemptResult {
+    let Exchange { duration_ms, result } = exchange;
+    match result {
+        Ok(EndpointResponse { status, excerpt, retry_after: _ }) => AttemptResult {
+            outcome: of_status(status),
+            duration_ms,
+            http_status: Some(status),
+            error: None,
+            response_excerpt: excerpt,
+        },
+        Err(class) => AttemptResult {
+            outcome: of_error(class),
+            duration_ms,
+            http_status: None,
+            error: Some(class),
+            response_excerpt: String::new(),
+        },
+    }
+}
+
+const fn of_status(status: u16) -> Outcome {
+    match status {
+        200..=299 => Outcome::Success,
+        // It takes too long, is in conflict with something of the moment, comes too early, too often.
+        408 | 409 | 425 | 429 => Outcome::Failure,
+        100..=499 => Outcome::PermanentFailure,
+        _ => Outcome::Failure,
+    }
+}
+
+const fn of_error(class: ErrorClass) -> Outcome {
+    match class {
+        ErrorClass::Blocked => Outcome::PermanentFailure,
+        // Everything that a name server, a network or a deployment in progress can do, and that may
+        // be over by the next attempt.
+        _ => Outcome::Failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(result: Result<u16, ErrorClass>) -> Outcome {
+        let result = result.map(|status| EndpointResponse { status, retry_after: None, excerpt: "said".to_owned() });
+        classify(Exchange { duration_ms: 7, result }).outcome
+    }
+
+    #[test]
+    fn every_status_has_the_outcome_of_the_table() {
+        for status in 0..=u16::MAX {
+            let expected = match status {
+                200..=299 => Outcome::Success,
+                408 | 409 | 425 | 429 => Outcome::Failure,
+                100..=199 | 300..=499 => Outcome::PermanentFailure,
+                _ => Outcome::Failure,
+            };
+            assert_eq!(outcome(Ok(status)), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn only_a_refused_address_is_never_tried_again() {
+        use ErrorClass::*;
+        for class in [
+            DnsError,
+            ConnectRefused,
+            ConnectTimeout,
+            ConnectFailed,
+            TlsError,
+            ConnectionReset,
+            FirstByteTimeout,
+            TotalTimeout,
+            ProtocolError,
+        ] {
+            assert_eq!(outcome(Err(class)), Outcome::Failure, "{class:?}");
+        }
+        assert_eq!(outcome(Err(Blocked)), Outcome::PermanentFailure);
+    }
+
+    #[test]
+    fn the_report_holds_what_was_seen() {
+        let answer = EndpointResponse { status: 503, retry_after: Some("7".to_owned()), excerpt: "busy".to_owned() };
+        let report = classify(Exchange { duration_ms: 7, result: Ok(answer) });
+        let expected = AttemptResult {
+            outcome: Outcome::Failure,
+            duration_ms: 7,
+            http_status: Some(503),
+            error: None,
+            response_excerpt: "busy".to_owned(),
+        };
+        assert_eq!(report, expected);
+        let report = classify(Exchange { duration_ms: 9, result: Err(ErrorClass::TlsError) });
+        assert_eq!((report.http_status, report.error, report.duration_ms), (None, Some(ErrorClass::TlsError), 9));
+    }
+}

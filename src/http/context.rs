@@ -1,0 +1,72 @@
+//! A request on its way to a handler.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use http::HeaderMap;
+use http::header::HOST;
+
+use super::functions_host::Invocations;
+use crate::api::Problem;
+use crate::auth::Authenticator;
+use crate::domain::ConversationId;
+use crate::mcp::McpServer;
+use crate::public_url::Origin;
+use crate::scheduler::Scheduler;
+use crate::time::Entropy;
+
+/// Everything that handlers call.
+pub struct Services {
+    /// The use cases of a client.
+    pub scheduler: Scheduler,
+    /// Proves who is calling.
+    pub authenticator: Authenticator,
+    /// Randomness for the ids of tokens.
+    pub entropy: Arc<dyn Entropy>,
+    /// The use cases as tools for language models.
+    pub mcp: McpServer,
+    /// The functions that the Functions host invokes; `None` when the service runs without a host.
+    pub invocations: Option<Arc<Invocations>>,
+}
+
+/// The address a request came from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// A request on its way to a handler.
+pub struct RequestContext {
+    /// The services that the handler calls.
+    pub services: Arc<Services>,
+    /// The request's headers.
+    pub headers: HeaderMap,
+    pub(super) peer: Option<Peer>,
+    /// The value of the parameter in the path; empty without one.
+    pub(super) parameter: String,
+    /// The query string; empty without one.
+    pub(super) query: String,
+    pub(super) body: BodyStream,
+}
+
+pub(super) type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>;
+
+impl RequestContext {
+    /// The name of the service that the request was sent to.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        let host = self.headers.get(HOST).and_then(|host| host.to_str().ok());
+        self.services.authenticator.public_url().origin(host)
+    }
+
+    /// The address the request came from.
+    pub(super) fn source(&self) -> IpAddr {
+        self.peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0)
+    }
+
+    /// The conversation that the path names. A text that is no id gets the same problem as an unknown id.
+    pub(super) fn conversation_id(&self) -> Result<ConversationId, Problem> {
+        self.parameter.parse().map_err(|_| Problem::no_such_conversation())
+    }
+}

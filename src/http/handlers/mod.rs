@@ -1,0 +1,8 @@
+//! The handlers: one function for each operation of the table.
+
+pub(super) mod conversations;
+pub(super) mod health;
+pub(super) mod mcp;
+pub(super) mod metadata;
+pub(super) mod oauth_token;
+pub(super) mod token;

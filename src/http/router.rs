@@ -1,0 +1,150 @@
+//! From a request to the operation that serves it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::Buf;
+use futures_util::{Stream, StreamExt as _};
+use http::{HeaderMap, Method};
+use warp::Filter;
+use warp::filters::BoxedFilter;
+use warp::path::FullPath;
+use warp::reply::{Reply as _, Response};
+
+use super::context::{BodyStream, Peer, RequestContext, Services};
+use super::operations::Operation;
+use super::pipeline;
+use crate::api::Problem;
+
+/// Serves the operations of a table, and answers every other request with 404 or 405.
+#[must_use]
+pub fn router(services: Arc<Services>, operations: Vec<Operation>) -> BoxedFilter<(Response,)> {
+    let table = Arc::new(RoutingTable::new(operations));
+    warp::method()
+        .and(warp::path::full())
+        .and(warp::query::raw().or(warp::any().map(String::new)).unify())
+        .and(warp::ext::optional::<Peer>())
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .then(move |method: Method, path: FullPath, query, peer, headers: HeaderMap, body| {
+            let (table, services) = (Arc::clone(&table), Arc::clone(&services));
+            let body = boxed(body);
+            async move {
+                match table.find(&method, path.as_str()) {
+                    Ok((operation, parameter)) => {
+                        let parameter = parameter.to_owned();
+                        let context = RequestContext { services, headers, peer, parameter, query, body };
+                        pipeline::serve(operation, context).await
+                    }
+                    Err(problem) => problem.into_response(),
+                }
+            }
+        })
+        .boxed()
+}
+
+fn boxed<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>> + Send + 'static) -> BodyStream {
+    Box::pin(body.map(|part| part.map(|mut buffer| buffer.copy_to_bytes(buffer.remaining()))))
+}
+
+/// Finds operations by method and path.
+struct RoutingTable {
+    operations: Vec<Operation>,
+    /// The segments that templates spell out, with their positions. None of them is ever a parameter's value:
+    /// `/api/scheduler/schedule` is not the conversation `schedule`.
+    literals: HashSet<(usize, &'static str)>,
+}
+
+impl RoutingTable {
+    fn new(operations: Vec<Operation>) -> Self {
+        let segments = operations.iter().flat_map(|operation| operation.path.split('/').enumerate());
+        let literals = segments.filter(|(_, segment)| !is_parameter(segment)).collect();
+        Self { operations, literals }
+    }
+
+    /// The operation of a request, and the value of the parameter in its path (empty without one).
+    fn find<'a>(&self, method: &Method, path: &'a str) -> Result<(&Operation, &'a str), Problem> {
+        let mut allowed = Vec::new();
+        for operation in &self.operations {
+            match self.parameter(operation.path, path) {
+                Some(parameter) if operation.method == *method => return Ok((operation, parameter)),
+                Some(_) => allowed.push(operation.method.as_str()),
+                None => {}
+            }
+        }
+        Err(if allowed.is_empty() {
+            Problem::no_such_path()
+        } else {
+            Problem::method_not_allowed(method, &allowed.join(", "))
+        })
+    }
+
+    /// The value of a template's parameter (empty without one), if the path is one of the template's.
+    fn parameter<'a>(&self, template: &str, path: &'a str) -> Option<&'a str> {
+        let (mut wanted, mut given, mut parameter) = (template.split('/'), path.split('/').enumerate(), "");
+        loop {
+            match (wanted.next(), given.next()) {
+                (None, None) => return Some(parameter),
+                (Some(wanted), Some((_, given))) if wanted == given => {}
+                (Some(wanted), Some((position, given)))
+                    if is_parameter(wanted) && !given.is_empty() && !self.literals.contains(&(position, given)) =>
+                {
+                    parameter = given;
+                }
+                _ => return None,
+            }
+        }
+    }
+}
+
+fn is_parameter(segment: &str) -> bool {
+    segment.starts_with('{')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::operations;
+
+    /// The name and the parameter of the operation that is found, or the methods that are allowed.
+    fn find(method: &Method, path: &str) -> (String, String) {
+        let table = RoutingTable::new(operations());
+        match table.find(method, path) {
+            Ok((operation, parameter)) => (operation.name.to_owned(), parameter.to_owned()),
+            Err(problem) => {
+                let allow = problem.headers().find(|(name, _)| *name == http::header::ALLOW);
+                (problem.status().as_str().to_owned(), allow.map_or_else(String::new, |(_, value)| value.to_owned()))
+            }
+        }
+    }
+
+    #[test]
+    fn every_operation_is_found_by_its_own_method_and_path() {
+        for operation in operations() {
+            let parameter = if operation.path.contains('{') { "some-id" } else { "" };
+            let found = find(&operation.method, &operation.path.replace("{id}", "some-id"));
+            assert_eq!(found, (operation.name.to_owned(), parameter.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_segment_that_another_template_spells_out_is_no_parameter() {
+        for (method, path, status, allowed) in [
+            (Method::DELETE, "/api/scheduler/schedule", "405", "POST"),
+            (Method::DELETE, "/api/scheduler/status", "404", ""),
+            (Method::POST, "/api/scheduler/schedule/redeliver", "404", ""),
+            (Method::GET, "/api/scheduler/some-id", "405", "DELETE"),
+            (Method::POST, "/api/scheduler", "405", "GET"),
+        ] {
+            assert_eq!(find(&method, path), (status.to_owned(), allowed.to_owned()), "{path}");
+        }
+    }
+
+    #[test]
+    fn only_the_exact_path_is_found() {
+        for path in ["", "/", "//health", "/health/", "/Health", "/api/scheduler/", "/api/scheduler/status/", "health"]
+        {
+            assert_eq!(find(&Method::GET, path).0, "404", "{path}");
+        }
+    }
+}

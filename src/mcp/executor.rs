@@ -1,0 +1,106 @@
+//! What the tools do.
+
+use futures_util::future::BoxFuture;
+use rmcp::model::{CallToolResult, ContentBlock};
+use serde::Serialize;
+
+use super::message::ToolCall;
+use super::tools::ConversationRequest;
+use crate::api::{
+    CancelResponse, ConversationResponse, ErrorDetail, ListRequest, ListResponse, Problem, ScheduleRequest,
+    ScheduleResponse, UntrustedContent, strict_json,
+};
+use crate::auth::Principal;
+use crate::domain::ConversationId;
+use crate::scheduler::{Scheduler, SchedulerError};
+
+/// The function behind a tool: takes the caller and the arguments as they were written.
+pub(super) type ToolFunction =
+    for<'a> fn(&'a ToolExecutor, &'a Principal, &'a [u8]) -> BoxFuture<'a, Result<ToolResult, Problem>>;
+
+/// Runs the tools.
+#[derive(Clone)]
+pub(super) struct ToolExecutor {
+    scheduler: Scheduler,
+}
+
+impl ToolExecutor {
+    pub(super) fn new(scheduler: Scheduler) -> Self {
+        Self { scheduler }
+    }
+
+    /// Runs a call. A mistake in the call is a result as well, so that a model can correct it.
+    pub(super) async fn run(&self, principal: &Principal, call: &ToolCall) -> ToolResult {
+        let result = (call.tool.tool.run)(self, principal, call.arguments.as_bytes()).await;
+        result.unwrap_or_else(|problem| ToolResult::error(&problem.server_time(self.scheduler.now())))
+    }
+
+    pub(super) async fn schedule(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
+        let request: ScheduleRequest = strict_json::read(arguments)?;
+        let new = request.validate(self.scheduler.now(), self.scheduler.endpoint_policy())?;
+        let conversation = self.scheduler.schedule(principal.client(), new).await?;
+        ToolResult::new(conversation.id.to_string(), &ScheduleResponse::new(&conversation, self.scheduler.now()))
+    }
+
+    pub(super) async fn get_status(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
+        let conversation = self.scheduler.get(principal.client(), conversation_id(arguments)?).await?;
+        let response = ConversationResponse::<UntrustedContent>::new(&conversation, self.scheduler.now());
+        ToolResult::new(conversation.status().as_str(), &response)
+    }
+
+    pub(super) async fn cancel(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
+        let id = conversation_id(arguments)?;
+        match self.scheduler.cancel(principal.client(), id).await {
+            Ok(()) => ToolResult::new("true", &CancelResponse::new(id)),
+            // The call was right, and no other call would help: the result is "no", not an error.
+            Err(SchedulerError::TooLate { status, reason }) => {
+                ToolResult::new("false", &CancelResponse::too_late(id, status, reason))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) async fn list(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
+        let request: ListRequest = strict_json::read(arguments)?;
+        let listing = self.scheduler.list(principal.client(), request.validate()?).await?;
+        let lines = listing.conversations.iter().map(|c| format!("{} {} {}", c.id, c.status().as_str(), c.due));
+        let mut lines: Vec<_> = lines.collect();
+        if lines.is_empty() {
+            lines.push("There are no such conversations.".to_owned());
+        }
+        if listing.next.is_some() {
+            lines.push("There are more: call again with nextCursor as cursor.".to_owned());
+        }
+        ToolResult::new(lines.join("\n"), &ListResponse::new(&listing, self.scheduler.now()))
+    }
+}
+
+/// The result of a call.
+#[derive(Debug)]
+pub(super) struct ToolResult(CallToolResult);
+
+impl ToolResult {
+    /// A result in both forms: a short text for older clients, and the response of the REST API.
+    fn new<T: Serialize>(text: impl Into<String>, structured: &T) -> Result<Self, Problem> {
+        let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
+        result.structured_content = Some(serde_json::to_value(structured).map_err(|error| Problem::internal(&error))?);
+        Ok(Self(result))
+    }
+
+    fn error(problem: &Problem) -> Self {
+        Self(CallToolResult::error(vec![ContentBlock::text(problem.to_text())]))
+    }
+
+    pub(super) fn into_rmcp(self) -> CallToolResult {
+        self.0
+    }
+}
+
+fn conversation_id(arguments: &[u8]) -> Result<ConversationId, Problem> {
+    let request: ConversationRequest = strict_json::read(arguments)?;
+    let missing = || {
+        let detail = "is required: the conversationId that scheduleConversation returned".to_owned();
+        Problem::invalid(vec![ErrorDetail { pointer: "/conversationId".to_owned(), detail }])
+    };
+    request.conversation_id.ok_or_else(missing)?.parse().map_err(|_| Problem::no_such_conversation())
+}

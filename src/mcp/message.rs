@@ -1,0 +1,76 @@
+//! The message of a caller, as far as it is read before rmcp sees it: which tool it calls, and its arguments.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::tools::NamedTool;
+use crate::api::Problem;
+use crate::auth::Principal;
+use crate::json::StrictObject;
+
+/// The sender of a message. It travels with the message through rmcp.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    pub(super) principal: Principal,
+    /// The tool that the message calls, if it calls a tool that exists.
+    pub(super) call: Option<ToolCall>,
+}
+
+/// A call of a tool that the caller may use.
+#[derive(Clone, Debug)]
+pub(super) struct ToolCall {
+    pub(super) tool: Arc<NamedTool>,
+    /// The arguments as they were written. rmcp would drop the first of two fields with the same name.
+    pub(super) arguments: Arc<str>,
+}
+
+/// The members of a message that are read here.
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+}
+
+/// The parameters of `tools/call` that are read here.
+#[derive(Deserialize)]
+struct CallParams<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+}
+
+impl Caller {
+    /// Reads a message and checks that its sender may use the tool that it calls.
+    ///
+    /// # Errors
+    /// [`Problem`] if the body is no message or has a member twice (rmcp could take it for another message), or if
+    /// the token lacks the tool's scope.
+    pub(super) fn of(principal: Principal, body: &[u8], tools: &[Arc<NamedTool>]) -> Result<Self, Problem> {
+        let transport = |detail: &str| Problem::mcp_transport(StatusCode::BAD_REQUEST, detail);
+        let StrictObject(message) = serde_json::from_slice::<StrictObject<Message<'_>>>(body).map_err(|error| {
+            if error.is_data() {
+                transport("The body is not one JSON-RPC message.")
+            } else {
+                Problem::malformed_json(error)
+            }
+        })?;
+        let (Some("tools/call"), Some(params)) = (message.method.as_deref(), message.params) else {
+            return Ok(Self { principal, call: None });
+        };
+        let StrictObject(params) = serde_json::from_str::<StrictObject<CallParams<'_>>>(params.get())
+            .map_err(|_| transport("The params of tools/call must have one name, and no member twice."))?;
+        let Some(tool) = tools.iter().find(|tool| tool.name == params.name) else {
+            return Ok(Self { principal, call: None });
+        };
+        principal.require(tool.scope)?;
+        let arguments = params.arguments.map_or("{}", RawValue::get).into();
+        Ok(Self { principal, call: Some(ToolCall { tool: Arc::clone(tool), arguments }) })
+    }
+}

@@ -1,0 +1,209 @@
+//! One HTTP/1.1 connection to an endpoint: a request goes out, the head of a response comes in.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
+
+use super::connector::Stream;
+use super::tracked_stream::{Phase, Progress, TrackedStream};
+use crate::domain::ErrorClass;
+
+/// A connection that can carry one request at a time. Dropping it closes it.
+pub struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    progress: Progress,
+    /// When it was made.
+    pub since: Instant,
+}
+
+/// Why a request has no answer.
+pub enum SendFailure {
+    /// The connection was closed before a byte of the request was written: here it is again.
+    Unsent(Box<Request<Full<Bytes>>>),
+    /// The request may have been received.
+    Failed(ErrorClass),
+}
+
+impl Connection {
+    /// The most an answer's head may have, status line and all. The number of headers is bounded by the
+    /// HTTP library at 100.
+    const MAX_HEAD: usize = 32 * 1024;
+    /// How long the endpoint may be silent once it has the whole request.
+    const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(15);
+    /// How long a connection may take to be ready again after a whole answer.
+    const READY_TIMEOUT: Duration = Duration::from_millis(100);
+
+    /// Speaks HTTP over a stream.
+    ///
+    /// # Errors
+    /// [`ErrorClass::ConnectionReset`] if the stream is closed already.
+    pub async fn start(stream: Stream) -> Result<Self, ErrorClass> {
+        let progress = Progress::default();
+        let watched = TrackedStream::new(stream, progress.clone());
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(Self::MAX_HEAD)
+            .max_header_size(Self::MAX_HEAD)
+            .handshake(TokioIo::new(watched))
+            .await
+            .map_err(|_| ErrorClass::ConnectionReset)?;
+        // Ends with the last sender; its errors are told to the request under way.
+        tokio::spawn(connection);
+        Ok(Self { sender, progress, since: Instant::now() })
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    ///
+    /// # Errors
+    /// [`SendFailure`]
+    pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, SendFailure> {
+        self.progress.set(Phase::Idle);
+        tokio::select! {
+            answer = self.sender.try_send_request(request) => answer.map_err(|mut failed| match failed.take_message() {
+                Some(request) => SendFailure::Unsent(Box::new(request)),
+                None => SendFailure::Failed(class_of(failed.error())),
+            }),
+            () = self.progress.silent_for(Self::FIRST_BYTE_TIMEOUT) => Err(SendFailure::Failed(ErrorClass::FirstByteTimeout)),
+        }
+    }
+
+    /// Whether it can carry another request.
+    pub fn is_open(&self) -> bool {
+        self.sender.is_ready()
+    }
+
+    /// Waits until it can carry another request; `false` if it never will.
+    pub async fn is_ready_again(&mut self) -> bool {
+        matches!(tokio::time::timeout(Self::READY_TIMEOUT, self.sender.ready()).await, Ok(Ok(())))
+    }
+}
+
+/// What went wrong between a request and the head of its answer.
+fn class_of(error: &hyper::Error) -> ErrorClass {
+    let mut cause = std::error::Error::source(error);
+    let mut of_io = false;
+    while let Some(error) = cause {
+        if error.is::<rustls::Error>() {
+            return ErrorClass::TlsError;
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            of_io = true;
+            if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) {
+                return ErrorClass::TlsError;
+            }
+        }
+        cause = error.source();
+    }
+    if of_io || error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+        ErrorClass::ConnectionReset
+    } else {
+        ErrorClass::ProtocolError
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A connection and its other end, which takes this many bytes that nobody has read.
+    async fn connection(buffer: usize) -> (Connection, DuplexStream) {
+        let (near, far) = duplex(buffer);
+        (Connection::start(Box::new(near)).await.unwrap(), far)
+    }
+
+    fn request(bytes: usize) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(vec![b'x'; bytes].into()));
+        *request.method_mut() = http::Method::POST;
+        request
+    }
+
+    fn failed(result: Result<Response<Incoming>, SendFailure>) -> ErrorClass {
+        match result {
+            Err(SendFailure::Failed(class)) => class,
+            Err(SendFailure::Unsent(_)) => panic!("unsent"),
+            Ok(response) => panic!("{response:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endpoint_that_has_the_request_and_is_silent_is_left_after_fifteen_seconds() {
+        let (mut connection, _far) = connection(1 << 20).await;
+        let began = Instant::now();
+        assert_eq!(failed(connection.send(request(1000)).await), ErrorClass::FirstByteTimeout);
+        assert_eq!(began.elapsed(), 15 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_silence_is_counted_from_the_last_byte_of_the_request() {
+        let (mut connection, mut far) = connection(1000).await;
+        let began = Instant::now();
+        let slow_reader = async {
+            sleep(20 * SECOND).await;
+            let mut read = vec![0; 2000];
+            while timeout(SECOND, far.read(&mut read)).await.is_ok() {}
+            std::future::pending::<()>().await;
+        };
+        let class = tokio::select! {
+            result = connection.send(request(10_000)) => failed(result),
+            () = slow_reader => unreachable!(),
+        };
+        assert_eq!((class, began.elapsed()), (ErrorClass::FirstByteTimeout, 35 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_read_the_request_or_has_begun_to_answer_is_left_to_the_attempts_own_timeout() {
+        let (mut unread, _far) = connection(1000).await;
+        assert!(timeout(60 * SECOND, unread.send(request(10_000))).await.is_err());
+        let (mut begun, mut far) = connection(1 << 20).await;
+        let begins = async {
+            sleep(14 * SECOND).await;
+            far.write_all(b"H").await.unwrap();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            over = timeout(60 * SECOND, begun.send(request(10))) => assert!(over.is_err()),
+            () = begins => unreachable!(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_request_on_a_connection_has_its_own_fifteen_seconds() {
+        let (mut connection, mut far) = connection(1 << 20).await;
+        let answers_once = async {
+            far.read_buf(&mut Vec::new()).await.unwrap();
+            far.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        };
+        let (first, ()) = tokio::join!(connection.send(request(0)), answers_once);
+        assert_eq!(first.ok().unwrap().status(), 204);
+        assert!(connection.is_ready_again().await);
+        sleep(60 * SECOND).await;
+        let began = Instant::now();
+        assert_eq!(failed(connection.send(request(0)).await), ErrorClass::FirstByteTimeout);
+        assert_eq!(began.elapsed(), 15 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_comes_back_unsent_exactly_if_the_connection_was_closed_before_it() {
+        let (mut connection, far) = connection(1 << 20).await;
+        drop(far);
+        tokio::task::yield_now().await;
+        assert!(matches!(connection.send(request(7)).await, Err(SendFailure::Unsent(_))));
+        let (mut connection, mut far) = self::connection(1 << 20).await;
+        let reads_and_leaves = async move {
+            far.read_buf(&mut Vec::new()).await.unwrap();
+        };
+        let (result, ()) = tokio::join!(connection.send(request(7)), reads_and_leaves);
+        assert_eq!(failed(result), ErrorClass::ConnectionReset);
+    }
+}

@@ -1,0 +1,48 @@
+//! The way out of this machine. Tests inject what a name server answers and see where a connection goes.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use async_trait::async_trait;
+use tokio::net::TcpStream;
+
+/// Finds the addresses of host names.
+#[async_trait]
+pub trait Resolver: Send + Sync + 'static {
+    /// All addresses of a host name. A name that ends in a dot is absolute: no search domain is tried.
+    ///
+    /// # Errors
+    /// The error of the name service.
+    async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>>;
+}
+
+/// Opens connections.
+#[async_trait]
+pub trait Dialer: Send + Sync + 'static {
+    /// A connection to an address, and the address at its other end.
+    ///
+    /// # Errors
+    /// The error of the operating system.
+    async fn connect(&self, address: SocketAddr) -> io::Result<(TcpStream, SocketAddr)>;
+}
+
+/// The machine's resolver and its sockets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemNetwork;
+
+#[async_trait]
+impl Resolver for SystemNetwork {
+    async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect())
+    }
+}
+
+#[async_trait]
+impl Dialer for SystemNetwork {
+    async fn connect(&self, address: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let peer = stream.peer_addr()?;
+        Ok((stream, peer))
+    }
+}

@@ -1,0 +1,270 @@
+//! What the service is called from outside.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use url::{Host, Url};
+
+/// A part of the service that a token can be made for (RFC 8707).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// All of it.
+    Api,
+    /// `/mcp`.
+    Mcp,
+}
+
+impl Resource {
+    /// Every part there is.
+    pub const ALL: [Self; 2] = [Self::Api, Self::Mcp];
+
+    /// Its path; empty for all of it.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Api => "",
+            Self::Mcp => "/mcp",
+        }
+    }
+}
+
+/// Scheme, host and port, such as `https://scheduler.example.com`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl Origin {
+    /// The origin as text, without a slash at its end. Also what the service is called as an issuer (RFC 8414).
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Host and port, as a `Host` header has them.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.0.split_once("://").map_or("", |(_, authority)| authority)
+    }
+
+    /// The identifier of a part of the service.
+    #[must_use]
+    pub fn resource(&self, resource: Resource) -> String {
+        format!("{}{}", self.0, resource.path())
+    }
+
+    /// Where the metadata of a part of the service is (RFC 9728 §3.1).
+    #[must_use]
+    pub fn resource_metadata(&self, resource: Resource) -> String {
+        format!("{}/.well-known/oauth-protected-resource{}", self.0, resource.path())
+    }
+}
+
+/// The origins that clients know the service by: one, or the names of this machine for itself.
+///
+/// A request may choose among them by its `Host` header and cannot bring another: that header is the
+/// caller's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    first: Origin,
+    others: Vec<Origin>,
+}
+
+impl PublicUrl {
+    /// What a service that listens on this address is called where nobody says otherwise.
+    #[must_use]
+    pub fn of_address(address: SocketAddr) -> Self {
+        let origin = |host: &str| {
+            let port = if address.port() == 80 { String::new() } else { format!(":{}", address.port()) };
+            Origin(format!("http://{host}{port}"))
+        };
+        let ip = address.ip();
+        if ip.is_loopback() || ip.is_unspecified() {
+            let (first, second) = if ip.is_ipv6() { ("[::1]", "127.0.0.1") } else { ("127.0.0.1", "[::1]") };
+            Self { first: origin(first), others: vec![origin("localhost"), origin(second)] }
+        } else {
+            let host = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
+            Self { first: origin(&host), others: Vec::new() }
+        }
+    }
+
+    /// What a function app of this `WEBSITE_HOSTNAME` is called. Azure's front end speaks https; the
+    /// tools that run the host on a developer's machine set `localhost:7071` and speak http.
+    ///
+    /// # Errors
+    /// [`InvalidPublicUrl`] unless it is a host name, with or without a port.
+    pub fn of_website(hostname: &str) -> Result<Self, InvalidPublicUrl> {
+        let url = Url::parse(&format!("https://{hostname}")).map_err(|_| InvalidPublicUrl)?;
+        let local = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(ip)) => ip.is_loopback() || ip.is_unspecified(),
+            Some(Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unspecified(),
+            None => false,
+        };
+        format!("{}://{hostname}", if local { "http" } else { "https" }).parse()
+    }
+
+    /// All origins, the most usual one first.
+    pub fn origins(&self) -> impl Iterator<Item = &Origin> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// The origin that a request with this `Host` header was sent to, or else the most usual one.
+    #[must_use]
+    pub fn origin(&self, host: Option<&str>) -> &Origin {
+        let named = |host: &str| self.origins().find(|origin| origin.authority().eq_ignore_ascii_case(host));
+        host.and_then(named).unwrap_or(&self.first)
+    }
+
+    /// The part of the service that an identifier stands for, and the origin it names. A slash at the
+    /// end and the case of the host make no difference.
+    #[must_use]
+    pub fn find(&self, identifier: &str) -> Option<(&Origin, Resource)> {
+        let url = Url::parse(identifier).ok().filter(is_plain)?;
+        let origin = self.origins().find(|origin| origin.0 == url.origin().ascii_serialization())?;
+        let path = url.path().strip_suffix('/').unwrap_or(url.path());
+        Some((origin, Resource::ALL.into_iter().find(|resource| resource.path() == path)?))
+    }
+}
+
+/// Without anything that an identifier of a resource cannot have.
+fn is_plain(url: &Url) -> bool {
+    url.fragment().is_none() && url.query().is_none() && url.username().is_empty() && url.password().is_none()
+}
+
+impl FromStr for PublicUrl {
+    type Err = InvalidPublicUrl;
+
+    /// Reads one origin.
+    fn from_str(text: &str) -> Result<Self, InvalidPublicUrl> {
+        let url = Url::parse(text).map_err(|_| InvalidPublicUrl)?;
+        if matches!(url.scheme(), "https" | "http") && url.path() == "/" && is_plain(&url) {
+            Ok(Self { first: Origin(url.origin().ascii_serialization()), others: Vec::new() })
+        } else {
+            Err(InvalidPublicUrl)
+        }
+    }
+}
+
+/// The text is not an origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be scheme, host and port and nothing more, such as https://scheduler.example.com")]
+pub struct InvalidPublicUrl;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origins(url: &PublicUrl) -> Vec<&str> {
+        url.origins().map(Origin::as_str).collect()
+    }
+
+    #[test]
+    fn a_configured_url_is_one_origin_in_its_usual_form() {
+        for (text, origin) in [
+            ("https://Scheduler.Example.com", "https://scheduler.example.com"),
+            ("https://scheduler.example.com:443/", "https://scheduler.example.com"),
+            ("http://10.0.0.1:8000", "http://10.0.0.1:8000"),
+            ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
+        ] {
+            assert_eq!(origins(&text.parse().unwrap()), [origin], "{text}");
+        }
+        for bad in [
+            "",
+            "scheduler.example.com",
+            "ftp://scheduler.example.com",
+            "https://",
+            "https://a/b",
+            "https://a?b",
+            "https://a#b",
+            "https://user@a",
+            "https://:secret@a",
+            "https://a b",
+        ] {
+            assert_eq!(bad.parse::<PublicUrl>(), Err(InvalidPublicUrl), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_website_speaks_https_except_on_a_developers_machine() {
+        for (hostname, origin) in [
+            ("app.azurewebsites.net", "https://app.azurewebsites.net"),
+            ("localhost:7071", "http://localhost:7071"),
+            ("127.0.0.1:7071", "http://127.0.0.1:7071"),
+            ("[::1]:7071", "http://[::1]:7071"),
+            ("localhost.example.com", "https://localhost.example.com"),
+        ] {
+            assert_eq!(origins(&PublicUrl::of_website(hostname).unwrap()), [origin]);
+        }
+        for bad in ["", "a/b", "https://a", "user@a", "a:port"] {
+            assert_eq!(PublicUrl::of_website(bad), Err(InvalidPublicUrl), "{bad}");
+        }
+    }
+
+    #[test]
+    fn on_its_own_machine_a_service_has_the_names_of_that_machine() {
+        let names = |address: &str| {
+            let url = PublicUrl::of_address(address.parse().unwrap());
+            url.origins().map(|origin| origin.authority().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names("127.0.0.1:8000"), ["127.0.0.1:8000", "localhost:8000", "[::1]:8000"]);
+        assert_eq!(names("[::1]:8000"), ["[::1]:8000", "localhost:8000", "127.0.0.1:8000"]);
+        assert_eq!(names("0.0.0.0:80"), ["127.0.0.1", "localhost", "[::1]"]);
+        assert_eq!(names("192.0.2.1:8000"), ["192.0.2.1:8000"]);
+        assert_eq!(names("[2001:db8::1]:8000"), ["[2001:db8::1]:8000"]);
+    }
+
+    #[test]
+    fn a_request_chooses_among_the_names_and_brings_none() {
+        let local = PublicUrl::of_address("127.0.0.1:8000".parse().unwrap());
+        assert_eq!(local.origin(Some("LOCALHOST:8000")).as_str(), "http://localhost:8000");
+        for host in
+            [None, Some(""), Some("localhost"), Some("localhost:80"), Some("evil.example"), Some("localhost:8000.")]
+        {
+            assert_eq!(local.origin(host).as_str(), "http://127.0.0.1:8000", "{host:?}");
+        }
+        let public: PublicUrl = "https://a.example".parse().unwrap();
+        assert_eq!(public.origin(Some("127.0.0.1:8000")).as_str(), "https://a.example");
+    }
+
+    #[test]
+    fn a_resource_is_found_by_its_identifier_and_nothing_near_it() {
+        let url: PublicUrl = "https://a.example".parse().unwrap();
+        for (identifier, resource) in [
+            ("https://a.example", Resource::Api),
+            ("https://a.example/", Resource::Api),
+            ("HTTPS://A.example:443", Resource::Api),
+            ("https://a.example/mcp", Resource::Mcp),
+            ("https://a.example/mcp/", Resource::Mcp),
+        ] {
+            assert_eq!(url.find(identifier).map(|(_, found)| found), Some(resource), "{identifier}");
+        }
+        for near in [
+            "",
+            "/mcp",
+            "a.example",
+            "http://a.example",
+            "https://a.example:8443",
+            "https://a.example.org",
+            "https://b.a.example",
+            "https://a.example/mcp//",
+            "https://a.example/MCP",
+            "https://a.example/api",
+            "https://a.example/mcp?x",
+            "https://a.example/mcp#x",
+            "https://a.example@b.example",
+            "https://user@a.example",
+            "urn:a.example",
+        ] {
+            assert_eq!(url.find(near), None, "{near}");
+        }
+    }
+
+    #[test]
+    fn every_resource_is_found_by_what_it_is_called() {
+        let url = PublicUrl::of_address("127.0.0.1:8000".parse().unwrap());
+        for origin in url.origins() {
+            for resource in Resource::ALL {
+                assert_eq!(url.find(&origin.resource(resource)), Some((origin, resource)));
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! `cancelConversation`
+
+use super::update::Transition;
+use super::{Scheduler, SchedulerError};
+use crate::domain::{ClientId, ConversationId, TooLate};
+
+impl Scheduler {
+    /// Cancels a conversation. Once this returns `Ok`, no attempt will begin. A second call returns `Ok` too.
+    ///
+    /// # Errors
+    /// [`SchedulerError::TooLate`] while an attempt is under way and after the conversation has ended otherwise.
+    pub async fn cancel(&self, client: &ClientId, id: ConversationId) -> Result<(), SchedulerError> {
+        let cancelled = self.update(client, id, |conversation, now| {
+            let status = conversation.status();
+            match conversation.clone().cancel(now) {
+                Ok(cancelled) => Ok(Transition::Next(cancelled)),
+                Err(TooLate::Already) => Ok(Transition::Unchanged(conversation)),
+                Err(reason) => Err(SchedulerError::TooLate { status, reason }),
+            }
+        });
+        cancelled.await.map(drop)
+    }
+}

@@ -1,0 +1,108 @@
+//! The use cases of a client: schedule, look, list, cancel, redeliver. REST and MCP call these and nothing below.
+
+mod cancel;
+mod list;
+mod redeliver;
+mod schedule;
+mod update;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::{ClientId, Conversation, ConversationId, EndpointPolicy, NotFailed, Status, Timestamp, TooLate};
+use crate::store::{ConversationStore, StoreError, WakeUp, WakeUpQueue};
+use crate::time::{Clock, Entropy};
+pub use list::ListQuery;
+
+/// The use cases of a client.
+#[derive(Clone)]
+pub struct Scheduler {
+    store: ConversationStore,
+    wake_ups: Arc<dyn WakeUpQueue>,
+    endpoints: EndpointPolicy,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+/// Why a use case failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SchedulerError {
+    /// This client has no conversation with this id.
+    #[error("this client has no conversation with this id")]
+    NotFound,
+    /// The conversation can no longer be cancelled.
+    #[error("the conversation {reason}")]
+    TooLate {
+        /// Its status.
+        status: Status,
+        /// The reason.
+        reason: TooLate,
+    },
+    /// Only a failed conversation can be redelivered.
+    #[error("the conversation {0}")]
+    NotFailed(NotFailed),
+    /// Other requests changed the conversation first, several times.
+    #[error("other requests keep changing the conversation")]
+    Busy,
+    /// The store failed.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl From<StoreError> for SchedulerError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict => Self::Busy,
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl Scheduler {
+    /// A scheduler over a store.
+    pub fn new(
+        store: ConversationStore,
+        wake_ups: Arc<dyn WakeUpQueue>,
+        endpoints: EndpointPolicy,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self { store, wake_ups, endpoints, clock, entropy }
+    }
+
+    /// Reads a conversation of a client.
+    ///
+    /// # Errors
+    /// [`SchedulerError::NotFound`] or [`SchedulerError::Store`].
+    pub async fn get(&self, client: &ClientId, id: ConversationId) -> Result<Conversation, SchedulerError> {
+        let found = self.store.get(client, id).await?;
+        found.map(|conversation| conversation.value).ok_or(SchedulerError::NotFound)
+    }
+
+    /// Checks that the store answers.
+    ///
+    /// # Errors
+    /// [`SchedulerError::Store`].
+    pub async fn check(&self) -> Result<(), SchedulerError> {
+        Ok(self.store.check().await?)
+    }
+
+    /// The time that decides whether a conversation is due.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The rules that an endpoint has to follow.
+    #[must_use]
+    pub const fn endpoint_policy(&self) -> &EndpointPolicy {
+        &self.endpoints
+    }
+
+    /// Enqueues a wake-up. A failure never fails a request, because the sweep enqueues the wake-up again.
+    async fn enqueue(&self, wake_up: &WakeUp, delay: Duration) {
+        if let Err(error) = self.wake_ups.enqueue(wake_up, delay).await {
+            tracing::warn!(conversation.id = %wake_up.id, %error, "wake-up not enqueued; the sweep will enqueue it");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! `scheduleConversation`
+
+use std::time::Duration;
+
+use super::{Scheduler, SchedulerError};
+use crate::domain::{ClientId, Conversation, ConversationId, NewConversation};
+use crate::store::WakeUp;
+use crate::time::random;
+
+/// Up to this delay a wake-up is enqueued after the commit. A worker that received it before the row exists would
+/// drop it.
+const SOON: Duration = Duration::from_secs(5);
+
+impl Scheduler {
+    /// Accepts a conversation. Once this returns `Ok`, the conversation will be attempted, or end Failed or
+    /// Cancelled, whatever dies.
+    ///
+    /// # Errors
+    /// [`SchedulerError::Store`].
+    pub async fn schedule(&self, client: &ClientId, new: NewConversation) -> Result<Conversation, SchedulerError> {
+        let now = self.clock.now();
+        let id = ConversationId::new(now, &random(&*self.entropy));
+        let conversation = Conversation::new(id, client.clone(), new, now);
+        let delay = now.until(conversation.due);
+        let wake_up = WakeUp::of(&conversation);
+        if delay > self.wake_ups.horizon() {
+            self.store.insert(&conversation, None).await?;
+        } else if delay > SOON {
+            let insert = self.store.insert(&conversation, Some(now));
+            let (inserted, ()) = tokio::join!(insert, self.enqueue(&wake_up, delay));
+            inserted?;
+        } else {
+            self.store.insert(&conversation, Some(now)).await?;
+            self.enqueue(&wake_up, delay).await;
+        }
+        Ok(conversation)
+    }
+}

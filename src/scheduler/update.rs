@@ -1,0 +1,55 @@
+//! Read, change, commit.
+
+use std::time::Duration;
+
+use super::{Scheduler, SchedulerError};
+use crate::domain::{ClientId, Conversation, ConversationId, Timestamp};
+use crate::store::{StoreError, WakeUp};
+
+/// How many times a change is tried while other requests change the conversation first.
+const MAX_TRIES: u32 = 5;
+
+/// What a transition did.
+pub(super) enum Transition {
+    /// The next state, to be committed.
+    Next(Conversation),
+    /// Nothing: the conversation is already in the wanted state.
+    Unchanged(Conversation),
+}
+
+impl Scheduler {
+    /// Changes a conversation of a client by a transition, and enqueues its wake-up if it needs a worker now.
+    /// Every change that a client makes goes through this loop. The transition runs again on a fresh read when
+    /// another request came first or when the result of the commit is not known.
+    ///
+    /// # Errors
+    /// [`SchedulerError::NotFound`], [`SchedulerError::Busy`], [`SchedulerError::Store`], or the transition's error.
+    pub(super) async fn update(
+        &self,
+        client: &ClientId,
+        id: ConversationId,
+        mut transition: impl FnMut(Conversation, Timestamp) -> Result<Transition, SchedulerError>,
+    ) -> Result<Conversation, SchedulerError> {
+        let mut last = StoreError::Conflict;
+        for _ in 0..MAX_TRIES {
+            let read = self.store.get(client, id).await?.ok_or(SchedulerError::NotFound)?;
+            let now = self.clock.now();
+            let next = match transition(read.value, now)? {
+                Transition::Next(next) => next,
+                Transition::Unchanged(conversation) => return Ok(conversation),
+            };
+            let wakes_now = next.next_wake_at().is_some_and(|at| at <= now);
+            match self.store.replace(read.revision, &next, wakes_now.then_some(now)).await {
+                Ok(_) => {
+                    if wakes_now {
+                        self.enqueue(&WakeUp::of(&next), Duration::ZERO).await;
+                    }
+                    return Ok(next);
+                }
+                Err(error @ (StoreError::Conflict | StoreError::Unknown(_))) => last = error,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(last.into())
+    }
+}

@@ -1,0 +1,233 @@
+//! The form of the rows, to the byte: what was once written must be read for ever.
+//!
+//! The fixtures are never regenerated. Where the form changes, `VERSION` changes with it, and a
+//! fixture of the new form is added beside the old one, which must still be read.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::*;
+use crate::domain::{
+    AttemptResult, Claim, ClaimedAttempt, Content, Conversation, DeliveryPolicy, EndpointPolicy, ErrorClass, Format,
+    LeaseToken, Method, Outcome, State, Target,
+};
+
+const CONVERSATIONS: &str = include_str!("../../../tests/fixtures/rows/conversation.json");
+const DUE_NOTES: &str = include_str!("../../../tests/fixtures/rows/due.json");
+
+const CREATED: Timestamp = Timestamp::from_millis(1_893_456_000_000);
+const DUE: Timestamp = Timestamp::from_millis(1_893_459_600_000);
+
+/// A row as it stands in a fixture.
+#[derive(Deserialize)]
+struct Fixture {
+    key: String,
+    value: Box<RawValue>,
+}
+
+impl Fixture {
+    fn row(&self) -> Row {
+        Row { key: self.key.clone(), value: self.value.get().to_owned(), etag: Etag::new("1".to_owned()) }
+    }
+}
+
+fn fixtures(text: &str) -> BTreeMap<String, Fixture> {
+    serde_json::from_str(text).unwrap()
+}
+
+fn scheduled() -> Conversation {
+    let endpoint = EndpointPolicy::default().check("https://example.com/hook?a=1&b=%20").unwrap();
+    Conversation {
+        id: "01b8dac2-d400-7000-8000-00000000002a".parse().unwrap(),
+        client: "a-Client.with_09".parse().unwrap(),
+        created: CREATED,
+        updated: CREATED,
+        due: DUE,
+        generation: 3,
+        content: Content {
+            text: "Say \"hi\" \\ at 9:\n\tZoë, 日本, 🦀\u{1}".to_owned(),
+            info: Some(serde_json::from_str(r#"{"z": 1.50, "a": [null, 1e3], "u": "\u00e9"}"#).unwrap()),
+            format: Format::Json,
+        },
+        target: Target {
+            endpoint,
+            method: Method::Patch,
+            headers: serde_json::from_str(r#"{"X-Second":"2","Authorization":"Bearer t"}"#).unwrap(),
+        },
+        policy: DeliveryPolicy { max_attempts: 12, timeout_seconds: 30 },
+        state: State::Scheduled,
+        attempts: Vec::new(),
+        attempts_before_redelivery: 0,
+    }
+}
+
+/// With as little as a conversation can have.
+fn smallest() -> Conversation {
+    let endpoint = EndpointPolicy::default().check("https://example.com").unwrap();
+    let conversation = scheduled();
+    Conversation {
+        content: Content { text: "x".to_owned(), info: None, format: Format::Text },
+        target: Target { endpoint, method: Method::Get, headers: crate::domain::Headers::default() },
+        ..conversation
+    }
+}
+
+const TOKEN: LeaseToken = LeaseToken::new([0xff; 8]);
+
+fn claimed(conversation: Conversation) -> ClaimedAttempt {
+    let at = conversation.next_wake_at().unwrap();
+    let Ok(Claim::Attempt(claimed)) = conversation.claim(TOKEN, at) else { panic!("it is due") };
+    claimed
+}
+
+fn delivering(conversation: Conversation) -> Conversation {
+    claimed(conversation).conversation().clone()
+}
+
+fn ended(conversation: Conversation, result: AttemptResult) -> Conversation {
+    let claimed = claimed(conversation);
+    let started = claimed.attempt().started;
+    claimed.complete(started, result, Duration::from_secs(5), started + Duration::from_millis(250))
+}
+
+fn result(outcome: Outcome, http_status: Option<u16>, error: Option<ErrorClass>, excerpt: &str) -> AttemptResult {
+    AttemptResult { outcome, duration_ms: 250, http_status, error, response_excerpt: excerpt.to_owned() }
+}
+
+fn refused() -> AttemptResult {
+    result(Outcome::Failure, Some(503), None, "come back \"later\"\n")
+}
+
+/// Failed after each kind of error, so that every word is in the fixture.
+fn failed() -> Conversation {
+    let errors = [
+        ErrorClass::DnsError,
+        ErrorClass::ConnectRefused,
+        ErrorClass::ConnectTimeout,
+        ErrorClass::ConnectFailed,
+        ErrorClass::TlsError,
+        ErrorClass::ConnectionReset,
+        ErrorClass::TotalTimeout,
+        ErrorClass::ProtocolError,
+    ];
+    let reports = errors.map(|error| result(Outcome::Failure, None, Some(error), ""));
+    let last = [
+        AttemptResult::unknown(60_000),
+        result(Outcome::Failure, Some(200), Some(ErrorClass::ConnectionReset), "half"),
+    ];
+    let mut conversation = scheduled();
+    conversation.policy.max_attempts = 11;
+    [refused()].into_iter().chain(reports).chain(last).fold(conversation, ended)
+}
+
+/// Redelivered, and refused for good.
+fn redelivered() -> Conversation {
+    let again = failed().redeliver(DUE + Duration::from_hours(1)).unwrap();
+    ended(again, result(Outcome::PermanentFailure, Some(410), None, "gone"))
+}
+
+fn conversations() -> [(&'static str, Conversation); 8] {
+    let completed = ended(ended(scheduled(), refused()), result(Outcome::Success, Some(204), None, ""));
+    [
+        ("scheduled", scheduled()),
+        ("smallest", smallest()),
+        ("delivering", delivering(ended(scheduled(), refused()))),
+        ("waiting", ended(scheduled(), refused())),
+        ("completed", completed),
+        ("failed", failed()),
+        ("redelivered", redelivered()),
+        ("cancelled", scheduled().cancel(CREATED + Duration::from_secs(1)).unwrap()),
+    ]
+}
+
+#[test]
+fn conversations_are_written_and_read_as_they_always_were() {
+    let mut fixtures = fixtures(CONVERSATIONS);
+    for (name, conversation) in conversations() {
+        let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
+        assert_eq!(conversation_key(&conversation.client, conversation.id), row.key, "{name}");
+        assert_eq!(encode(&conversation).unwrap(), row.value, "{name}");
+        assert_eq!(decode::<Conversation>(&row).unwrap(), conversation, "{name}");
+        assert_eq!(id_of(&row).unwrap(), conversation.id, "{name}");
+    }
+    assert!(fixtures.is_empty(), "fixtures without a conversation: {:?}", fixtures.keys());
+}
+
+#[test]
+fn due_rows_are_written_and_read_as_they_always_were() {
+    let conversation = scheduled();
+    let never = DueNote { generation: 3, enqueued_at: None, re_enqueued: 0, leased: false };
+    let mut fixtures = fixtures(DUE_NOTES);
+    for (name, note) in [
+        ("never hinted", never),
+        ("hinted", DueNote { enqueued_at: Some(CREATED), ..never }),
+        ("hinted again", DueNote { enqueued_at: Some(DUE), re_enqueued: 4, ..never }),
+        ("leased", DueNote { leased: true, ..never }),
+    ] {
+        let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
+        assert_eq!(due_key(DUE, &conversation.client, conversation.id), row.key, "{name}");
+        assert_eq!(encode(&note).unwrap(), row.value, "{name}");
+        let DueRow { at, client, id, note: read, etag } = decode_due(&row).unwrap();
+        assert_eq!((at, client, id, read), (DUE, conversation.client.clone(), conversation.id, note), "{name}");
+        assert_eq!(etag, row.etag, "{name}");
+    }
+    assert!(fixtures.is_empty(), "fixtures without a note: {:?}", fixtures.keys());
+}
+
+fn row(key: &str, value: &str) -> Row {
+    Row { key: key.to_owned(), value: value.to_owned(), etag: Etag::new("1".to_owned()) }
+}
+
+#[test]
+fn a_row_of_a_newer_version_is_left_to_newer_code() {
+    let value = encode(&scheduled()).unwrap().replacen(r#"{"v":1,"#, r#"{"v":2,"#, 1);
+    for value in [value.as_str(), r#"{"v":2,"row":{"something":"else"}}"#, r#"{"v":2,"row":[],"more":1}"#] {
+        let error = decode::<Conversation>(&row("m~c~0", value)).unwrap_err().to_string();
+        assert!(error.contains("version 2") && error.contains("m~c~0"), "{error}");
+    }
+}
+
+#[test]
+fn a_damaged_row_is_named_and_not_quoted() {
+    let good = encode(&scheduled()).unwrap();
+    let cut = &good[..good.len() / 2];
+    let other = good.replace("scheduled", "secret-state");
+    for value in ["", "null", "{", r#"{"v":1}"#, r#"{"v":"secret"}"#, r#"{"row":{}}"#, cut, &other] {
+        let error = decode::<Conversation>(&row("m~c~0", value)).unwrap_err();
+        assert!(matches!(&error, StoreError::Corrupt { key, .. } if key == "m~c~0"), "{error:?}");
+        let text = format!("{error} {error:?}");
+        assert!(!["secret", "Bearer", "Zoë"].iter().any(|word| text.contains(word)), "{text}");
+    }
+}
+
+#[test]
+fn a_due_row_with_a_foreign_key_is_named() {
+    let value = encode(&DueNote { generation: 1, enqueued_at: None, re_enqueued: 0, leased: false }).unwrap();
+    let id = scheduled().id;
+    for key in [
+        "d".to_owned(),
+        "d~01893459600000".to_owned(),
+        format!("d~01893459600000~client~{id}~more"),
+        format!("d~tomorrow~client~{id}"),
+        "d~01893459600000~client~7".to_owned(),
+    ] {
+        let error = decode_due(&row(&key, &value)).unwrap_err();
+        assert!(matches!(&error, StoreError::Corrupt { key: named, .. } if *named == key), "{error:?}");
+    }
+}
+
+#[test]
+fn due_keys_sort_by_time_and_ranges_end_before_their_end() {
+    let Conversation { client, id, .. } = scheduled();
+    let key = |millis: i64| due_key(Timestamp::from_millis(millis), &client, id);
+    let times = [0, 9, 10, 999, 1_893_459_600_000, 9_999_999_999_999, 99_999_999_999_999];
+    assert!(times.map(key).is_sorted_by(|a, b| a < b));
+    for at in times {
+        let before = due_before(Timestamp::from_millis(at));
+        assert!(key(at) >= before.to, "what is due at the end is not before it");
+        assert!(at == 0 || (before.from.as_str()..before.to.as_str()).contains(&key(at - 1).as_str()));
+    }
+}

@@ -1,0 +1,5 @@
+//! A table and a queue in memory whose every call can be made to fail. Only tests and benches use this module.
+
+mod simulated;
+
+pub use simulated::{Fault, Faults, SimulatedQueue, SimulatedTable};

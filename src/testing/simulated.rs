@@ -1,0 +1,207 @@
+//! A table and a queue in memory whose every call can be made to fail.
+//!
+//! They obey the same rules as the real ones (the conformance suite runs on them), live in tokio's
+//! time, which tests pause, and ask [`Faults`] before each call what should go wrong.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::domain::Timestamp;
+use crate::store::{
+    Etag, KeyRange, MemoryQueue, Operation, Partition, ReceivedWakeUp, Row, StoreError, Table, WakeUp, WakeUpQueue,
+    WakeUpReceiver, check_operations,
+};
+
+/// What goes wrong with one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    #[default]
+    None,
+    /// It is refused: not done, and the caller knows.
+    Refused,
+    /// It is lost on its way there: not done, and the caller does not know.
+    RequestLost,
+    /// Its answer is lost: done, and the caller does not know.
+    AnswerLost,
+    /// It is done twice (queue only).
+    Doubled,
+}
+
+/// Decides what goes wrong and how long calls take.
+pub trait Faults: Send + Sync + 'static {
+    /// The fault of the next call.
+    fn next(&self) -> Fault {
+        Fault::None
+    }
+
+    /// How long the next call takes.
+    fn latency(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// Nothing ever goes wrong.
+impl Faults for () {}
+
+/// A table in memory.
+#[derive(Clone)]
+pub struct SimulatedTable {
+    rows: Arc<Mutex<Rows>>,
+    faults: Arc<dyn Faults>,
+}
+
+#[derive(Default)]
+struct Rows {
+    map: BTreeMap<(Partition, String), (u64, String)>,
+    changes: u64,
+}
+
+impl SimulatedTable {
+    /// An empty table.
+    pub fn new(faults: impl Faults) -> Self {
+        Self { rows: Arc::default(), faults: Arc::new(faults) }
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn fault(&self) -> Fault {
+        tokio::time::sleep(self.faults.latency()).await;
+        self.faults.next()
+    }
+
+    async fn before_read(&self) -> Result<(), StoreError> {
+        match self.fault().await {
+            Fault::None | Fault::Doubled => Ok(()),
+            Fault::Refused | Fault::RequestLost | Fault::AnswerLost => Err(StoreError::Unavailable("simulated".into())),
+        }
+    }
+}
+
+#[async_trait]
+impl Table for SimulatedTable {
+    async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, StoreError> {
+        check_operations(&operations)?;
+        match self.fault().await {
+            Fault::None | Fault::Doubled => self.rows().apply(partition, &operations),
+            Fault::Refused => Err(StoreError::Unavailable("simulated".into())),
+            Fault::RequestLost => Err(StoreError::Unknown("simulated".into())),
+            Fault::AnswerLost => {
+                let _ = self.rows().apply(partition, &operations);
+                Err(StoreError::Unknown("simulated".into()))
+            }
+        }
+    }
+
+    async fn get(&self, partition: Partition, key: &str) -> Result<Option<Row>, StoreError> {
+        self.before_read().await?;
+        let rows = self.rows();
+        let found = rows.map.get(&(partition, key.to_owned()));
+        Ok(found.map(|(version, value)| row(key, *version, value)))
+    }
+
+    async fn scan(&self, partition: Partition, range: &KeyRange, limit: usize) -> Result<Vec<Row>, StoreError> {
+        self.before_read().await?;
+        if range.from >= range.to {
+            return Ok(Vec::new());
+        }
+        let rows = self.rows();
+        let range = rows.map.range((partition, range.from.clone())..(partition, range.to.clone()));
+        Ok(range.take(limit).map(|((_, key), (version, value))| row(key, *version, value)).collect())
+    }
+}
+
+fn row(key: &str, version: u64, value: &str) -> Row {
+    Row { key: key.to_owned(), value: value.to_owned(), etag: Etag::new(version.to_string()) }
+}
+
+impl Rows {
+    fn apply(&mut self, partition: Partition, operations: &[Operation]) -> Result<Vec<Option<Etag>>, StoreError> {
+        let version_of = |key: &str| self.map.get(&(partition, key.to_owned())).map(|(version, _)| version.to_string());
+        for operation in operations {
+            let holds = match (operation, version_of(operation.key())) {
+                (Operation::Insert { .. }, found) => found.is_none(),
+                (Operation::Delete { if_match: None, .. }, found) => found.is_some(),
+                (Operation::Replace { if_match, .. } | Operation::Delete { if_match: Some(if_match), .. }, found) => {
+                    found.as_deref() == Some(if_match.as_str())
+                }
+            };
+            if !holds {
+                return Err(StoreError::Conflict);
+            }
+        }
+        Ok(operations.iter().map(|operation| self.put(partition, operation)).collect())
+    }
+
+    fn put(&mut self, partition: Partition, operation: &Operation) -> Option<Etag> {
+        match operation {
+            Operation::Insert { key, value } | Operation::Replace { key, value, .. } => {
+                self.changes += 1;
+                self.map.insert((partition, key.clone()), (self.changes, value.clone()));
+                Some(Etag::new(self.changes.to_string()))
+            }
+            Operation::Delete { key, .. } => {
+                self.map.remove(&(partition, key.clone()));
+                None
+            }
+        }
+    }
+}
+
+/// A queue in memory that outlives its workers, as a storage queue does.
+pub struct SimulatedQueue {
+    queue: MemoryQueue,
+    faults: Arc<dyn Faults>,
+}
+
+impl SimulatedQueue {
+    /// An empty queue.
+    pub fn new(faults: impl Faults) -> Self {
+        Self { queue: MemoryQueue::new(Timestamp::MIN), faults: Arc::new(faults) }
+    }
+}
+
+#[async_trait]
+impl WakeUpQueue for SimulatedQueue {
+    async fn enqueue(&self, wake_up: &WakeUp, delay: Duration) -> Result<(), StoreError> {
+        tokio::time::sleep(self.faults.latency()).await;
+        let times = match self.faults.next() {
+            Fault::None => 1,
+            Fault::Doubled => 2,
+            Fault::RequestLost => 0,
+            Fault::AnswerLost => {
+                self.queue.enqueue(wake_up, delay).await?;
+                return Err(StoreError::Unknown("simulated".into()));
+            }
+            Fault::Refused => return Err(StoreError::Unavailable("simulated".into())),
+        };
+        for _ in 0..times {
+            self.queue.enqueue(wake_up, delay).await?;
+        }
+        Ok(())
+    }
+
+    fn horizon(&self) -> Duration {
+        Duration::from_hours(6 * 24)
+    }
+
+    fn retained_since(&self) -> Timestamp {
+        Timestamp::MIN
+    }
+}
+
+#[async_trait]
+impl WakeUpReceiver for SimulatedQueue {
+    async fn receive(&self, max: usize) -> Result<Vec<ReceivedWakeUp>, StoreError> {
+        self.queue.receive(max).await
+    }
+
+    async fn delete(&self, received: &ReceivedWakeUp) -> Result<(), StoreError> {
+        self.queue.delete(received).await
+    }
+}

@@ -1,0 +1,9 @@
+//! Time and randomness, injected so that tests decide both.
+//!
+//! Durations are measured and slept with tokio's clock, which tests pause; [`Clock`] only reads the calendar.
+
+mod clock;
+mod randomness;
+
+pub use clock::{Clock, SystemClock, VirtualClock};
+pub use randomness::{Entropy, SystemEntropy, random};

@@ -1,0 +1,10 @@
+//! From a wake-up to a result on record, in virtual time.
+
+mod attempts;
+mod backlog;
+mod cancelling;
+mod failures;
+mod hosts;
+mod redelivering;
+mod request;
+mod wake_ups;

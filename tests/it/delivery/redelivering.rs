@@ -1,0 +1,109 @@
+//! What has failed can be delivered after all.
+
+use std::time::Duration;
+
+use mcp_scheduler::api::RetryRequest;
+use mcp_scheduler::delivery::DeliveryOutcome;
+use mcp_scheduler::domain::{Conversation, Outcome, State, Status};
+use mcp_scheduler::scheduler::SchedulerError;
+use mcp_scheduler::store::StoreError;
+use mcp_scheduler::store::WakeUp;
+use mcp_scheduler::testing::Fault;
+
+use crate::support::delivery_harness::{Answer, DeliveryHarness, NOON};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A conversation whose two attempts have failed.
+async fn failed(harness: &DeliveryHarness) -> WakeUp {
+    harness.endpoint.will([Answer::status(500), Answer::status(500)]);
+    let retry = Some(RetryRequest { max_attempts: Some(2) });
+    let wake_up = harness.schedule(Duration::ZERO, |request| request.retry = retry).await;
+    let deliverer = harness.deliverer();
+    while let Some(next) = harness.read(wake_up.id).await.next_wake_at() {
+        harness.wait_until(next).await;
+        deliverer.deliver(&wake_up).await.unwrap();
+    }
+    assert_eq!(harness.read(wake_up.id).await.status(), Status::Failed);
+    wake_up
+}
+
+fn outcomes(conversation: &Conversation) -> Vec<Outcome> {
+    conversation.attempts.iter().map(|a| a.result.outcome).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redelivery_is_woken_at_once_and_has_all_attempts_with_the_first_pauses_again() {
+    let harness = DeliveryHarness::new();
+    let old = failed(&harness).await;
+    harness.endpoint.will([Answer::status(500), Answer::status(200)]);
+    harness.start_worker();
+    let start = harness.now();
+    harness.scheduler.redeliver(&harness.client, old.id).await.unwrap();
+    let put = harness.queue.puts().pop().unwrap();
+    assert_eq!((put.delay, put.wake_up), (Duration::ZERO, WakeUp { generation: 2, ..old.clone() }));
+    tokio::time::sleep(20 * SECOND).await;
+    let conversation = harness.read(old.id).await;
+    assert_eq!(outcomes(&conversation), [Outcome::Failure, Outcome::Failure, Outcome::Failure, Outcome::Success]);
+    let calls = harness.endpoint.calls();
+    assert!(start.until(calls[2].at) < SECOND);
+    let pause = calls[2].at.until(calls[3].at);
+    assert!((4 * SECOND..=6 * SECOND + SECOND / 10).contains(&pause), "as after a first attempt: {pause:?}");
+    assert_eq!((calls[3].header("scheduler-attempt"), conversation.due), (Some("4"), NOON));
+    assert!(harness.due_rows().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redelivery_whose_hint_is_lost_is_found_by_the_sweep() {
+    let harness = DeliveryHarness::new();
+    let old = failed(&harness).await;
+    harness.start_worker();
+    harness.queue.set_luck(Fault::Refused);
+    harness.scheduler.redeliver(&harness.client, old.id).await.unwrap();
+    let [row] = &harness.due_rows().await[..] else { panic!("no due row: nobody would ever find it") };
+    assert_eq!((row.at, row.note.generation), (harness.now(), 2));
+    harness.queue.set_luck(Fault::None);
+    tokio::time::sleep(180 * SECOND).await;
+    assert_eq!(harness.read(old.id).await.status(), Status::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_whose_answer_is_lost_is_one_redelivery() {
+    for faults in [
+        &[Fault::None, Fault::AnswerLost][..],
+        // The answer is lost, and so is the look at what became of it.
+        &[Fault::None, Fault::AnswerLost, Fault::Refused],
+        &[Fault::None, Fault::RequestLost],
+    ] {
+        let harness = DeliveryHarness::new();
+        let old = failed(&harness).await;
+        harness.table.next_calls(faults);
+        let redelivered = harness.scheduler.redeliver(&harness.client, old.id).await.unwrap();
+        assert!(matches!(redelivered.state, State::Waiting { .. }));
+        let conversation = harness.read(old.id).await;
+        assert_eq!((&conversation, conversation.generation), (&redelivered, 2), "{faults:?}");
+        assert_eq!(harness.due_rows().await.len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_store_is_down_nothing_is_acknowledged_and_nothing_changes() {
+    let harness = DeliveryHarness::new();
+    let old = failed(&harness).await;
+    harness.table.is_down(true);
+    let refused = harness.scheduler.redeliver(&harness.client, old.id).await;
+    assert!(matches!(refused, Err(SchedulerError::Store(StoreError::Unavailable(_)))));
+    harness.table.is_down(false);
+    assert_eq!(harness.read(old.id).await.status(), Status::Failed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_can_be_cancelled_like_any_that_waits() {
+    let harness = DeliveryHarness::new();
+    let old = failed(&harness).await;
+    harness.scheduler.redeliver(&harness.client, old.id).await.unwrap();
+    harness.scheduler.cancel(&harness.client, old.id).await.unwrap();
+    let delivered = harness.deliverer().deliver(&WakeUp { generation: 2, ..old.clone() }).await.unwrap();
+    assert_eq!(delivered, DeliveryOutcome::NothingToDo);
+    assert_eq!((harness.read(old.id).await.status(), harness.endpoint.calls().len()), (Status::Cancelled, 2));
+}

@@ -1,0 +1,113 @@
+//! What the endpoint is sent, over all attempts.
+
+use std::time::Duration;
+
+use mcp_scheduler::delivery::SigningSecrets;
+use mcp_scheduler::domain::Method;
+
+use crate::support::app::SIGNING_SECRET;
+use crate::support::delivery_harness::{Call, DeliveryHarness, NOON};
+
+fn secrets() -> SigningSecrets {
+    SIGNING_SECRET.parse().unwrap()
+}
+
+async fn calls_of(harness: &DeliveryHarness, attempts: usize) -> Vec<Call> {
+    harness.start_worker();
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    let calls = harness.endpoint.calls();
+    assert!(calls.len() >= attempts);
+    calls
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_body_and_the_id_are_the_same_on_every_attempt_and_the_attempt_counts() {
+    let harness = DeliveryHarness::new();
+    harness.endpoint.always_fails();
+    let wake_up = harness
+        .schedule(Duration::from_millis(1500), |request| {
+            request.additional_info = Some(serde_json::from_str("{ \"b\": 1.0,\"a\": 1e2 }").unwrap());
+        })
+        .await;
+    let id = wake_up.id.to_string();
+    let calls = calls_of(&harness, 4).await;
+    let due = (NOON + Duration::from_millis(1500)).to_string();
+    let body = format!(
+        "{{\"conversationId\":\"{id}\",\"conversationText\":\"Grüße\",\"scheduledTime\":\"{due}\",\
+         \"additionalInfo\":{{ \"b\": 1.0,\"a\": 1e2 }}}}"
+    );
+    for (call, number) in calls.iter().zip(1..) {
+        assert_eq!(call.request.body.as_deref(), Some(body.as_bytes()));
+        assert_eq!(call.request.method, Method::Post);
+        assert_eq!(call.request.endpoint, "https://example.com/hook?a=b");
+        assert_eq!(call.request.timeout, Duration::from_secs(30));
+        assert_eq!(call.header("content-type"), Some("application/json"));
+        assert_eq!(call.header("webhook-id"), Some(&*id));
+        assert_eq!(call.header("idempotency-key"), Some(&*id));
+        assert_eq!(call.header("webhook-timestamp"), Some(&*call.at.as_secs().to_string()));
+        assert_eq!(call.header("scheduler-attempt"), Some(&*number.to_string()));
+        assert_eq!(call.header("scheduler-scheduled-time"), Some(&*due));
+        let late = (NOON + Duration::from_millis(1500)).until(call.at).as_millis().to_string();
+        assert_eq!(call.header("scheduler-lateness-ms"), Some(&*late));
+        let signature = secrets().sign(&id, call.at, body.as_bytes());
+        assert_eq!(call.header("webhook-signature"), Some(&*signature));
+        let trace = format!("00-{}-{number:016x}-01", id.replace('-', ""));
+        assert_eq!(call.header("traceparent"), Some(&*trace));
+        assert_eq!(call.header("user-agent"), Some(concat!("mcp-scheduler/", env!("CARGO_PKG_VERSION"))));
+    }
+    for differs in ["webhook-timestamp", "webhook-signature"] {
+        assert_ne!(calls[0].header(differs), calls[3].header(differs));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_callers_headers_are_sent_and_ours_win() {
+    let harness = DeliveryHarness::new();
+    let headers = r#"{"X-Mine":" a\tb ","Authorization":"Bearer x","Content-Type":"application/vnd.me+json",
+                      "User-Agent":"me","Idempotency-Key":"mine","Scheduler-Attempt":"99",
+                      "Traceparent":"00-1-2-00","scheduler_scheduled_time":"never"}"#;
+    let wake_up = harness
+        .schedule(Duration::ZERO, |request| request.headers = Some(serde_json::from_str(headers).unwrap()))
+        .await;
+    let call = &calls_of(&harness, 1).await[0];
+    assert_eq!(call.header("x-mine"), Some(" a\tb "));
+    assert_eq!(call.header("authorization"), Some("Bearer x"));
+    assert_eq!(call.header("content-type"), Some("application/vnd.me+json"));
+    assert_eq!(call.header("idempotency-key"), Some(&*wake_up.id.to_string()));
+    assert_eq!(call.header("scheduler-attempt"), Some("1"));
+    assert!(call.header("user-agent").unwrap().starts_with("mcp-scheduler/"));
+    assert!(call.header("traceparent").unwrap().len() == 55);
+    assert_eq!(call.header("scheduler_scheduled_time"), None, "some receivers take it for ours");
+}
+
+#[tokio::test(start_paused = true)]
+async fn text_is_sent_verbatim() {
+    let harness = DeliveryHarness::new();
+    let text = "  \u{feff}Grüße\r\n\"{}\" 👋 ";
+    harness
+        .schedule(Duration::ZERO, |request| {
+            request.format = Some("text".to_owned());
+            request.conversation_text = Some(text.to_owned());
+        })
+        .await;
+    let call = &calls_of(&harness, 1).await[0];
+    assert_eq!(call.request.body.as_deref(), Some(text.as_bytes()));
+    assert_eq!(call.header("content-type"), Some("text/plain; charset=utf-8"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_method_is_the_callers_and_get_and_delete_have_no_content() {
+    for (name, method) in
+        [("put", Method::Put), ("PATCH", Method::Patch), ("GET", Method::Get), ("Delete", Method::Delete)]
+    {
+        let harness = DeliveryHarness::new();
+        harness.schedule(Duration::ZERO, |request| request.method = Some(name.to_owned())).await;
+        let call = &calls_of(&harness, 1).await[0];
+        assert_eq!(call.request.method, method);
+        assert_eq!(call.request.body.is_some(), method.has_content(), "{name}");
+        assert_eq!(call.header("content-type").is_some(), method.has_content(), "{name}");
+        let body = call.request.body.as_deref().unwrap_or_default();
+        let signature = secrets().sign(call.header("webhook-id").unwrap(), call.at, body);
+        assert_eq!(call.header("webhook-signature"), Some(&*signature), "{name}");
+    }
+}

@@ -1,0 +1,238 @@
+//! The files of the function app, the routes, the settings and the code say the same.
+
+mod schema;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use mcp_scheduler::config::{Config, SETTINGS};
+use mcp_scheduler::delivery::Deliverer;
+use mcp_scheduler::domain::{DeliveryPolicy, Status};
+use mcp_scheduler::http::{Access, MAX_DEQUEUE_COUNT, Operation, ServerOptions, invocation_operations, operations};
+use serde_json::{Value, json};
+
+use crate::support::delivery_harness::{DeliveryHarness, NOON};
+use crate::support::invocations::{Host, message};
+
+/// What the host needs beside the settings of the service.
+const HOST_SETTINGS: [&str; 2] = ["FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"];
+
+fn read(path: &str) -> Value {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+/// Every function.json by the name of its folder, in the order of names.
+fn functions() -> BTreeMap<String, Value> {
+    let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("functions")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.map(|name| (name.clone(), read(&format!("functions/{name}/function.json")))).collect()
+}
+
+/// The operations that the host invokes by a queue or a timer. The ping has no folder.
+fn invoked() -> Vec<Operation> {
+    let all = invocation_operations().into_iter();
+    all.filter(|operation| matches!(operation.access, Access::FunctionsHost(_))).collect()
+}
+
+fn trigger(function: &str) -> Value {
+    read(&format!("functions/{function}/function.json"))["bindings"][0].clone()
+}
+
+#[test]
+fn every_operation_has_its_folder_and_every_folder_its_operation() {
+    let names: BTreeSet<_> =
+        operations().into_iter().chain(invoked()).map(|operation| operation.name.to_owned()).collect();
+    assert_eq!(functions().into_keys().collect::<BTreeSet<_>>(), names);
+}
+
+#[test]
+fn an_http_function_has_the_route_and_the_method_of_its_operation_and_nothing_else() {
+    // A further binding would take the function out of the proxy, and change what it gets.
+    for operation in &operations() {
+        let function = &functions()[operation.name];
+        let expected = json!({ "bindings": [
+            {
+                "type": "httpTrigger", "direction": "in", "name": "request", "authLevel": "anonymous",
+                "methods": methods(operation), "route": operation.path.strip_prefix('/').unwrap(),
+            },
+            { "type": "http", "direction": "out", "name": "response" },
+        ]});
+        assert_eq!(*function, expected, "{}", operation.name);
+    }
+}
+
+/// A client of the Model Context Protocol tries GET and DELETE and must be told 405: the host would
+/// answer 404 by itself.
+fn methods(operation: &Operation) -> Vec<String> {
+    if operation.name == "mcp" {
+        return ["get", "post", "delete"].map(str::to_owned).to_vec();
+    }
+    vec![operation.method.as_str().to_lowercase()]
+}
+
+#[test]
+fn the_queue_and_the_timer_call_the_functions_that_no_client_can() {
+    let queue = json!({ "bindings": [{
+        "type": "queueTrigger", "direction": "in", "name": "msg", "queueName": "deliveries",
+        "connection": "AzureWebJobsStorage",
+    }]});
+    // The sweep looks at everything each time: there is nothing to remember between two of them, and
+    // one at every start of every instance would be one too many.
+    let timer = json!({ "bindings": [{
+        "type": "timerTrigger", "direction": "in", "name": "timer", "schedule": "0 * * * * *",
+        "useMonitor": false, "runOnStartup": false,
+    }]});
+    assert_eq!(functions()["deliverConversation"], queue);
+    assert_eq!(functions()["sweepDueConversations"], timer);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_message_arrives_under_the_name_of_its_binding() {
+    let harness = DeliveryHarness::new();
+    let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
+    harness.wait_until(NOON).await;
+    let name = trigger("deliverConversation")["name"].as_str().unwrap().to_owned();
+    let answer = Host::of(&harness).deliver(json!({ "Data": { name: message(&wake_up) } }).to_string()).await;
+    assert_eq!((answer.status, harness.read(wake_up.id).await.status()), (200, Status::Completed));
+}
+
+#[test]
+fn the_host_which_takes_the_first_match_in_the_order_of_names_finds_the_right_function() {
+    let mut sorted: Vec<_> = functions().into_iter().collect();
+    sorted.sort_by_key(|(name, _)| name.to_lowercase());
+    let finds = |method: &str, path: &str| {
+        let found = sorted.iter().find(|(_, function)| {
+            let http = &function["bindings"][0];
+            let methods = http["methods"].as_array().cloned().unwrap_or_default();
+            methods.contains(&json!(method)) && http["route"].as_str().is_some_and(|route| fits(route, path))
+        });
+        found.map(|(name, _)| name.as_str())
+    };
+    for operation in &operations() {
+        for id in ["01890000-0000-7000-8000-00000000000f", "no-id-at-all", "schedule", "status"] {
+            let path = operation.path.trim_start_matches('/').replace("{id}", id);
+            assert_eq!(finds(&operation.method.as_str().to_lowercase(), &path), Some(operation.name), "{path}");
+        }
+    }
+    for operation in &invoked() {
+        assert_eq!(finds("post", operation.path.trim_start_matches('/')), None, "nobody can call it from outside");
+    }
+}
+
+/// As the host matches: a parameter is any one segment.
+fn fits(template: &str, path: &str) -> bool {
+    let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
+    template.len() == path.len() && template.iter().zip(path).all(|(t, p)| t.starts_with('{') || *t == p)
+}
+
+#[test]
+fn the_names_are_such_as_the_host_accepts() {
+    for (name, function) in functions() {
+        let good = |name: &str, more: &str| {
+            name.starts_with(|c: char| c.is_ascii_alphabetic())
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+        };
+        assert!(good(&name, "_-") && name.len() <= 128 && name != "host", "{name}");
+        for binding in function["bindings"].as_array().unwrap() {
+            assert!(good(binding["name"].as_str().unwrap(), ""), "{name}");
+            let route = binding["route"].as_str().unwrap_or_default();
+            assert!(!route.starts_with("admin") && !route.starts_with("runtime"), "{route}");
+        }
+    }
+}
+
+#[test]
+fn the_host_starts_this_program_and_hands_it_every_request_as_it_came() {
+    let host = read("host.json");
+    assert_eq!(host["version"], "2.0");
+    let expected = json!({
+        "description": { "defaultExecutablePath": env!("CARGO_PKG_NAME") },
+        "enableProxyingHttpRequest": true, "enableForwardingHttpRequest": true,
+    });
+    assert_eq!(host["customHandler"], expected);
+    assert_eq!(host["extensions"]["http"], json!({ "routePrefix": "" }));
+    let bundle = json!({ "id": "Microsoft.Azure.Functions.ExtensionBundle", "version": "[4.*, 5.0.0)" });
+    assert_eq!(host["extensionBundle"], bundle);
+    // A profile would bring a route that catches all.
+    assert_eq!(host.get("configurationProfile"), None);
+}
+
+#[test]
+fn the_host_hands_out_as_many_messages_as_can_be_delivered_at_once() {
+    let queues = &read("host.json")["extensions"]["queues"];
+    let number = |name: &str| queues[name].as_u64().unwrap();
+    assert_eq!(number("batchSize") + number("newBatchThreshold"), Deliverer::MAX_IN_FLIGHT as u64);
+    assert_eq!(number("maxDequeueCount"), MAX_DEQUEUE_COUNT);
+    assert_eq!(queues["messageEncoding"], "none");
+    assert_eq!((&queues["maxPollingInterval"], &queues["visibilityTimeout"]), (&json!("00:00:01"), &json!("00:00:30")));
+}
+
+#[test]
+fn nothing_is_ended_by_the_host_that_would_have_ended_by_itself() {
+    let timeout = seconds(read("host.json")["functionTimeout"].as_str().unwrap());
+    // A timeout ends the process, and with it whatever else it is doing.
+    assert!(timeout >= 2 * (Duration::from_mins(1) + DeliveryPolicy::LEASE_MARGIN), "{timeout:?}");
+    assert!(timeout <= Duration::from_mins(10), "the Consumption plan allows no more");
+    assert!(ServerOptions::under_host().idle >= Duration::from_mins(5));
+}
+
+fn seconds(span: &str) -> Duration {
+    Duration::from_secs(span.split(':').fold(0, |sum, part| sum * 60 + part.parse::<u64>().unwrap()))
+}
+
+#[test]
+fn telemetry_is_sampled() {
+    let sampling = &read("host.json")["logging"]["applicationInsights"]["samplingSettings"];
+    assert_eq!(sampling["isEnabled"], true);
+    assert!(sampling["maxTelemetryItemsPerSecond"].as_u64().is_some_and(|items| items <= 20));
+}
+
+#[test]
+fn the_example_has_every_setting_with_its_default_and_what_the_host_needs() {
+    let example = read("local.settings.json.example");
+    assert_eq!(example["IsEncrypted"], false);
+    let values = example["Values"].as_object().unwrap();
+    let names: BTreeSet<_> = values.keys().map(String::as_str).collect();
+    let expected: BTreeSet<_> = SETTINGS.iter().map(|(name, _)| *name).chain(HOST_SETTINGS).collect();
+    assert_eq!(names, expected);
+    let own = [("FUNCTIONS_WORKER_RUNTIME", "custom"), ("AzureWebJobsStorage", "UseDevelopmentStorage=true")];
+    for (name, default) in SETTINGS.into_iter().chain(own) {
+        // The function app is what the other backend is for.
+        let value = if name == "USE_AZURE_SERVICES" { "true" } else { default };
+        let own = own.iter().find(|(own, _)| *own == name).map_or(value, |(_, value)| value);
+        assert_eq!(values[name], own, "{name}");
+    }
+}
+
+#[test]
+fn the_example_is_a_configuration_that_starts_and_holds_no_secret() {
+    let example = read("local.settings.json.example");
+    // Which backend there is, is not the example's affair.
+    let lookup =
+        |name: &str| example["Values"][name].as_str().filter(|_| name != "USE_AZURE_SERVICES").map(str::to_owned);
+    let config = Config::from_vars(lookup).unwrap();
+    assert!(config.client.is_none() && config.signing_keys.is_none());
+    assert!(!config.under_host, "the host says so itself");
+}
+
+#[test]
+fn a_trigger_finds_its_connection_among_the_settings() {
+    let connection = trigger("deliverConversation")["connection"].as_str().unwrap().to_owned();
+    assert!(read("local.settings.json.example")["Values"][connection].is_string());
+}
+
+#[test]
+fn all_files_are_as_their_published_schemas_want_them() {
+    let schema = |name: &str| read(&format!("tests/fixtures/schemas/functions.{name}.json"));
+    schema::check(&schema("host"), &read("host.json")).unwrap();
+    schema::check(&schema("local.settings"), &read("local.settings.json.example")).unwrap();
+    for (name, function) in functions() {
+        schema::check(&schema("function"), &function).unwrap_or_else(|why| panic!("{name}: {why}"));
+    }
+    let mut wrong = read("host.json");
+    wrong["extensions"]["queues"]["batchsize"] = json!(32);
+    assert!(schema::check(&schema("host"), &wrong).is_err());
+}

@@ -1,0 +1,278 @@
+//! Envelopes and messages in every dress that a host, another version or a stranger may put them in.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::Full;
+use mcp_scheduler::domain::Status;
+use mcp_scheduler::store::WakeUp;
+use mcp_scheduler::testing::Fault;
+use serde_json::{Value, json};
+
+use crate::support::delivery_harness::{DeliveryHarness, NOON};
+use crate::support::invocations::{Host, envelope, message};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+async fn due() -> (DeliveryHarness, WakeUp, Host) {
+    let harness = DeliveryHarness::new();
+    let wake_up = harness.schedule(HOUR, |_| ()).await;
+    harness.wait_until(NOON + HOUR).await;
+    let host = Host::of(&harness);
+    (harness, wake_up, host)
+}
+
+/// Posts each body to a service that has a conversation due, and says what must come of it.
+async fn all(status: u16, bodies: impl Fn(&WakeUp) -> Vec<(&'static str, Bytes)>) {
+    let names = bodies(&due().await.1).len();
+    for i in 0..names {
+        let (harness, wake_up, host) = due().await;
+        let (name, body) = bodies(&wake_up).swap_remove(i);
+        let answer = host.deliver(body).await;
+        assert_eq!(answer.status, status, "{name}: {answer:?}");
+        let delivered = harness.read(wake_up.id).await.status() == Status::Completed;
+        assert_eq!((delivered, harness.endpoint.calls().len()), (status == 200, usize::from(status == 200)), "{name}");
+    }
+}
+
+fn bytes(value: &Value) -> Bytes {
+    value.to_string().into()
+}
+
+/// A message in the place of the right one, as an object.
+fn with(wake_up: &WakeUp, change: impl FnOnce(&mut Value)) -> Bytes {
+    let mut message = message(wake_up);
+    change(&mut message);
+    bytes(&json!({ "Data": { "msg": message } }))
+}
+
+fn metadata(wake_up: &WakeUp, metadata: &Value) -> Bytes {
+    bytes(&json!({ "Data": { "msg": message(wake_up) }, "Metadata": metadata }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_found_in_every_dress_that_the_host_gives_it() {
+    all(200, |wake_up| {
+        let text = wake_up.to_message();
+        let pretty = serde_json::to_string_pretty(&message(wake_up)).unwrap();
+        let raw = json!({ "Data": { "msg": text } });
+        vec![
+            ("as the host writes it", bytes(&envelope(&text))),
+            ("text in a string", bytes(&raw)),
+            ("white space around the text", bytes(&envelope(&format!("\r\n {text}\t")))),
+            (
+                "white space around the literal",
+                bytes(&json!({ "Data": { "msg": format!(" {} ", Value::from(text.clone())) } })),
+            ),
+            ("a message on many lines", bytes(&envelope(&pretty))),
+            ("an envelope on many lines", serde_json::to_string_pretty(&raw).unwrap().into()),
+            ("a byte-order mark", [b"\xef\xbb\xbf", &*bytes(&raw)].concat().into()),
+            ("members in lower case", bytes(&json!({ "data": { "msg": text }, "metadata": {} }))),
+            (
+                "members the other way round",
+                format!(r#"{{"Metadata":{{}},"Data":{{"msg":{}}}}}"#, message(wake_up)).into(),
+            ),
+            ("further bindings and members", bytes(&json!({ "Data": { "msg": text, "req": [1] }, "Extra": null }))),
+            ("escapes", bytes(&envelope(&text.replace("client", "\\u0063lient")))),
+        ]
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_host_says_about_a_message_never_keeps_it_from_its_delivery() {
+    all(200, |wake_up| {
+        let count = |count: &str| -> Bytes {
+            format!(r#"{{"Data":{{"msg":{}}},"Metadata":{{"DequeueCount":{count}}}}}"#, message(wake_up)).into()
+        };
+        vec![
+            ("nothing", bytes(&json!({ "Data": { "msg": message(wake_up) } }))),
+            ("null", metadata(wake_up, &Value::Null)),
+            ("a string", metadata(wake_up, &json!("{}"))),
+            ("an array", metadata(wake_up, &json!([{ "DequeueCount": 1 }]))),
+            (
+                "nested",
+                metadata(wake_up, &json!({ "DequeueCount": "1", "sys": { "MethodName": "x", "a": [[{}]] }, "v": "1" })),
+            ),
+            ("no count", count("null")),
+            ("a count as a string", count(r#""3""#)),
+            ("a count as a string in a string", count(r#""\"3\"""#)),
+            ("a huge count", count("18446744073709551616")),
+            ("an infinite count", count("1e999")),
+            ("a negative count", count("-1")),
+            ("a count in words", count(r#""many""#)),
+            ("a count that is an object", count(r#"{"value":5}"#)),
+            ("two counts", count(r#"1,"DequeueCount":2"#)),
+        ]
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_no_wake_up_is_given_back_until_it_is_poison() {
+    all(500, |wake_up| {
+        let text = wake_up.to_message();
+        let id = wake_up.id.to_string();
+        let literal = |text: &str| Value::from(text).to_string();
+        let job = |name: &'static str, value: Value| with(wake_up, move |m| m["job"][name] = value);
+        vec![
+            ("base64", bytes(&envelope(&STANDARD.encode(&text)))),
+            ("encoded three times", bytes(&envelope(&literal(&text)))),
+            ("encoded four times", bytes(&envelope(&literal(&literal(&text))))),
+            ("a byte-order mark in the text", bytes(&envelope(&format!("\u{feff}{text}")))),
+            ("no text", bytes(&envelope(""))),
+            ("an array", bytes(&json!({ "Data": { "msg": [message(wake_up)] } }))),
+            ("a number", bytes(&json!({ "Data": { "msg": 1 } }))),
+            ("true", bytes(&json!({ "Data": { "msg": true } }))),
+            ("half a character", r#"{"Data":{"msg":"\ud800"}}"#.into()),
+            ("the job alone", bytes(&json!({ "Data": { "msg": message(wake_up)["job"] } }))),
+            ("a job in a job", with(wake_up, |m| m["job"] = json!({ "job": m["job"] }))),
+            ("a newer version", with(wake_up, |m| m["v"] = json!(2))),
+            ("a further field", with(wake_up, |m| m["extra"] = json!(1))),
+            ("a further field of the job", job("extra", json!(1))),
+            ("a negative generation", job("generation", json!(-1))),
+            ("a generation beyond its type", job("generation", json!(4_294_967_296_u64))),
+            ("an id in capitals", job("id", json!(id.to_uppercase()))),
+            ("an id in braces", job("id", json!(format!("{{{id}}}")))),
+            ("a client that is too long", job("client", json!("a".repeat(65)))),
+            ("a client that separates", job("client", json!("ann~m"))),
+            ("names in capitals", bytes(&envelope(&text.replace("job", "Job")))),
+        ]
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_envelope_is_the_hosts_mistake() {
+    all(400, |wake_up| {
+        let whole = bytes(&envelope(&wake_up.to_message()));
+        let deep = format!(r#"{{"Data":{{"msg":{}}},"Metadata":{}}}"#, message(wake_up), "[".repeat(100_000));
+        let message = message(wake_up);
+        vec![
+            ("half of it", whole.slice(..whole.len() / 2)),
+            ("more than it", [&*whole, b"{}"].concat().into()),
+            ("in an array", bytes(&json!([envelope("{}")]))),
+            ("a string", bytes(&json!(envelope("{}").to_string()))),
+            ("null", "null".into()),
+            ("not UTF-8", b"{\"Data\":{\"msg\":\"\xff\"}}".as_slice().into()),
+            ("UTF-16", b"\xff\xfe{\0}\0".as_slice().into()),
+            ("a form", "Data=msg".into()),
+            ("Data null", bytes(&json!({ "Data": null }))),
+            ("Data a string", bytes(&json!({ "Data": message.to_string() }))),
+            ("Data an array", bytes(&json!({ "Data": [message] }))),
+            ("Data empty", bytes(&json!({ "Data": {} }))),
+            ("Data in Data", bytes(&json!({ "Data": { "Data": { "msg": message } } }))),
+            ("a message that is null", bytes(&json!({ "Data": { "msg": null } }))),
+            ("another case of the binding", bytes(&json!({ "Data": { "Msg": message } }))),
+            ("two messages", format!(r#"{{"Data":{{"msg":{message},"msg":{message}}}}}"#).into()),
+            ("two Datas", format!(r#"{{"Data":{{"msg":{message}}},"data":{{"msg":{message}}}}}"#).into()),
+            ("no end of brackets", deep.into()),
+        ]
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_envelope_may_have_256_kib_and_no_more() {
+    let padded = |wake_up: &WakeUp, length: usize| -> Bytes {
+        let whole = envelope(&wake_up.to_message()).to_string();
+        format!("{whole}{}", " ".repeat(length - whole.len())).into()
+    };
+    all(200, |wake_up| vec![("exactly", padded(wake_up, 256 * 1024))]).await;
+    all(413, |wake_up| vec![("one more", padded(wake_up, 256 * 1024 + 1))]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_type_of_the_body_does_not_matter() {
+    for kind in ["text/plain", "application/json", "application/octet-stream", ";", ""] {
+        let (_, wake_up, host) = due().await;
+        let body = Full::new(bytes(&envelope(&wake_up.to_message())));
+        let request = Request::post("/deliverConversation").header("content-type", kind).body(body).unwrap();
+        assert_eq!(host.request(request).await.status, 200, "{kind}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_for_nothing_or_for_a_generation_that_is_over_does_no_harm() {
+    let (harness, wake_up, host) = due().await;
+    let unknown = WakeUp { id: wake_up.id.to_string().replace('7', "8").parse().unwrap(), ..wake_up.clone() };
+    let answer = host.deliver(bytes(&envelope(&unknown.to_message()))).await;
+    assert!(answer.status == 200 && answer.line().contains("nothing to do"), "{answer:?}");
+    assert!(harness.endpoint.calls().is_empty());
+    // The conversation is due all the same, and this is as good a reason to look as any.
+    let older = WakeUp { generation: 0, ..wake_up.clone() };
+    assert_eq!(host.deliver(bytes(&envelope(&older.to_message()))).await.status, 200);
+    assert_eq!(harness.read(wake_up.id).await.status(), Status::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_host_tries_again_exactly_as_long_as_nothing_was_claimed() {
+    for (faults, status) in [
+        (vec![Fault::Refused], 500),                  // the row cannot be read
+        (vec![Fault::None, Fault::Refused], 500),     // the claim is refused
+        (vec![Fault::None, Fault::RequestLost], 200), // the claim is lost, and made again
+        (vec![Fault::None, Fault::AnswerLost], 200),  // the claim went through after all
+    ] {
+        let (harness, wake_up, host) = due().await;
+        harness.table.next_calls(&faults);
+        let answer = host.deliver(bytes(&envelope(&wake_up.to_message()))).await;
+        assert_eq!(answer.status, status, "{faults:?}: {answer:?}");
+        let again = host.deliver(bytes(&envelope(&wake_up.to_message()))).await;
+        assert_eq!(again.status, 200, "{faults:?}: {again:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_breaks_does_not_end_an_exchange_that_has_begun() {
+    let (harness, wake_up, host) = due().await;
+    let answer = crate::support::delivery_harness::Answer::status(200).after(Duration::from_secs(20));
+    harness.endpoint.will([answer]);
+    let body = bytes(&envelope(&wake_up.to_message()));
+    let invocation = tokio::spawn(async move { host.deliver(body).await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    invocation.abort();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(harness.read(wake_up.id).await.status(), Status::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_post_reaches_a_function_and_only_at_its_own_path() {
+    let (harness, _, host) = due().await;
+    for function in ["deliverConversation", "sweepDueConversations"] {
+        for method in [Method::GET, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS] {
+            let answer = host.call(method.clone(), &format!("/{function}")).await;
+            assert_eq!(
+                (answer.status, &answer.headers["allow"]),
+                (405, &"POST".parse().unwrap()),
+                "{method} {function}"
+            );
+        }
+        for path in
+            [format!("/{function}/"), format!("/{function}/x"), format!("/api/{function}"), format!("//{function}")]
+        {
+            assert_eq!(host.call(Method::POST, &path).await.status, 404, "{path}");
+        }
+        assert_eq!(host.call(Method::POST, &format!("/{}", function.to_lowercase())).await.status, 404);
+    }
+    assert!(harness.endpoint.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_host_there_are_no_invocations_and_no_ping() {
+    let (harness, wake_up, _) = due().await;
+    let alone = Host::none(&harness);
+    for path in ["/deliverConversation", "/sweepDueConversations", "/"] {
+        for method in [Method::GET, Method::POST] {
+            let body = Full::new(bytes(&envelope(&wake_up.to_message())));
+            let answer = alone.request(Request::builder().method(method).uri(path).body(body).unwrap()).await;
+            assert_eq!(
+                (answer.status, &answer.headers["content-type"]),
+                (404, &"application/problem+json".parse().unwrap())
+            );
+        }
+    }
+    assert!(harness.endpoint.calls().is_empty());
+}

@@ -1,0 +1,5 @@
+//! `deliverConversation` and `sweepDueConversations` as the Functions host calls them, without sockets on paused time.
+
+mod corpus;
+mod envelopes;
+mod sweeping;

@@ -1,0 +1,67 @@
+//! The timer's end: whatever it says, it is time to sweep.
+
+use std::time::Duration;
+
+use mcp_scheduler::testing::Fault;
+use serde_json::json;
+
+use crate::support::delivery_harness::{DeliveryHarness, NOON};
+use crate::support::invocations::{Answer, Host};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+async fn tick(host: &Host) -> Answer {
+    let timer = json!({ "Schedule": { "AdjustForDST": true }, "ScheduleStatus": null, "IsPastDue": false });
+    let body = json!({ "Data": { "timer": timer }, "Metadata": { "sys": { "MethodName": "sweepDueConversations" } } });
+    host.invoke("sweepDueConversations", body.to_string()).await
+}
+
+/// A conversation whose wake-up was lost, four minutes before its time.
+async fn forgotten() -> DeliveryHarness {
+    let harness = DeliveryHarness::new();
+    harness.queue.set_luck(Fault::Refused);
+    harness.schedule(HOUR, |_| ()).await;
+    harness.queue.set_luck(Fault::None);
+    harness.wait_until(NOON + HOUR + Duration::from_secs(30)).await;
+    harness
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tick_of_the_timer_puts_the_wake_ups_that_are_missing() {
+    let harness = forgotten().await;
+    let before = harness.queue.puts().len();
+    let answer = tick(&Host::of(&harness)).await;
+    assert_eq!((answer.status, harness.queue.puts().len()), (200, before + 1));
+    let line = "1 conversations due soon or overdue, the oldest overdue by 30 s; 1 wake-ups put; 0 messages in the poison queue";
+    assert_eq!(answer.line(), line);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_timer_says_does_not_matter() {
+    for body in ["", "null", "{}", "not JSON", r#"{"Data":{}}"#, &"a".repeat(1024 * 1024)] {
+        let harness = forgotten().await;
+        let before = harness.queue.puts().len();
+        let answer = Host::of(&harness).invoke("sweepDueConversations", body.to_owned()).await;
+        assert_eq!((answer.status, harness.queue.puts().len()), (200, before + 1), "{answer:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_that_fails_is_seen_to_have_failed() {
+    let harness = forgotten().await;
+    harness.table.is_down(true);
+    assert_eq!(tick(&Host::of(&harness)).await.status, 500);
+    harness.table.is_down(false);
+    assert_eq!(tick(&Host::of(&harness)).await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_that_does_not_end_is_left_to_the_next_before_the_host_ends_the_process() {
+    let harness = forgotten().await;
+    harness.table.next_call_takes(HOUR);
+    let began = harness.now();
+    let answer = tick(&Host::of(&harness)).await;
+    assert_eq!((answer.status, began.until(harness.now())), (200, Duration::from_mins(4)));
+    let line = tick(&Host::of(&harness)).await.line();
+    assert!(line.starts_with("1 conversations due soon or overdue, ") && line.contains("; 1 wake-ups put; "), "{line}");
+}

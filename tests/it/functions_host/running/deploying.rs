@@ -1,0 +1,107 @@
+//! A deployment is nothing to a conversation: a new package over a running one, while 500 are due.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use mcp_scheduler::domain::Timestamp;
+use mcp_scheduler::time::{Clock as _, SystemClock};
+
+use crate::support::app_folder::AppFolder;
+use crate::support::functions_host::Host;
+use crate::support::host_harness::{HostHarness, login};
+use crate::support::process_api::Api;
+use crate::support::recording_receiver::{Arrival, Receiver};
+
+const DUE: usize = 500;
+/// Within which all of them fall due.
+const WITHIN: Duration = Duration::from_secs(5);
+/// An attempt that was cut off is followed by the next when its lease is over, after 35 s, and the sweep has seen it.
+const PATIENCE: Duration = Duration::from_mins(4);
+/// What a process sent just before it was killed is still read from the sockets afterwards. Far shorter than a lease.
+const ON_THE_WAY: Duration = Duration::from_secs(5);
+
+/// Schedules them on several connections, and none too late to be accepted before it is due.
+async fn schedule(api: &Api, endpoint: &str) -> HashSet<String> {
+    let mut first = SystemClock.now() + Duration::from_secs(30);
+    let step = WITHIN / u32::try_from(DUE).unwrap();
+    let due: Vec<_> = std::iter::repeat_with(|| {
+        first = first + step;
+        first
+    })
+    .take(DUE)
+    .collect();
+    let requests =
+        stream::iter(due).map(|due| async move { api.try_schedule(due, endpoint).await.expect("not accepted") });
+    requests.buffer_unordered(16).collect().await
+}
+
+fn came(arrivals: &[Arrival]) -> HashMap<&str, Vec<Timestamp>> {
+    let mut came: HashMap<_, Vec<_>> = HashMap::new();
+    for arrival in arrivals {
+        assert!(arrival.at >= arrival.scheduled, "early: {arrival:?}");
+        came.entry(arrival.id.as_str()).or_default().push(arrival.at);
+    }
+    came
+}
+
+/// Everything arrives, and is Completed. Returns how many came twice.
+async fn classify(host: &Host, api: &Api, receiver: &Receiver, ids: &HashSet<String>, deployed: Timestamp) -> usize {
+    let all = |arrivals: &[Arrival]| came(arrivals).len() == ids.len();
+    let in_time = receiver.wait(PATIENCE, all).await;
+    let arrivals = receiver.arrivals();
+    let came = came(&arrivals);
+    assert!(in_time, "{} of {DUE} arrived:\n{}", came.len(), host.log());
+    stream::iter(ids).for_each_concurrent(16, |id| async move { drop(api.completed(id, PATIENCE).await) }).await;
+    let twice: Vec<_> = came.values().filter(|times| times.len() > 1).collect();
+    for times in &twice {
+        assert!(
+            times[0] <= deployed + ON_THE_WAY,
+            "nothing but the deployment was a reason to send it again: {times:?}, {deployed}"
+        );
+    }
+    let late = arrivals.iter().map(|arrival| arrival.scheduled.until(arrival.at)).max().unwrap();
+    eprintln!("{DUE} due at a deployment: {} twice, the last {:.1} s late", twice.len(), late.as_secs_f32());
+    twice.len()
+}
+
+async fn half_way(receiver: &Receiver, host: &Host) {
+    let some = receiver.wait(PATIENCE, |arrivals| arrivals.len() > DUE / 4).await;
+    assert!(some, "{}", host.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_program_in_place_of_the_old_one_goes_on_where_that_was_killed() {
+    let (harness, new) = (HostHarness::staged(), AppFolder::harness());
+    let (host, receiver) = (harness.host().await, Receiver::start(Duration::from_millis(200)).await);
+    let api = login(&host).await;
+    let ids = schedule(&api, &receiver.endpoint).await;
+    half_way(&receiver, &host).await;
+    // As a mounted package is changed: another folder under the same name, then the end of the process.
+    let app = harness.options().app;
+    fs::rename(&app, app.with_extension("old")).unwrap();
+    fs::rename(new.path(), &app).unwrap();
+    host.kill_handler();
+    let deployed = SystemClock.now();
+    let twice = classify(&host, &api, &receiver, &ids, deployed).await;
+    assert!(twice <= 256, "at most what one instance has in flight");
+    assert_eq!(host.handler_starts(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_instance_takes_over_while_the_old_one_ends_what_it_has_begun() {
+    let harness = HostHarness::new();
+    let (old, receiver) = (harness.host().await, Receiver::start(Duration::from_millis(200)).await);
+    let api = login(&old).await;
+    let ids = schedule(&api, &receiver.endpoint).await;
+    half_way(&receiver, &old).await;
+    let next = harness.another();
+    let new = next.host().await;
+    new.ready().await;
+    old.shut_down().await;
+    let deployed = SystemClock.now();
+    let api = api.at(&new.url());
+    classify(&new, &api, &receiver, &ids, deployed).await;
+}

@@ -1,0 +1,138 @@
+//! What is due after longer than a queue can hide a message.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use azure_storage_queues::QueueClient;
+use mcp_scheduler::auth::{ApiKey, Authenticator, ClientDirectory, TokenSettings, hash_key};
+use mcp_scheduler::delivery::Deliverer;
+use mcp_scheduler::domain::{EndpointPolicy, Scopes, Secret, Timestamp};
+use mcp_scheduler::http::{
+    Invocations, Operation, Server, ServerOptions, Services, invocation_operations, operations, router,
+};
+use mcp_scheduler::maintenance::Sweeper;
+use mcp_scheduler::mcp::McpServer;
+use mcp_scheduler::outbound::HttpSender;
+use mcp_scheduler::public_url::PublicUrl;
+use mcp_scheduler::scheduler::Scheduler;
+use mcp_scheduler::store::{AzureNames, Client, ClientStore, ConversationStore};
+use mcp_scheduler::time::{Clock, SystemClock, SystemEntropy};
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::support::azurite;
+use crate::support::functions_host::Host;
+use crate::support::host_harness::{HostHarness, PATIENCE, login};
+use crate::support::recording_receiver::Receiver;
+use crate::support::service::{CLIENT, KEY, SECRET};
+
+const SIGNING_KEYS: &str = "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+const DAY: Duration = Duration::from_hours(24);
+const SWEEP: &str = "sweepDueConversations";
+
+/// The machine's clock, moved on by the test.
+#[derive(Default)]
+struct MovedClock {
+    ahead: AtomicI64,
+}
+
+impl MovedClock {
+    fn ahead(&self) -> Duration {
+        Duration::from_millis(self.ahead.load(Ordering::Relaxed).try_into().unwrap())
+    }
+
+    fn move_to(&self, time: Timestamp) {
+        let by = self.now().until(time).as_millis();
+        self.ahead.fetch_add(by.try_into().unwrap(), Ordering::Relaxed);
+    }
+}
+
+impl Clock for MovedClock {
+    fn now(&self) -> Timestamp {
+        SystemClock.now() + self.ahead()
+    }
+}
+
+/// The service in this process, under the clock of the test, where the host looks for its handler. The program in the
+/// staged app only lives.
+async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
+    let (program, clock) = (harness.options().app.join("mcp-scheduler"), clock as Arc<dyn Clock>);
+    fs::write(program, "#!/bin/sh\nexec /bin/sleep 3600\n").unwrap();
+    let entropy = Arc::new(SystemEntropy::new());
+    let store = azurite::store_under(&harness.connection, &AzureNames::default(), Arc::clone(&clock));
+    store.create().await.unwrap();
+    let conversations = ConversationStore::new(store.conversations());
+    let endpoints =
+        EndpointPolicy { allowed_networks: vec!["127.0.0.0/8".parse().unwrap()], ..EndpointPolicy::default() };
+    let scheduler =
+        Scheduler::new(conversations.clone(), store.wake_ups(), endpoints.clone(), Arc::clone(&clock), entropy.clone());
+    let key = ApiKey::new(Secret::new(KEY.to_owned())).unwrap();
+    let client = Client {
+        id: CLIENT.parse().unwrap(),
+        key_hashes: vec![hash_key(&key, &*entropy)],
+        scopes: Scopes::all(),
+        disabled: false,
+        tokens_valid_from: None,
+    };
+    let directory = ClientDirectory::new(Some(client), ClientStore::new(store.clients()));
+    let name = || "mcp-scheduler".to_owned();
+    let tokens = TokenSettings { issuer: name(), audience: name(), ttl_seconds: 3600 };
+    let listener = TcpListener::bind(("127.0.0.1", harness.options().handler_port)).await.unwrap();
+    let public_url = PublicUrl::of_address(listener.local_addr().unwrap());
+    let (keys, secrets) = (SIGNING_KEYS.parse().unwrap(), SECRET.parse().unwrap());
+    let table: Vec<_> = operations().into_iter().chain(invocation_operations()).collect();
+    let mcp = McpServer::new(scheduler.clone(), &public_url, table.iter().filter_map(Operation::tool));
+    let authenticator = Authenticator::new(directory, keys, tokens, public_url, Arc::clone(&clock));
+    let sender = Arc::new(HttpSender::new(endpoints).unwrap());
+    let deliverer =
+        Deliverer::new(conversations.clone(), store.wake_ups(), sender, secrets, Arc::clone(&clock), entropy.clone());
+    let sweeper = Sweeper::new(conversations, store.wake_ups(), clock);
+    let invocations = Some(Arc::new(Invocations { deliverer: Arc::new(deliverer), sweeper }));
+    let services = Arc::new(Services { scheduler, authenticator, entropy, mcp, invocations });
+    let stop = CancellationToken::new();
+    let server = Server::new(listener, router(services, table), ServerOptions::under_host());
+    tokio::spawn(server.run(stop.clone()));
+    stop.drop_guard()
+}
+
+async fn count(queue: &QueueClient) -> usize {
+    queue.get_metadata().await.unwrap().approximate_messages_count
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_due_in_8_and_in_400_days_waits_in_the_table_and_arrives_at_its_time() {
+    let (harness, clock) = (HostHarness::staged(), Arc::new(MovedClock::default()));
+    let _serving = serve(&harness, Arc::clone(&clock)).await;
+    let mut options = harness.options();
+    options.timer_period = Some(Duration::from_hours(1)); // the test sweeps
+    let (host, receiver) = (Host::start(options).await, Receiver::start(Duration::ZERO).await);
+    let (queue, poison) = harness.queues();
+    let (api, began) = (login(&host).await, clock.now());
+    let mut waiting = Vec::new();
+    for days in [8, 400] {
+        let due = began + days * DAY;
+        waiting.push((due, api.try_schedule(due, &receiver.endpoint).await.expect("not accepted")));
+    }
+    assert_eq!(count(&queue).await, 0, "a queue would not hide it for so long");
+    for (n, (due, id)) in waiting.into_iter().enumerate() {
+        // Time passes, in steps of up to a month.
+        while clock.now().until(due) > DAY {
+            clock.move_to((clock.now() + 30 * DAY).min(due - DAY));
+            host.fire_timer(SWEEP).await;
+            assert_eq!(count(&queue).await, 0, "its time is far off");
+        }
+        assert_eq!(login(&host).await.status(&id).await["status"], "Scheduled");
+        clock.move_to(due - Duration::from_secs(4));
+        host.fire_timer(SWEEP).await;
+        assert!(receiver.wait(PATIENCE, |arrivals| arrivals.len() == n + 1).await, "{}", host.log());
+        let at = receiver.arrivals()[n].at + clock.ahead();
+        assert!(at >= due, "early: {at}, and not {due}");
+        eprintln!("due {due}, arrived {:?} later", due.until(at));
+        assert_eq!(receiver.arrivals()[n].id, id);
+        let record = login(&host).await.completed(&id, PATIENCE).await;
+        assert_eq!(record["attempts"].as_array().unwrap().len(), 1, "{record}");
+    }
+    assert!(poison.get_messages().await.is_err(), "nothing was put aside");
+}

@@ -1,0 +1,14 @@
+//! The packaged function app under the stand-in host, on Azurite.
+
+mod cancelling;
+mod delivering;
+mod deploying;
+mod far_future;
+mod forwarding;
+mod killing;
+mod measuring;
+mod outage;
+mod poison;
+mod public_contract;
+mod rules;
+mod wake_ups;

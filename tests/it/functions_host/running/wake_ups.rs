@@ -1,0 +1,81 @@
+//! Wake-ups that are doubled, stale, early or lost.
+
+use std::time::Duration;
+
+use mcp_scheduler::domain::Timestamp;
+use mcp_scheduler::store::WakeUp;
+use mcp_scheduler::time::{Clock as _, SystemClock};
+
+use crate::support::functions_host::Source;
+use crate::support::host_harness::{HostHarness, PATIENCE, login, until};
+use crate::support::recording_receiver::Receiver;
+use crate::support::service::CLIENT;
+
+fn message(id: &str, generation: u32) -> String {
+    WakeUp { client: CLIENT.parse().unwrap(), id: id.parse().unwrap(), generation }.to_message()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doubled_stale_and_early_wake_ups_change_nothing() {
+    let harness = HostHarness::new();
+    let (host, receiver) = (harness.host().await, Receiver::start(Duration::ZERO).await);
+    let api = login(&host).await;
+    let id = api.schedule(Duration::from_secs(10), &receiver.endpoint).await;
+    let (queue, poison) = harness.queues();
+    // Nine seconds early, all at once; then the one of a generation that was never written.
+    for _ in 0..20 {
+        queue.put_message(message(&id, 1)).await.unwrap();
+    }
+    queue.put_message(message(&id, 7)).await.unwrap();
+    assert!(receiver.wait(PATIENCE, |arrivals| !arrivals.is_empty()).await, "{}", host.log());
+    let record = api.completed(&id, PATIENCE).await;
+    assert_eq!(record["attempts"].as_array().unwrap().len(), 1, "{record}");
+    // After its end, too.
+    queue.put_message(message(&id, 1)).await.unwrap();
+    let handled = |lines: &[String]| lines.iter().filter(|line| line.contains(&id)).count();
+    until(&host, || handled(&host.lines(Source::Function)) >= 42).await;
+    let arrivals = receiver.arrivals();
+    assert_eq!(arrivals.len(), 1, "{arrivals:?}");
+    assert!(arrivals[0].at >= arrivals[0].scheduled, "early: {arrivals:?}");
+    let said = host.lines(Source::Function);
+    let with = |ending: &str| said.iter().filter(|line| line.contains(&id) && line.ends_with(ending)).count();
+    assert!(with("another wake-up was put") > 0 && with("now Completed") == 1, "{said:#?}");
+    assert!(poison.get_messages().await.is_err(), "nothing was put aside");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_wake_up_is_put_again_by_the_sweep() {
+    let harness = HostHarness::new();
+    let (host, receiver) = (harness.host().await, Receiver::start(Duration::ZERO).await);
+    let api = login(&host).await;
+    let id = api.schedule(Duration::from_secs(10), &receiver.endpoint).await;
+    harness.queues().0.clear_messages().await.unwrap();
+    assert!(receiver.wait(PATIENCE, |arrivals| !arrivals.is_empty()).await, "{}", host.log());
+    let arrivals = receiver.arrivals();
+    let late = arrivals[0].scheduled.until(arrivals[0].at);
+    eprintln!("a lost wake-up costs {late:?}, with a sweep each second");
+    // What is on its way is given twenty seconds before it counts as lost.
+    assert!(late >= Duration::from_secs(20), "{late:?}");
+    assert_eq!(api.completed(&id, PATIENCE).await["attempts"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wake_up_that_can_be_read_by_nobody_or_by_newer_code_does_not_hold_up_the_others() {
+    let harness = HostHarness::new();
+    let (host, receiver) = (harness.host().await, Receiver::start(Duration::ZERO).await);
+    let api = login(&host).await;
+    let (queue, _) = harness.queues();
+    for text in ["", "no hint", r#"{"v":2,"job":{}}"#, r#"{"v":1,"job":{"client":"x","id":"y","generation":1}}"#] {
+        queue.put_message(text).await.unwrap();
+    }
+    let missing = "0189c0de-0000-7000-8000-000000000001";
+    queue.put_message(message(missing, 1)).await.unwrap();
+    let due: Timestamp = SystemClock.now() + Duration::from_secs(2);
+    let id = api.try_schedule(due, &receiver.endpoint).await.unwrap();
+    assert!(receiver.wait(PATIENCE, |arrivals| !arrivals.is_empty()).await, "{}", host.log());
+    api.completed(&id, PATIENCE).await;
+    let nothing = |lines: &[String]| lines.iter().any(|line| line.contains(missing) && line.ends_with("nothing to do"));
+    until(&host, || nothing(&host.lines(Source::Function))).await;
+    until(&host, || host.lines(Source::Host).len() >= 4).await;
+    assert_eq!(host.handler_starts(), 1);
+}

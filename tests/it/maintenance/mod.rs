@@ -1,0 +1,3 @@
+//! The sweep, in virtual time.
+
+mod sweep;

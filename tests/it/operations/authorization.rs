@@ -1,0 +1,164 @@
+//! What a token allows: scopes.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use mcp_scheduler::auth::{
+    ApiKey, AuthError, Authenticator, ClientDirectory, IssuedToken, TokenGrant, TokenSettings, hash_key,
+};
+use mcp_scheduler::domain::{Scope, Scopes, Secret, Timestamp};
+use mcp_scheduler::http::operations;
+use mcp_scheduler::store::{ClientStore, Operation, Partition, Row, Table as _};
+use mcp_scheduler::testing::SimulatedTable;
+use mcp_scheduler::time::SystemEntropy;
+use serde_json::json;
+
+use crate::support::app::{CLIENT, Fixed, KEY, TestApp};
+use crate::support::client::{Answer, ApiClient, conversation};
+use crate::support::golden;
+
+/// The scope that an operation on conversations needs.
+fn scope_of(operation: &str) -> &'static str {
+    match operation {
+        "getConversationStatus" | "listConversations" => "conversations:read",
+        "scheduleConversation" | "cancelConversation" | "redeliverConversation" => "conversations:write",
+        other => panic!("which scope does {other} need?"),
+    }
+}
+
+/// A token of the first client that allows one thing.
+async fn token(client: &ApiClient, scope: &str) -> String {
+    let form = [("grant_type", "client_credentials"), ("scope", scope)];
+    let request = client.anonymous(Method::POST, "/oauth/token").basic_auth(CLIENT, Some(KEY)).form(&form);
+    Answer::unchecked(request).await.json()["access_token"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn every_operation_needs_its_scope_and_the_other_does_not_do() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let id = client.scheduled(json!({})).await;
+    for scope in ["conversations:read", "conversations:write"] {
+        let token = token(&client, scope).await;
+        // Last what ends the conversation.
+        for operation in operations().iter().filter(|operation| operation.path.starts_with("/api/scheduler")).rev() {
+            let needed = scope_of(operation.name);
+            let request =
+                client.anonymous(operation.method.clone(), &operation.path.replace("{id}", &id)).bearer_auth(&token);
+            let request = request.header("content-type", "application/json");
+            let answer = Answer::to(request.body(conversation(json!({})).to_string())).await;
+            if needed == scope {
+                assert!(matches!(answer.status, 200 | 409), "{}: {answer:?}", operation.name);
+                continue;
+            }
+            answer.assert_problem(403, "insufficient-scope");
+            let challenge = format!(r#"Bearer error="insufficient_scope", scope="{needed}""#);
+            assert_eq!(answer.challenge(), challenge, "{}", operation.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_read_only_client_looks_and_changes_nothing() {
+    let app = TestApp::start().await;
+    let reader = app.reader();
+    assert_eq!(reader.list("").await.status, 200);
+    let refused = reader.schedule(json!({})).await;
+    refused.assert_problem(403, "insufficient-scope");
+    golden::check("problem-insufficient-scope", &refused.json());
+    // It is not told whether there is such a conversation, either.
+    let id = app.client().scheduled(json!({})).await;
+    assert_eq!(reader.cancel(&id).await.text, reader.cancel("no-id").await.text);
+    assert_eq!(app.client().status(&id).await.json()["status"], "Scheduled");
+}
+
+/// An authenticator over clients in a table.
+struct Gate {
+    table: Arc<SimulatedTable>,
+    authenticator: Authenticator,
+}
+
+impl Gate {
+    const KEY: &str = "a-key-for-the-gate";
+
+    fn new() -> Self {
+        let table = Arc::new(SimulatedTable::new(()));
+        let directory = ClientDirectory::new(None, ClientStore::new(Arc::clone(&table) as _));
+        let settings = TokenSettings { issuer: "i".to_owned(), audience: "a".to_owned(), ttl_seconds: 3600 };
+        let keys = format!("k:{}", "ab".repeat(32)).parse().unwrap();
+        let public_url = "https://scheduler.example.com".parse().unwrap();
+        let clock = Arc::new(Fixed(Timestamp::from_millis(1_900_000_000_000)));
+        Self { table, authenticator: Authenticator::new(directory, keys, settings, public_url, clock) }
+    }
+
+    /// Adds or changes a client. A row from before there were scopes has none.
+    async fn put(&self, name: &str, scopes: Option<Scopes>) {
+        let key = ApiKey::new(Secret::new(Self::KEY.to_owned())).unwrap();
+        let mut row = json!({ "id": name, "keyHashes": [hash_key(&key, &SystemEntropy::new())] });
+        if let Some(scopes) = scopes {
+            row["scopes"] = scopes.to_string().into();
+        }
+        let (partition, value) = (Partition::new("clients"), json!({ "v": 1, "row": row }).to_string());
+        let operation = match self.table.get(partition, name).await.unwrap() {
+            Some(Row { key, etag, .. }) => Operation::Replace { key, value, if_match: etag },
+            None => Operation::Insert { key: name.to_owned(), value },
+        };
+        self.table.commit(partition, vec![operation]).await.unwrap();
+    }
+
+    async fn issue(&self, name: &str, scopes: Scopes) -> Result<IssuedToken, AuthError> {
+        let (key, grant) = (Secret::new(Self::KEY.to_owned()), TokenGrant { scopes, ..TokenGrant::default() });
+        self.authenticator.issue(name, &key, grant, Ipv4Addr::LOCALHOST.into(), &SystemEntropy::new()).await
+    }
+
+    /// What a token allows.
+    async fn allowed(&self, token: &IssuedToken) -> Scopes {
+        let value = format!("Bearer {}", token.token.expose());
+        let principal = self.authenticator.authenticate(&[value.as_bytes()]).await.unwrap();
+        Scope::ALL.into_iter().filter(|scope| principal.require(*scope).is_ok()).collect()
+    }
+}
+
+fn sets() -> [Scopes; 4] {
+    [Scopes::none(), Scope::Read.into(), Scope::Write.into(), Scopes::all()]
+}
+
+/// All that can happen to scopes: the client has some, asks for some, and later has some others.
+#[tokio::test(start_paused = true)]
+async fn a_token_never_allows_what_its_client_may_not_do() {
+    for (i, (had, asked)) in sets().iter().flat_map(|had| sets().map(|asked| (*had, asked))).enumerate() {
+        let gate = Gate::new();
+        let name = format!("client-{i}");
+        gate.put(&name, Some(had)).await;
+        let token = match gate.issue(&name, asked).await {
+            Ok(token) => token,
+            Err(AuthError::InvalidScope) => {
+                assert!((had & asked).is_empty(), "{had} asks for {asked}");
+                continue;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        assert_eq!(token.scopes, had & asked);
+        assert_eq!(gate.allowed(&token).await, had & asked);
+        for has in sets() {
+            gate.put(&name, Some(has)).await;
+            tokio::time::advance(Duration::from_mins(1)).await;
+            assert_eq!(gate.allowed(&token).await, had & asked & has, "{had}, {asked}, then {has}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_from_before_there_were_scopes_has_them_all_until_it_is_narrowed() {
+    let gate = Gate::new();
+    gate.put("old", None).await;
+    let token = gate.issue("old", Scopes::all()).await.unwrap();
+    assert_eq!(gate.allowed(&token).await, Scopes::all());
+    gate.put("old", Some(Scope::Read.into())).await;
+    tokio::time::advance(Duration::from_secs(59)).await;
+    assert_eq!(gate.allowed(&token).await, Scopes::all(), "a client is believed for a minute");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(gate.allowed(&token).await, Scope::Read.into());
+}

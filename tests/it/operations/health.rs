@@ -1,0 +1,69 @@
+//! `health` and `ready`
+
+use http::Method;
+use mcp_scheduler::store::{Operation, Partition, Table as _};
+use mcp_scheduler::testing::{Fault, Faults};
+use serde_json::json;
+
+use crate::support::app::{BareApi, KEY, TestApp};
+use crate::support::client::Answer;
+use crate::support::golden;
+/// A store that refuses everything.
+pub struct Down;
+
+impl Faults for Down {
+    fn next(&self) -> Fault {
+        Fault::Refused
+    }
+}
+
+#[tokio::test]
+async fn health_answers_without_a_token() {
+    let app = TestApp::start().await;
+    let answer = Answer::to(app.client().anonymous(Method::GET, "/health")).await;
+    assert_eq!((answer.status, &*answer.text), (200, r#"{"status":"ok"}"#));
+}
+
+#[tokio::test]
+async fn ready_answers_for_the_store() {
+    let app = TestApp::start().await;
+    let answer = Answer::to(app.client().anonymous(Method::GET, "/health/ready")).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json(), json!({"status": "ok", "checks": [{"name": "store", "status": "ok"}]}));
+}
+
+#[tokio::test]
+async fn without_its_store_the_service_is_alive_but_not_ready() {
+    let api = BareApi::with_faults(Down).start().await;
+    let client = api.client();
+    assert_eq!(Answer::to(client.anonymous(Method::GET, "/health")).await.status, 200);
+    let answer = Answer::to(client.anonymous(Method::GET, "/health/ready")).await;
+    answer.assert_problem(503, "unavailable");
+    assert_eq!(answer.header("retry-after"), "5");
+    golden::check("problem-not-ready", &answer.json());
+}
+
+#[tokio::test]
+async fn without_its_store_nothing_is_acknowledged() {
+    let api = BareApi::with_faults(Down).start().await;
+    let client = api.client();
+    let id = "01890000-0000-7000-8000-00000000000f";
+    for answer in
+        [client.schedule(json!({})).await, client.status(id).await, client.cancel(id).await, client.list("").await]
+    {
+        answer.assert_problem(503, "unavailable");
+    }
+    golden::check("problem-unavailable", &client.schedule(json!({})).await.json());
+}
+
+#[tokio::test]
+async fn of_a_damaged_row_the_caller_learns_nothing() {
+    let api = BareApi::new();
+    let damaged = Operation::Insert { key: "damaged".to_owned(), value: r#"{"id":"canary"#.to_owned() };
+    api.table.commit(Partition::new("clients"), vec![damaged]).await.unwrap();
+    let api = api.start().await;
+    let answer = api.client().login("damaged", KEY).await;
+    answer.assert_problem(500, "internal");
+    assert!(!answer.text.contains("canary"), "{}", answer.text);
+    golden::check("problem-internal", &answer.json());
+}

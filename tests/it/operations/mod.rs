@@ -1,0 +1,13 @@
+//! One file for each operation, and what holds for all of them.
+
+mod authorization;
+mod cancel_conversation;
+mod corpus;
+mod get_conversation_status;
+pub mod health;
+mod issue_oauth_token;
+mod issue_token;
+mod list_conversations;
+pub mod oauth_metadata;
+mod redeliver_conversation;
+mod schedule_conversation;

@@ -1,0 +1,181 @@
+//! The egress guard, by what reaches a socket.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_scheduler::domain::{EndpointPolicy, ErrorClass, Outcome};
+use mcp_scheduler::outbound::{Exchange, HttpSender, Sender as _, SystemNetwork};
+use rustls::RootCertStore;
+use tokio::net::TcpListener;
+
+use super::endpoints::{Endpoint, answer};
+use super::network::ScriptedNetwork;
+use super::tls::Authority;
+use super::{laptop, request};
+
+fn on_azure(network: &Arc<ScriptedNetwork>) -> HttpSender {
+    HttpSender::over(Arc::clone(network), EndpointPolicy::default(), RootCertStore::empty()).unwrap()
+}
+
+async fn blocked(sender: &HttpSender, endpoint: &str) {
+    let exchange = sender.send(request(endpoint)).await;
+    assert_eq!(exchange.result, Err(ErrorClass::Blocked), "{endpoint}");
+    assert_eq!(mcp_scheduler::delivery::classify(exchange).outcome, Outcome::PermanentFailure);
+}
+
+/// Nobody has connected to it.
+async fn untouched(listener: &TcpListener) -> bool {
+    // A connection that was made is accepted at once; one that was not never is.
+    tokio::time::timeout(Duration::from_millis(20), listener.accept()).await.is_err()
+}
+
+#[tokio::test]
+async fn no_way_of_writing_or_naming_an_address_of_this_machine_gets_a_byte_through() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let network = ScriptedNetwork::new()
+        .name("evil.example", &[&["127.0.0.1"]])
+        .name("mapped.example", &[&["::ffff:127.0.0.1"]])
+        .name("mixed.example", &[&["93.184.215.14", "127.0.0.1"]])
+        .name("mixed6.example", &[&["2606:4700:4700::1111", "127.0.0.1"]]);
+    let network = Arc::new(network);
+    let sender = on_azure(&network);
+    for host in [
+        "127.0.0.1",
+        "127.1",
+        "0x7f.1",
+        "2130706433",
+        "[::ffff:127.0.0.1]",
+        "[::1]",
+        "0.0.0.0",
+        "localhost",
+        "evil.example",
+        "mapped.example",
+        "mixed.example",
+        "mixed6.example",
+    ] {
+        blocked(&sender, &format!("https://{host}:{port}/")).await;
+        blocked(&sender, &format!("http://{host}:{port}/")).await;
+    }
+    assert_eq!(network.connects(), []);
+    assert!(untouched(&listener).await);
+}
+
+#[tokio::test]
+async fn the_real_resolver_gets_no_byte_through_either() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Internal names are accepted for the sake of this network; what they lead to is looked at all the same.
+    let elsewhere =
+        EndpointPolicy { allowed_networks: vec!["10.9.9.0/24".parse().unwrap()], ..EndpointPolicy::default() };
+    let sender = HttpSender::over(Arc::new(SystemNetwork), elsewhere, RootCertStore::empty()).unwrap();
+    blocked(&sender, &format!("http://localhost:{port}/")).await;
+    assert!(untouched(&listener).await);
+}
+
+#[tokio::test]
+async fn an_allowed_network_is_exempt_and_nothing_beside_it() {
+    let endpoint = Endpoint::answering(answer(200, "")).await;
+    let port = endpoint.address().port();
+    let network = ScriptedNetwork::new()
+        .name("inside.localhost", &[&["127.0.0.1"]])
+        .name("outside.localhost", &[&["127.0.0.1", "93.184.215.14"]])
+        .name("tunnel.localhost", &[&["10.0.0.1"]]);
+    let network = Arc::new(network);
+    let sender = HttpSender::over(Arc::clone(&network), laptop(), RootCertStore::empty()).unwrap();
+    let exchange = sender.send(request(&format!("http://inside.localhost:{port}/"))).await;
+    assert_eq!(exchange.result.unwrap().status, 200);
+    // In the clear to the internet, or to a network that is not allowed: neither.
+    blocked(&sender, &format!("http://outside.localhost:{port}/")).await;
+    blocked(&sender, &format!("http://tunnel.localhost:{port}/")).await;
+    assert_eq!(network.connects(), [endpoint.address()]);
+}
+
+#[tokio::test]
+async fn a_name_is_looked_up_once_for_each_connection_and_never_for_a_connection_that_is_open() {
+    let authority = Authority::new();
+    let listener = authority.listener(&["rebind.example"], &answer(200, "")).await;
+    let network =
+        ScriptedNetwork::leading_to(listener.address).name("rebind.example", &[&["93.184.215.14"], &["127.0.0.1"]]);
+    let network = Arc::new(network);
+    let sender = HttpSender::over(Arc::clone(&network), EndpointPolicy::default(), authority.roots()).unwrap();
+    for _ in 0..3 {
+        assert_eq!(sender.send(request("https://rebind.example/")).await.result.unwrap().status, 200);
+    }
+    assert_eq!(network.lookups(), ["rebind.example."], "absolute, so that no search domain is tried");
+    assert_eq!(network.connects(), [SocketAddr::from(([93, 184, 215, 14], 443))]);
+    // Another origin needs a connection of its own.
+    blocked(&sender, "https://rebind.example:8443/").await;
+    assert_eq!((network.lookups().len(), network.connects().len()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_new_connection_is_vetted_anew() {
+    let authority = Authority::new();
+    let last = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let listener = authority.listener(&["rebind.example"], last).await;
+    let network =
+        ScriptedNetwork::leading_to(listener.address).name("rebind.example", &[&["93.184.215.14"], &["10.0.0.5"]]);
+    let network = Arc::new(network);
+    let sender = HttpSender::over(Arc::clone(&network), EndpointPolicy::default(), authority.roots()).unwrap();
+    assert_eq!(sender.send(request("https://rebind.example/")).await.result.unwrap().status, 200);
+    blocked(&sender, "https://rebind.example/").await;
+    assert_eq!((listener.seen().len(), network.connects().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn whoever_is_at_the_other_end_has_to_be_whom_we_called() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let network = ScriptedNetwork::leading_to(listener.local_addr().unwrap())
+        .pretending_to_be("10.0.0.1:443".parse().unwrap())
+        .name("example.com", &[&["93.184.215.14"]]);
+    let network = Arc::new(network);
+    blocked(&on_azure(&network), "https://example.com/").await;
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut byte = [0];
+    assert_eq!(tokio::io::AsyncReadExt::read(&mut stream, &mut byte).await.unwrap(), 0, "closed without a byte");
+}
+
+#[tokio::test]
+async fn four_addresses_are_tried_and_each_once() {
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = gone.local_addr().unwrap();
+    drop(gone);
+    let many: Vec<_> = (1..=64).map(|n| format!("93.184.215.{n}")).collect();
+    let many: Vec<_> = many.iter().chain(&many).map(String::as_str).collect();
+    let network = ScriptedNetwork::leading_to(address)
+        .name("many.example", &[&many])
+        .name("same.example", &[&["93.184.215.1"; 64]]);
+    let network = Arc::new(network);
+    let sender = on_azure(&network);
+    for (name, tried) in [("many", 4), ("same", 1)] {
+        let before = network.connects().len();
+        let exchange = sender.send(request(&format!("https://{name}.example/"))).await;
+        assert_eq!(exchange.result, Err(ErrorClass::ConnectRefused));
+        assert_eq!(network.connects().len() - before, tried, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_does_not_answer_leaves_time_for_the_next() {
+    let endpoint = Endpoint::answering(answer(200, "")).await;
+    let port = endpoint.address().port();
+    // Nothing listens on the first.
+    let network = ScriptedNetwork::new().name("two.localhost", &[&["127.0.0.2", "127.0.0.1"]]);
+    let network = Arc::new(network);
+    let sender = HttpSender::over(Arc::clone(&network), laptop(), RootCertStore::empty()).unwrap();
+    let Exchange { result, .. } = sender.send(request(&format!("http://two.localhost:{port}/"))).await;
+    assert_eq!(result.unwrap().status, 200);
+    assert_eq!(network.connects().len(), 2);
+}
+
+#[tokio::test]
+async fn a_name_that_has_no_address_is_a_dns_error() {
+    let network = Arc::new(ScriptedNetwork::new().name("empty.example", &[&[]]));
+    for name in ["empty.example", "gone.example"] {
+        let exchange = on_azure(&network).send(request(&format!("https://{name}/"))).await;
+        assert_eq!(exchange.result, Err(ErrorClass::DnsError));
+    }
+    assert_eq!(network.connects(), []);
+}

@@ -1,0 +1,75 @@
+//! A network that answers by script and remembers what it was asked.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use mcp_scheduler::outbound::{Dialer, Resolver, SystemNetwork};
+use tokio::net::TcpStream;
+
+/// Names have the addresses that the test says; every address is on this machine, at one listener.
+#[derive(Default)]
+pub struct ScriptedNetwork {
+    names: Mutex<HashMap<String, VecDeque<Vec<IpAddr>>>>,
+    leads_to: Option<SocketAddr>,
+    pretends_to_be: Option<SocketAddr>,
+    lookups: Mutex<Vec<String>>,
+    connects: Mutex<Vec<SocketAddr>>,
+}
+
+impl ScriptedNetwork {
+    /// Connections go where the address says.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// All connections lead to this listener, whatever their address.
+    pub fn leading_to(listener: SocketAddr) -> Self {
+        Self { leads_to: Some(listener), ..Self::default() }
+    }
+
+    /// Somebody else is at the other end of every connection.
+    pub fn pretending_to_be(self, peer: SocketAddr) -> Self {
+        Self { pretends_to_be: Some(peer), ..self }
+    }
+
+    /// What a name resolves to, look-up by look-up; the last answer stays.
+    pub fn name(self, name: &str, answers: &[&[&str]]) -> Self {
+        let answers = answers.iter().map(|list| list.iter().map(|a| a.parse().unwrap()).collect()).collect();
+        self.names.lock().unwrap().insert(name.trim_end_matches('.').to_owned(), answers);
+        self
+    }
+
+    pub fn lookups(&self) -> Vec<String> {
+        self.lookups.lock().unwrap().clone()
+    }
+
+    pub fn connects(&self) -> Vec<SocketAddr> {
+        self.connects.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Resolver for ScriptedNetwork {
+    async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        self.lookups.lock().unwrap().push(name.to_owned());
+        let mut names = self.names.lock().unwrap();
+        let Some(answers) = names.get_mut(name.trim_end_matches('.')) else {
+            return Err(io::Error::other("no such name"));
+        };
+        let last = answers.len() <= 1;
+        Ok(if last { answers.front().cloned() } else { answers.pop_front() }.unwrap_or_default())
+    }
+}
+
+#[async_trait]
+impl Dialer for ScriptedNetwork {
+    async fn connect(&self, address: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {
+        self.connects.lock().unwrap().push(address);
+        let (stream, peer) = SystemNetwork.connect(self.leads_to.unwrap_or(address)).await?;
+        let seen = if self.leads_to.is_some() { address } else { peer };
+        Ok((stream, self.pretends_to_be.unwrap_or(seen)))
+    }
+}

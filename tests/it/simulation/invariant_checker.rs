@@ -1,0 +1,318 @@
+//! Sees everything that really happens in a run, and knows what must never happen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use mcp_scheduler::delivery::retry_delay;
+use mcp_scheduler::domain::{Conversation, ConversationId, Outcome, State, Status, Timestamp};
+use mcp_scheduler::outbound::OutboundRequest;
+use mcp_scheduler::store::Operation;
+use serde::Deserialize;
+
+/// The history of a run and its verdict.
+#[derive(Default)]
+pub struct InvariantChecker {
+    now: BTreeMap<ConversationId, Conversation>,
+    due_rows: BTreeMap<String, ConversationId>,
+    accepted: Vec<ConversationId>,
+    rejected: Vec<String>,
+    cancelled: BTreeMap<ConversationId, Timestamp>,
+    sent: BTreeMap<ConversationId, Vec<Sent>>,
+    pub history: Vec<String>,
+    pub violations: Vec<String>,
+    pub tally: Tally,
+}
+
+/// How much happened: a run in which nothing goes wrong proves little.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    pub commits: u64,
+    pub sent: u64,
+    pub duplicates: u64,
+    pub deaths: u64,
+    pub freezes: u64,
+    pub takeovers: u64,
+    pub cancels: u64,
+    pub redeliveries: u64,
+}
+
+/// One attempt as the endpoint saw it.
+struct Sent {
+    attempt: u32,
+    /// Which attempt of its delivery, from 1.
+    of_delivery: u32,
+    began: Timestamp,
+    ended: Option<Timestamp>,
+    taken: bool,
+    timeout: Duration,
+    webhook_id: String,
+    body: Option<Vec<u8>>,
+}
+
+#[derive(Deserialize)]
+struct Value {
+    row: Conversation,
+}
+
+pub struct Sending {
+    id: ConversationId,
+    index: usize,
+}
+
+impl InvariantChecker {
+    fn note(&mut self, at: Timestamp, what: &str) {
+        self.history.push(format!("{at} {what}"));
+    }
+
+    fn violated(&mut self, at: Timestamp, what: &str) {
+        self.note(at, what);
+        self.violations.push(format!("{at} {what}"));
+    }
+
+    /// A number that two histories share only if they are the same.
+    pub fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.history.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    pub fn saw_accepted(&mut self, at: Timestamp, id: ConversationId) {
+        self.note(at, &format!("accepted {id}"));
+        self.accepted.push(id);
+    }
+
+    /// The client was told that nothing was scheduled.
+    pub fn saw_rejected(&mut self, at: Timestamp, text: String) {
+        self.note(at, &format!("rejected {text}"));
+        self.rejected.push(text);
+    }
+
+    pub fn saw_cancelled(&mut self, at: Timestamp, id: ConversationId) {
+        self.note(at, &format!("cancel acknowledged {id}"));
+        self.cancelled.entry(id).or_insert(at);
+        self.tally.cancels += 1;
+    }
+
+    pub fn saw_redelivered(&mut self, at: Timestamp, id: ConversationId) {
+        self.note(at, &format!("redelivery acknowledged {id}"));
+        self.tally.redeliveries += 1;
+    }
+
+    /// When the next conversation wants a worker; `None` once all are final.
+    pub fn next_wake_up(&self) -> Option<Timestamp> {
+        self.now.values().filter_map(Conversation::next_wake_at).min()
+    }
+
+    pub fn saw_commit(&mut self, at: Timestamp, operations: &[Operation]) {
+        self.tally.commits += 1;
+        let mut touched = Vec::new();
+        for operation in operations {
+            let key = operation.key();
+            let value = match operation {
+                Operation::Insert { value, .. } | Operation::Replace { value, .. } => Some(value),
+                Operation::Delete { .. } => None,
+            };
+            if key.starts_with("d~") {
+                let id: ConversationId = key.rsplit('~').next().unwrap().parse().unwrap();
+                touched.push(id);
+                match value {
+                    Some(_) => self.due_rows.insert(key.to_owned(), id),
+                    None => self.due_rows.remove(key),
+                };
+            } else {
+                let next: Conversation = serde_json::from_str::<Value>(value.unwrap()).unwrap().row;
+                touched.push(next.id);
+                self.saw_state(at, next);
+            }
+        }
+        touched.dedup();
+        for id in touched {
+            self.check_due_row(at, id);
+        }
+    }
+
+    /// I9: the due row stands exactly at the wake-up.
+    fn check_due_row(&mut self, at: Timestamp, id: ConversationId) {
+        let found: Vec<&String> = self.due_rows.iter().filter(|(_, of)| **of == id).map(|(key, _)| key).collect();
+        let wanted = self
+            .now
+            .get(&id)
+            .and_then(|c| c.next_wake_at().map(|at| format!("d~{:014}~{}~{}", at.as_millis(), c.client, c.id)));
+        if found.iter().copied().ne(wanted.iter()) {
+            let what = format!("I9 {id} has the due rows {found:?} and should have {wanted:?}");
+            self.violated(at, &what);
+        }
+    }
+
+    /// I6: only legal transitions, and nothing on record is ever rewritten.
+    fn saw_state(&mut self, at: Timestamp, next: Conversation) {
+        let id = next.id;
+        self.note(at, &format!("{id} {:?} after {} attempts", next.state, next.attempts.len()));
+        let before = self.now.insert(id, next);
+        let next = &self.now[&id];
+        let legal = match (before.as_ref().map(|b| &b.state), &next.state) {
+            (None, State::Scheduled)
+            | (Some(State::Scheduled | State::Waiting { .. }), State::Delivering { .. } | State::Cancelled)
+            | (Some(State::Delivering { .. }), State::Waiting { .. } | State::Completed | State::Failed { .. }) => true,
+            (Some(State::Failed { .. }), State::Waiting { next_attempt }) => *next_attempt >= next.updated,
+            (Some(State::Delivering { lease, .. }), State::Delivering { .. } | State::Cancelled) => lease.until <= at,
+            _ => false,
+        };
+        let kept = before.as_ref().is_none_or(|b| next.attempts.starts_with(&b.attempts));
+        let counted = before.as_ref().is_none_or(|b| match next.in_flight() {
+            Some(attempt) => attempt.number == b.attempts_begun() + 1,
+            None => next.attempts_begun() == b.attempts_begun(),
+        });
+        if matches!((before.as_ref().and_then(Conversation::in_flight), next.in_flight()), (Some(_), Some(_))) {
+            self.tally.takeovers += 1;
+        }
+        if !(legal && kept && counted) {
+            let (from, to) = (before.map(|b| b.state), next.state.clone());
+            self.violated(at, &format!("I6 {id} went from {from:?} to {to:?}"));
+        }
+    }
+
+    pub fn saw_begin(&mut self, at: Timestamp, request: &OutboundRequest) -> Sending {
+        let header = |name: &str| {
+            let found = request.headers.iter().find(|(n, _)| n == name);
+            found.map(|(_, v)| v.expose().clone()).unwrap_or_default()
+        };
+        let webhook_id = header("webhook-id");
+        let id: ConversationId = webhook_id.parse().unwrap();
+        let attempt: u32 = header("scheduler-attempt").parse().unwrap();
+        self.note(at, &format!("{id} attempt {attempt} begins"));
+        self.tally.sent += 1;
+        let conversation = self.now[&id].clone();
+        if at < conversation.due {
+            self.violated(at, &format!("I2 {id} begins before {}", conversation.due));
+        }
+        if self.cancelled.contains_key(&id) {
+            self.violated(at, &format!("I3 {id} begins after its cancel was acknowledged"));
+        }
+        if conversation.in_flight().map(|a| a.number) != Some(attempt) {
+            self.violated(at, &format!("I5 {id} begins attempt {attempt}, the row says {:?}", conversation.state));
+        }
+        let of_delivery = attempt - conversation.attempts_before_redelivery;
+        if of_delivery > conversation.policy.max_attempts {
+            self.violated(at, &format!("I12 {id} begins attempt {attempt}"));
+        }
+        // A lost attempt has nobody to wait for: its lease was the pause. A redelivery is wanted now.
+        let paused = |number| {
+            let of = conversation.attempts.iter().find(|a| a.start.number == number);
+            number > conversation.attempts_before_redelivery && of.is_none_or(|a| a.result.outcome != Outcome::Unknown)
+        };
+        let before = self.sent.get(&id).into_iter().flatten();
+        let wrong: Vec<_> = before.filter_map(|sent| sent.forbids(at, attempt, paused(sent.attempt))).collect();
+        for what in wrong {
+            self.violated(at, &format!("{what}: {id} attempt {attempt}"));
+        }
+        let sent = self.sent.entry(id).or_default();
+        let body = request.body.as_ref().map(|b| b.to_vec());
+        let same = sent.first().is_none_or(|first| first.webhook_id == webhook_id && first.body == body);
+        sent.push(Sent {
+            attempt,
+            of_delivery,
+            began: at,
+            ended: None,
+            taken: false,
+            timeout: request.timeout,
+            webhook_id,
+            body,
+        });
+        let index = sent.len() - 1;
+        if !same {
+            self.violated(at, &format!("I11 {id} attempt {attempt} is not the request of attempt 1"));
+        }
+        Sending { id, index }
+    }
+
+    pub fn saw_end(&mut self, at: Timestamp, sending: &Sending, taken: bool) {
+        let Sending { id, index } = sending;
+        self.note(at, &format!("{id} exchange {index} ends, taken: {taken}"));
+        let sent = self.sent.get_mut(id).unwrap();
+        if taken && sent.iter().any(|s| s.taken) {
+            self.tally.duplicates += 1;
+        }
+        sent[*index].ended = Some(at);
+        sent[*index].taken = taken;
+    }
+
+    /// What must hold once everything has come to rest, `rows` being the table's content.
+    pub fn at_rest(&mut self, at: Timestamp, rows: &BTreeMap<String, String>) {
+        let mut wrong = Vec::new();
+        for id in &self.accepted {
+            match self.now.get(id) {
+                None => wrong.push(format!("I1 {id} was accepted and is gone")),
+                Some(c) if !c.status().is_final() => wrong.push(format!("I1 {id} is stuck in {:?}", c.state)),
+                Some(_) => {}
+            }
+        }
+        let texts: Vec<&str> = self.now.values().map(|c| c.content.text.as_str()).collect();
+        wrong.extend(
+            self.rejected
+                .iter()
+                .filter(|t| texts.contains(&t.as_str()))
+                .map(|t| format!("I1 {t} was not accepted and is there")),
+        );
+        for c in self.now.values() {
+            let sent = self.sent.get(&c.id).map_or(&[][..], Vec::as_slice);
+            wrong.extend(
+                verdict(c, sent, self.cancelled.contains_key(&c.id)).map(|w| format!("{w}: {} {:?}", c.id, c.state)),
+            );
+        }
+        let left: Vec<_> = rows.keys().filter(|key| key.starts_with("d~")).collect();
+        if !left.is_empty() {
+            wrong.push(format!("I9 due rows are left: {left:?}"));
+        }
+        if rows.keys().filter(|key| key.starts_with("m~")).count() != self.now.len() {
+            wrong.push("the table and the checker disagree".to_owned());
+        }
+        for what in wrong {
+            self.violated(at, &what);
+        }
+    }
+}
+
+/// What is wrong with a conversation that has ended, and with what its endpoint saw.
+fn verdict(c: &Conversation, sent: &[Sent], acknowledged: bool) -> impl Iterator<Item = &'static str> {
+    let numbers: Vec<u32> = c.attempts.iter().map(|a| a.start.number).collect();
+    let succeeded =
+        |number| c.attempts.iter().any(|a| a.start.number == number && a.result.outcome == Outcome::Success);
+    let answered = |s: &Sent| s.taken && succeeded(s.attempt);
+    let refused = c.attempts.last().is_some_and(|a| a.result.outcome == Outcome::PermanentFailure);
+    let of_last_delivery = numbers.iter().filter(|n| **n > c.attempts_before_redelivery).count();
+    let all = c.policy.max_attempts as usize;
+    let sent_once: BTreeSet<u32> = sent.iter().map(|s| s.attempt).collect();
+    let wrong = [
+        ("I1 Completed although no endpoint took it", c.status() == Status::Completed && !sent.iter().any(answered)),
+        ("I1 Failed with attempts left", c.status() == Status::Failed && of_last_delivery != all && !refused),
+        (
+            "I1 redelivered without an attempt",
+            c.attempts_before_redelivery > 0 && of_last_delivery == 0 && c.status() != Status::Cancelled,
+        ),
+        ("I1 Failed without a reason", c.state == State::Failed { reason: String::new() }),
+        ("I3 cancelled for its client and not for us", acknowledged && c.status() != Status::Cancelled),
+        ("I5 sent and not on record", sent.iter().any(|s| !numbers.contains(&s.attempt))),
+        (
+            "I5 a success that the endpoint did not see",
+            numbers.iter().any(|n| succeeded(*n) && !sent.iter().any(|s| s.attempt == *n && s.taken)),
+        ),
+        ("I12 more attempts than were asked for", of_last_delivery > all),
+        ("I12 attempts are not counted from one", numbers.iter().copied().ne(1..=numbers.last().copied().unwrap_or(0))),
+        ("I12 an attempt was sent twice", sent_once.len() != sent.len()),
+    ];
+    wrong.into_iter().filter(|(_, is)| *is).map(|(what, _)| what)
+}
+
+impl Sent {
+    /// Why another attempt may not begin now.
+    fn forbids(&self, at: Timestamp, attempt: u32, paused: bool) -> Option<&'static str> {
+        let pause = if paused { retry_delay(self.of_delivery, 0, None, at) } else { Duration::ZERO };
+        match self.ended {
+            None if at < self.began + self.timeout => Some("I7 another attempt is in flight"),
+            Some(ended) if attempt == self.attempt + 1 && at < ended + pause => Some("I12 earlier than its pause"),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Whole runs of the real code in a world where everything goes wrong, repeatable by their seed.
+//!
+//! A run schedules a few conversations, cancels some, delivers the rest, and redelivers some that
+//! failed, with workers that are killed, frozen and restarted, over a table and a queue that refuse,
+//! lose and repeat calls. Then the faults stop, and once everything has come to rest no promise may be
+//! broken (docs/architecture.md).
+//! `SIM_SEEDS=100000 cargo test simulation` runs more; `SIM_FIRST=17 SIM_SEEDS=1` repeats one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_scheduler::api::{RetryRequest, ScheduleRequest};
+use mcp_scheduler::domain::{ClientId, EndpointPolicy};
+use mcp_scheduler::scheduler::{Scheduler, SchedulerError};
+use mcp_scheduler::store::{ConversationStore, StoreError};
+use mcp_scheduler::time::Clock;
+
+use invariant_checker::Tally;
+use process::Process;
+use world::World;
+
+mod invariant_checker;
+mod process;
+mod seeded_rng;
+mod world;
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+#[test]
+#[allow(clippy::disallowed_methods)] // the two settings of this test
+fn no_promise_is_broken_whatever_fails() {
+    let setting = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
+    let first = setting("SIM_FIRST").unwrap_or(0);
+    let seeds = setting("SIM_SEEDS").unwrap_or(1000);
+    let mut total = Tally::default();
+    for seed in first..first + seeds {
+        let run = run(seed);
+        assert!(
+            run.violations.is_empty(),
+            "seed {seed} breaks promises (SIM_FIRST={seed} SIM_SEEDS=1 repeats it):\n{:#?}\nits history:\n{}",
+            run.violations,
+            run.history.join("\n"),
+        );
+        total.add(&run.tally);
+    }
+    println!("{seeds} seeds: {total:?}");
+    if seeds >= 100 {
+        let Tally { sent, deaths, freezes, takeovers, cancels, redeliveries, .. } = total;
+        let all = [sent, deaths, freezes, takeovers, cancels, redeliveries];
+        assert!(all.into_iter().all(|n| n >= seeds / 5), "{total:?}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_history() {
+    for seed in [1, 2, 3] {
+        assert_eq!(run(seed).digest, run(seed).digest, "seed {seed}");
+    }
+    assert_ne!(run(1).digest, run(2).digest);
+}
+
+struct Run {
+    violations: Vec<String>,
+    history: Vec<String>,
+    digest: u64,
+    tally: Tally,
+}
+
+fn run(seed: u64) -> Run {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let world = World::new(seed);
+        storm(&world).await;
+        world.weather().calm_down();
+        quiesce(&world).await;
+        let (rows, now) = (world.all_rows().await, world.now());
+        world.checker(|checker| {
+            checker.at_rest(now, &rows);
+            Run {
+                digest: checker.digest(),
+                violations: std::mem::take(&mut checker.violations),
+                history: std::mem::take(&mut checker.history),
+                tally: checker.tally,
+            }
+        })
+    })
+}
+
+/// Twenty minutes in which clients come and go and everything fails.
+async fn storm(world: &Arc<World>) {
+    let rng = world.rng();
+    let mut actors = tokio::task::JoinSet::new();
+    for number in 0..2 + rng.below(5) {
+        actors.spawn(client(Arc::clone(world), number));
+    }
+    for _ in 0..2 + rng.below(2) {
+        actors.spawn(restart_for_ever(Arc::clone(world)));
+    }
+    tokio::time::sleep(20 * MINUTE).await;
+    actors.shutdown().await;
+}
+
+/// A worker's slot: as soon as one has died, another follows.
+async fn restart_for_ever(world: Arc<World>) {
+    let rng = world.rng();
+    loop {
+        let worker = KillOnDrop(Process::start_worker(&world));
+        let life = rng.pick(&[MINUTE, 5 * MINUTE, 30 * MINUTE]);
+        let _ = tokio::time::timeout(rng.up_to(life), worker.0.died()).await;
+        drop(worker);
+        tokio::time::sleep(rng.up_to(MINUTE)).await;
+    }
+}
+
+struct KillOnDrop(Process);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        self.0.kill();
+    }
+}
+
+/// Schedules one conversation and may try to cancel it, most likely around its time, or to have it
+/// delivered after all.
+async fn client(world: Arc<World>, number: u64) {
+    let rng = world.rng();
+    let seconds = Duration::from_secs;
+    tokio::time::sleep(rng.up_to(5 * MINUTE)).await;
+    let ahead = seconds(rng.pick(&[0, 1, 3, 30, 200, 900, 3 * 86_400, 8 * 86_400])) + rng.up_to(seconds(1));
+    let client: ClientId = rng.pick(&["ann", "bob"]).parse().unwrap();
+    let text = format!("conversation {number}");
+    let request = ScheduleRequest {
+        conversation_text: Some(text.clone()),
+        scheduled_time: Some((world.now() + ahead).to_string()),
+        endpoint: Some("https://example.com/hook".to_owned()),
+        retry: Some(RetryRequest { max_attempts: Some(rng.pick(&[1, 2, 3, 4, 8])) }),
+        timeout_seconds: Some(rng.pick(&[1, 10, 30, 60])),
+        ..ScheduleRequest::default()
+    };
+    let scheduler = scheduler(&world);
+    let new = request.validate(world.now(), scheduler.endpoint_policy()).unwrap();
+    let accepted = match scheduler.schedule(&client, new).await {
+        Ok(conversation) => conversation.id,
+        Err(SchedulerError::Store(StoreError::Unknown(_))) => return,
+        Err(_) => {
+            return world.checker(|checker| checker.saw_rejected(world.now(), text));
+        }
+    };
+    world.checker(|checker| checker.saw_accepted(world.now(), accepted));
+    for _ in 0..rng.below(4) {
+        let around = (world.now().until(world.now() + ahead)).min(15 * MINUTE);
+        tokio::time::sleep(rng.pick(&[around, around, rng.up_to(around)]) + rng.up_to(seconds(40))).await;
+        if scheduler.cancel(&client, accepted).await.is_ok() {
+            world.checker(|checker| checker.saw_cancelled(world.now(), accepted));
+        }
+    }
+    for _ in 0..rng.below(4) {
+        tokio::time::sleep(rng.up_to(5 * MINUTE)).await;
+        if scheduler.redeliver(&client, accepted).await.is_ok() {
+            world.checker(|checker| checker.saw_redelivered(world.now(), accepted));
+        }
+    }
+}
+
+fn scheduler(world: &Arc<World>) -> Scheduler {
+    let process = Process::new(world);
+    Scheduler::new(
+        ConversationStore::new(Arc::new(process.clone())),
+        Arc::new(process),
+        EndpointPolicy::default(),
+        Arc::new(world.clock) as Arc<dyn Clock>,
+        process::entropy(world),
+    )
+}
+
+/// Good weather until nothing is outstanding. Days without work are passed without workers.
+async fn quiesce(world: &Arc<World>) {
+    const LATEST: Duration = Duration::from_mins(20);
+    let mut worker = KillOnDrop(Process::start_worker(world));
+    let mut calm = Duration::ZERO;
+    while let Some(next) = world.checker(|checker| checker.next_wake_up()) {
+        let ahead = world.now().until(next);
+        if calm > LATEST && next.until(world.now()) > LATEST {
+            return;
+        }
+        if ahead > 30 * MINUTE {
+            drop(worker);
+            tokio::time::sleep(ahead.saturating_sub(10 * MINUTE)).await;
+            worker = KillOnDrop(Process::start_worker(world));
+        }
+        tokio::time::sleep(MINUTE).await;
+        calm += MINUTE;
+    }
+    // Nothing may stir any more, either.
+    tokio::time::sleep(15 * MINUTE).await;
+}
+
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.commits += other.commits;
+        self.sent += other.sent;
+        self.duplicates += other.duplicates;
+        self.deaths += other.deaths;
+        self.freezes += other.freezes;
+        self.takeovers += other.takeovers;
+        self.cancels += other.cancels;
+        self.redeliveries += other.redeliveries;
+    }
+}

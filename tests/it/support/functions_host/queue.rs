@@ -1,0 +1,217 @@
+//! The listener of a queue trigger.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_core::RetryOptions;
+use azure_storage::{CloudLocation, StorageCredentials};
+use azure_storage_queues::operations::Message as Received;
+use azure_storage_queues::{PopReceipt, QueueClient, QueueServiceClient, QueueServiceClientBuilder};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mcp_scheduler::store::{AzureCredential, AzureSettings};
+use mcp_scheduler::time::{SystemEntropy, random};
+use time::format_description::well_known::Rfc3339;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::Instance;
+use super::app::{QueueOptions, QueueTrigger};
+use super::invocation::{self, Message};
+use super::log::Source;
+
+/// How long a message that is worked on is hidden. Nothing can change that: after an instance has died, this is how
+/// long its messages are gone.
+const LOCK: Duration = Duration::from_mins(10);
+/// How long a message lies in the poison queue.
+const POISON_LIFE: Duration = Duration::from_hours(7 * 24);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+struct Listener {
+    instance: Arc<Instance>,
+    function: String,
+    binding: String,
+    queue: QueueClient,
+    poison: QueueClient,
+}
+
+/// Takes messages and calls the function, until `drain`; then waits for the calls that are under way. Dropping this
+/// leaves them to their locks.
+pub(super) async fn listen(instance: Arc<Instance>, function: String, trigger: QueueTrigger, drain: CancellationToken) {
+    let service = service(instance.setting(&trigger.connection));
+    let listener = Arc::new(Listener {
+        function,
+        binding: trigger.binding,
+        queue: service.queue_client(&trigger.queue),
+        poison: service.queue_client(format!("{}-poison", trigger.queue)),
+        instance,
+    });
+    let mut calls = JoinSet::new();
+    tokio::select! {
+        () = listener.take(&mut calls) => {}
+        () = listener.instance.handler.stopped() => {}
+        () = drain.cancelled() => {}
+    }
+    while calls.join_next().await.is_some() {}
+}
+
+fn service(connection: &str) -> QueueServiceClient {
+    let lookup = |name: &str| (name == "AzureWebJobsStorage").then(|| connection.to_owned());
+    let settings = AzureSettings::from_vars(lookup).expect("the setting that the trigger's connection names");
+    let AzureCredential::Key(key) = &settings.credential else { panic!("a connection string with a key") };
+    let credentials = StorageCredentials::access_key(settings.account.clone(), key.expose().clone());
+    let location = CloudLocation::Custom { account: settings.account, uri: settings.queue_endpoint };
+    QueueServiceClientBuilder::with_location(location, credentials).retry(RetryOptions::none()).build()
+}
+
+impl Listener {
+    fn options(&self) -> &QueueOptions {
+        &self.instance.app.queues
+    }
+
+    async fn take(self: &Arc<Self>, calls: &mut JoinSet<()>) {
+        let mut pause = Pause::new(self.options().max_polling_interval);
+        loop {
+            while calls.try_join_next().is_some() {}
+            while calls.len() > self.options().new_batch_threshold {
+                calls.join_next().await;
+            }
+            let batch = u8::try_from(self.options().batch_size).unwrap();
+            // A queue that is not there, or storage that does not answer, is waited for.
+            match self.queue.get_messages().number_of_messages(batch).visibility_timeout(LOCK).await {
+                Ok(answer) if !answer.messages.is_empty() => {
+                    pause.reset();
+                    for message in answer.messages {
+                        let listener = Arc::clone(self);
+                        calls.spawn(async move { listener.work_on(message).await });
+                    }
+                }
+                _ => sleep(pause.next()).await,
+            }
+        }
+    }
+
+    async fn work_on(&self, received: Received) {
+        let count = received.dequeue_count;
+        let mut receipt = received.pop_receipt();
+        if count > self.options().max_dequeue_count {
+            self.log(&format!("message {} was handed out {count} times", received.message_id));
+            return self.put_aside(&received, receipt).await;
+        }
+        let failed = match self.decode(&received) {
+            Some(text) => self.call(message(&received, text), &received, &mut receipt).await.err(),
+            None => Some("cannot be decoded".to_owned()),
+        };
+        let Some(failed) = failed else {
+            return self.note("delete", self.queue.pop_receipt_client(receipt).delete().await);
+        };
+        self.log(&format!("{} failed on message {}, time {count}: {failed}", self.function, received.message_id));
+        if count >= self.options().max_dequeue_count {
+            return self.put_aside(&received, receipt).await;
+        }
+        let visible = self.options().visibility_timeout;
+        self.note("release", self.queue.pop_receipt_client(receipt).update(received.message_text, visible).await);
+    }
+
+    /// Calls the function; until it answers, the lock is renewed when half of it is over.
+    async fn call(&self, message: Message, received: &Received, receipt: &mut PopReceipt) -> Result<(), String> {
+        let envelope = invocation::of_message(&self.function, &self.binding, &message);
+        let mut call = std::pin::pin!(invocation::invoke(&self.instance, &self.function, &envelope));
+        loop {
+            tokio::select! {
+                result = &mut call => return result.map_err(|failed| failed.to_string()),
+                () = sleep_until(Instant::now() + LOCK / 2) => {
+                    let renewed = self.queue.pop_receipt_client(receipt.clone()).update(&received.message_text, LOCK).await;
+                    if let Ok(renewed) = renewed {
+                        *receipt = PopReceipt::new(received.message_id.clone(), renewed.pop_receipt);
+                    }
+                }
+            }
+        }
+    }
+
+    /// None if the text is not what `messageEncoding` says.
+    fn decode(&self, received: &Received) -> Option<String> {
+        if !self.options().base64 {
+            return Some(received.message_text.clone());
+        }
+        String::from_utf8(STANDARD.decode(&received.message_text).ok()?).ok()
+    }
+
+    async fn put_aside(&self, received: &Received, receipt: PopReceipt) {
+        let put = || self.poison.put_message(&received.message_text).ttl(POISON_LIFE).into_future();
+        let mut done = put().await;
+        if done.is_err() {
+            self.note("create the poison queue", self.poison.create().await);
+            done = put().await;
+        }
+        if done.is_ok() {
+            self.note("delete", self.queue.pop_receipt_client(receipt).delete().await);
+        }
+        self.note("put aside", done);
+    }
+
+    /// What storage refuses is not tried again: the message stays hidden until its lock is over.
+    fn note<T>(&self, what: &str, done: azure_core::Result<T>) {
+        if let Err(error) = done {
+            self.log(&format!("{what}: {error}"));
+        }
+    }
+
+    fn log(&self, line: &str) {
+        self.instance.log.add(Source::Host, line);
+    }
+}
+
+fn message(received: &Received, text: String) -> Message {
+    let times = [
+        ("ExpirationTime", received.expiration_time),
+        ("InsertionTime", received.insertion_time),
+        ("NextVisibleTime", received.time_next_visible),
+    ];
+    Message {
+        id: received.message_id.clone(),
+        pop_receipt: received.pop_receipt.clone(),
+        dequeue_count: received.dequeue_count,
+        times: times.map(|(name, time)| (name, time.format(&Rfc3339).unwrap())),
+        text,
+    }
+}
+
+/// The pauses of a listener that finds nothing: 100 ms, then up to twice as long each time, by chance, up to the
+/// longest.
+struct Pause {
+    longest: Duration,
+    exponent: i32,
+}
+
+impl Pause {
+    const fn new(longest: Duration) -> Self {
+        Self { longest, exponent: 0 }
+    }
+
+    const fn reset(&mut self) {
+        self.exponent = 0;
+    }
+
+    fn next(&mut self) -> Duration {
+        let chance = f64::from(u32::from_be_bytes(random(&SystemEntropy::new()))) / f64::from(u32::MAX);
+        let more = if self.exponent == 0 { 0.0 } else { (0.8 + 0.4 * chance) * 2_f64.powi(self.exponent - 1) };
+        let pause = FIRST_PAUSE.mul_f64(1.0 + more).min(self.longest);
+        // Once it is the longest it stays so.
+        self.exponent = if pause < self.longest { self.exponent + 1 } else { 30 };
+        pause
+    }
+}
+
+#[test]
+fn pauses_grow_by_chance_up_to_the_longest() {
+    let mut pause = Pause::new(Duration::from_secs(1));
+    for _ in 0..2 {
+        let pauses: Vec<_> = (0..7).map(|_| pause.next().as_millis()).collect();
+        assert_eq!((pauses[0], pauses[5], pauses[6]), (100, 1_000, 1_000));
+        assert!(pauses.is_sorted() && (180..=220).contains(&pauses[1]), "{pauses:?}");
+        pause.reset();
+    }
+}

@@ -1,0 +1,127 @@
+//! A function app with a storage account of its own.
+
+use std::time::Duration;
+
+use azure_core::RetryOptions;
+use azure_storage::{CloudLocation, StorageCredentials};
+use azure_storage_queues::operations::Message;
+use azure_storage_queues::{QueueClient, QueueServiceClientBuilder};
+
+use tokio::time::{Instant, sleep};
+
+use crate::support::app_folder::AppFolder;
+use crate::support::azurite::{self, azurite};
+use crate::support::client::ApiClient;
+use crate::support::functions_host::{Host, HostOptions};
+use crate::support::ports::fixed_port;
+use crate::support::process_api::Api;
+use crate::support::service::{CLIENT, CONFIGURED, KEY};
+
+/// How long anything may take on a machine that is busy with other tests.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+pub struct HostHarness {
+    folder: AppFolder,
+    pub connection: String,
+    port: u16,
+}
+
+impl HostHarness {
+    /// On an account of the Azurite that all tests share.
+    pub fn new() -> Self {
+        Self::on(azurite().fresh_account())
+    }
+
+    pub fn on(connection: String) -> Self {
+        Self { folder: AppFolder::get(), connection, port: fixed_port() }
+    }
+
+    /// With an app folder that may be changed.
+    pub fn staged() -> Self {
+        Self { folder: AppFolder::harness(), connection: azurite().fresh_account(), port: fixed_port() }
+    }
+
+    /// Another app on the same account, as a deployment makes one.
+    pub fn another(&self) -> Self {
+        Self::on(self.connection.clone())
+    }
+
+    /// What a host is started with here. The timer goes every second, so that a sweep need not be waited for.
+    pub fn options(&self) -> HostOptions {
+        let on_azure = [
+            ("USE_AZURE_SERVICES", "true"),
+            ("AzureWebJobsStorage", &*self.connection),
+            ("DELIVERY_ALLOWED_NETWORKS", "127.0.0.0/8"),
+            ("FUNCTIONS_WORKER_RUNTIME", "custom"),
+        ];
+        HostOptions {
+            app: self.folder.path(),
+            settings: CONFIGURED.into_iter().chain(on_azure).map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+            port: 0,
+            handler_port: self.port,
+            timer_period: Some(Duration::from_secs(1)),
+            knows_proxying: true,
+        }
+    }
+
+    pub async fn host(&self) -> Host {
+        Host::start(self.options()).await
+    }
+
+    /// The same with further settings.
+    pub async fn host_with(&self, settings: &[(&str, &str)]) -> Host {
+        let mut options = self.options();
+        options.settings.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Host::start(options).await
+    }
+
+    /// The queue of wake-ups, and what has been put aside.
+    pub fn queues(&self) -> (QueueClient, QueueClient) {
+        let settings = azurite::settings(&self.connection);
+        let location = CloudLocation::Custom { account: settings.account.clone(), uri: settings.queue_endpoint };
+        let credentials = StorageCredentials::access_key(settings.account, azurite::KEY.to_owned());
+        let builder = QueueServiceClientBuilder::with_location(location, credentials).retry(RetryOptions::none());
+        let service = builder.build();
+        (service.queue_client("deliveries"), service.queue_client("deliveries-poison"))
+    }
+}
+
+pub async fn login(host: &Host) -> Api {
+    Api::login(&host.url(), CLIENT, KEY).await
+}
+
+/// A caller that holds every answer to the contract.
+pub fn caller(host: &Host) -> ApiClient {
+    ApiClient::new(host.address(), CLIENT, KEY)
+}
+
+/// Waits until something is so.
+pub async fn until(host: &Host, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it did not come to that:\n{}", host.log());
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The first message of a queue, once there are both. It is hidden from then on.
+pub async fn message(queue: &QueueClient) -> Message {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let received = queue.get_messages().await.map(|answer| answer.messages).unwrap_or_default();
+        if let Some(message) = received.into_iter().next() {
+            return message;
+        }
+        assert!(Instant::now() < deadline, "nothing comes to {}", queue.queue_name());
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Waits until a queue holds nothing, hidden or not.
+pub async fn emptied(queue: &QueueClient) {
+    let deadline = Instant::now() + PATIENCE;
+    while queue.get_metadata().await.unwrap().approximate_messages_count > 0 {
+        assert!(Instant::now() < deadline, "{} is not emptied", queue.queue_name());
+        sleep(Duration::from_millis(100)).await;
+    }
+}

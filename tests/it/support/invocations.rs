@@ -1,0 +1,128 @@
+//! The host's end: it posts envelopes and holds every answer to what a host can bear.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use mcp_scheduler::auth::{Authenticator, ClientDirectory, TokenSettings};
+use mcp_scheduler::domain::EndpointPolicy;
+use mcp_scheduler::http::{Invocations, Operation, Services, invocation_operations, operations, router};
+use mcp_scheduler::mcp::McpServer;
+use mcp_scheduler::scheduler::Scheduler;
+use mcp_scheduler::store::ClientStore;
+use mcp_scheduler::store::WakeUp;
+use mcp_scheduler::testing::SimulatedTable;
+use mcp_scheduler::time::SystemEntropy;
+use serde_json::{Value, json};
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+use crate::support::delivery_harness::DeliveryHarness;
+
+/// The service as the host sees it.
+#[derive(Clone)]
+pub struct Host {
+    routes: BoxedFilter<(Response,)>,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Host {
+    pub fn of(harness: &DeliveryHarness) -> Self {
+        let invocations = Invocations { deliverer: harness.deliverer(), sweeper: harness.sweeper() };
+        let table = operations().into_iter().chain(invocation_operations()).collect();
+        Self { routes: router(services(harness, Some(invocations)), table) }
+    }
+
+    /// The same service, started by nobody in particular.
+    pub fn none(harness: &DeliveryHarness) -> Self {
+        Self { routes: router(services(harness, None), operations()) }
+    }
+
+    pub async fn request(&self, request: Request<Full<Bytes>>) -> Answer {
+        let service = TowerToHyperService::new(warp::service(self.routes.clone()));
+        let (head, body) = service.call(request).await.unwrap().into_parts();
+        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        Answer { status: head.status.as_u16(), headers: head.headers, text }
+    }
+
+    pub async fn call(&self, method: Method, path: &str) -> Answer {
+        self.request(Request::builder().method(method).uri(path).body(Full::default()).unwrap()).await
+    }
+
+    /// Posts a body to a function, as the host does, and checks the form of the answer.
+    pub async fn invoke(&self, function: &str, body: impl Into<Bytes>) -> Answer {
+        let request = Request::post(format!("/{function}"))
+            .header("content-type", "application/json; charset=utf-8")
+            .header("x-azure-functions-invocationid", "7d6e4c0e-invocation")
+            .body(Full::new(body.into()));
+        let answer = self.request(request.unwrap()).await;
+        answer.check();
+        answer
+    }
+
+    pub async fn deliver(&self, body: impl Into<Bytes>) -> Answer {
+        self.invoke("deliverConversation", body).await
+    }
+}
+
+impl Answer {
+    /// The host waits for ever on 2xx without an object, and logs the lines that it finds.
+    #[track_caller]
+    fn check(&self) {
+        assert_eq!(self.headers["content-type"], "application/json");
+        let body: Value = serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e} in {self:?}"));
+        let names: Vec<_> = body.as_object().unwrap().keys().collect();
+        assert_eq!(names, ["Logs", "Outputs", "ReturnValue"]);
+        assert_eq!((&body["Outputs"], &body["ReturnValue"]), (&json!({}), &Value::Null));
+        let line = self.line();
+        assert!(line.len() > 10 && line.len() < 300 && !line.contains('\n'), "{line}");
+    }
+
+    /// The one line of its log.
+    pub fn line(&self) -> String {
+        let body: Value = serde_json::from_str(&self.text).unwrap();
+        let [line] = body["Logs"].as_array().unwrap().as_slice() else { panic!("{}", self.text) };
+        line.as_str().unwrap().to_owned()
+    }
+}
+
+fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<Services> {
+    let (clock, entropy) = (Arc::clone(&harness.clock), Arc::new(SystemEntropy::new()));
+    let queue = Arc::clone(&harness.queue);
+    let scheduler = Scheduler::new(
+        harness.store.clone(),
+        queue,
+        EndpointPolicy::default(),
+        Arc::clone(&clock) as _,
+        entropy.clone(),
+    );
+    let keys = format!("k1:{}", "00".repeat(32)).parse().unwrap();
+    let tokens = TokenSettings { issuer: "i".to_owned(), audience: "a".to_owned(), ttl_seconds: 60 };
+    let directory = ClientDirectory::new(None, ClientStore::new(Arc::new(SimulatedTable::new(()))));
+    let public_url = "https://scheduler.example.com".parse().unwrap();
+    let tools: Vec<_> = operations().iter().filter_map(Operation::tool).collect();
+    let mcp = McpServer::new(scheduler.clone(), &public_url, tools);
+    let authenticator = Authenticator::new(directory, keys, tokens, public_url, clock);
+    Arc::new(Services { scheduler, authenticator, entropy, mcp, invocations: invocations.map(Arc::new) })
+}
+
+/// The message of a wake-up, as an object.
+pub fn message(wake_up: &WakeUp) -> Value {
+    serde_json::from_str(&wake_up.to_message()).unwrap()
+}
+
+/// What the host posts for a message: its text as a JSON string literal in a JSON string.
+pub fn envelope(text: &str) -> Value {
+    let literal = Value::from(text).to_string();
+    json!({ "Data": { "msg": literal }, "Metadata": { "DequeueCount": "1", "Id": "\"3f1c\"", "sys": {} } })
+}

@@ -1,0 +1,92 @@
+//! A client of the service, as far as these tests need one.
+
+use std::time::Duration;
+
+use mcp_scheduler::domain::Timestamp;
+use mcp_scheduler::time::{Clock as _, SystemClock};
+use serde_json::{Value, json};
+
+/// Keeps its connections and its token over restarts of the service.
+#[derive(Clone)]
+pub struct Api {
+    http: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+impl Api {
+    pub async fn login(url: &str, client: &str, key: &str) -> Self {
+        Self::try_login(url, client, key).await.expect("the service refuses the key")
+    }
+
+    /// `Err` with the status if the service does not give a token.
+    #[allow(clippy::disallowed_methods)] // a caller, not a part of the service
+    pub async fn try_login(url: &str, client: &str, key: &str) -> Result<Self, u16> {
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+        let login = json!({ "clientId": client, "apiKey": key }).to_string();
+        let request = http.post(format!("{url}/api/auth/token")).header("content-type", "application/json").body(login);
+        let response = request.send().await.unwrap();
+        if !response.status().is_success() {
+            return Err(response.status().as_u16());
+        }
+        let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+        Ok(Self { http, url: url.to_owned(), token: body["token"].as_str().unwrap().to_owned() })
+    }
+
+    /// The same caller, after the service has moved.
+    pub fn at(&self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self.clone() }
+    }
+
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The new conversation's id, once the service has acknowledged it; `None` if it did not.
+    pub async fn try_schedule(&self, due: Timestamp, endpoint: &str) -> Option<String> {
+        let conversation = json!({
+            "conversationText": "hello", "scheduledTime": due.to_string(), "endpoint": endpoint, "timeoutSeconds": 5,
+        });
+        self.try_schedule_this(&conversation).await
+    }
+
+    pub async fn try_schedule_this(&self, conversation: &Value) -> Option<String> {
+        let request = self.http.post(format!("{}/api/scheduler/schedule", self.url)).bearer_auth(&self.token);
+        let request = request.header("content-type", "application/json").body(conversation.to_string());
+        let response = request.send().await.ok()?;
+        let accepted = response.status().is_success();
+        let body: Value = serde_json::from_slice(&response.bytes().await.ok()?).ok()?;
+        accepted.then(|| body["conversationId"].as_str().unwrap().to_owned())
+    }
+
+    pub async fn schedule(&self, after: Duration, endpoint: &str) -> String {
+        self.try_schedule(SystemClock.now() + after, endpoint).await.expect("not accepted")
+    }
+
+    pub async fn status(&self, id: &str) -> Value {
+        self.try_status(id).await.expect("the service does not know it")
+    }
+
+    /// `Err` with the HTTP status if there is no such conversation.
+    pub async fn try_status(&self, id: &str) -> Result<Value, u16> {
+        let request = self.http.get(format!("{}/api/scheduler/status/{id}", self.url)).bearer_auth(&self.token);
+        let response = request.send().await.unwrap();
+        if !response.status().is_success() {
+            return Err(response.status().as_u16());
+        }
+        Ok(serde_json::from_slice(&response.bytes().await.unwrap()).unwrap())
+    }
+
+    /// The whole record, once it is Completed.
+    pub async fn completed(&self, id: &str, patience: Duration) -> Value {
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            let record = self.status(id).await;
+            if record["status"] == "Completed" {
+                return record;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "not completed in time: {record}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
