@@ -16,7 +16,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from package_elf import NotAnElf, read_needs
+from package_needs import NotAProgram, read_needs
 
 # The oldest image on which the host has been run: Debian 11.
 NEWEST_GLIBC = (2, 31)
@@ -171,7 +171,7 @@ def machine_needs(program):
     """The newest glibc version that the program asks for ("" if static), and what an old image cannot meet."""
     try:
         needs = read_needs(program)
-    except NotAnElf as error:
+    except NotAProgram as error:
         return "", [f"the program is {error}"]
     problems = []
     if needs.interpreter not in ("", INTERPRETER):

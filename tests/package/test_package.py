@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 import zipfile
 from pathlib import Path
 
@@ -14,7 +15,7 @@ sys.path[:0] = [str(ROOT / "scripts"), str(Path(__file__).parent)]
 
 import package  # noqa: E402
 import package_check  # noqa: E402
-from package_elf import Needs, NotAnElf, read_needs  # noqa: E402
+from package_needs import Needs, NotAProgram, read_needs  # noqa: E402
 from tiny_elf import tiny_elf  # noqa: E402
 
 HOST = json.dumps({"version": "2.0", "customHandler": {"description": {"defaultExecutablePath": "handler"}}}).encode()
@@ -228,7 +229,7 @@ class APackageThatIsChecked(InADirectory):
         self.refused(self.with_program(interpreter="/lib/ld-musl-x86_64.so.1"), "loaded by /lib/ld-musl-x86_64.so.1")
 
     def test_must_be_a_program_for_this_kind_of_machine(self):
-        self.refused(self.with_program(machine=183), "it is for machine 183")
+        self.refused(self.with_program(machine=183), "it is for ELF64 AArch64")
         self.refused(good() | {"handler": (b"#!/bin/sh\n", PROGRAM)}, "not a program for 64-bit x86 Linux")
 
     def test_must_have_a_program_that_starts(self):
@@ -255,13 +256,23 @@ class TheNeedsOfAProgram(unittest.TestCase):
         self.assertIn("libc.so.6", needs.libraries)
         self.assertIn("GLIBC_2.2.5", needs.versions)
 
-    def test_are_an_error_not_a_crash_however_the_file_is_cut_off(self):
+    def test_are_refused_wherever_the_file_is_cut_off(self):
         program = tiny_elf()
-        for length in range(len(program)):
-            try:
+        for length in range(0, len(program), 16):
+            with self.subTest(length), self.assertRaises(NotAProgram):
                 read_needs(program[:length])
-            except NotAnElf:
-                pass
+
+    def test_are_refused_when_readelf_does_not_find_the_versions(self):
+        program = bytearray(tiny_elf())
+        # No section headers: the loader does not need them.
+        program[40:48] = bytes(8)
+        program[58:64] = bytes(6)
+        with self.assertRaisesRegex(NotAProgram, "versions are missing"):
+            read_needs(bytes(program))
+
+    def test_are_read_on_a_machine_with_another_language(self):
+        with unittest.mock.patch.dict(os.environ, {"LANGUAGE": "de", "LC_ALL": "de_DE.UTF-8"}):
+            self.assertEqual(read_needs(tiny_elf()).libraries, ("libc.so.6",))
 
 
 class ThisRepository(InADirectory):
