@@ -314,21 +314,27 @@ test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
 """
 
 
-def test_what_cargo_printed_becomes_junit(tmp_path):
+def test_the_output_of_cargo_becomes_junit(tmp_path):
     log, file = tmp_path / "log", tmp_path / "new" / "junit.xml"
     log.write_text(LOG)
-    assert junit.main([log, file]) == 0
+    junit.main(log, file)
     suites = junit.ET.parse(file).getroot()
     assert {key: suites.get(key) for key in ["tests", "failures", "skipped"]} == {"tests": "5", "failures": "2", "skipped": "1"}
-    assert [(suite.get("name"), suite.get("tests"), suite.get("time")) for suite in suites] == [
-        ("src/lib.rs", "3", "0.50"), ("tests/it/main.rs", "1", None), ("doc-tests mcp_scheduler", "1", "0.10"),
+    assert [(suite.get("name"), suite.get("tests"), suite.get("failures")) for suite in suites] == [
+        ("src/lib.rs", "3", "1"), ("tests/it/main.rs", "1", "1"), ("doc-tests mcp_scheduler", "1", "0"),
     ]
     failures = [failure.text for failure in suites.iter("failure")]
     assert "left" in failures[0] and "< & " in failures[0] and "time::tests::b\n" not in failures[0]
     assert "--test it" in failures[1]
 
 
+def test_a_binary_that_failed_is_no_failure_beside_its_tests():
+    suite, *_ = junit.convert(LOG.splitlines(keepends=True))
+    assert [case.get("name") for case in suite if case.find("failure") is not None] == ["time::tests::b"]
+
+
 def test_a_log_without_tests_is_no_success(tmp_path):
     (tmp_path / "log").write_text("error: could not compile\n")
-    assert junit.main([tmp_path / "log", tmp_path / "junit.xml"]) == 1
+    with pytest.raises(SystemExit, match="has no test results"):
+        junit.main(tmp_path / "log", tmp_path / "junit.xml")
     assert not (tmp_path / "junit.xml").exists()
