@@ -37,7 +37,8 @@ def convert(lines):
         elif line == "failures:" or line.startswith("test result: "):
             failure, running = None, running and line == "failures:"
         elif running and (found := FAILED.fullmatch(line)):
-            ET.SubElement(_case(suite, "the whole test binary"), "failure").text = f"ended before its tests did: {found[1]}"
+            crash = _case(suite, "the whole test binary")
+            ET.SubElement(crash, "failure").text = f"ended before its tests did: {found[1]}"
         elif failure is not None:
             failure.text = (failure.text or "") + FORBIDDEN.sub("\ufffd", line) + "\n"
     for element in [*suites, suites]:

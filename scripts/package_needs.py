@@ -1,4 +1,4 @@
-"""What a program needs from the machine it starts on: loader, libraries and versions of their symbols, as readelf shows them."""
+"""Reads the needs of a program with readelf: its loader, its libraries and the versions of their symbols."""
 
 import os
 import re

@@ -26,7 +26,7 @@ def steps_of_ci():
 
 
 def steps_of_build():
-    build = next(stage for stage in yaml.safe_load((ROOT / "azure-pipelines.yml").read_text())["stages"] if stage["stage"] == "Build")
+    build, *_ = yaml.safe_load((ROOT / "azure-pipelines.yml").read_text())["stages"]
     scripts = [step["script"] for step in build["jobs"][0]["steps"] if "script" in step]
     return [script.replace("$(Build.ArtifactStagingDirectory)", "target/ci") for script in scripts]
 
@@ -91,8 +91,9 @@ def checkout(tmp_path):
 
 def commit(checkout):
     subprocess.run(["git", "add", "--all"], cwd=checkout, check=True)
-    identity = ["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "core.hooksPath=.git/hooks"]
-    return subprocess.run(["git", *identity, "commit", "--quiet", "--message", "x"], cwd=checkout, capture_output=True).returncode
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    command = ["git", *identity, "commit", "--quiet", "--message", "x"]
+    return subprocess.run(command, cwd=checkout, capture_output=True).returncode
 
 
 def test_the_hook_runs_the_fast_lints_before_a_commit(checkout):
@@ -144,7 +145,8 @@ class Ci:
         stand_in = place / "bin/make"
         stand_in.write_text(
             '#!/usr/bin/env bash\necho "$*" >> calls\necho "$CARGO_TARGET_DIR" > target_dir\n'
-            'if [ "$1" = test ] && [ -n "$RESULTS" ]; then mkdir -p target/ci/tests; echo "$RESULTS" > target/ci/tests/junit.xml; fi\n'
+            'if [ "$1" = test ] && [ -n "$RESULTS" ]; then\n'
+            '  mkdir -p target/ci/tests\n  echo "$RESULTS" > target/ci/tests/junit.xml\nfi\n'
             'case " $FAILING " in *" $1 "*) exit 7 ;; esac\n'
         )
         stand_in.chmod(0o755)
@@ -157,8 +159,10 @@ class Ci:
         return subprocess.run([self.place / ".ci/run"], cwd="/", env=environment, capture_output=True, text=True)
 
 
-RESULTS = """<testsuites tests="4"><testsuite><testcase name="a"/><testcase name="b"/>
-<testcase name="c"><skipped /></testcase><testcase name="d"><failure>&lt;failure &lt;testcase</failure></testcase></testsuite></testsuites>"""
+RESULTS = """<testsuites tests="4"><testsuite>
+<testcase name="a"/><testcase name="b"/><testcase name="c"><skipped /></testcase>
+<testcase name="d"><failure>&lt;failure &lt;testcase</failure></testcase>
+</testsuite></testsuites>"""
 PASSED = '<testsuites><testsuite><testcase name="a" /><testcase name="b" /></testsuite></testsuites>'
 
 
