@@ -15,10 +15,13 @@ TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE)
 HABITS = ["run", "demo", "test", "test-fast", "lint", "fmt", "bench", "package", "docs"]
 
 
-def make(*arguments, cwd=ROOT, **environment):
-    # Inside `make test` the variables of that call must not reach this one.
-    base = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
-    return subprocess.run(["make", *arguments], cwd=cwd, env=base | environment, capture_output=True, text=True)
+# The variables of a surrounding `make test` or git hook must not reach the calls here, nor a person's git settings.
+ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS", "GIT_"))}
+ENVIRONMENT["GIT_CONFIG_GLOBAL"] = ENVIRONMENT["GIT_CONFIG_SYSTEM"] = os.devnull
+
+
+def make(*arguments, cwd=ROOT):
+    return subprocess.run(["make", *arguments], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True)
 
 
 def steps_of_ci():
@@ -85,15 +88,15 @@ def checkout(tmp_path):
     lint = tmp_path / "scripts/lint"
     lint.write_text('#!/usr/bin/env bash\necho "lint $*" >> lints\n[ ! -e wrong ]\n')
     lint.chmod(0o755)
-    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, env=ENVIRONMENT, check=True)
     return tmp_path
 
 
 def commit(checkout):
-    subprocess.run(["git", "add", "--all"], cwd=checkout, check=True)
+    subprocess.run(["git", "add", "--all"], cwd=checkout, env=ENVIRONMENT, check=True)
     identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
     command = ["git", *identity, "commit", "--quiet", "--message", "x"]
-    return subprocess.run(command, cwd=checkout, capture_output=True).returncode
+    return subprocess.run(command, cwd=checkout, env=ENVIRONMENT, capture_output=True).returncode
 
 
 def test_the_hook_runs_the_fast_lints_before_a_commit(checkout):
