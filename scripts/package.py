@@ -1,11 +1,11 @@
-"""Stages the function app and zips it: the second half of scripts/package, which builds the program.
+"""Stages the function app, zips it and checks the zip file. scripts/package builds the program and calls this.
 
     python3 scripts/package.py PROGRAM [--root DIR] [--out DIR]
     python3 scripts/package.py PROGRAM [--root DIR] --stage DIR
 
-The root has host.json, functions/ and Cargo.toml; the app goes to OUT/app and the zip file beside it. The same
-files and the same SOURCE_DATE_EPOCH give the same bytes. With --stage the app goes to that directory, unchecked and
-without a zip file: for tests with a program that is not the released one.
+The root contains host.json, functions/ and Cargo.toml. The app goes to OUT/app, the zip file to OUT. The same files
+and the same SOURCE_DATE_EPOCH give the same bytes. With --stage the app goes to that directory, unchecked and without
+a zip file: the tests stage programs of debug builds.
 """
 
 import argparse
@@ -22,20 +22,20 @@ from pathlib import Path
 import package_check
 from package_check import MADE_BY_UNIX, MODE_OF_FILE, MODE_OF_PROGRAM, BadPackage
 
-# The zip format has no earlier time.
+# The zip format cannot express an earlier time.
 EARLIEST = 315_532_800
 S_IFREG = 0o100000
 
 
 class CannotPackage(Exception):
-    """The message says what to do about it."""
+    """The message tells how to correct the cause."""
 
 
 def stage(root, program, app):
-    """Copies what the host needs to `app`, as it needs it."""
+    """Copies host.json, the program and the functions to `app`, in the layout that the host reads."""
     host = root / "host.json"
     if not host.is_file():
-        raise CannotPackage(f"{host} is missing: it tells the host what to start")
+        raise CannotPackage(f"{host} is missing: it names the program that the host starts")
     try:
         name = json.loads(host.read_bytes())["customHandler"]["description"]["defaultExecutablePath"]
     except (ValueError, KeyError, TypeError) as error:
@@ -62,7 +62,7 @@ def _copy(source, target, mode):
 
 
 def write_zip(app, target, epoch):
-    """The files below `app` with their modes, in the order of their names, all with the same time."""
+    """Zips the files below `app` with their modes, ordered by name, all with the same time."""
     # The format counts in steps of two seconds.
     moment = time.gmtime(max(epoch, EARLIEST) // 2 * 2)[:6]
     names = sorted(path.relative_to(app).as_posix() for path in app.rglob("*") if not path.is_dir())
@@ -85,7 +85,7 @@ def version_of(root):
 
 
 def package(root, program, out, epoch):
-    """Returns the path of the checked zip file and its Summary. A file of that name has passed every check."""
+    """Returns the zip file's path, Summary and digest. A file has that name only if it passed every check."""
     version = version_of(root)
     target = out / f"mcp-scheduler-{version}.zip"
     digest_file = target.with_name(target.name + ".sha256")

@@ -1,8 +1,8 @@
-"""Whether a finished package will be found, started and indexed by the Azure Functions host.
+"""Checks that the Azure Functions host will find, start and index a package.
 
     python3 scripts/package_check.py target/package/mcp-scheduler-0.1.0.zip
 
-Every problem is reported, not only the first.
+It reports all problems, not only the first.
 """
 
 import json
@@ -16,15 +16,15 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from package_elf import NotAnElf, read_needs
+from package_needs import NotAProgram, read_needs
 
 # The oldest image on which the host has been run: Debian 11.
 NEWEST_GLIBC = (2, 31)
 LARGEST_ZIP = 8_000_000
-# Parts of glibc itself. Whatever else a program asks for may be missing on an image that we have not seen.
+# The libraries of glibc. Another library may be missing on an image.
 GLIBC = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "ld-linux-x86-64.so.2"}
 INTERPRETER = "/lib64/ld-linux-x86-64.so.2"
-# What the host accepts as a function's name; "host" is its own.
+# The host accepts these names for a function; it keeps "host" for itself.
 FUNCTION = re.compile(r"(?!host$)[a-z][a-z0-9_-]{0,127}", re.IGNORECASE)
 MODE_OF_PROGRAM, MODE_OF_FILE = 0o755, 0o644
 MADE_BY_UNIX = 3
@@ -58,10 +58,7 @@ class BadPackage(Exception):
 
 
 def check(path):
-    """A Summary of a package in which nothing is wrong.
-
-    Raises BadPackage with all that is.
-    """
+    """Returns the Summary of a correct package; raises BadPackage with all problems of another."""
     try:
         with zipfile.ZipFile(path) as package:
             size = os.path.getsize(path)
@@ -73,7 +70,9 @@ def check(path):
 def _check(package, size, scratch):
     problems = []
     if size > LARGEST_ZIP:
-        problems.append(f"the zip file has {size} bytes; at most {LARGEST_ZIP} are wanted, for a quick cold start")
+        problems.append(
+            f"the zip file has {size} bytes; at most {LARGEST_ZIP} are allowed, because size slows the cold start"
+        )
     binary = _executable(package, problems)
     problems += layout(package, binary)
     problems += modes(package, binary)
@@ -82,7 +81,7 @@ def _check(package, size, scratch):
     if program is not None:
         glibc, unmet = machine_needs(program)
         problems += unmet
-    # A program is started only if all else is well: what is refused is not trusted either.
+    # A program of a refused package is not trusted, so it is not started.
     if program is not None and not problems:
         version = _start(program, scratch, problems)
     if problems:
@@ -98,10 +97,12 @@ def _executable(package, problems):
         host = json.loads(package.read("host.json"))
         name = host["customHandler"]["description"]["defaultExecutablePath"]
     except KeyError as missing:
-        problems.append(f"host.json at the root of the zip file, or its {missing}, is missing: the host starts nothing")
+        problems.append(
+            f"host.json at the root of the zip file, or its {missing}, is missing: the host would start no program"
+        )
         return None
     except (ValueError, TypeError) as error:
-        problems.append(f"host.json is not what the host reads: {error}")
+        problems.append(f"the host cannot read host.json: {error}")
         return None
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", name):
         problems.append(
@@ -118,21 +119,21 @@ def layout(package, binary):
     problems = []
     names = package.namelist()
     if names != sorted(set(names)):
-        problems.append("the entries are not sorted, or one is there twice: one commit would have many packages")
+        problems.append("entries are not sorted, or one occurs twice: the same commit would give different packages")
     if len({entry.date_time for entry in package.infolist()}) > 1:
-        problems.append("the entries differ in their time: one commit would have many packages")
+        problems.append("the entries differ in their time: the same commit would give different packages")
     for name in names:
         folder, _, file = name.rpartition("/")
         if name in ("host.json", binary):
             continue
         if name.split("/")[-1] == "local.settings.json":
-            problems.append(f"{name} is for one's own machine and may hold keys; it must not be deployed")
+            problems.append(f"{name} is for a developer's machine and may contain keys; it must not be deployed")
         elif file != "function.json":
-            problems.append(f"{name} is no part of the app (host.json, the program, <function>/function.json)")
+            problems.append(f"{name} is not part of the app (host.json, the program, <function>/function.json)")
         elif not FUNCTION.fullmatch(folder):
             problems.append(
-                f"{name} is not found by the host: it reads only <function>/function.json directly below the root, "
-                "where <function> begins with a letter, goes on with letters, digits, _ and -, and is not host"
+                f"the host does not find {name}: it reads only <function>/function.json directly below the root, "
+                "where <function> is a letter followed by letters, digits, _ and -, and is not host"
             )
         else:
             problems += _json_object(package, name)
@@ -168,21 +169,21 @@ def modes(package, binary):
 
 
 def machine_needs(program):
-    """The newest glibc version that the program asks for ("" if static), and what an old image cannot meet."""
+    """The newest glibc version that the program needs ("" if static), and the needs that an old image does not meet."""
     try:
         needs = read_needs(program)
-    except NotAnElf as error:
+    except NotAProgram as error:
         return "", [f"the program is {error}"]
     problems = []
     if needs.interpreter not in ("", INTERPRETER):
-        problems.append(f"the program is loaded by {needs.interpreter}, which images with glibc do not have")
+        problems.append(f"the program needs the loader {needs.interpreter}, which images with glibc do not have")
     for library in sorted(set(needs.libraries) - GLIBC):
-        problems.append(f"the program needs {library}, which is not a part of glibc and may be missing on an image")
+        problems.append(f"the program needs {library}, which is not part of glibc and may be missing on an image")
     newest = (0, 0)
     for version in needs.versions:
         number = re.fullmatch(r"GLIBC_(\d+)\.(\d+)(\.\d+)?", version)
         if number is None:
-            problems.append(f"the program asks for {version}, which says nothing about the glibc that has it")
+            problems.append(f"the program needs {version}, which does not tell the version of glibc")
         else:
             newest = max(newest, (int(number[1]), int(number[2])))
     if newest > NEWEST_GLIBC:
@@ -198,9 +199,9 @@ def _dotted(version):
 
 
 def _start(program, scratch, problems):
-    """What the program says to --version, without our environment.
+    """The program's answer to --version, in an empty environment.
 
-    It is run beside the zip file: where temporary files are, programs may be forbidden.
+    It runs beside the zip file, because some machines forbid programs in the directory for temporary files.
     """
     with tempfile.TemporaryDirectory(dir=scratch) as directory:
         file = Path(directory, "program")

@@ -1,4 +1,7 @@
-"""What scripts/package puts into the zip file, and what it refuses. No build: the program is a tiny one."""
+"""The content of the zip file that scripts/package makes, and the packages that it refuses.
+
+Nothing is compiled: a program of a few hundred bytes stands in for the real one.
+"""
 
 import json
 import os
@@ -6,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 import zipfile
 from pathlib import Path
 
@@ -14,7 +18,7 @@ sys.path[:0] = [str(ROOT / "scripts"), str(Path(__file__).parent)]
 
 import package  # noqa: E402
 import package_check  # noqa: E402
-from package_elf import Needs, NotAnElf, read_needs  # noqa: E402
+from package_needs import Needs, NotAProgram, read_needs  # noqa: E402
 from tiny_elf import tiny_elf  # noqa: E402
 
 HOST = json.dumps({"version": "2.0", "customHandler": {"description": {"defaultExecutablePath": "handler"}}}).encode()
@@ -23,7 +27,7 @@ EPOCH = 1_700_000_000
 
 
 def good():
-    """Entry name → (content, mode) of a package that is accepted."""
+    """The entries of an accepted package: name → (content, mode)."""
     return {
         "handler": (tiny_elf(), PROGRAM),
         "health/function.json": (b'{"bindings": []}', FILE),
@@ -167,13 +171,13 @@ class APackageThatIsChecked(InADirectory):
         nested = good()
         nested["functions/health/function.json"] = nested.pop("health/function.json")
         entries = dict(sorted(nested.items()))
-        self.refused(entries, "functions/health/function.json is not found by the host", "never starts")
+        self.refused(entries, "the host does not find functions/health/function.json", "never starts")
 
     def test_must_have_names_that_the_host_accepts(self):
         for name in ("1st", "host", "with.dot"):
             with self.subTest(name):
                 entries = dict(sorted((good() | {f"{name}/function.json": (b"{}", FILE)}).items()))
-                self.refused(entries, f"{name}/function.json is not found by the host")
+                self.refused(entries, f"the host does not find {name}/function.json")
 
     def test_must_have_the_program_under_the_name_in_host_json(self):
         entries = good()
@@ -190,10 +194,10 @@ class APackageThatIsChecked(InADirectory):
 
     def test_must_not_carry_local_settings(self):
         entries = good() | {"local.settings.json": (b"{}", FILE)}
-        self.refused(entries, "local.settings.json is for one's own machine")
+        self.refused(entries, "local.settings.json is for a developer's machine")
 
     def test_must_not_carry_anything_else(self):
-        self.refused(good() | {"notes.txt": (b"", FILE)}, "notes.txt is no part of the app")
+        self.refused(good() | {"notes.txt": (b"", FILE)}, "notes.txt is not part of the app")
 
     def test_must_have_functions_that_are_json(self):
         self.refused(good() | {"health/function.json": (b"{", FILE)}, "health/function.json is not JSON")
@@ -206,11 +210,11 @@ class APackageThatIsChecked(InADirectory):
 
     def test_must_be_small(self):
         large = tiny_elf() + bytes(package_check.LARGEST_ZIP)
-        self.refused(good() | {"handler": (large, PROGRAM)}, "at most 8000000 are wanted")
+        self.refused(good() | {"handler": (large, PROGRAM)}, "at most 8000000 are allowed")
 
     def test_must_start_on_an_image_with_glibc_2_31(self):
         self.assertEqual(self.problems(self.with_program(versions=["GLIBC_2.2.5", "GLIBC_2.31"])), [])
-        # By number: as text, 2.4 would be newer than 2.31.
+        # Compared as text, 2.4 would be newer than 2.31.
         self.assertEqual(self.problems(self.with_program(versions=["GLIBC_2.4", "GLIBC_2.9"])), [])
         newer = self.with_program(versions=["GLIBC_2.17", "GLIBC_2.32"])
         self.refused(newer, "needs glibc 2.32; the oldest image has 2.31")
@@ -219,16 +223,16 @@ class APackageThatIsChecked(InADirectory):
         self.assertEqual(self.problems(self.with_program(libraries=[], versions=[])), [])
 
     def test_must_not_ask_for_what_has_no_number(self):
-        self.refused(self.with_program(versions=["GLIBC_ABI_DT_RELR"]), "asks for GLIBC_ABI_DT_RELR")
+        self.refused(self.with_program(versions=["GLIBC_ABI_DT_RELR"]), "needs GLIBC_ABI_DT_RELR")
 
     def test_must_need_no_library_but_glibc(self):
         self.refused(self.with_program(libraries=["libc.so.6", "libssl.so.3"]), "needs libssl.so.3")
 
     def test_must_be_loaded_by_glibc(self):
-        self.refused(self.with_program(interpreter="/lib/ld-musl-x86_64.so.1"), "loaded by /lib/ld-musl-x86_64.so.1")
+        self.refused(self.with_program(interpreter="/lib/ld-musl-x86_64.so.1"), "needs the loader /lib/ld-musl-x86_64.so.1")
 
     def test_must_be_a_program_for_this_kind_of_machine(self):
-        self.refused(self.with_program(machine=183), "it is for machine 183")
+        self.refused(self.with_program(machine=183), "it is for ELF64 AArch64")
         self.refused(good() | {"handler": (b"#!/bin/sh\n", PROGRAM)}, "not a program for 64-bit x86 Linux")
 
     def test_must_have_a_program_that_starts(self):
@@ -255,13 +259,23 @@ class TheNeedsOfAProgram(unittest.TestCase):
         self.assertIn("libc.so.6", needs.libraries)
         self.assertIn("GLIBC_2.2.5", needs.versions)
 
-    def test_are_an_error_not_a_crash_however_the_file_is_cut_off(self):
+    def test_are_refused_wherever_the_file_is_cut_off(self):
         program = tiny_elf()
-        for length in range(len(program)):
-            try:
+        for length in range(0, len(program), 16):
+            with self.subTest(length), self.assertRaises(NotAProgram):
                 read_needs(program[:length])
-            except NotAnElf:
-                pass
+
+    def test_are_refused_when_readelf_does_not_find_the_versions(self):
+        program = bytearray(tiny_elf())
+        # No section headers: the loader does not need them.
+        program[40:48] = bytes(8)
+        program[58:64] = bytes(6)
+        with self.assertRaisesRegex(NotAProgram, "versions are missing"):
+            read_needs(bytes(program))
+
+    def test_are_read_on_a_machine_with_another_language(self):
+        with unittest.mock.patch.dict(os.environ, {"LANGUAGE": "de", "LC_ALL": "de_DE.UTF-8"}):
+            self.assertEqual(read_needs(tiny_elf()).libraries, ("libc.so.6",))
 
 
 class ThisRepository(InADirectory):

@@ -1,4 +1,4 @@
-"""infra/ against the published schemas of Azure Resource Manager, and against what the program and the host need."""
+"""infra/ against the published schemas of Azure Resource Manager, and against the needs of the program and the host."""
 
 import copy
 import json
@@ -24,13 +24,13 @@ def schema(name):
 
 
 def strict(node):
-    """The schema, but what it does not name is an error: as published, a misspelt property is none."""
+    """The schema with unknown properties as errors: as published, it accepts a misspelt property."""
     if isinstance(node, list):
         return [strict(item) for item in node]
     if not isinstance(node, dict):
         return node
     node = {key: strict(value) for key, value in node.items()}
-    # An expression may look like a name as well, so that two alternatives are met.
+    # An expression may also match the pattern of a name, so two alternatives may accept it.
     if "oneOf" in node:
         node["anyOf"] = node.pop("oneOf")
     if isinstance(node.get("properties"), dict):
@@ -44,7 +44,7 @@ def strict(node):
 
 @cache
 def provider(kind, version):
-    """The schema of the resource types of a provider, and the name of one of them in it."""
+    """The schema of a provider's resource types, and the name of `kind` in it."""
     namespace, _, path = kind.partition("/")
     candidates = [f"{namespace}.{version}.json", f"{namespace}.Application.{version}.json"]
     return next(strict(schema(name)) for name in candidates if (SCHEMAS / name).exists()), path.replace("/", "_")
@@ -54,14 +54,14 @@ COMMON = DRAFT4.create_resource(schema("definitions.json"))
 REGISTRY = Registry().with_resources([
     (f"{BASE}/common/definitions.json", COMMON), (f"{BASE}/common/definitions.json#", COMMON),
 ])
-# What every resource may have, whatever it is.
+# Every resource may have these properties.
 OF_EVERY_RESOURCE = {"condition", "copy", "dependsOn", "scope", "comments"}
 
 
 def problems(resource):
     types, name = provider(resource["type"], resource["apiVersion"])
     own = {key: value for key, value in resource.items() if key not in OF_EVERY_RESOURCE}
-    # The schema has rules for the last part of the name; of an expression, only what is literal can be told.
+    # The schema has rules for the last part of the name, which an expression may end with as a literal.
     literal = re.search(r"'/(\w+)'\)\]$", own["name"])
     own["name"] = f"checked/{literal[1]}" if literal else "checked"
     document = {**types, "$ref": f"#/resourceDefinitions/{name}"}
@@ -93,7 +93,7 @@ def test_a_resource_is_what_its_schema_allows(resource):
 
 def test_the_template_as_a_whole_is_what_its_schema_allows():
     whole = schema("deploymentTemplate.json")
-    # The resources are checked one by one, above; this would ask the network for the schemas of all of Azure.
+    # The test above checks each resource; here their schemas would be read from the internet.
     whole["properties"]["resources"] = {"type": "array", "minItems": 1}
     jsonschema.Draft4Validator(strict(whole), registry=REGISTRY).validate(TEMPLATE)
 
@@ -105,13 +105,13 @@ def test_the_template_as_a_whole_is_what_its_schema_allows():
     lambda r: r["sku"].update(name="Cheap"),
     lambda r: r.update(knd="StorageV2"),
 ])
-def test_the_schema_refuses_a_slip_of_the_pen(spoil):
+def test_the_schema_refuses_a_typing_error(spoil):
     spoiled = copy.deepcopy(of("Microsoft.Storage/storageAccounts")[0])
     spoil(spoiled)
     assert problems(spoiled) != []
 
 
-def test_expressions_name_what_there_is_and_all_there_is_is_named():
+def test_expressions_use_exactly_the_parameters_and_variables_of_the_template():
     used = "\n".join(expressions(TEMPLATE))
     for section in ["parameters", "variables"]:
         assert set(re.findall(rf"\b{section}\('(\w+)'\)", used)) == set(TEMPLATE[section]), section
@@ -135,14 +135,14 @@ def test_expressions_call_only_functions_of_resource_manager():
         assert set(re.findall(r"(\w+)\(", bare)) <= known_functions(), expression
 
 
-def test_whatever_another_resource_is_needed_for_waits_for_it():
-    """A child waits for its parent; who is named in an expression is waited for."""
+def test_a_resource_waits_for_the_resources_that_it_needs():
+    """A child waits for its parent, and a resource waits for the resources that its expressions name."""
     for resource in RESOURCES:
         waits = " ".join(resource.get("dependsOn", []))
         parent, _, child = resource["type"].rpartition("/")
         if parent.count("/"):
             variable = "variables('storageId')" if parent == "Microsoft.Storage/storageAccounts" else None
-            # Beside its account, a policy waits for the blob service, which waits for the account.
+            # The storage policies wait for the blob service, which waits for the account.
             assert (variable and variable in waits) or f"'{parent}" in waits, resource["type"] + " does not wait"
         text = json.dumps({key: value for key, value in resource.items() if key not in ("dependsOn", "name")})
         for needed in ["identityId", "insightsId"]:
@@ -151,7 +151,7 @@ def test_whatever_another_resource_is_needed_for_waits_for_it():
 
 
 def test_deploying_twice_changes_nothing():
-    """Names come from the parameters, and names of role assignments from what they assign; nothing is random or timed."""
+    """Names depend only on the parameters: none is random, and none contains the time."""
     everything = json.dumps(TEMPLATE)
     for changing in ["newGuid", "utcNow", "uniqueString", "deployment()"]:
         assert changing not in everything
@@ -172,7 +172,7 @@ def test_tables_and_queues_are_those_of_the_program():
         assert f'"{name}"' in source, name
 
 
-def test_the_identity_may_do_what_it_must_and_no_more():
+def test_the_identity_has_only_the_roles_that_it_needs():
     roles = [(role["name"], role["id"]) for role in TEMPLATE["variables"]["storageRoles"]]
     # Ids of Azure's built-in roles, which are the same everywhere.
     assert roles == [
@@ -181,7 +181,7 @@ def test_the_identity_may_do_what_it_must_and_no_more():
         ("Storage Blob Data Owner", "b7e6dc6d-f1e8-4753-8033-0f276bb0955b"),
     ]
     assert TEMPLATE["variables"]["secretsUser"] == "4633458b-17de-408a-b874-0445c86b69e6"
-    # None reaches beyond one account or one vault.
+    # Each role is limited to one account or one vault.
     scopes = [assignment["scope"] for assignment in of("Microsoft.Authorization/roleAssignments")]
     assert [scope.split("'")[1] for scope in scopes] == ["Microsoft.Storage/storageAccounts/", "Microsoft.KeyVault/vaults/"]
 
@@ -205,7 +205,7 @@ def test_the_plan_is_a_parameter_and_only_classic_consumption_has_a_slot():
     assert slot["condition"] == "[not(parameters('flexConsumption'))]" and "functionAppConfig" not in slot["properties"]
     app, = of("Microsoft.Web/sites")
     assert app["properties"]["functionAppConfig"] == "[if(parameters('flexConsumption'), variables('flexConfig'), null())]"
-    # An object in a variable is not seen by the check of the resource.
+    # The check of the resource does not see an object in a variable.
     types, _ = provider("Microsoft.Web/sites", "2024-11-01")
     config = {**types, "$ref": "#/definitions/FunctionAppConfig"}
     jsonschema.Draft4Validator(config, registry=REGISTRY).validate(TEMPLATE["variables"]["flexConfig"])
@@ -235,7 +235,7 @@ def alerts():
     return {alert["name"]: alert for alert in TEMPLATE["variables"]["alerts"]}
 
 
-def test_there_is_an_alert_for_what_the_seed_document_and_the_promises_ask_for():
+def test_there_is_an_alert_for_each_promise():
     assert list(alerts()) == [
         "server-errors", "response-time", "failed-authentications",
         "lateness", "oldest-overdue", "poison", "sweep-not-running",
@@ -246,8 +246,8 @@ def test_there_is_an_alert_for_what_the_seed_document_and_the_promises_ask_for()
         assert alert["operator"] in ("GreaterThan", "LessThan")
 
 
-def test_alerts_read_what_is_really_written():
-    """Their patterns match the lines that src/ writes; tests/it/invocation holds the lines themselves."""
+def test_alerts_match_the_log_lines():
+    """The Rust tests of the functions host hold the same lines."""
     delivered = "conversation 01890000-0000-7000-8000-00000000000f of me: attempt made 12 ms after its time, now Completed"
     swept = "31 conversations due soon or overdue, the oldest overdue by 40 s; 2 wake-ups put; 3 messages in the poison queue"
     for name, line, value in [("lateness", delivered, "12"), ("oldest-overdue", swept, "40"), ("poison", swept, "3")]:

@@ -1,25 +1,28 @@
-"""azure-pipelines.yml against its published schema and against the files of this repository."""
+"""azure-pipelines.yml and its template, against their published schema and against the files of this repository."""
 
 import copy
 import json
 import os
 import re
-import sys
 from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import pipeline  # noqa: E402
-
+PIPELINE = yaml.safe_load((ROOT / "azure-pipelines.yml").read_text())
+TEMPLATE = yaml.safe_load((ROOT / "pipelines/deploy.yml").read_text())
 SCHEMA = json.loads((ROOT / "tests/fixtures/schemas/azure-pipelines.json").read_text())
 VALIDATOR = jsonschema.validators.validator_for(SCHEMA)(SCHEMA)
 SETUP = (ROOT / "docs/deploy.md").read_text()
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
-# What docs/deploy.md puts into the variable group, and what the agent itself knows.
+MACRO = re.compile(r"\$\(([\w.]+)\)")
+EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
+ON_FLEX, ON_CLASSIC = ("${{ if eq(parameters.flexConsumption, %s) }}" % plan for plan in ["true", "false"])
+
+# The variables of the group in docs/deploy.md, and the variables of the agent.
 GROUP = {
     "CLIENT_ID", "API_KEY", "appInsightsKey", "appInsightsKeyProd",
     "appInsightsConnectionString", "appInsightsConnectionStringProd",
@@ -29,19 +32,45 @@ PREDEFINED = {
     "System.CollectionUri", "System.DefaultWorkingDirectory", "System.DefinitionId", "System.TeamProject",
 }
 SECRETS = {"CLIENT_ID", "API_KEY", "System.AccessToken"}
+OWN = {item["name"]: item["value"] for item in PIPELINE["variables"]}
+STAGES = {stage["stage"]: stage for stage in PIPELINE["stages"]}
+DEPLOYMENTS = {
+    "DeployToDev": {"environment": "development", "appName": "$(appName)-dev", "keyVaultName": "$(keyVaultName)-dev"},
+    "DeployToProd": {"environment": "production", "appName": "$(appName)", "keyVaultName": "$(keyVaultName)"},
+}
 
 
-@pytest.fixture(params=[True, False], ids=["flex", "classic"])
-def document(request):
-    return pipeline.load(arguments={"flexConsumption": request.param})
+def on_plan(node, condition):
+    """The template as one plan sees it: the entries below its condition, without those of the other plan."""
+    if isinstance(node, list):
+        return [on_plan(item, condition) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: on_plan(value, condition) for key, value in node.items() if key not in (ON_FLEX, ON_CLASSIC)}
+    return kept | on_plan(node[condition], condition) if condition in node else kept
 
 
-def stage(document, name):
-    return next(stage for stage in document["stages"] if stage["stage"] == name)
+FLEX, CLASSIC = on_plan(TEMPLATE, ON_FLEX), on_plan(TEMPLATE, ON_CLASSIC)
 
 
-def every_step(document):
-    return [step for stage in document["stages"] for step in pipeline.steps_of(stage)]
+def hooks(template):
+    """The step lists of the deployment's hooks: deploy, routeTraffic, postRouteTraffic, success, failure."""
+    run_once = template["jobs"][0]["strategy"]["runOnce"]
+    return {name: hook["steps"] for name, hook in {**run_once, **run_once["on"]}.items() if name != "on"}
+
+
+def steps_of(stage):
+    return STAGES[stage]["jobs"][0]["steps"]
+
+
+STEP_LISTS = {
+    **{stage: steps_of(stage) for stage in ["Build", "TestIntegration"]},
+    **{f"flex {name}": steps for name, steps in hooks(FLEX).items()},
+    **{f"classic {name}": steps for name, steps in hooks(CLASSIC).items()},
+}
+STEPS = [step for steps in STEP_LISTS.values() for step in steps]
+# A message to the agent calls no program of the repository.
+COMMANDS = sorted({step["script"] for step in STEPS if "script" in step and "##vso[" not in step["script"]})
 
 
 def texts(node):
@@ -56,8 +85,13 @@ def texts(node):
         yield node
 
 
-def macros(node):
-    return {found for text in texts(node) for found in pipeline.MACRO.findall(text)}
+def found(pattern, node):
+    return {one for text in texts(node) for one in pattern.findall(text)}
+
+
+def task(template, name):
+    one, = [step for steps in hooks(template).values() for step in steps if step.get("task") == name]
+    return one["inputs"]
 
 
 def problems(document):
@@ -65,210 +99,214 @@ def problems(document):
     return [f"{list(error.absolute_path)}: {error.message}" for error in best]
 
 
-def test_it_is_what_the_schema_allows(document):
+# In the published schema a parameter's default is never a boolean, which Azure Pipelines requires here.
+WITHOUT_PARAMETERS = {key: value for key, value in PIPELINE.items() if key != "parameters"}
+
+
+@pytest.mark.parametrize("document", [WITHOUT_PARAMETERS, FLEX, CLASSIC], ids=["pipeline", "flex", "classic"])
+def test_the_schema_allows_it(document):
     assert problems(document) == []
 
 
 @pytest.mark.parametrize("spoil", [
     lambda d: d["stages"][0].update(dependson="Build"),
-    lambda d: stage(d, "Build")["jobs"][0]["steps"].append({"task": "NoSuchTask@2"}),
-    lambda d: stage(d, "DeployToDev")["jobs"][0]["strategy"]["runOnce"].update(deploi={}),
-    lambda d: [s["inputs"].update(apName="x") for s in every_step(d) if s.get("task") == "AzureFunctionApp@2"],
-    lambda d: [s["inputs"].pop("appType") for s in every_step(d) if s.get("task") == "AzureFunctionApp@2"],
+    lambda d: d["stages"][0]["jobs"][0]["steps"].append({"task": "NoSuchTask@2"}),
+    lambda d: d["stages"][0]["jobs"][0]["steps"].append({"script": "true", "displayname": "x"}),
+    lambda d: d["stages"][1].update(jobs=[{"template": "pipelines/deploy.yml", "parameter": {}}]),
+    lambda d: d.update(triger={}),
 ])
-def test_the_schema_refuses_a_slip_of_the_pen(spoil):
-    spoiled = copy.deepcopy(pipeline.load())
+def test_the_schema_refuses_a_typing_error_in_the_pipeline(spoil):
+    spoiled = copy.deepcopy(WITHOUT_PARAMETERS)
     spoil(spoiled)
     assert problems(spoiled) != []
 
 
-def test_a_commit_goes_through_the_stages_one_after_the_other(document):
-    order = [(stage["stage"], stage.get("dependsOn")) for stage in document["stages"]]
-    assert order == [
+@pytest.mark.parametrize("template", [FLEX, CLASSIC], ids=["flex", "classic"])
+@pytest.mark.parametrize("spoil", [
+    lambda d: d["jobs"][0]["strategy"]["runOnce"].update(deploi={}),
+    lambda d: task(d, "AzureFunctionApp@2").update(apName="x"),
+    lambda d: task(d, "AzureFunctionApp@2").pop("appType"),
+    lambda d: task(d, "AzureFunctionApp@2").update(isFlexConsumption="perhaps"),
+])
+def test_the_schema_refuses_a_typing_error_in_the_template(spoil, template):
+    spoiled = copy.deepcopy(template)
+    spoil(spoiled)
+    assert problems(spoiled) != []
+
+
+def test_expressions_name_a_parameter_of_their_file():
+    for document in [PIPELINE, FLEX, CLASSIC]:
+        parameters = {f"parameters.{parameter['name']}" for parameter in document["parameters"]}
+        assert found(EXPRESSION, document) <= parameters
+
+
+def test_every_parameter_of_the_template_is_used():
+    parameters = {f"parameters.{parameter['name']}" for parameter in TEMPLATE["parameters"]}
+    # Only the conditions use the plan.
+    assert found(EXPRESSION, FLEX) == found(EXPRESSION, CLASSIC) == parameters - {"parameters.flexConsumption"}
+
+
+@pytest.mark.parametrize("stage", DEPLOYMENTS)
+def test_a_deployment_passes_every_parameter_of_the_template(stage):
+    job, = STAGES[stage]["jobs"]
+    assert job["template"] == "pipelines/deploy.yml"
+    assert set(job["parameters"]) == {parameter["name"] for parameter in TEMPLATE["parameters"]}
+    assert job["parameters"].items() >= DEPLOYMENTS[stage].items()
+    assert job["parameters"]["flexConsumption"] == "${{ parameters.flexConsumption }}"
+
+
+def test_the_plan_is_a_parameter_of_the_pipeline():
+    parameter, = PIPELINE["parameters"]
+    assert (parameter["name"], parameter["type"], parameter["default"]) == ("flexConsumption", "boolean", True)
+
+
+def test_a_commit_goes_through_the_stages_one_after_the_other():
+    assert [(name, stage.get("dependsOn")) for name, stage in STAGES.items()] == [
         ("Build", None), ("DeployToDev", "Build"), ("TestIntegration", "DeployToDev"), ("DeployToProd", "TestIntegration"),
     ]
 
 
-def test_it_starts_on_main_and_develop_and_not_for_documentation(document):
+def test_it_starts_on_main_and_develop_and_not_for_documentation():
     branches = {"include": ["main", "develop"]}
-    assert document["trigger"] == {"branches": branches, "paths": {"exclude": ["*.md", "docs/*"]}}
-    assert document["pr"] == {"branches": branches}
+    assert PIPELINE["trigger"] == {"branches": branches, "paths": {"exclude": ["*.md", "docs/*"]}}
+    assert PIPELINE["pr"] == {"branches": branches}
 
 
-def test_a_pull_request_is_not_deployed_and_sees_no_secret(document):
-    assert stage(document, "DeployToDev")["condition"] == "and(succeeded(), ne(variables['Build.Reason'], 'PullRequest'))"
-    # A stage that says nothing else is skipped when the one before it was.
-    assert "condition" not in stage(document, "TestIntegration")
-    assert "group" not in str(document["variables"]) and "variables" not in stage(document, "Build")
-    assert not macros(stage(document, "Build")) & (GROUP | SECRETS)
+def test_a_pull_request_is_not_deployed():
+    assert STAGES["DeployToDev"]["condition"] == "and(succeeded(), ne(variables['Build.Reason'], 'PullRequest'))"
+    # A stage without a condition is skipped when the stage before it was.
+    assert "condition" not in STAGES["TestIntegration"]
 
 
-def test_only_main_goes_to_production_and_only_through_its_environment(document):
-    production = stage(document, "DeployToProd")
+def test_a_pull_request_sees_no_secret():
+    assert "group" not in str(PIPELINE["variables"]) and "variables" not in STAGES["Build"]
+    assert not found(MACRO, STAGES["Build"]) & (GROUP | SECRETS)
+
+
+def test_only_main_goes_to_production_and_only_through_its_environment():
+    production = STAGES["DeployToProd"]
     assert production["condition"] == "and(succeeded(), eq(variables['Build.SourceBranch'], 'refs/heads/main'))"
-    assert [job["environment"] for job in production["jobs"]] == ["production"]
+    assert [job["parameters"]["environment"] for job in production["jobs"]] == ["production"]
+    assert [job["environment"] for job in TEMPLATE["jobs"]] == ["${{ parameters.environment }}"]
 
 
-def test_every_variable_is_known_and_every_known_one_is_used(document):
-    own = pipeline.variables_of(document)
-    used = macros(document)
-    assert used == set(own) | GROUP | PREDEFINED
-    for name in GROUP | set(own):
-        assert f"`{name}`" in SETUP, f"docs/deploy.md does not tell of {name}"
+def test_every_variable_is_known_and_every_known_one_is_used():
+    assert found(MACRO, PIPELINE) | found(MACRO, TEMPLATE) == set(OWN) | GROUP | PREDEFINED
 
 
-def test_names_are_those_of_the_seed_document(document):
-    own = pipeline.variables_of(document)
-    assert own["appName"] == "mcp-scheduler-app" and own["resourceGroupName"] == "mcp-scheduler-rg"
-    assert own["keyVaultName"] == "mcp-scheduler-kv" and own["azureSubscription"] == "your-azure-subscription"
-    assert own["vmImageName"] == "ubuntu-latest"
+@pytest.mark.parametrize("name", sorted(GROUP | set(OWN)))
+def test_the_set_up_explains_the_variable(name):
+    assert f"`{name}`" in SETUP, f"docs/deploy.md does not mention {name}"
+
+
+def test_variables_have_their_agreed_names():
+    assert OWN["appName"] == "mcp-scheduler-app" and OWN["resourceGroupName"] == "mcp-scheduler-rg"
+    assert OWN["keyVaultName"] == "mcp-scheduler-kv" and OWN["azureSubscription"] == "your-azure-subscription"
+    assert OWN["vmImageName"] == "ubuntu-latest"
     for name in ["DeployToDev", "TestIntegration", "DeployToProd"]:
-        assert stage(document, name)["variables"] == [{"group": "MCP-Scheduler-Variables"}]
+        assert STAGES[name]["variables"] == [{"group": "MCP-Scheduler-Variables"}]
 
 
-def test_scripts_are_the_repository_s_own(document):
-    for step in every_step(document):
-        inputs = step.get("inputs", {})
-        if step.get("task") == "AzureCLI@2":
-            commands = [inputs["scriptPath"]]
-        else:
-            commands = [line for line in step.get("script", "").splitlines() if line.strip()]
-        for command in commands:
-            # A message to the agent is no script.
-            if command.startswith('echo "##vso['):
-                continue
-            program = ROOT / command.split()[0]
-            assert program.parent == ROOT / "scripts" and os.access(program, os.X_OK), command
-            assert not re.search(r"[;&|<>`]", command), f"more than one command: {command}"
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_step_is_one_command_of_the_repository(command):
+    assert not re.search(r"[;&|<>`\n]", command.strip()), "more than one command"
+    program, *arguments = command.split()
+    if program == "make":
+        assert arguments[0] in TARGETS
+    else:
+        assert (ROOT / program).parent == ROOT / "scripts" and os.access(ROOT / program, os.X_OK)
 
 
-def test_what_needs_the_repository_checks_it_out(document):
-    for one in document["stages"]:
-        for job in one["jobs"]:
-            strategy = job.get("strategy", {}).get("runOnce", {"job": job})
-            for hook in [*strategy.values(), *strategy.get("on", {}).values()]:
-                steps = hook.get("steps", [])
-                needs = any("scripts/" in str(step.get("script", step.get("inputs"))) for step in steps)
-                assert not needs or steps[0].get("checkout") == "self", steps
+def test_the_rollback_step_calls_the_script():
+    for template in [FLEX, CLASSIC]:
+        assert task(template, "AzureCLI@2")["scriptPath"] == "scripts/rollback"
+    assert os.access(ROOT / "scripts/rollback", os.X_OK)
 
 
-def test_secrets_travel_in_the_environment_alone(document):
-    for step in every_step(document):
+def test_the_stage_build_calls_the_commands_of_people():
+    assert all(step["script"].startswith("make ") for step in steps_of("Build") if "script" in step)
+
+
+@pytest.mark.parametrize("steps", STEP_LISTS.values(), ids=STEP_LISTS)
+def test_steps_that_need_the_repository_check_it_out(steps):
+    needs = any(re.search("scripts/|make ", str(step.get("script", step.get("inputs")))) for step in steps)
+    assert not needs or steps[0].get("checkout") == "self"
+
+
+def test_secrets_travel_in_the_environment_alone():
+    for step in STEPS:
         without_environment = {key: value for key, value in step.items() if key != "env"}
-        assert not macros(without_environment) & SECRETS, step
+        assert not found(MACRO, without_environment) & SECRETS, step
 
 
-def test_no_file_holds_a_secret():
-    for file in [ROOT / "azure-pipelines.yml", *(ROOT / "pipelines").iterdir(), *(ROOT / "infra").iterdir()]:
-        text = file.read_text()
-        for looks_like in [r"AccountKey=\S", r"whsec_", r"msk_", r"InstrumentationKey=[0-9a-f]", r"\beyJ", r"[0-9a-f]{32}"]:
-            assert not re.search(looks_like, text), f"{file}: {looks_like}"
+@pytest.mark.parametrize("place", ["azure-pipelines.yml", "pipelines", "infra", "Makefile", ".ci", "scripts"])
+def test_no_file_holds_a_secret(place):
+    files = [file for file in [ROOT / place, *(ROOT / place).glob("*")] if file.is_file()]
+    assert files
+    for file in files:
+        for pattern in [r"AccountKey=\S", r"whsec_", r"msk_", r"InstrumentationKey=[0-9a-f]", r"\beyJ", r"[0-9a-f]{32}"]:
+            assert not re.search(pattern, file.read_text()), f"{file}: {pattern}"
 
 
-def test_the_artifact_that_is_published_is_the_one_that_is_deployed(document):
-    published = [step["artifact"] for step in pipeline.steps_of(stage(document, "Build")) if "publish" in step]
-    assert published == ["drop"]
-    for name in ["DeployToDev", "DeployToProd"]:
-        steps = list(pipeline.steps_of(stage(document, name)))
-        assert [(step["download"], step["artifact"]) for step in steps if "download" in step] == [("current", "drop")]
-        packages = [step["inputs"]["package"] for step in steps if step.get("task") == "AzureFunctionApp@2"]
-        assert packages == ["$(Pipeline.Workspace)/drop/mcp-scheduler-*.zip"]
+@pytest.mark.parametrize("template", [FLEX, CLASSIC], ids=["flex", "classic"])
+def test_the_artifact_that_is_published_is_the_one_that_is_deployed(template):
+    assert [step["artifact"] for step in steps_of("Build") if "publish" in step] == ["drop"]
+    downloads = [step for steps in hooks(template).values() for step in steps if "download" in step]
+    assert [(step["download"], step["artifact"]) for step in downloads] == [("current", "drop")]
+    assert task(template, "AzureFunctionApp@2")["package"] == "$(Pipeline.Workspace)/drop/mcp-scheduler-*.zip"
     assert "--artifact-name drop" in (ROOT / "scripts/rollback").read_text()
 
 
-def test_what_is_published_is_what_a_step_before_has_made(document):
+@pytest.mark.parametrize("stage", ["Build", "TestIntegration"])
+def test_a_published_file_was_made_by_a_step_before(stage):
     made = ""
-    for step in pipeline.steps_of(stage(document, "Build")):
+    for step in steps_of(stage):
         inputs = step.get("inputs", {})
         for wanted in [step.get("publish"), inputs.get("testResultsFiles"), inputs.get("summaryFileLocation")]:
             assert wanted is None or wanted in made, wanted
         made += f" {step.get('script', '')} {' '.join(step.get('env', {}).values())}"
 
 
-def test_settings_are_such_as_the_program_and_the_host_read(document):
+@pytest.mark.parametrize("template", [FLEX, CLASSIC], ids=["flex", "classic"])
+def test_the_program_and_the_host_read_the_settings(template):
     example = json.loads((ROOT / "local.settings.json.example").read_text())["Values"]
     of_the_host = {"KEYVAULT_URI", "APPINSIGHTS_INSTRUMENTATIONKEY", "APPLICATIONINSIGHTS_CONNECTION_STRING"}
-    for name, app, vault in [
-        ("DeployToDev", "$(appName)-dev", "$(keyVaultName)-dev"), ("DeployToProd", "$(appName)", "$(keyVaultName)"),
-    ]:
-        steps = list(pipeline.steps_of(stage(document, name)))
-        task, = [step for step in steps if step.get("task") == "AzureAppServiceSettings@1"]
-        settings = {item["name"]: item["value"] for item in json.loads(task["inputs"]["appSettings"])}
-        assert set(settings) <= set(example) | of_the_host
-        assert settings["USE_AZURE_SERVICES"] == "true"
-        assert settings["KEYVAULT_URI"] == f"https://{vault}.vault.azure.net/"
-        assert settings["PUBLIC_URL"] == f"https://{app}.azurewebsites.net"
-        for secret in ["SCHEDULER_CLIENT_ID", "SCHEDULER_API_KEY", "JWT_SIGNING_KEYS", "WEBHOOK_SIGNING_SECRETS"]:
-            reference = f"@Microsoft.KeyVault(VaultName={vault};SecretName={secret.replace('_', '-')})"
-            assert settings[secret] == reference
-            assert reference.partition("SecretName=")[2].rstrip(")") in SETUP, "the set-up does not make it"
-        # The package is where its plan wants it; Flex Consumption refuses these two.
-        assert not {"FUNCTIONS_WORKER_RUNTIME", "WEBSITE_RUN_FROM_PACKAGE"} & set(settings)
+    inputs = task(template, "AzureAppServiceSettings@1")
+    settings = {item["name"]: item["value"] for item in json.loads(inputs["appSettings"])}
+    assert set(settings) <= set(example) | of_the_host
+    assert inputs["appName"] == "${{ parameters.appName }}"
+    assert settings["USE_AZURE_SERVICES"] == "true"
+    assert settings["KEYVAULT_URI"] == "https://${{ parameters.keyVaultName }}.vault.azure.net/"
+    assert settings["PUBLIC_URL"] == "https://${{ parameters.appName }}.azurewebsites.net"
+    # The package is where its plan wants it; Flex Consumption refuses these two settings.
+    assert not {"FUNCTIONS_WORKER_RUNTIME", "WEBSITE_RUN_FROM_PACKAGE"} & set(settings)
 
 
-def test_a_deployment_that_does_not_answer_is_rolled_back(document):
-    for name in ["DeployToDev", "DeployToProd"]:
-        hooks = stage(document, name)["jobs"][0]["strategy"]["runOnce"]
-        app = "$(appName)-dev" if name == "DeployToDev" else "$(appName)"
-        assert f"scripts/smoke https://{app}.azurewebsites.net" in str(hooks["postRouteTraffic"])
-        assert f"--app {app} " in str(hooks["on"]["failure"]) and "scripts/rollback" in str(hooks["on"]["failure"])
-        environment = stage(document, name)["jobs"][0]["environment"]
-        # The mark that the rollback looks for is set after the smoke test, and only if it went well.
-        assert f"deployed-{environment}" in str(hooks["on"]["success"])
+@pytest.mark.parametrize("secret", [
+    "SCHEDULER_CLIENT_ID", "SCHEDULER_API_KEY", "JWT_SIGNING_KEYS", "WEBHOOK_SIGNING_SECRETS",
+])
+def test_the_secret_stays_in_the_vault(secret):
+    in_the_vault = secret.replace("_", "-")
+    settings = json.loads(task(FLEX, "AzureAppServiceSettings@1")["appSettings"])
+    reference = f"@Microsoft.KeyVault(VaultName=${{{{ parameters.keyVaultName }}}};SecretName={in_the_vault})"
+    assert {"name": secret, "value": reference} in settings
+    assert in_the_vault in SETUP, "the set-up does not make it"
+
+
+@pytest.mark.parametrize("template", [FLEX, CLASSIC], ids=["flex", "classic"])
+def test_a_deployment_that_does_not_answer_is_rolled_back(template):
+    run = hooks(template)
+    assert "scripts/smoke https://${{ parameters.appName }}.azurewebsites.net" in str(run["postRouteTraffic"])
+    arguments = task(template, "AzureCLI@2")["arguments"]
+    assert "--environment ${{ parameters.environment }} --app ${{ parameters.appName }} " in arguments
+    assert "scripts/rollback" in str(run["failure"])
+    # The tag is set after the smoke test, and only if the test passed: scripts/rollback relies on it.
+    assert "deployed-${{ parameters.environment }}" in str(run["success"])
+    assert "deployed-$environment" in (ROOT / "scripts/rollback").read_text()
 
 
 def test_slots_are_used_exactly_where_the_plan_has_them():
-    for flex in [True, False]:
-        deploy = str(stage(pipeline.load(arguments={"flexConsumption": flex}), "DeployToProd"))
-        assert ("'isFlexConsumption': True" in deploy) == flex
+    for template, flex in [(FLEX, True), (CLASSIC, False)]:
+        assert task(template, "AzureFunctionApp@2")["isFlexConsumption"] is flex
         for slots in ["Swap Slots", "'slotName': 'staging'", "-staging.azurewebsites.net"]:
-            assert (slots in deploy) != flex, slots
-
-
-@pytest.mark.parametrize("text", ["a: ${{ variables.x }}", "a: ${{ parameters.x }}", "${{ if or(1, 2) }}:\n  a: b"])
-def test_what_cannot_be_filled_in_is_told(tmp_path, text):
-    file = tmp_path / "pipeline.yml"
-    file.write_text(text)
-    with pytest.raises(pipeline.Unsupported):
-        pipeline.load(file)
-
-
-SMALL = """
-variables:
-  - {name: colour, value: blue}
-stages:
-  - stage: Build
-    jobs:
-      - job: Only
-        steps:
-          - {task: "Cache@2", inputs: {key: k, path: p}}
-          - {script: 'echo "$WHICH" $(colour) $(unknown) > $(Build.ArtifactStagingDirectory)/said', displayName: Says, env: {WHICH: very $(colour)}}
-          - {script: "false; echo not reached", displayName: Fails}
-          - {script: pwd > $(Build.ArtifactStagingDirectory)/where, displayName: Goes on}
-          - {script: exit 9, displayName: Needs the internet}
-          - {publish: $(Build.ArtifactStagingDirectory)/said}
-          - {publish: $(Build.ArtifactStagingDirectory)/never}
-"""
-
-
-def test_script_steps_run_as_the_agent_runs_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline, "ROOT", tmp_path)
-    (tmp_path / "pipeline.yml").write_text(SMALL)
-    document = pipeline.load(tmp_path / "pipeline.yml")
-    monkeypatch.setattr(pipeline, "load", lambda: document)
-    failed = pipeline.run("Build", ["Needs the internet"])
-    staging = tmp_path / "target/pipeline/staging"
-    assert failed == ["Fails", f"{staging}/never was not made"]
-    # What is not known stays as it is; a shell takes it for a command, which is why every variable is checked above.
-    assert (staging / "said").read_text().startswith("very blue blue")
-    assert (staging / "where").read_text().strip() == str(tmp_path)
-    with pytest.raises(pipeline.Unsupported):
-        pipeline.run("Build", ["no such step"])
-
-
-def test_ci_leaves_out_of_build_what_needs_the_internet_and_what_is_only_a_figure():
-    ran = (ROOT / ".ci/run").read_text()
-    assert "scripts/pipeline.py run Build" in ran
-    steps = {step["displayName"]: step["script"] for step in every_step(pipeline.load()) if "script" in step}
-    left_out = [steps[name].split()[:2] for name in re.findall(r'--without "(.*?)"', ran)]
-    assert [one[0] for one in left_out] == ["scripts/deny", "scripts/coverage"] and left_out[0][1] == "advisories"
+            assert (slots in str(template)) != flex, slots

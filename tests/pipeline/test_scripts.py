@@ -1,4 +1,4 @@
-"""The scripts of a deployment, with stand-ins on the PATH for what reaches Azure: they note how they are called, and answer."""
+"""The scripts of a deployment. Stand-ins on the PATH replace the programs that call Azure and record their arguments."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ class Azure:
     def __init__(self, place):
         self.place = place
         self.answers("az", [])
-        # METHOD and path do not matter here: `smoke` is tested with a real server.
+        # The stand-in ignores the method: other tests call scripts/smoke with a real server.
         self.smoke(["200", "200", "401", "404"])
 
     def answers(self, program, answers):
@@ -108,7 +108,7 @@ def test_a_rollback_to_a_build_number_asks_for_that_build(azure):
     assert option(deploy, "--name") == "mcp-scheduler-app-dev"
 
 
-def test_in_the_pipeline_it_looks_among_the_runs_of_that_pipeline(azure):
+def test_in_the_pipeline_a_rollback_searches_the_runs_of_that_pipeline(azure):
     azure.answers("az", GOOD)
     where = {"AZURE_DEVOPS_ORGANIZATION": "https://example.com/o/", "AZURE_DEVOPS_PROJECT": "p", "AZURE_DEVOPS_PIPELINE": "7"}
     arguments = ["--environment", "production", "--app", "other", "--resource-group", "group"]
@@ -137,14 +137,14 @@ def test_a_swap_needs_no_build(azure):
     (GOOD, ["--now"], "unknown argument --now"),
     (GOOD, ["--swap", "--build", "7"], "exclude each other"),
 ])
-def test_nothing_is_deployed_if_anything_is_amiss(azure, answers, arguments, complaint):
+def test_nothing_is_deployed_after_an_error(azure, answers, arguments, complaint):
     azure.answers("az", answers)
     ran = azure.run("rollback", "--environment", "production", *arguments)
     assert ran.returncode != 0 and complaint in ran.stderr
     assert not [call for call in azure.calls() if "config-zip" in call or "swap" in call]
 
 
-def test_a_rollback_that_does_not_help_says_so(azure):
+def test_a_rollback_fails_if_the_app_does_not_answer_after_it(azure):
     azure.answers("az", GOOD)
     azure.smoke(["200", "503", "401", "404"])
     ran = azure.run("rollback", "--environment", "production")
@@ -162,7 +162,7 @@ OUTPUTS = [
 
 
 def settings_of(calls):
-    """Slot → the settings that were given to it."""
+    """The settings that were set, by slot."""
     given = {}
     for call in calls:
         if call[1:5] == ["functionapp", "config", "appsettings", "set"]:
@@ -189,7 +189,7 @@ def test_an_environment_is_provisioned_without_a_key(azure):
     assert ran.stdout.endswith("appInsightsKey=the-key\nappInsightsConnectionString=the-string\n")
 
 
-def test_classic_consumption_has_a_key_that_nobody_sees_and_a_slot_that_delivers_nothing(azure):
+def test_classic_consumption_has_a_key_that_is_not_printed_and_a_slot_that_does_not_deliver(azure):
     azure.answers("az", OUTPUTS)
     ran = azure.run("provision", "dev", "--classic")
     assert ran.returncode == 0, ran.stderr
@@ -200,13 +200,13 @@ def test_classic_consumption_has_a_key_that_nobody_sees_and_a_slot_that_delivers
     }
     silent = {"AzureWebJobs.deliverConversation.Disabled": "true", "AzureWebJobs.sweepDueConversations.Disabled": "true"}
     assert settings_of(azure.calls()) == {"": of_the_host, "staging": of_the_host | silent}
-    # These stay with the slot when it is swapped.
+    # Slot settings stay with the slot when it is swapped.
     assert [call for call in azure.calls() if set(call) & {f"{name}=true" for name in silent} and "--slot-settings" in call]
     assert "canary" not in ran.stdout + ran.stderr
     assert all(option(call, "--output") == "none" for call in azure.calls() if "set" in call)
 
 
-def test_a_name_given_by_hand_is_used_throughout(azure):
+def test_a_name_on_the_command_line_is_used_in_every_call(azure):
     azure.answers("az", [["deployment group show", "x"]])
     ran = azure.run("provision", "prod", "storageAccountName=mine", "appName=my-app", RESOURCE_GROUP="my-group")
     assert ran.returncode == 0, ran.stderr
@@ -217,7 +217,7 @@ def test_a_name_given_by_hand_is_used_throughout(azure):
 
 
 @pytest.mark.parametrize("arguments", [[], ["test"], ["dev", "--fast"]])
-def test_provision_does_nothing_on_a_slip_of_the_pen(azure, arguments):
+def test_provision_does_nothing_after_a_typing_error(azure, arguments):
     assert azure.run("provision", *arguments).returncode != 0
     assert azure.calls() == []
 
@@ -234,7 +234,7 @@ def server():
         def do_GET(self):
             seen.append(f"{self.command} {self.path}")
             status = answers[seen[-1]]
-            # A list: one answer after the other, the last one for good.
+            # A list has one status for each request; the last one stays.
             if isinstance(status, list):
                 status = status.pop(0) if len(status) > 1 else status[0]
             self.send_response(status)
@@ -314,21 +314,27 @@ test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
 """
 
 
-def test_what_cargo_printed_becomes_junit(tmp_path):
+def test_the_output_of_cargo_becomes_junit(tmp_path):
     log, file = tmp_path / "log", tmp_path / "new" / "junit.xml"
     log.write_text(LOG)
-    assert junit.main([log, file]) == 0
+    junit.main(log, file)
     suites = junit.ET.parse(file).getroot()
     assert {key: suites.get(key) for key in ["tests", "failures", "skipped"]} == {"tests": "5", "failures": "2", "skipped": "1"}
-    assert [(suite.get("name"), suite.get("tests"), suite.get("time")) for suite in suites] == [
-        ("src/lib.rs", "3", "0.50"), ("tests/it/main.rs", "1", None), ("doc-tests mcp_scheduler", "1", "0.10"),
+    assert [(suite.get("name"), suite.get("tests"), suite.get("failures")) for suite in suites] == [
+        ("src/lib.rs", "3", "1"), ("tests/it/main.rs", "1", "1"), ("doc-tests mcp_scheduler", "1", "0"),
     ]
     failures = [failure.text for failure in suites.iter("failure")]
     assert "left" in failures[0] and "< & " in failures[0] and "time::tests::b\n" not in failures[0]
     assert "--test it" in failures[1]
 
 
+def test_a_binary_that_failed_is_no_failure_beside_its_tests():
+    suite, *_ = junit.convert(LOG.splitlines(keepends=True))
+    assert [case.get("name") for case in suite if case.find("failure") is not None] == ["time::tests::b"]
+
+
 def test_a_log_without_tests_is_no_success(tmp_path):
     (tmp_path / "log").write_text("error: could not compile\n")
-    assert junit.main([tmp_path / "log", tmp_path / "junit.xml"]) == 1
+    with pytest.raises(SystemExit, match="has no test results"):
+        junit.main(tmp_path / "log", tmp_path / "junit.xml")
     assert not (tmp_path / "junit.xml").exists()
