@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Receives until the listener fails.
 pub(crate) async fn serve(listener: TcpListener, webhook: Webhook) -> Result<(), Box<dyn Error>> {
     let webhook = Arc::new(webhook);
-    // A restart loses this set. In production, use a table with the id as its key, and write it in one transaction with the work.
+    // A restart loses this set. In production, write the id to a table, in one transaction with the work.
     let received = Arc::new(Mutex::new(HashSet::new()));
     loop {
         let (stream, _) = listener.accept().await?;
