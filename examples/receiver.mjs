@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { Webhook } from "standardwebhooks";
 
 const webhook = new Webhook(process.env.WEBHOOK_SECRET);
-// Forgotten at a restart: in earnest, a table with the id as its key, written in one transaction with the work.
+// A restart loses this set. In production, write the id to a table, in one transaction with the work.
 const received = new Set();
 
 const server = createServer(async (request, response) => {

@@ -19,7 +19,7 @@ use standardwebhooks::Webhook;
 use tokio::net::TcpListener;
 
 #[tokio::main]
-#[allow(clippy::disallowed_methods)] // the environment is all that it has
+#[allow(clippy::disallowed_methods)] // an example has no configuration but the environment
 async fn main() -> Result<(), Box<dyn Error>> {
     let port = env::var("PORT").map_or(Ok(8080), |port| port.parse())?;
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Receives until the listener fails.
 pub(crate) async fn serve(listener: TcpListener, webhook: Webhook) -> Result<(), Box<dyn Error>> {
     let webhook = Arc::new(webhook);
-    // Forgotten at a restart: in earnest, a table with the id as its key, written in one transaction with the work.
+    // A restart loses this set. In production, write the id to a table, in one transaction with the work.
     let received = Arc::new(Mutex::new(HashSet::new()));
     loop {
         let (stream, _) = listener.accept().await?;
