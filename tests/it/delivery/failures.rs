@@ -14,19 +14,12 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Of a conversation with the default timeout.
 const LEASE: Duration = Duration::from_mins(1);
 
-/// A worker claims, begins to send and is gone.
-async fn lose_an_attempt(harness: &DeliveryHarness, wake_up: &mcp_scheduler::store::WakeUp) {
-    harness.endpoint.will([Answer::status(200).after(3600 * SECOND)]);
-    let deliverer = harness.deliverer();
-    assert!(tokio::time::timeout(SECOND, deliverer.deliver(wake_up)).await.is_err());
-}
-
 #[tokio::test(start_paused = true)]
 async fn after_a_workers_death_another_takes_over_as_soon_as_the_lease_is_over() {
     for make in [DeliveryHarness::new, DeliveryHarness::in_one_process] {
         let harness = make();
         let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
-        lose_an_attempt(&harness, &wake_up).await;
+        harness.lose_an_attempt(&wake_up).await;
         harness.start_worker();
         tokio::time::sleep(LEASE).await;
         let calls = harness.endpoint.calls();
@@ -47,7 +40,7 @@ async fn a_conversation_whose_last_attempt_is_lost_fails_and_says_so() {
     let harness = DeliveryHarness::new();
     let once = Some(RetryRequest { max_attempts: Some(1) });
     let wake_up = harness.schedule(Duration::ZERO, |request| request.retry = once).await;
-    lose_an_attempt(&harness, &wake_up).await;
+    harness.lose_an_attempt(&wake_up).await;
     harness.start_worker();
     tokio::time::sleep(5 * LEASE).await;
     assert_eq!(harness.endpoint.calls().len(), 1);
@@ -61,7 +54,7 @@ async fn a_conversation_whose_last_attempt_is_lost_fails_and_says_so() {
 async fn a_hint_during_somebody_elses_attempt_is_dropped() {
     let harness = DeliveryHarness::new();
     let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
-    lose_an_attempt(&harness, &wake_up).await;
+    harness.lose_an_attempt(&wake_up).await;
     let puts = harness.queue.puts().len();
     for _ in 0..3 {
         tokio::time::sleep(10 * SECOND).await;
@@ -196,7 +189,7 @@ async fn a_retry_whose_hint_is_lost_is_found_by_the_sweep() {
 async fn a_worker_that_knows_to_be_alone_does_not_wait_for_a_lease() {
     let harness = DeliveryHarness::in_one_process();
     let cut_off = harness.schedule(Duration::ZERO, |_| ()).await;
-    lose_an_attempt(&harness, &cut_off).await;
+    harness.lose_an_attempt(&cut_off).await;
     harness.endpoint.will([Answer::status(500)]);
     let waiting = harness.schedule(Duration::ZERO, |_| ()).await;
     harness.deliverer().deliver(&waiting).await.unwrap();

@@ -5,6 +5,7 @@ mod backlog;
 mod cancelling;
 mod failures;
 mod hosts;
+mod lateness;
 mod redelivering;
 mod request;
 mod wake_ups;

@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::app::SIGNING_SECRET;
 
+/// The owner of every conversation here.
+pub const CLIENT: &str = "ann";
 /// 2030-01-01T12:00:00Z.
 pub const NOON: Timestamp = Timestamp::from_millis(1_893_499_200_000);
 
@@ -72,7 +74,7 @@ impl DeliveryHarness {
             Arc::clone(&clock) as _,
             Arc::new(SystemEntropy::new()),
         );
-        Self { clock, table, queue, endpoint, store, scheduler, client: "ann".parse().unwrap() }
+        Self { clock, table, queue, endpoint, store, scheduler, client: CLIENT.parse().unwrap() }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -117,6 +119,13 @@ impl DeliveryHarness {
         let new = request.validate(self.scheduler.now(), self.scheduler.endpoint_policy()).unwrap();
         let conversation = self.scheduler.schedule(&self.client, new).await.unwrap();
         WakeUp::of(&conversation)
+    }
+
+    /// Lets a worker claim an attempt and begin to send it; then the worker is gone.
+    pub async fn lose_an_attempt(&self, wake_up: &WakeUp) {
+        self.endpoint.will([Answer::status(200).after(Duration::from_hours(1))]);
+        let delivery = tokio::time::timeout(Duration::from_secs(1), self.deliverer().deliver(wake_up)).await;
+        assert!(delivery.is_err(), "the attempt is still in flight");
     }
 
     pub async fn read(&self, id: ConversationId) -> Conversation {
@@ -381,7 +390,7 @@ impl Sender for FakeEndpoint {
     async fn send(&self, request: OutboundRequest) -> Exchange {
         let at = self.clock.now();
         let id = request.headers.iter().find(|(n, _)| n == "webhook-id").unwrap().1.expose().parse().unwrap();
-        let record = self.store.get(&"ann".parse().unwrap(), id).await.unwrap().unwrap().value;
+        let record = self.store.get(&CLIENT.parse().unwrap(), id).await.unwrap().unwrap().value;
         let endpoint = request.endpoint.clone();
         self.calls.lock().unwrap().push(Call { at, request, record });
         if let Some(took) = self.take_time(&endpoint).await {

@@ -4,6 +4,7 @@
 pub mod app;
 pub mod app_folder;
 pub mod azurite;
+pub mod captured_log;
 pub mod client;
 pub mod delivery_harness;
 pub mod functions_host;

@@ -1,8 +1,6 @@
 //! The corpus of queue messages: each is delivered, dropped, postponed or given back, and the service
 //! lives on.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -12,7 +10,9 @@ use mcp_scheduler::domain::Status;
 use mcp_scheduler::store::WakeUp;
 use serde::Deserialize;
 use serde_json::Value;
+use tracing::Level;
 
+use crate::support::captured_log::CapturedLog;
 use crate::support::delivery_harness::{self, DeliveryHarness, NOON};
 use crate::support::invocations::{Answer, Host};
 
@@ -33,10 +33,7 @@ fn every_message_of_the_corpus_is_treated_as_it_should_be() {
     for case in cases {
         // Each in a time of its own.
         let paused = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        let log = Log::default();
-        let guard = tracing::subscriber::set_default(
-            tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish(),
-        );
+        let (log, guard) = CapturedLog::start(Level::INFO);
         println!("{}", case.name);
         paused.block_on(run(&case));
         drop(guard);
@@ -159,32 +156,4 @@ async fn redelivered(harness: &DeliveryHarness, wake_up: &WakeUp, seconds: u64) 
     }
     let [first, second] = &harness.endpoint.calls()[..] else { panic!("two attempts") };
     assert_eq!(first.header("webhook-id"), second.header("webhook-id"));
-}
-
-/// What was logged.
-#[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    pub fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
 }
