@@ -1,4 +1,4 @@
-//! From a wake-up to a result on record, in virtual time.
+//! Deliveries in virtual time: from a wake-up to a stored result.
 
 mod attempts;
 mod backlog;

@@ -1,7 +1,5 @@
 //! The files of the function app, the routes, the settings and the code say the same.
 
-mod schema;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -15,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::delivery_harness::{DeliveryHarness, NOON};
 use crate::support::invocations::{Host, message};
+use crate::support::json_schema;
 
 /// What the host needs beside the settings of the service.
 const HOST_SETTINGS: [&str; 2] = ["FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"];
@@ -227,12 +226,12 @@ fn a_trigger_finds_its_connection_among_the_settings() {
 #[test]
 fn all_files_are_as_their_published_schemas_want_them() {
     let schema = |name: &str| read(&format!("tests/fixtures/schemas/functions.{name}.json"));
-    schema::check(&schema("host"), &read("host.json")).unwrap();
-    schema::check(&schema("local.settings"), &read("local.settings.json.example")).unwrap();
+    json_schema::check(&schema("host"), &read("host.json")).unwrap();
+    json_schema::check(&schema("local.settings"), &read("local.settings.json.example")).unwrap();
     for (name, function) in functions() {
-        schema::check(&schema("function"), &function).unwrap_or_else(|why| panic!("{name}: {why}"));
+        json_schema::check(&schema("function"), &function).unwrap_or_else(|why| panic!("{name}: {why}"));
     }
     let mut wrong = read("host.json");
     wrong["extensions"]["queues"]["batchsize"] = json!(32);
-    assert!(schema::check(&schema("host"), &wrong).is_err());
+    assert!(json_schema::check(&schema("host"), &wrong).is_err());
 }

@@ -3,4 +3,3 @@
 mod clients;
 mod protocol;
 mod tools;
-mod wire;

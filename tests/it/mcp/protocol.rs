@@ -6,10 +6,10 @@ use http::Method;
 use mcp_scheduler::http::operations;
 use serde_json::{Value, json};
 
-use super::wire::{NEWEST, OLDEST, Returned, newest, older};
 use crate::support::app::TestApp;
 use crate::support::client::{Answer, ApiClient, conversation};
 use crate::support::golden;
+use crate::support::mcp_wire::{NEWEST, OLDEST, Returned, newest, older};
 
 const CLIENT_CREDENTIALS: &str = "io.modelcontextprotocol/oauth-client-credentials";
 

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::wire::{Returned, newest};
-use crate::support::app::{BareApi, TestApp};
+use crate::support::app::{BareApi, StoreDown, TestApp};
 use crate::support::client::{conversation, in_seconds};
+use crate::support::mcp_wire::{Returned, newest};
 use crate::support::receiver::{Receiver, Reply};
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn what_belongs_to_others_does_not_exist() {
 
 #[tokio::test]
 async fn a_store_that_fails_is_a_result_that_says_when_to_try_again() {
-    let api = BareApi::with_faults(crate::operations::health::Down).start().await;
+    let api = BareApi::with_faults(StoreDown).start().await;
     let returned = api.client().call_tool("scheduleConversation", conversation(json!({}))).await;
     assert!(returned.is_error, "{returned:?}");
     assert!(returned.text.contains("Retry-After: 5 seconds"), "{}", returned.text);

@@ -3,11 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::Method;
-use mcp_scheduler::testing::{Fault, Faults};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use crate::support::app::{BareApi, CLIENT, KEY, OTHER, READER, TestApp};
+use crate::support::app::{BareApi, CLIENT, KEY, OTHER, READER, StoreDown, TestApp};
 use crate::support::client::{Answer, ApiClient};
 use crate::support::golden;
 
@@ -310,13 +309,7 @@ async fn what_has_nothing_to_do_with_oauth_is_a_problem_like_everywhere() {
 
 #[tokio::test]
 async fn a_store_that_is_away_is_not_a_wrong_key() {
-    struct Down;
-    impl Faults for Down {
-        fn next(&self) -> Fault {
-            Fault::Refused
-        }
-    }
-    let api = BareApi::with_faults(Down).start().await;
+    let api = BareApi::with_faults(StoreDown).start().await;
     let body = form(&asking("somebody", KEY, &[]));
     let request = api.client().anonymous(Method::POST, PATH).header("content-type", FORM).body(body);
     Answer::to(request).await.assert_problem(503, "unavailable");

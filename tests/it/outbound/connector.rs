@@ -9,10 +9,10 @@ use mcp_scheduler::outbound::{Exchange, HttpSender, Sender as _, SystemNetwork};
 use rustls::RootCertStore;
 use tokio::net::TcpListener;
 
-use super::endpoints::{Endpoint, answer};
-use super::network::ScriptedNetwork;
-use super::tls::Authority;
 use super::{laptop, request};
+use crate::support::outbound::endpoints::{Endpoint, answer};
+use crate::support::outbound::network::ScriptedNetwork;
+use crate::support::outbound::tls::Authority;
 
 fn on_azure(network: &Arc<ScriptedNetwork>) -> HttpSender {
     HttpSender::over(Arc::clone(network), EndpointPolicy::default(), RootCertStore::empty()).unwrap()

@@ -1,11 +1,8 @@
 //! The real HTTP client against real listeners on loopback that behave well, badly, or not at all.
 
 mod connector;
-mod endpoints;
-mod network;
 mod ssrf;
 mod targets;
-mod tls;
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +11,7 @@ use mcp_scheduler::delivery::classify;
 use mcp_scheduler::domain::{AttemptResult, EndpointPolicy, ErrorClass, Method, Outcome, Secret};
 use mcp_scheduler::outbound::{HttpSender, OutboundRequest, Sender};
 
-use endpoints::{Endpoint, answer};
+use crate::support::outbound::endpoints::{Endpoint, answer};
 
 /// As on a laptop: loopback is an endpoint like any other.
 fn laptop() -> EndpointPolicy {

@@ -9,12 +9,12 @@ use mcp_scheduler::outbound::{HttpSender, Sender as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::endpoints::answer;
-use super::network::ScriptedNetwork;
 use super::request;
-use super::tls::Authority;
 use crate::support::app::BareApi;
 use crate::support::client::ApiClient;
+use crate::support::outbound::endpoints::answer;
+use crate::support::outbound::network::ScriptedNetwork;
+use crate::support::outbound::tls::Authority;
 
 #[derive(Deserialize)]
 struct Case {

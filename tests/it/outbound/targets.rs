@@ -13,9 +13,9 @@ use rustls::RootCertStore;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::endpoints::{Character, Endpoint, answer};
-use super::tls::{Authority, self_signed_listener};
 use super::{laptop, request, sender};
+use crate::support::outbound::endpoints::{Character, Endpoint, answer};
+use crate::support::outbound::tls::{Authority, self_signed_listener};
 
 #[derive(Deserialize)]
 struct Case {

@@ -171,22 +171,22 @@ macro_rules! queue_suite {
     ($test:meta, $lend:expr) => {
         $crate::store::suite::tests! { $test, $lend, |lent| &lent;
             queue {
-                a_hint_comes_back_as_it_was_put
-                a_hint_without_delay_is_shown_at_once
-                a_hint_is_not_shown_before_its_time
-                a_hint_is_shown_at_its_time
-                hints_come_in_the_order_of_their_times
-                a_put_wakes_a_receiver_that_waits_for_nothing
-                a_put_wakes_a_receiver_that_waits_for_a_later_hint
-                a_receiver_waits_while_no_hint_is_visible
-                a_receiver_that_gave_up_has_taken_nothing
-                no_more_than_asked_for_are_received_and_the_rest_is_kept
-                hints_that_are_visible_together_are_received_together
-                many_hints_of_one_instant_all_come_once
-                receivers_share_the_hints_between_them
-                a_hint_that_was_dealt_with_is_not_shown_again
-                hints_that_differ_only_in_generation_are_two
-                a_hint_is_kept_for_as_long_as_the_sweep_looks_ahead
+                a_wake_up_is_received_as_it_was_enqueued
+                a_wake_up_without_a_delay_is_visible_at_once
+                a_wake_up_is_not_visible_before_its_time
+                a_wake_up_is_visible_at_its_time
+                wake_ups_are_received_in_the_order_of_their_times
+                enqueueing_wakes_a_receiver_of_an_empty_queue
+                enqueueing_wakes_a_receiver_that_waits_for_a_later_wake_up
+                a_receiver_waits_while_no_wake_up_is_visible
+                a_receiver_that_is_cancelled_has_taken_nothing
+                at_most_max_wake_ups_are_received_and_the_rest_is_kept
+                wake_ups_that_are_visible_together_are_received_together
+                many_wake_ups_of_one_instant_are_each_received_once
+                each_wake_up_goes_to_one_of_the_receivers
+                a_wake_up_that_was_deleted_is_not_received_again
+                wake_ups_that_differ_only_in_generation_are_two
+                a_wake_up_can_be_enqueued_as_far_ahead_as_the_sweep_looks
             }
         }
     };

@@ -12,7 +12,7 @@ use mcp_scheduler::mcp::McpServer;
 use mcp_scheduler::public_url::PublicUrl;
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{Client, ClientStore, ConversationStore, MemoryQueue};
-use mcp_scheduler::testing::{Faults, SimulatedTable};
+use mcp_scheduler::testing::{Fault, Faults, SimulatedTable};
 use mcp_scheduler::time::{Clock, SystemClock, SystemEntropy};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -109,6 +109,15 @@ pub struct Fixed(pub Timestamp);
 impl Clock for Fixed {
     fn now(&self) -> Timestamp {
         self.0
+    }
+}
+
+/// A store that refuses every call.
+pub struct StoreDown;
+
+impl Faults for StoreDown {
+    fn next(&self) -> Fault {
+        Fault::Refused
     }
 }
 

@@ -96,7 +96,7 @@ async fn set_up(harness: &DeliveryHarness, case: &Case) -> WakeUp {
         _ => harness.wait_until(NOON + HOUR).await,
     }
     match case.name.as_str() {
-        "storage-down-on-claim" => harness.table.is_down(true),
+        "storage-down-on-claim" => harness.table.set_down(true),
         "storage-slow-45s-on-claim" => {
             harness.table.next_call_takes(Duration::ZERO);
             harness.table.next_call_takes(45 * SECOND);
@@ -119,7 +119,7 @@ async fn be_killed_while_sending(harness: &DeliveryHarness, wake_up: &WakeUp) {
 
 async fn check_outcome(harness: &DeliveryHarness, case: &Case, wake_up: &WakeUp, sent: usize, answers: &[Answer]) {
     let sends = harness.endpoint.calls().len() - sent;
-    harness.table.is_down(false);
+    harness.table.set_down(false);
     let record = harness.read(wake_up.id).await;
     match case.expect["outcome"].as_str().unwrap() {
         "deliver" => {
@@ -128,7 +128,7 @@ async fn check_outcome(harness: &DeliveryHarness, case: &Case, wake_up: &WakeUp,
         }
         "drop" => assert!(sends == 0 && answers[0].line().contains("nothing to do"), "{answers:?}"),
         "requeue_until_due" => {
-            let put = harness.queue.puts().pop().unwrap();
+            let put = harness.queue.enqueued().pop().unwrap();
             assert_eq!((sends, put.wake_up, put.delay), (0, wake_up.clone(), 10 * Duration::from_mins(1)));
         }
         "fail_visible" => assert_eq!((sends, record.status()), (0, Status::Failed)),
@@ -141,11 +141,11 @@ async fn check_outcome(harness: &DeliveryHarness, case: &Case, wake_up: &WakeUp,
 
 /// The timer ticks; the host hands out what the sweep puts.
 async fn redelivered(harness: &DeliveryHarness, wake_up: &WakeUp, seconds: u64) {
-    let (host, began, mut handed_out) = (Host::of(harness), harness.now(), harness.queue.puts().len());
+    let (host, began, mut handed_out) = (Host::of(harness), harness.now(), harness.queue.enqueued().len());
     while harness.read(wake_up.id).await.status() != Status::Completed {
         assert!(began.until(harness.now()).as_secs() <= seconds, "not delivered again");
         assert_eq!(host.invoke("sweepDueConversations", "{}").await.status, 200);
-        for put in harness.queue.puts().drain(handed_out..) {
+        for put in harness.queue.enqueued().drain(handed_out..) {
             handed_out += 1;
             assert_eq!(
                 host.deliver(crate::support::invocations::envelope(&put.wake_up.to_message()).to_string()).await.status,

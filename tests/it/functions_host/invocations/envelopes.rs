@@ -196,7 +196,7 @@ async fn the_type_of_the_body_does_not_matter() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_for_nothing_or_for_a_generation_that_is_over_does_no_harm() {
+async fn a_wake_up_for_an_unknown_conversation_or_an_old_generation_does_no_harm() {
     let (harness, wake_up, host) = due().await;
     let unknown = WakeUp { id: wake_up.id.to_string().replace('7', "8").parse().unwrap(), ..wake_up.clone() };
     let answer = host.deliver(bytes(&envelope(&unknown.to_message()))).await;

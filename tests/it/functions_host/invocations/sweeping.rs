@@ -19,9 +19,9 @@ async fn tick(host: &Host) -> Answer {
 /// A conversation whose wake-up was lost, four minutes before its time.
 async fn forgotten() -> DeliveryHarness {
     let harness = DeliveryHarness::new();
-    harness.queue.set_luck(Fault::Refused);
+    harness.queue.set_fault(Fault::Refused);
     harness.schedule(HOUR, |_| ()).await;
-    harness.queue.set_luck(Fault::None);
+    harness.queue.set_fault(Fault::None);
     harness.wait_until(NOON + HOUR + Duration::from_secs(30)).await;
     harness
 }
@@ -29,9 +29,9 @@ async fn forgotten() -> DeliveryHarness {
 #[tokio::test(start_paused = true)]
 async fn a_tick_of_the_timer_puts_the_wake_ups_that_are_missing() {
     let harness = forgotten().await;
-    let before = harness.queue.puts().len();
+    let before = harness.queue.enqueued().len();
     let answer = tick(&Host::of(&harness)).await;
-    assert_eq!((answer.status, harness.queue.puts().len()), (200, before + 1));
+    assert_eq!((answer.status, harness.queue.enqueued().len()), (200, before + 1));
     let line = "1 conversations due soon or overdue, the oldest overdue by 30 s; 1 wake-ups put; 0 messages in the poison queue";
     assert_eq!(answer.line(), line);
 }
@@ -40,18 +40,18 @@ async fn a_tick_of_the_timer_puts_the_wake_ups_that_are_missing() {
 async fn what_the_timer_says_does_not_matter() {
     for body in ["", "null", "{}", "not JSON", r#"{"Data":{}}"#, &"a".repeat(1024 * 1024)] {
         let harness = forgotten().await;
-        let before = harness.queue.puts().len();
+        let before = harness.queue.enqueued().len();
         let answer = Host::of(&harness).invoke("sweepDueConversations", body.to_owned()).await;
-        assert_eq!((answer.status, harness.queue.puts().len()), (200, before + 1), "{answer:?}");
+        assert_eq!((answer.status, harness.queue.enqueued().len()), (200, before + 1), "{answer:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_sweep_that_fails_is_seen_to_have_failed() {
     let harness = forgotten().await;
-    harness.table.is_down(true);
+    harness.table.set_down(true);
     assert_eq!(tick(&Host::of(&harness)).await.status, 500);
-    harness.table.is_down(false);
+    harness.table.set_down(false);
     assert_eq!(tick(&Host::of(&harness)).await.status, 200);
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::Method;
 use serde_json::json;
 
-use crate::operations::oauth_metadata::list_by_the_links_alone;
 use crate::support::client::{Answer, conversation};
+use crate::support::discovery::list_by_the_links_alone;
 use crate::support::functions_host::Host;
 use crate::support::host_harness::{HostHarness, PATIENCE, caller, login};
 use crate::support::recording_receiver::Receiver;

@@ -63,7 +63,7 @@ async fn count(queue: &QueueClient) -> usize {
 }
 
 #[tokio::test]
-async fn a_hint_is_a_message_of_plain_text_that_never_expires() {
+async fn a_wake_up_is_a_message_of_plain_text_that_never_expires() {
     let (store, queue, _) = queue_and_raw().await;
     store.wake_ups().enqueue(&wake_up(), Duration::ZERO).await.unwrap();
     let messages = look(&queue).await;
@@ -81,7 +81,7 @@ async fn the_horizon_lies_beyond_what_the_sweep_looks_at_and_the_queue_takes_it(
 }
 
 #[tokio::test]
-async fn a_hint_is_shown_one_to_two_seconds_before_its_time() {
+async fn a_wake_up_is_visible_one_to_two_seconds_before_its_time() {
     // A delay of 3.9 s: hidden for 2 s, where a second earlier would be 1.9 s early.
     let (store, queue, _) = queue_and_raw().await;
     store.wake_ups().enqueue(&wake_up(), Duration::from_millis(3_900)).await.unwrap();
@@ -100,7 +100,7 @@ async fn the_first_put_makes_the_queue_and_a_receiver_waits_for_it() {
 }
 
 #[tokio::test]
-async fn a_received_hint_is_hidden_until_it_is_deleted() {
+async fn a_received_wake_up_is_hidden_until_it_is_deleted() {
     let (store, queue, _) = queue_and_raw().await;
     store.wake_ups().enqueue(&wake_up(), Duration::ZERO).await.unwrap();
     let received = store.wake_ups().receive(8).await.unwrap();
@@ -125,7 +125,7 @@ async fn deleting_what_is_gone_or_was_received_by_somebody_else_is_no_error() {
 }
 
 #[tokio::test]
-async fn messages_that_are_no_hints_hold_nobody_up_and_are_not_put_aside_at_once() {
+async fn messages_that_are_no_wake_ups_delay_nothing_and_are_not_poison_at_once() {
     let (store, queue, poison) = queue_and_raw().await;
     for text in ["not a hint", r#"{"v":2,"job":"of the future"}"#, "<&>\u{fffd}"] {
         queue.put_message(text).await.unwrap();
@@ -140,7 +140,7 @@ async fn messages_that_are_no_hints_hold_nobody_up_and_are_not_put_aside_at_once
 }
 
 #[tokio::test]
-async fn a_message_that_is_no_hint_is_put_aside_when_it_is_received_for_the_fifth_time() {
+async fn a_message_that_is_no_wake_up_is_poison_when_it_is_received_for_the_fifth_time() {
     const TEXT: &str = "<not> & a \"hint\"";
     let (store, queue, poison) = queue_and_raw().await;
     queue.put_message(TEXT).await.unwrap();

@@ -34,7 +34,7 @@ fn a_queue_in_memory_remembers_since_it_was_made_and_a_simulated_one_forgets_not
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_at_the_horizon_is_shown_to_the_millisecond() {
+async fn a_wake_up_at_the_horizon_becomes_visible_to_the_millisecond() {
     async fn check(queue: impl WakeUpQueue + WakeUpReceiver) {
         let put = Instant::now();
         queue.enqueue(&wake_up(), queue.horizon()).await.unwrap();
@@ -67,7 +67,7 @@ async fn asking_for_nothing_gives_nothing_and_does_not_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_fault_does_to_a_hint_what_it_says() {
+async fn each_fault_does_to_a_wake_up_what_its_documentation_says() {
     type Expected = fn(&Result<(), StoreError>) -> bool;
     let faults: [(Fault, Expected, usize); 5] = [
         (Fault::None, Result::is_ok, 1),

@@ -61,34 +61,34 @@ impl TestQueue {
     }
 }
 
-pub async fn a_hint_comes_back_as_it_was_put(lent: &TestQueue) {
+pub async fn a_wake_up_is_received_as_it_was_enqueued(lent: &TestQueue) {
     let put = WakeUp { client: "a-Client.with_09".parse().unwrap(), generation: u32::MAX, ..wake_up(7) };
     lent.put(&put, AT_ONCE).await;
     assert_eq!(lent.receive_one().await, put);
 }
 
-pub async fn a_hint_without_delay_is_shown_at_once(lent: &TestQueue) {
+pub async fn a_wake_up_without_a_delay_is_visible_at_once(lent: &TestQueue) {
     let put = Instant::now();
     lent.put(&wake_up(1), AT_ONCE).await;
     lent.receive_one().await;
     assert!(put.elapsed() <= lent.late, "shown after {:?}", put.elapsed());
 }
 
-pub async fn a_hint_is_not_shown_before_its_time(lent: &TestQueue) {
+pub async fn a_wake_up_is_not_visible_before_its_time(lent: &TestQueue) {
     let put = Instant::now();
     lent.put(&wake_up(1), SOON).await;
     lent.receive_one().await;
     assert!(put.elapsed() + lent.early >= SOON, "shown after {:?}", put.elapsed());
 }
 
-pub async fn a_hint_is_shown_at_its_time(lent: &TestQueue) {
+pub async fn a_wake_up_is_visible_at_its_time(lent: &TestQueue) {
     let put = Instant::now();
     lent.put(&wake_up(1), SOON).await;
     lent.receive_one().await;
     assert!(put.elapsed() <= SOON + lent.late, "shown after {:?}", put.elapsed());
 }
 
-pub async fn hints_come_in_the_order_of_their_times(lent: &TestQueue) {
+pub async fn wake_ups_are_received_in_the_order_of_their_times(lent: &TestQueue) {
     for number in [4, 1, 3, 2] {
         lent.put(&wake_up(number), Duration::from_secs(2 * u64::from(number))).await;
     }
@@ -97,7 +97,7 @@ pub async fn hints_come_in_the_order_of_their_times(lent: &TestQueue) {
     }
 }
 
-pub async fn a_put_wakes_a_receiver_that_waits_for_nothing(lent: &TestQueue) {
+pub async fn enqueueing_wakes_a_receiver_of_an_empty_queue(lent: &TestQueue) {
     let (received, ()) = tokio::join!(lent.receive_one(), async {
         tokio::time::sleep(SOON).await;
         lent.put(&wake_up(1), AT_ONCE).await;
@@ -105,7 +105,7 @@ pub async fn a_put_wakes_a_receiver_that_waits_for_nothing(lent: &TestQueue) {
     assert_eq!(received, wake_up(1));
 }
 
-pub async fn a_put_wakes_a_receiver_that_waits_for_a_later_hint(lent: &TestQueue) {
+pub async fn enqueueing_wakes_a_receiver_that_waits_for_a_later_wake_up(lent: &TestQueue) {
     lent.put(&wake_up(1), 2 * LATER).await;
     let start = Instant::now();
     let ((received, after), ()) = tokio::join!(async { (lent.receive_one().await, start.elapsed()) }, async {
@@ -117,13 +117,13 @@ pub async fn a_put_wakes_a_receiver_that_waits_for_a_later_hint(lent: &TestQueue
     assert_eq!(lent.receive_one().await, wake_up(1));
 }
 
-pub async fn a_receiver_waits_while_no_hint_is_visible(lent: &TestQueue) {
+pub async fn a_receiver_waits_while_no_wake_up_is_visible(lent: &TestQueue) {
     lent.put(&wake_up(1), LATER).await;
     let waited = timeout(SOON, lent.receiver.receive(1)).await;
     assert!(waited.is_err(), "nothing was visible, and yet it got {waited:?}");
 }
 
-pub async fn a_receiver_that_gave_up_has_taken_nothing(lent: &TestQueue) {
+pub async fn a_receiver_that_is_cancelled_has_taken_nothing(lent: &TestQueue) {
     lent.put(&wake_up(1), LATER).await;
     for _ in 0..5 {
         assert!(timeout(SOON / 5, lent.receiver.receive(1)).await.is_err());
@@ -131,7 +131,7 @@ pub async fn a_receiver_that_gave_up_has_taken_nothing(lent: &TestQueue) {
     assert_eq!(lent.receive_one().await, wake_up(1));
 }
 
-pub async fn no_more_than_asked_for_are_received_and_the_rest_is_kept(lent: &TestQueue) {
+pub async fn at_most_max_wake_ups_are_received_and_the_rest_is_kept(lent: &TestQueue) {
     for number in 0..10 {
         lent.put(&wake_up(number), AT_ONCE).await;
     }
@@ -148,7 +148,7 @@ pub async fn no_more_than_asked_for_are_received_and_the_rest_is_kept(lent: &Tes
     assert_eq!(lent.receive_for(SOON).await, []);
 }
 
-pub async fn hints_that_are_visible_together_are_received_together(lent: &TestQueue) {
+pub async fn wake_ups_that_are_visible_together_are_received_together(lent: &TestQueue) {
     for number in 0..5 {
         lent.put(&wake_up(number), AT_ONCE).await;
     }
@@ -157,7 +157,7 @@ pub async fn hints_that_are_visible_together_are_received_together(lent: &TestQu
     assert_eq!(received, (0..5).map(|number| wake_up(number).id).collect());
 }
 
-pub async fn many_hints_of_one_instant_all_come_once(lent: &TestQueue) {
+pub async fn many_wake_ups_of_one_instant_are_each_received_once(lent: &TestQueue) {
     const MANY: u16 = 500;
     for number in 0..MANY {
         lent.put(&wake_up(number), SOON).await;
@@ -171,7 +171,7 @@ pub async fn many_hints_of_one_instant_all_come_once(lent: &TestQueue) {
     assert_eq!(lent.receive_for(SOON).await, []);
 }
 
-pub async fn receivers_share_the_hints_between_them(lent: &TestQueue) {
+pub async fn each_wake_up_goes_to_one_of_the_receivers(lent: &TestQueue) {
     for number in 0..60 {
         lent.put(&wake_up(number), Duration::from_millis(50) * u32::from(number)).await;
     }
@@ -181,13 +181,13 @@ pub async fn receivers_share_the_hints_between_them(lent: &TestQueue) {
     assert_eq!((received.len(), different.len()), (60, 60));
 }
 
-pub async fn a_hint_that_was_dealt_with_is_not_shown_again(lent: &TestQueue) {
+pub async fn a_wake_up_that_was_deleted_is_not_received_again(lent: &TestQueue) {
     lent.put(&wake_up(1), AT_ONCE).await;
     lent.receive_one().await;
     assert_eq!(lent.receive_for(LATER).await, []);
 }
 
-pub async fn hints_that_differ_only_in_generation_are_two(lent: &TestQueue) {
+pub async fn wake_ups_that_differ_only_in_generation_are_two(lent: &TestQueue) {
     for generation in [1, 2] {
         lent.put(&WakeUp { generation, ..wake_up(1) }, AT_ONCE).await;
     }
@@ -196,7 +196,7 @@ pub async fn hints_that_differ_only_in_generation_are_two(lent: &TestQueue) {
     assert_eq!(generations, HashSet::from([1, 2]));
 }
 
-pub async fn a_hint_is_kept_for_as_long_as_the_sweep_looks_ahead(lent: &TestQueue) {
+pub async fn a_wake_up_can_be_enqueued_as_far_ahead_as_the_sweep_looks(lent: &TestQueue) {
     // The sweep looks 5 minutes ahead and comes every minute. A queue that took less would leave a
     // gap between the wake-ups enqueued at scheduling and what the sweep finds.
     assert!(lent.queue.horizon() >= Duration::from_mins(6));
