@@ -1,4 +1,4 @@
-//! The Model Context Protocol: the tools, the protocol around them, and clients of other makers.
+//! The Model Context Protocol: the tools, the protocol around them, and third-party clients.
 
 mod clients;
 mod protocol;

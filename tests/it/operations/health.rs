@@ -48,7 +48,7 @@ async fn without_its_store_nothing_is_acknowledged() {
 }
 
 #[tokio::test]
-async fn of_a_damaged_row_the_caller_learns_nothing() {
+async fn the_error_for_a_damaged_row_does_not_show_the_row() {
     let api = BareApi::new();
     let damaged = Operation::Insert { key: "damaged".to_owned(), value: r#"{"id":"canary"#.to_owned() };
     api.table.commit(Partition::new("clients"), vec![damaged]).await.unwrap();

@@ -1,4 +1,4 @@
-//! One file for each operation, and what holds for all of them.
+//! One file for each operation, and tests of what holds for all of them.
 
 mod authorization;
 mod cancel_conversation;

@@ -5,14 +5,14 @@ use serde_json::json;
 
 use crate::support::app::{CLIENT, KEY, TestApp};
 use crate::support::client::Answer;
-use crate::support::discovery::{SERVER, list_by_the_links_alone, read};
+use crate::support::discovery::{SERVER, list_by_links_alone, read};
 use crate::support::golden;
 
 const RESOURCE: &str = "/.well-known/oauth-protected-resource";
 const MCP_RESOURCE: &str = "/.well-known/oauth-protected-resource/mcp";
 
 #[tokio::test]
-async fn all_links_lead_to_the_public_url_whatever_the_caller_calls_it() {
+async fn all_links_start_with_the_public_url_whatever_the_host_header_says() {
     let app = TestApp::start_with(&[("PUBLIC_URL", "https://scheduler.example.com")]).await;
     let client = app.client();
     for host in [None, Some("evil.example"), Some("localhost")] {
@@ -26,14 +26,14 @@ async fn all_links_lead_to_the_public_url_whatever_the_caller_calls_it() {
 }
 
 #[tokio::test]
-async fn a_function_app_is_called_what_the_platform_calls_it() {
+async fn a_function_app_has_the_public_url_of_the_platform() {
     let app = TestApp::start_with(&[("WEBSITE_HOSTNAME", "app.azurewebsites.net")]).await;
     let resource = read(&app.client(), RESOURCE, None).await["resource"].clone();
     assert_eq!(resource, "https://app.azurewebsites.net");
 }
 
 #[tokio::test]
-async fn on_a_laptop_each_name_of_the_machine_leads_to_itself() {
+async fn without_a_public_url_links_use_the_host_header_if_it_is_local() {
     let app = TestApp::start().await;
     let (client, port) = (app.client(), app.address.port());
     for (host, origin) in [
@@ -53,15 +53,15 @@ async fn on_a_laptop_each_name_of_the_machine_leads_to_itself() {
 }
 
 #[tokio::test]
-async fn from_a_refusal_to_an_answer_by_the_links_alone() {
+async fn a_client_can_log_in_by_the_links_in_the_answers_alone() {
     let app = TestApp::start().await;
     let base = format!("http://{}", app.address);
-    let answer = list_by_the_links_alone(&app.client(), (CLIENT, KEY), &base).await;
+    let answer = list_by_links_alone(&app.client(), (CLIENT, KEY), &base).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
 }
 
 #[tokio::test]
-async fn other_paths_below_have_nothing() {
+async fn other_paths_below_the_metadata_are_404() {
     let app = TestApp::start().await;
     for path in ["/mcp/x", "/x", "/", "/MCP"] {
         let request = app.client().anonymous(Method::GET, &format!("{RESOURCE}{path}"));

@@ -7,12 +7,12 @@ use tracing::Level;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The lines that this thread has logged.
+/// The lines that a thread has logged.
 #[derive(Clone, Default)]
 pub struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
 impl CapturedLog {
-    /// Captures what this thread logs at this level and above, until the guard is dropped.
+    /// Captures the events of this thread at this level and above, until the guard is dropped.
     pub fn start(level: Level) -> (Self, DefaultGuard) {
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_max_level(level).with_writer(log.clone());

@@ -1,4 +1,4 @@
-//! Finds the way in by the links in the answers alone (RFC 9728, RFC 8414).
+//! Logs in by the links in the answers alone (RFC 9728, RFC 8414).
 
 use http::Method;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::support::client::{Answer, ApiClient};
 
 pub const SERVER: &str = "/.well-known/oauth-authorization-server";
 
-/// Reads a public document of the service, which the caller calls by this host name.
+/// Reads a public document of the service, with this host name in the request.
 pub async fn read(client: &ApiClient, path: &str, host: Option<&str>) -> Value {
     let request = client.anonymous(Method::GET, path);
     let answer = Answer::to(match host {
@@ -19,9 +19,8 @@ pub async fn read(client: &ApiClient, path: &str, host: Option<&str>) -> Value {
     answer.json()
 }
 
-/// Lists conversations, as a client that knows an address, a client id and a key, and nothing of us. The service says
-/// that it is at this base.
-pub async fn list_by_the_links_alone(client: &ApiClient, (id, key): (&str, &str), base: &str) -> Answer {
+/// Lists conversations, as a client that knows only an address, a client id and a key. All links must start with `base`.
+pub async fn list_by_links_alone(client: &ApiClient, (id, key): (&str, &str), base: &str) -> Answer {
     let path = |url: &str| url.strip_prefix(base).unwrap_or_else(|| panic!("{url} leads away")).to_owned();
     let refused = Answer::to(client.anonymous(Method::GET, "/api/scheduler")).await;
     let challenge = refused.header("www-authenticate");
@@ -29,7 +28,7 @@ pub async fn list_by_the_links_alone(client: &ApiClient, (id, key): (&str, &str)
 
     let resource = read(client, &path(metadata), None).await;
     let server = resource["authorization_servers"][0].as_str().unwrap();
-    // RFC 8414 §3.1 for an issuer without a path.
+    // The metadata of an issuer without a path is there by RFC 8414 §3.1.
     let server = read(client, &format!("{}{SERVER}", path(server)), None).await;
     assert_eq!(server["issuer"], resource["authorization_servers"][0]);
     assert!(server["grant_types_supported"].as_array().unwrap().contains(&json!("client_credentials")));

@@ -1,4 +1,4 @@
-//! The host's end: it posts envelopes and holds every answer to what a host can bear.
+//! The Functions host of in-process tests: it posts envelopes, and checks that every answer is one that a host accepts.
 
 use std::sync::Arc;
 
@@ -22,13 +22,13 @@ use warp::reply::Response;
 use crate::support::app::KEY;
 use crate::support::delivery_harness::{CLIENT, DeliveryHarness};
 
-/// The service as the host sees it.
+/// The service, called as the host calls it.
 #[derive(Clone)]
 pub struct Host {
     routes: BoxedFilter<(Response,)>,
 }
 
-/// What came back.
+/// The answer of the service.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
@@ -43,7 +43,7 @@ impl Host {
         Self { routes: router(services(harness, Some(invocations)), table) }
     }
 
-    /// The same service, started by nobody in particular.
+    /// The same service, started without the host.
     pub fn none(harness: &DeliveryHarness) -> Self {
         Self { routes: router(services(harness, None), operations()) }
     }
@@ -70,7 +70,7 @@ impl Host {
         answer
     }
 
-    /// A conversation of the harness's client, as `getConversationStatus` shows it.
+    /// The answer of `getConversationStatus` for a conversation of the harness.
     pub async fn status(&self, id: ConversationId) -> Value {
         let login = json!({ "clientId": CLIENT, "apiKey": KEY }).to_string();
         let login = Request::post("/api/auth/token").header("content-type", "application/json").body(login.into());
@@ -86,7 +86,7 @@ impl Host {
 }
 
 impl Answer {
-    /// The host waits for ever on 2xx without an object, and logs the lines that it finds.
+    /// Checks the body: after a 2xx without a JSON object the host waits for ever, and it logs the lines in `Logs`.
     #[track_caller]
     fn check(&self) {
         assert_eq!(self.headers["content-type"], "application/json");
@@ -102,7 +102,7 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
-    /// The one line of its log.
+    /// The one line in `Logs`.
     pub fn line(&self) -> String {
         let body = self.json();
         let [line] = body["Logs"].as_array().unwrap().as_slice() else { panic!("{}", self.text) };
@@ -143,7 +143,7 @@ pub fn message(wake_up: &WakeUp) -> Value {
     serde_json::from_str(&wake_up.to_message()).unwrap()
 }
 
-/// What the host posts for a message: its text as a JSON string literal in a JSON string.
+/// The envelope that the host posts for a message: the text is a JSON string literal in a JSON string.
 pub fn envelope(text: &str) -> Value {
     let literal = Value::from(text).to_string();
     json!({ "Data": { "msg": literal }, "Metadata": { "DequeueCount": "1", "Id": "\"3f1c\"", "sys": {} } })

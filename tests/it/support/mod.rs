@@ -1,4 +1,4 @@
-//! The harnesses that tests share. Not every test module uses everything here.
+//! Every harness of the tests.
 #![allow(dead_code)]
 
 pub mod app;

@@ -8,7 +8,7 @@ use crate::support::invocations::{Host, envelope};
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn the_line_of_an_attempt_has_the_lateness_that_the_endpoint_sees() {
+async fn the_line_of_an_attempt_has_the_lateness_of_its_header() {
     // Half a second early, so that the claim is committed ahead; then with a claim that takes 700 ms.
     for (at, claim_takes, late) in [(NOON + SECOND / 2, 0, 0), (NOON + SECOND, 700, 700)] {
         let harness = DeliveryHarness::new();

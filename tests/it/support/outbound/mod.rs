@@ -1,4 +1,4 @@
-//! What the HTTP client meets: endpoints, networks and TLS listeners that do as a test says.
+//! The other side of the HTTP client: endpoints, networks and TLS listeners with the behaviour that a test needs.
 
 pub mod endpoints;
 pub mod network;
