@@ -67,7 +67,7 @@ async fn the_key_file_is_private_and_the_key_is_printed_once() {
     let api = Api::login(second.url(), &client, &key).await;
     api.schedule(Duration::from_mins(5), "http://127.0.0.1:9/").await;
     let log = second.stderr();
-    assert!(log.contains("TRACE") && !log.contains(&key) && !log.contains(api.token()), "{log}");
+    assert!(log.contains("DEBUG") && !log.contains(&key) && !log.contains(api.token()), "{log}");
 }
 
 #[test]
