@@ -115,7 +115,7 @@ fn the_first_matching_route_by_name_is_the_right_function() {
         }
     }
     for operation in &invoked() {
-        assert_eq!(finds("post", operation.path.trim_start_matches('/')), None, "nobody can call it from outside");
+        assert_eq!(finds("post", operation.path.trim_start_matches('/')), None, "no client can call it");
     }
 }
 

@@ -327,7 +327,7 @@ async fn failures_of_both_forms_count_together_and_the_eleventh_gets_429() {
     assert_error(&refused, 429, "invalid_client");
     let seconds: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=60).contains(&seconds), "{seconds}");
-    assert_eq!(post(&client, &asking(CLIENT, KEY, &[])).await.status, 200, "nobody is locked out");
+    assert_eq!(post(&client, &asking(CLIENT, KEY, &[])).await.status, 200, "the client is not locked out");
     assert_error(&post(&client, &asking(OTHER, "wrong", &[])).await, 401, "invalid_client");
 }
 

@@ -72,7 +72,7 @@ async fn run(case: &Case) -> Result<(), String> {
         ),
         "script-in-body" => Character::Answers(answer(200, "<script>alert(1)</script>").into()),
         "slow-success-after-our-timeout" => Character::Silent,
-        other => return Err(format!("nobody plays {other}")),
+        other => return Err(format!("no listener plays {other}")),
     };
     let endpoint = Endpoint::start(character).await;
     let sender = sender();
@@ -140,7 +140,7 @@ async fn through_tls(case: &Case) -> Result<(), String> {
         "plain-http-on-tls-port" => {
             send(Endpoint::start(Character::Says(answer(400, "").into())).await.address()).await
         }
-        other => return Err(format!("nobody plays {other}")),
+        other => return Err(format!("no listener plays {other}")),
     };
     if case.expect["max_wall_ms"].as_u64().is_some_and(|max| began.elapsed() > Duration::from_millis(max)) {
         return Err(format!("took {:?}", began.elapsed()));

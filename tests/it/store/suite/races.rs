@@ -181,6 +181,6 @@ pub async fn a_row_that_moves_between_keys_is_never_lost_or_doubled(table: &Arc<
     });
     join_all(movers).await.into_iter().for_each(Result::unwrap);
     let place = value_of(&**table, "main").await.unwrap();
-    assert_ne!(place, "at0", "somebody moved it");
+    assert_ne!(place, "at0", "the row has moved");
     assert_eq!(keys_of(all(&**table).await), [place, "main".to_owned()]);
 }
