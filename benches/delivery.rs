@@ -20,7 +20,7 @@ const ENDPOINTS: [&str; 3] =
 #[divan::bench(args = ENDPOINTS)]
 fn judge_a_url(bencher: divan::Bencher<'_, '_>, endpoint: &str) {
     let policy = EndpointPolicy { own_hosts: vec!["app.azurewebsites.net".to_owned()], ..EndpointPolicy::default() };
-    bencher.bench_local(|| policy.destination(black_box(endpoint)).is_ok());
+    bencher.bench_local(|| policy.check_url(black_box(endpoint)).is_ok());
 }
 
 /// The verdicts on the addresses of a name, for a new connection.

@@ -1,6 +1,7 @@
 //! The representations that callers see: requests, responses and problems, the same for REST and MCP.
 
 mod cursor;
+mod header_pairs;
 mod list_request;
 mod problem;
 mod responses;
@@ -9,6 +10,7 @@ pub(crate) mod strict_json;
 mod user_content;
 
 pub use cursor::{Cursor, InvalidCursor};
+pub use header_pairs::HeaderPairs;
 pub use list_request::ListRequest;
 pub use problem::{ErrorDetail, Problem};
 pub(crate) use responses::{CancelResponse, ConversationResponse, ListResponse, RedeliverResponse, ScheduleResponse};

@@ -8,7 +8,7 @@ use http::{HeaderName, Method, StatusCode};
 use serde::Serialize;
 
 use crate::auth::AuthError;
-use crate::domain::{NotFailed, Scope, Status, Timestamp};
+use crate::domain::{NotFailed, Scope, Timestamp};
 use crate::scheduler::SchedulerError;
 
 /// A problem detail, with the headers that belong to it.
@@ -28,7 +28,7 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    conversation_status: Option<Status>,
+    conversation_status: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     server_time: Option<String>,
     #[serde(skip)]
@@ -339,7 +339,7 @@ impl From<SchedulerError> for Problem {
             SchedulerError::NotFound => Self::no_such_conversation(),
             SchedulerError::TooLate { status, reason } => {
                 let mut problem = conflict("It is too late for that", format!("The conversation {reason}."));
-                problem.conversation_status = Some(status);
+                problem.conversation_status = Some(status.as_str());
                 problem
             }
             SchedulerError::NotFailed(NotFailed(status)) => {
@@ -350,7 +350,7 @@ impl From<SchedulerError> for Problem {
                     format!("The conversation is {}.", status.as_str()),
                 )
                 .hint("While it is Scheduled or InProgress it is attempted by itself. To say it once more, schedule a new one.");
-                problem.conversation_status = Some(status);
+                problem.conversation_status = Some(status.as_str());
                 problem
             }
             SchedulerError::Busy => {

@@ -7,17 +7,20 @@ use serde::Serialize;
 use super::UserContent;
 use crate::api::Cursor;
 use crate::domain::{
-    Attempt, Conversation, ConversationId, DeliveryPolicy, ErrorClass, Format, Method, Outcome, State, Status,
-    Timestamp, TooLate,
+    Attempt, Conversation, ConversationId, DeliveryPolicy, Destination, ErrorClass, Format, Method, Outcome, State,
+    Status, Target, Timestamp, TooLate,
 };
+use crate::json::text;
 use crate::store::Listing;
 
 /// What a conversation that was just accepted is answered with.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ScheduleResponse {
+    #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
+    #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("enum" = Status::ALL.map(Status::as_str)))]
     status: Status,
     #[schemars(extend("format" = "date-time"))]
@@ -30,11 +33,11 @@ pub(crate) struct ScheduleResponse {
 impl ScheduleResponse {
     pub(crate) fn new(conversation: &Conversation, now: Timestamp) -> Self {
         Self {
-            conversation_id: conversation.id,
+            conversation_id: conversation.id(),
             status: conversation.status(),
-            scheduled_time: conversation.due.to_string(),
+            scheduled_time: conversation.due().to_string(),
             server_time: now.to_string(),
-            due_in_seconds: now.until(conversation.due).as_secs_f64(),
+            due_in_seconds: now.until(conversation.due()).as_secs_f64(),
         }
     }
 }
@@ -43,11 +46,12 @@ impl ScheduleResponse {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CancelResponse {
+    #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
     cancelled: bool,
     /// Its status, where it was too late.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text::optional::serialize")]
     #[schemars(with = "Option<String>")]
     status: Option<Status>,
     /// Why it was too late.
@@ -71,7 +75,9 @@ impl CancelResponse {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RedeliverResponse {
+    #[serde(serialize_with = "text::serialize")]
     conversation_id: ConversationId,
+    #[serde(serialize_with = "text::serialize")]
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_attempt_time: Option<String>,
@@ -81,7 +87,7 @@ pub(crate) struct RedeliverResponse {
 impl RedeliverResponse {
     pub(crate) fn new(conversation: &Conversation, now: Timestamp) -> Self {
         Self {
-            conversation_id: conversation.id,
+            conversation_id: conversation.id(),
             status: conversation.status(),
             next_attempt_time: next_attempt(conversation),
             server_time: now.to_string(),
@@ -112,8 +118,10 @@ impl<'a> ListResponse<'a> {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct ConversationSummary<'a> {
+    #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
+    #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("enum" = Status::ALL.map(Status::as_str)))]
     status: Status,
     #[schemars(extend("format" = "date-time"))]
@@ -132,11 +140,11 @@ struct ConversationSummary<'a> {
 impl<'a> ConversationSummary<'a> {
     fn new(conversation: &'a Conversation) -> Self {
         Self {
-            conversation_id: conversation.id,
+            conversation_id: conversation.id(),
             status: conversation.status(),
-            scheduled_time: conversation.due.to_string(),
-            created_time: conversation.created.to_string(),
-            endpoint: conversation.target.endpoint.as_str(),
+            scheduled_time: conversation.due().to_string(),
+            created_time: conversation.created().to_string(),
+            endpoint: target(conversation).endpoint.as_str(),
             attempts: conversation.attempts_begun(),
             next_attempt_time: next_attempt(conversation),
             last_error: last_error(conversation),
@@ -148,8 +156,10 @@ impl<'a> ConversationSummary<'a> {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ConversationResponse<'a, F> {
+    #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
+    #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("enum" = Status::ALL.map(Status::as_str)))]
     status: Status,
     #[schemars(extend("format" = "date-time"))]
@@ -162,10 +172,12 @@ pub(crate) struct ConversationResponse<'a, F> {
     updated_time: String,
     conversation_text: F,
     endpoint: &'a str,
+    #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String")]
     method: Method,
     headers: serde_json::Map<String, serde_json::Value>,
     additional_info: Option<F>,
+    #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String")]
     format: Format,
     retry: RetryResponse,
@@ -197,7 +209,7 @@ struct AttemptResponse<F> {
     duration_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     http_status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text::optional::serialize")]
     #[schemars(with = "Option<String>")]
     error: Option<ErrorClass>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -206,26 +218,26 @@ struct AttemptResponse<F> {
 
 impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
     pub(crate) fn new(conversation: &'a Conversation, now: Timestamp) -> Self {
-        let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy;
-        let first = conversation.attempts.first().map(|a| a.start).or_else(|| conversation.in_flight());
-        let target = &conversation.target;
+        let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy();
+        let first = conversation.attempts().first().map(|a| a.start).or_else(|| conversation.in_flight());
+        let target = target(conversation);
         Self {
-            conversation_id: conversation.id,
+            conversation_id: conversation.id(),
             status: conversation.status(),
-            scheduled_time: conversation.due.to_string(),
+            scheduled_time: conversation.due().to_string(),
             server_time: now.to_string(),
-            created_time: conversation.created.to_string(),
-            updated_time: conversation.updated.to_string(),
-            conversation_text: F::text(&conversation.content.text),
+            created_time: conversation.created().to_string(),
+            updated_time: conversation.updated().to_string(),
+            conversation_text: F::text(&conversation.content().text),
             endpoint: target.endpoint.as_str(),
             method: target.method,
             headers: target.headers.iter().map(|(name, _)| (name.to_owned(), "[redacted]".into())).collect(),
-            additional_info: conversation.content.info.as_ref().map(F::json),
-            format: conversation.content.format,
+            additional_info: conversation.content().info.as_ref().map(F::json),
+            format: conversation.content().format,
             retry: RetryResponse { max_attempts },
             timeout_seconds,
             next_attempt_time: next_attempt(conversation),
-            lateness_ms: first.filter(|a| a.number == 1).map(|a| millis(conversation.due, a.started)),
+            lateness_ms: first.filter(|a| a.number == 1).map(|a| millis(conversation.due(), a.started)),
             last_error: last_error(conversation),
             attempts: attempts(conversation),
         }
@@ -233,15 +245,10 @@ impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
 }
 
 fn attempts<'a, F: UserContent<'a>>(conversation: &'a Conversation) -> Vec<AttemptResponse<F>> {
-    let over = conversation.attempts.iter().map(|Attempt { start, result }| AttemptResponse {
+    let over = conversation.attempts().iter().map(|Attempt { start, result }| AttemptResponse {
         number: start.number,
         started_time: start.started.to_string(),
-        outcome: match result.outcome {
-            Outcome::Success => "success",
-            Outcome::Failure => "failure",
-            Outcome::PermanentFailure => "permanentFailure",
-            Outcome::Unknown => "unknown",
-        },
+        outcome: result.outcome.as_str(),
         duration_ms: Some(result.duration_ms),
         http_status: result.http_status,
         error: result.error,
@@ -259,18 +266,23 @@ fn attempts<'a, F: UserContent<'a>>(conversation: &'a Conversation) -> Vec<Attem
     over.chain(in_flight).collect()
 }
 
+fn target(conversation: &Conversation) -> &Target {
+    let Destination::Endpoint(target) = conversation.destination();
+    target
+}
+
 fn next_attempt(conversation: &Conversation) -> Option<String> {
-    match &conversation.state {
-        State::Scheduled => Some(conversation.due.to_string()),
+    match conversation.state() {
+        State::Scheduled => Some(conversation.due().to_string()),
         State::Waiting { next_attempt } => Some(next_attempt.to_string()),
         _ => None,
     }
 }
 
 fn last_error(conversation: &Conversation) -> Option<String> {
-    match &conversation.state {
+    match conversation.state() {
         State::Failed { reason } => Some(reason.clone()),
-        _ => conversation.attempts.last().filter(|a| a.result.outcome != Outcome::Success).map(|a| a.result.reason()),
+        _ => conversation.attempts().last().filter(|a| a.result.outcome != Outcome::Success).map(|a| a.result.reason()),
     }
 }
 

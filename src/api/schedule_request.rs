@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::ErrorDetail;
+use super::{ErrorDetail, HeaderPairs};
 use crate::domain::{
-    Content, DeliveryPolicy, EndpointPolicy, Format, Headers, InvalidTime, Method, NewConversation, Target, Timestamp,
+    AdditionalInfo, Content, DeliveryPolicy, Destination, EndpointPolicy, Format, Headers, InvalidTime, Method,
+    NewConversation, Target, Timestamp,
 };
 use crate::json::{RawJson, optional_object};
 
@@ -34,7 +35,7 @@ pub struct ScheduleRequest {
     pub method: Option<String>,
     /// HTTP headers for the endpoint, by name; at most 32. Their values are never shown again.
     #[schemars(with = "BTreeMap<String, String>", extend("maxProperties" = Headers::MAX_COUNT))]
-    pub headers: Option<Headers>,
+    pub headers: Option<HeaderPairs>,
     /// A JSON object that is delivered beside the text, at most 16 KiB.
     #[schemars(with = "Map<String, Value>")]
     pub additional_info: Option<RawJson>,
@@ -78,10 +79,12 @@ impl ScheduleRequest {
         let due = errors.check("/scheduledTime", check_time(self.scheduled_time.as_deref(), now));
         let endpoint = errors.check("/endpoint", endpoints.check(self.endpoint.as_deref().unwrap_or_default()));
         let method = errors.check("/method", self.method.map_or(Ok(Method::default()), |m| m.parse()));
-        let headers = self.headers.unwrap_or_default();
-        for problem in headers.check().err().unwrap_or_default() {
-            errors.add("/headers", problem);
-        }
+        let headers = Headers::parse(self.headers.unwrap_or_default().0).unwrap_or_else(|problems| {
+            for problem in problems {
+                errors.add("/headers", problem);
+            }
+            Headers::default()
+        });
         let info = self.additional_info;
         errors.check("/additionalInfo", info.as_ref().map_or(Ok(()), RawJson::check));
         let format = errors.check("/format", check_format(self.format.as_deref()));
@@ -94,8 +97,12 @@ impl ScheduleRequest {
             (Some(text), Some(due), Some(endpoint), Some(method), Some(format)) if errors.0.is_empty() => {
                 Ok(NewConversation {
                     due,
-                    content: Content { text, info, format },
-                    target: Target { endpoint, method, headers },
+                    content: Content {
+                        text,
+                        info: info.map(|info| AdditionalInfo::from_json(info.into_text())),
+                        format,
+                    },
+                    destination: Destination::Endpoint(Target { endpoint, method, headers }),
                     policy: DeliveryPolicy { max_attempts, timeout_seconds },
                 })
             }
@@ -233,7 +240,8 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_contract() {
         let new = request().validate(NOW, &EndpointPolicy::default()).unwrap();
-        assert_eq!(new.target.method, Method::Post);
+        let Destination::Endpoint(target) = new.destination;
+        assert_eq!(target.method, Method::Post);
         assert_eq!(new.policy, DeliveryPolicy { max_attempts: 8, timeout_seconds: 30 });
         assert_eq!(new.content.format, Format::Json);
     }

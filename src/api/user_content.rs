@@ -5,14 +5,15 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::json::RawJson;
+use crate::domain::AdditionalInfo;
+use crate::json::JsonText;
 
 /// How text of others is shown.
 pub(crate) trait UserContent<'a>: Serialize {
     /// Shows a text.
     fn text(text: &'a str) -> Self;
     /// Shows a JSON value.
-    fn json(json: &'a RawJson) -> Self;
+    fn json(json: &'a AdditionalInfo) -> Self;
 }
 
 /// As it is.
@@ -20,7 +21,7 @@ pub(crate) trait UserContent<'a>: Serialize {
 #[serde(untagged)]
 pub(crate) enum RawContent<'a> {
     Text(&'a str),
-    Json(&'a RawJson),
+    Json(JsonText<'a>),
 }
 
 impl<'a> UserContent<'a> for RawContent<'a> {
@@ -28,8 +29,8 @@ impl<'a> UserContent<'a> for RawContent<'a> {
         Self::Text(text)
     }
 
-    fn json(json: &'a RawJson) -> Self {
-        Self::Json(json)
+    fn json(json: &'a AdditionalInfo) -> Self {
+        Self::Json(JsonText(json.as_str()))
     }
 }
 
@@ -72,7 +73,7 @@ impl<'a> UserContent<'a> for UntrustedContent {
         Self::new(text)
     }
 
-    fn json(json: &'a RawJson) -> Self {
+    fn json(json: &'a AdditionalInfo) -> Self {
         Self::new(json.as_str())
     }
 }

@@ -6,10 +6,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, Header, Validation};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{IssuedToken, SigningKeys, TokenGrant};
 use crate::domain::{ClientId, Scopes, Secret, Timestamp};
+use crate::json::text;
 use crate::public_url::{PublicUrl, Resource};
 use crate::time::{Entropy, random};
 
@@ -39,6 +40,7 @@ pub(super) struct TokenIssuer {
 pub(super) struct Claims {
     /// One name; the library would also take a list that has ours in it.
     iss: String,
+    #[serde(with = "text")]
     pub(super) sub: ClientId,
     pub(super) iat: i64,
     exp: i64,
@@ -46,8 +48,13 @@ pub(super) struct Claims {
     nbf: Option<i64>,
     jti: String,
     /// What the token allows (RFC 9068 §2.2.3). One without the claim allows whatever its client may do.
-    #[serde(default = "Scopes::all")]
+    #[serde(default = "Scopes::all", serialize_with = "text::serialize", deserialize_with = "known_scopes")]
     pub(super) scope: Scopes,
+}
+
+/// The scopes of a token that newer code may have issued.
+fn known_scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scopes, D::Error> {
+    Ok(Scopes::known_in(&String::deserialize(deserializer)?))
 }
 
 #[derive(Serialize)]

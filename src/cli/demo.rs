@@ -62,7 +62,7 @@ async fn show(url: String, credentials: &Credentials) -> Result<(), String> {
     println!("receiver   waiting at {endpoint}");
 
     let client = Client::new(url)?;
-    let login = json!({ "clientId": credentials.client, "apiKey": credentials.api_key.secret().expose() });
+    let login = json!({ "clientId": credentials.client.as_str(), "apiKey": credentials.api_key.secret().expose() });
     let token = client.post("/api/auth/token", None, &login).await?;
     let token = field(&token, "token")?;
     println!("token      POST /api/auth/token → {} characters of JWT", token.len());

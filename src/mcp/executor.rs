@@ -39,7 +39,7 @@ impl ToolExecutor {
         let request: ScheduleRequest = strict_json::read(arguments)?;
         let new = request.validate(self.scheduler.now(), self.scheduler.endpoint_policy())?;
         let conversation = self.scheduler.schedule(principal.client(), new).await?;
-        ToolResult::new(conversation.id.to_string(), &ScheduleResponse::new(&conversation, self.scheduler.now()))
+        ToolResult::new(conversation.id().to_string(), &ScheduleResponse::new(&conversation, self.scheduler.now()))
     }
 
     pub(super) async fn get_status(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
@@ -63,7 +63,7 @@ impl ToolExecutor {
     pub(super) async fn list(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
         let request: ListRequest = strict_json::read(arguments)?;
         let listing = self.scheduler.list(principal.client(), request.validate()?).await?;
-        let lines = listing.conversations.iter().map(|c| format!("{} {} {}", c.id, c.status().as_str(), c.due));
+        let lines = listing.conversations.iter().map(|c| format!("{} {} {}", c.id(), c.status().as_str(), c.due()));
         let mut lines: Vec<_> = lines.collect();
         if lines.is_empty() {
             lines.push("There are no such conversations.".to_owned());

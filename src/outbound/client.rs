@@ -17,7 +17,7 @@ use super::connector::EgressConnector;
 use super::pool::Pool;
 use super::redactor::{Redactor, excerpt};
 use super::{Dialer, OutboundRequest, Resolver, SystemNetwork};
-use crate::domain::{Destination, EndpointPolicy, ErrorClass, Method};
+use crate::domain::{CheckedUrl, EndpointPolicy, ErrorClass, Method};
 
 /// Sends requests to endpoints.
 #[async_trait]
@@ -125,7 +125,7 @@ impl HttpSender {
     async fn answer_to(
         &self,
         mut message: Request<Full<Bytes>>,
-        destination: &Destination,
+        destination: &CheckedUrl,
     ) -> Result<(Connection, Response<Incoming>), ErrorClass> {
         while let Some(mut connection) = self.pool.take(&destination.url) {
             match connection.send(message).await {

@@ -19,7 +19,7 @@ use tokio_rustls::TlsConnector;
 use url::Host;
 
 use super::{Dialer, Resolver};
-use crate::domain::{Destination, EndpointPolicy, ErrorClass, Verdict, classify};
+use crate::domain::{CheckedUrl, EndpointPolicy, ErrorClass, Verdict, classify};
 
 /// An open connection, in the clear or through TLS.
 pub type Stream = Box<dyn Duplex>;
@@ -68,8 +68,8 @@ impl EgressConnector {
     ///
     /// # Errors
     /// [`ErrorClass::Blocked`] if it may not be called, whatever was thought of it when it was scheduled.
-    pub fn admit(&self, endpoint: &str) -> Result<Destination, ErrorClass> {
-        self.policy.destination(endpoint).map_err(|problem| {
+    pub fn admit(&self, endpoint: &str) -> Result<CheckedUrl, ErrorClass> {
+        self.policy.check_url(endpoint).map_err(|problem| {
             tracing::warn!(problem, "delivery blocked: the endpoint is not accepted");
             ErrorClass::Blocked
         })
@@ -79,7 +79,7 @@ impl EgressConnector {
     ///
     /// # Errors
     /// [`ErrorClass`]: why there is none. Not a byte has been sent to an address that is denied.
-    pub async fn connect(&self, destination: &Destination) -> Result<Stream, ErrorClass> {
+    pub async fn connect(&self, destination: &CheckedUrl) -> Result<Stream, ErrorClass> {
         let addresses = self.vetted_addresses(destination).await?;
         let deadline = Instant::now() + Self::CONNECT_TIMEOUT;
         let stream = self.connect_to_one_of(&addresses, deadline).await?;
@@ -96,7 +96,7 @@ impl EgressConnector {
 
     /// The addresses that may be connected to: all are good, or none is used. To pick the good ones of a
     /// mixed answer would let the name server throw the dice again at every attempt.
-    async fn vetted_addresses(&self, destination: &Destination) -> Result<Vec<SocketAddr>, ErrorClass> {
+    async fn vetted_addresses(&self, destination: &CheckedUrl) -> Result<Vec<SocketAddr>, ErrorClass> {
         let addresses = self.addresses(destination).await?;
         for address in &addresses {
             self.vet(destination, *address)?;
@@ -111,7 +111,7 @@ impl EgressConnector {
         if tried.is_empty() { Err(ErrorClass::DnsError) } else { Ok(tried) }
     }
 
-    async fn addresses(&self, destination: &Destination) -> Result<Vec<IpAddr>, ErrorClass> {
+    async fn addresses(&self, destination: &CheckedUrl) -> Result<Vec<IpAddr>, ErrorClass> {
         let name = match destination.url.host() {
             Some(Host::Ipv4(address)) => return Ok(vec![address.into()]),
             Some(Host::Ipv6(address)) => return Ok(vec![address.into()]),
@@ -128,7 +128,7 @@ impl EgressConnector {
         }
     }
 
-    fn vet(&self, destination: &Destination, address: IpAddr) -> Result<(), ErrorClass> {
+    fn vet(&self, destination: &CheckedUrl, address: IpAddr) -> Result<(), ErrorClass> {
         let class = match classify(address) {
             _ if self.policy.is_exempt(address) => return Ok(()),
             Verdict::Allowed if !destination.only_allowed_networks => return Ok(()),
@@ -172,7 +172,7 @@ fn class_of(error: &io::Error) -> ErrorClass {
 }
 
 /// Whom the certificate has to name. A dot at the end of a name is the resolver's business only.
-fn server_name(destination: &Destination) -> Option<ServerName<'static>> {
+fn server_name(destination: &CheckedUrl) -> Option<ServerName<'static>> {
     Some(match destination.url.host()? {
         Host::Ipv4(address) => ServerName::IpAddress(IpAddr::from(address).into()),
         Host::Ipv6(address) => ServerName::IpAddress(IpAddr::from(address).into()),

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::auth::{ApiKey, SigningKeys};
 use crate::delivery::SigningSecrets;
 use crate::domain::{ClientId, Secret};
+use crate::json::{secret, text};
 use crate::store::make_private_dir;
 use crate::time::{Entropy, random};
 
@@ -57,11 +58,14 @@ pub enum CredentialsError {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct CredentialsFile {
+    #[serde(with = "text")]
     client_id: ClientId,
+    #[serde(with = "secret")]
     api_key: Secret<String>,
+    #[serde(with = "secret")]
     jwt_signing_keys: Secret<String>,
     /// Missing where the file was written before deliveries were signed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "secret::optional")]
     webhook_signing_secrets: Option<Secret<String>>,
 }
 

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 
 use crate::domain::Timestamp;
 use crate::store::{
-    Etag, KeyRange, MemoryQueue, Operation, Partition, ReceivedWakeUp, Row, StoreError, Table, WakeUp, WakeUpQueue,
-    WakeUpReceiver, check_operations,
+    CommitError, Etag, KeyRange, MemoryQueue, Operation, Partition, ReceivedWakeUp, Row, StoreError, Table, WakeUp,
+    WakeUpQueue, WakeUpReceiver, check_operations,
 };
 
 /// What goes wrong with one call.
@@ -85,15 +85,15 @@ impl SimulatedTable {
 
 #[async_trait]
 impl Table for SimulatedTable {
-    async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, StoreError> {
+    async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, CommitError> {
         check_operations(&operations)?;
         match self.fault().await {
             Fault::None | Fault::Doubled => self.rows().apply(partition, &operations),
-            Fault::Refused => Err(StoreError::Unavailable("simulated".into())),
-            Fault::RequestLost => Err(StoreError::Unknown("simulated".into())),
+            Fault::Refused => Err(CommitError::Unavailable("simulated".into())),
+            Fault::RequestLost => Err(CommitError::Unknown("simulated".into())),
             Fault::AnswerLost => {
                 let _ = self.rows().apply(partition, &operations);
-                Err(StoreError::Unknown("simulated".into()))
+                Err(CommitError::Unknown("simulated".into()))
             }
         }
     }
@@ -121,18 +121,22 @@ fn row(key: &str, version: u64, value: &str) -> Row {
 }
 
 impl Rows {
-    fn apply(&mut self, partition: Partition, operations: &[Operation]) -> Result<Vec<Option<Etag>>, StoreError> {
+    fn apply(&mut self, partition: Partition, operations: &[Operation]) -> Result<Vec<Option<Etag>>, CommitError> {
         let version_of = |key: &str| self.map.get(&(partition, key.to_owned())).map(|(version, _)| version.to_string());
-        for operation in operations {
+        for (position, operation) in operations.iter().enumerate() {
             let holds = match (operation, version_of(operation.key())) {
                 (Operation::Insert { .. }, found) => found.is_none(),
-                (Operation::Delete { if_match: None, .. }, found) => found.is_some(),
-                (Operation::Replace { if_match, .. } | Operation::Delete { if_match: Some(if_match), .. }, found) => {
-                    found.as_deref() == Some(if_match.as_str())
+                (Operation::Replace { if_match: None, .. } | Operation::Delete { if_match: None, .. }, found) => {
+                    found.is_some()
                 }
+                (
+                    Operation::Replace { if_match: Some(if_match), .. }
+                    | Operation::Delete { if_match: Some(if_match), .. },
+                    found,
+                ) => found.as_deref() == Some(if_match.as_str()),
             };
             if !holds {
-                return Err(StoreError::Conflict);
+                return Err(CommitError::Conflict { operation: Some(position) });
             }
         }
         Ok(operations.iter().map(|operation| self.put(partition, operation)).collect())

@@ -17,6 +17,7 @@ use crate::api::Problem;
 use crate::auth::{AuthError, IssuedToken, TokenGrant};
 use crate::domain::{Scopes, Secret};
 use crate::http::{RequestContext, json};
+use crate::json::text;
 use crate::public_url::{PublicUrl, Resource};
 
 /// Where it is.
@@ -31,6 +32,7 @@ struct TokenResponse<'a> {
     access_token: &'a str,
     token_type: &'static str,
     expires_in: u32,
+    #[serde(serialize_with = "text::serialize")]
     scope: Scopes,
 }
 

@@ -7,11 +7,13 @@ use crate::api::{ErrorDetail, Problem};
 use crate::auth::TokenGrant;
 use crate::domain::Secret;
 use crate::http::{RequestContext, json};
+use crate::json::secret;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct TokenRequest {
     client_id: Option<String>,
+    #[serde(default, deserialize_with = "secret::optional::deserialize")]
     api_key: Option<Secret<String>>,
 }
 

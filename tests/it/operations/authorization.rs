@@ -102,7 +102,7 @@ impl Gate {
         }
         let (partition, value) = (Partition::new("clients"), json!({ "v": 1, "row": row }).to_string());
         let operation = match self.table.get(partition, name).await.unwrap() {
-            Some(Row { key, etag, .. }) => Operation::Replace { key, value, if_match: etag },
+            Some(Row { key, etag, .. }) => Operation::Replace { key, value, if_match: Some(etag) },
             None => Operation::Insert { key: name.to_owned(), value },
         };
         self.table.commit(partition, vec![operation]).await.unwrap();

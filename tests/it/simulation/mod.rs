@@ -19,6 +19,7 @@ use invariant_checker::Tally;
 use process::Process;
 use world::World;
 
+mod extra_row;
 mod invariant_checker;
 mod process;
 mod seeded_rng;
@@ -52,6 +53,14 @@ fn no_promise_is_broken_whatever_fails() {
 }
 
 #[test]
+fn another_kind_of_row_is_kept_moved_and_removed_with_its_conversation_whatever_fails() {
+    for seed in 0..300 {
+        let run = run_with_extra_rows(seed);
+        assert!(run.violations.is_empty(), "seed {seed}:\n{:#?}\n{}", run.violations, run.history.join("\n"));
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_history() {
     for seed in [1, 2, 3] {
         assert_eq!(run(seed).digest, run(seed).digest, "seed {seed}");
@@ -66,10 +75,23 @@ struct Run {
     tally: Tally,
 }
 
+/// Runs with a kind of row that exists only in this test.
+fn run_with_extra_rows(seed: u64) -> Run {
+    run_in(|| {
+        let world = World::with_projection(seed, extra_row::projection());
+        world.checker(|checker| checker.has_extra_rows = true);
+        world
+    })
+}
+
 fn run(seed: u64) -> Run {
+    run_in(|| World::new(seed))
+}
+
+fn run_in(world: impl FnOnce() -> Arc<World>) -> Run {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let world = World::new(seed);
+        let world = world();
         storm(&world).await;
         world.weather().calm_down();
         quiesce(&world).await;
@@ -140,7 +162,7 @@ async fn client(world: Arc<World>, number: u64) {
     let scheduler = scheduler(&world);
     let new = request.validate(world.now(), scheduler.endpoint_policy()).unwrap();
     let accepted = match scheduler.schedule(&client, new).await {
-        Ok(conversation) => conversation.id,
+        Ok(conversation) => conversation.id(),
         Err(SchedulerError::Store(StoreError::Unknown(_))) => return,
         Err(_) => {
             return world.checker(|checker| checker.saw_rejected(world.now(), text));
@@ -165,7 +187,7 @@ async fn client(world: Arc<World>, number: u64) {
 fn scheduler(world: &Arc<World>) -> Scheduler {
     let process = Process::new(world);
     Scheduler::new(
-        ConversationStore::new(Arc::new(process.clone())),
+        ConversationStore::with_projection(Arc::new(process.clone()), world.projection.clone()),
         Arc::new(process),
         EndpointPolicy::default(),
         Arc::new(world.clock) as Arc<dyn Clock>,

@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mcp_scheduler::domain::Timestamp;
-use mcp_scheduler::store::{ConversationStore, Etag, KeyRange, Operation, Partition, Row, StoreError, Table};
+use mcp_scheduler::store::{
+    CommitError, ConversationStore, Etag, KeyRange, Operation, Partition, Projection, Row, StoreError, Table,
+};
 use mcp_scheduler::testing::{Fault, SimulatedQueue, SimulatedTable};
 use mcp_scheduler::time::{Clock, VirtualClock};
 
+use super::extra_row;
 use super::invariant_checker::InvariantChecker;
 use super::seeded_rng::{FaultPlan, OnHints, SeededRng};
 
@@ -20,12 +23,18 @@ pub struct World {
     pub clock: VirtualClock,
     table: SimulatedTable,
     pub queue: SimulatedQueue,
+    pub projection: Projection,
     checker: Mutex<InvariantChecker>,
 }
 
 impl World {
     /// A world in which everything that happens follows from the seed. To be made in paused time.
     pub fn new(seed: u64) -> Arc<Self> {
+        Self::with_projection(seed, Projection::default())
+    }
+
+    /// The same with more kinds of rows.
+    pub fn with_projection(seed: u64, projection: Projection) -> Arc<Self> {
         let rng = SeededRng::new(seed);
         let weather = FaultPlan::of(&rng);
         let chance = Arc::new((rng, weather));
@@ -33,6 +42,7 @@ impl World {
             clock: VirtualClock::starting_at(START),
             table: SimulatedTable::new(()),
             queue: SimulatedQueue::new(OnHints(Arc::clone(&chance))),
+            projection,
             checker: Mutex::new(InvariantChecker::default()),
             chance,
         })
@@ -59,15 +69,15 @@ impl World {
         &self,
         partition: Partition,
         operations: Vec<Operation>,
-    ) -> Result<Vec<Option<Etag>>, StoreError> {
+    ) -> Result<Vec<Option<Etag>>, CommitError> {
         self.travel().await;
         match self.weather().on_a_call(self.rng()) {
             Fault::None | Fault::Doubled => self.apply(partition, operations).await,
-            Fault::Refused => Err(StoreError::Unavailable("simulated".into())),
-            Fault::RequestLost => Err(StoreError::Unknown("simulated".into())),
+            Fault::Refused => Err(CommitError::Unavailable("simulated".into())),
+            Fault::RequestLost => Err(CommitError::Unknown("simulated".into())),
             Fault::AnswerLost => {
                 let _ = self.apply(partition, operations).await;
-                Err(StoreError::Unknown("simulated".into()))
+                Err(CommitError::Unknown("simulated".into()))
             }
         }
     }
@@ -86,7 +96,7 @@ impl World {
     pub async fn all_rows(&self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
         for partition in ConversationStore::partitions() {
-            for prefix in ["m~", "d~"] {
+            for prefix in ["m~", "d~", extra_row::PREFIX] {
                 let rows = self.table.scan(partition, &KeyRange::prefix(prefix), usize::MAX).await.unwrap();
                 all.extend(rows.into_iter().map(|row| (row.key, row.value)));
             }
@@ -94,7 +104,7 @@ impl World {
         all
     }
 
-    async fn apply(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, StoreError> {
+    async fn apply(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, CommitError> {
         let result = self.table.commit(partition, operations.clone()).await;
         if result.is_ok() {
             // No await lies between the change and this, so the checker sees every change in order.

@@ -74,7 +74,7 @@ async fn a_commit_whose_answer_is_lost_still_has_to_hold() {
     let table = SimulatedTable::new(faults.clone());
     put(&table, "k", "v").await;
     faults.then([AnswerLost]);
-    assert!(is_unknown(&table.commit(HERE, vec![insert("l", "w"), insert("k", "w")]).await));
+    assert!(is_unknown(&table.commit(HERE, vec![insert("l", "w"), insert("k", "w")]).await.map_err(Into::into)));
     assert_eq!(all(&table).await.len(), 1);
 }
 
@@ -172,8 +172,8 @@ impl Shaky {
     }
 
     async fn read(&self) -> Option<Versioned<Conversation>> {
-        let Conversation { client, id, .. } = conversation();
-        self.store.get(&client, id).await.unwrap()
+        let expected = conversation();
+        self.store.get(expected.client(), expected.id()).await.unwrap()
     }
 
     /// When workers are to wake up for it, from the due rows.
@@ -192,7 +192,7 @@ fn cancelled(read: &Versioned<Conversation>) -> Conversation {
 }
 
 fn claimed(read: &Versioned<Conversation>, token: u8) -> Conversation {
-    match read.value.clone().claim(LeaseToken::new([token; 8]), read.value.due).unwrap() {
+    match read.value.clone().claim(LeaseToken::new([token; 8]), read.value.due()).unwrap() {
         Claim::Attempt(claimed) => claimed.conversation().clone(),
         Claim::Exhausted(_) => panic!("it is the first attempt"),
     }
@@ -204,7 +204,7 @@ async fn an_insert_whose_first_result_is_unknown_is_tried_again() {
         let shaky = Shaky::new();
         shaky.insert([fault]).await.unwrap();
         assert_eq!(shaky.read().await.unwrap().value, conversation(), "{fault:?}");
-        assert_eq!(shaky.wake_ups().await, [conversation().due], "{fault:?}");
+        assert_eq!(shaky.wake_ups().await, [conversation().due()], "{fault:?}");
     }
 }
 
@@ -258,7 +258,7 @@ async fn a_replace_whose_request_is_lost_stays_unknown_and_may_be_asked_for_agai
     let (shaky, read) = Shaky::with_one().await;
     assert!(is_unknown(&shaky.replace(read.revision.clone(), cancelled(&read), [RequestLost]).await));
     assert_eq!(shaky.read().await.unwrap().revision, read.revision);
-    assert_eq!(shaky.wake_ups().await, [conversation().due]);
+    assert_eq!(shaky.wake_ups().await, [conversation().due()]);
     shaky.replace(read.revision.clone(), cancelled(&read), []).await.expect("nothing stands in the way");
 }
 
@@ -276,7 +276,7 @@ async fn a_refused_replace_changes_nothing() {
     let (shaky, read) = Shaky::with_one().await;
     assert!(is_unavailable(&shaky.replace(read.revision.clone(), cancelled(&read), [Refused]).await));
     assert_eq!(shaky.read().await.unwrap().revision, read.revision);
-    assert_eq!(shaky.wake_ups().await, [conversation().due]);
+    assert_eq!(shaky.wake_ups().await, [conversation().due()]);
 }
 
 #[tokio::test]
