@@ -16,7 +16,8 @@ pub(super) const SETTINGS: [(&str, &str); 7] = [
     ("AzureWebJobsStorage__clientId", ""),
 ];
 
-/// The storage account, if `USE_AZURE_SERVICES` asks for one. Other readers depend on the answer, so this one is first.
+/// The storage account, if `USE_AZURE_SERVICES` is true. The other concerns read [`Vars::on_azure`], so this function
+/// runs first.
 pub(super) fn read(vars: &mut Vars<'_>) -> Option<AzureSettings> {
     vars.on_azure = vars.read(&USE_AZURE_SERVICES) == Some(true);
     if !vars.on_azure {

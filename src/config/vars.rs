@@ -11,7 +11,7 @@ pub(super) struct Setting<T> {
     pub(super) name: &'static str,
     /// The default in the form that an operator would write; empty if the setting has none.
     pub(super) default: &'static str,
-    /// Reads the text, or says what is wrong with it. The message about a secret must not contain its text.
+    /// Reads the text, or returns the problem. The problem of a secret must not contain its text.
     pub(super) read: fn(&str) -> Result<T, String>,
 }
 
@@ -43,7 +43,7 @@ const UNRESOLVED: &str = "is a Key Vault reference that was not resolved; does t
 /// The environment, and the problems that were found in it.
 pub(super) struct Vars<'a> {
     pub(super) lookup: &'a dyn Fn(&str) -> Option<String>,
-    /// Set after `USE_AZURE_SERVICES` was read, which is the first setting of all.
+    /// Whether `USE_AZURE_SERVICES` is true. That setting is read first.
     pub(super) on_azure: bool,
     problems: Vec<String>,
 }

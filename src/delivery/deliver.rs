@@ -36,8 +36,8 @@ pub enum DeliveryOutcome {
         /// The time from when the attempt was due to the first byte of its request.
         lateness: Duration,
     },
-    /// An attempt was claimed but not sent, because too much of its lease had passed. Its lease will run out, and
-    /// the next attempt follows.
+    /// An attempt was claimed, but it was not sent because too much of its lease had passed, or its result was not
+    /// written. Its lease will run out, and the next attempt follows.
     Abandoned,
     /// Another wake-up was enqueued: the conversation is due too far ahead to wait for it in memory, or its
     /// endpoint's host is busy.
