@@ -28,18 +28,18 @@ pub struct Deliverer {
     in_flight: Semaphore,
 }
 
-/// What a wake-up led to.
+/// The result of a wake-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryOutcome {
     /// An attempt was made.
     Attempted {
-        /// The status it led to.
+        /// The status of the conversation after the attempt.
         status: Status,
         /// The time from when the attempt was due to the first byte of its request.
         lateness: Duration,
     },
-    /// An attempt was claimed but not sent, because too much of its lease had passed. Its lease will run out, and
-    /// the next attempt follows.
+    /// An attempt was claimed, but it was not sent because too much of its lease had passed, or its result was not
+    /// written. Its lease will run out, and the next attempt follows.
     Abandoned,
     /// Another wake-up was enqueued: the conversation is due too far ahead to wait for it in memory, or its
     /// endpoint's host is busy.
@@ -161,7 +161,7 @@ impl Deliverer {
         Ok(DeliveryOutcome::Postponed)
     }
 
-    /// Sleeps until the calendar, not only the timer, says that the time has come.
+    /// Sleeps until the clock has reached this time. A timer alone may fire early by the clock.
     async fn hold_until(&self, time: Timestamp) {
         loop {
             let rest = self.clock.now().until(time);
@@ -256,7 +256,7 @@ impl Deliverer {
         DeliveryOutcome::Attempted { status, lateness }
     }
 
-    /// Tries several times: a result that is not written costs the endpoint a duplicate.
+    /// Tries several times, because the endpoint gets a duplicate if the result is not written.
     async fn write_result(
         &self,
         read: &Revision,

@@ -1,8 +1,8 @@
-//! From a wake-up to a result on record: claim, send, complete.
+//! From a wake-up to a recorded result: claim, send, complete.
 //!
 //! `deliver` runs one delivery. `host_limiter` limits how many deliveries go to one host at a time, `request` builds
-//! the request and `signature` signs it, `classify` decides what the response means, and `retry` when the next
-//! attempt follows. `worker` receives wake-ups when there is no Functions host, and `processed` deletes their
+//! the request and `signature` signs it, `classify` turns the response into a result, and `retry` computes the pause
+//! before the next attempt. `worker` receives wake-ups when there is no Functions host, and `processed` deletes their
 //! messages.
 
 mod classify;

@@ -19,11 +19,11 @@ struct JsonBody<'a> {
     additional_info: Option<JsonText<'a>>,
 }
 
-/// Writes the request of one attempt, `now` being the time at which it is sent.
+/// Builds the request of one attempt. `now` is the time at which it is sent.
 ///
 /// `webhook-id`, `webhook-timestamp` and `webhook-signature` follow Standard Webhooks;
-/// `idempotency-key` repeats the id for receivers that know that name. `traceparent` (W3C Trace
-/// Context) has the conversation's id as the trace and the attempt's number as the span in it.
+/// `idempotency-key` repeats the id for receivers that read that header. In `traceparent` (W3C Trace Context) the
+/// trace is the conversation's id and the span is the attempt's number.
 pub(super) fn attempt_request(
     conversation: &Conversation,
     attempt: AttemptStart,
@@ -61,7 +61,7 @@ pub(super) fn attempt_request(
     }
 }
 
-/// Whether a receiver may take two names for one: CGI and its heirs (WSGI, PHP) read `-` and `_` alike.
+/// Whether a receiver may read two header names as one. CGI, WSGI and PHP do not distinguish `-` and `_`.
 fn same_name(theirs: &str, ours: &str) -> bool {
     theirs.len() == ours.len() && theirs.bytes().zip(ours.bytes()).all(|(a, b)| a == b || (a == b'_' && b == b'-'))
 }
@@ -77,7 +77,7 @@ fn body(conversation: &Conversation) -> (&'static str, Bytes) {
                 scheduled_time: conversation.due().to_string(),
                 additional_info: content.info.as_ref().map(|info| JsonText(info.as_str())),
             };
-            // Strings, an id and JSON that was read before: there is nothing in it that can fail.
+            // This cannot fail: the body consists of strings, an id and JSON that was parsed before.
             ("application/json", serde_json::to_vec(&body).unwrap_or_default().into())
         }
     }

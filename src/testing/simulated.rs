@@ -1,10 +1,10 @@
-//! A table and a queue in memory whose every call can be made to fail.
+//! A table and a queue in memory with injected faults.
 //!
-//! They obey the same rules as the real ones (the conformance suite runs on them), live in tokio's
-//! time, which tests pause, and ask [`Faults`] before each call what should go wrong.
+//! They keep the promises of the real backends, because the conformance suite runs on them. They use tokio's time,
+//! which tests pause. Before each call they ask [`Faults`] which fault to inject.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,37 +14,38 @@ use crate::store::{
     CommitError, Etag, KeyRange, MemoryQueue, Operation, Partition, ReceivedWakeUp, Row, StoreError, Table, WakeUp,
     WakeUpQueue, WakeUpReceiver, check_operations,
 };
+use crate::sync::lock;
 
-/// What goes wrong with one call.
+/// The fault of one call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing.
+    /// The call succeeds.
     #[default]
     None,
-    /// It is refused: not done, and the caller knows.
+    /// The call is refused: it has no effect, and the caller learns that.
     Refused,
-    /// It is lost on its way there: not done, and the caller does not know.
+    /// The request is lost: the call has no effect, and the caller does not learn that.
     RequestLost,
-    /// Its answer is lost: done, and the caller does not know.
+    /// The response is lost: the call has its effect, and the caller does not learn that.
     AnswerLost,
-    /// It is done twice (queue only).
+    /// The call has its effect twice (queue only).
     Doubled,
 }
 
-/// Decides what goes wrong and how long calls take.
+/// Chooses the fault and the duration of each call.
 pub trait Faults: Send + Sync + 'static {
     /// The fault of the next call.
     fn next(&self) -> Fault {
         Fault::None
     }
 
-    /// How long the next call takes.
+    /// The duration of the next call.
     fn latency(&self) -> Duration {
         Duration::ZERO
     }
 }
 
-/// Nothing ever goes wrong.
+/// No faults.
 impl Faults for () {}
 
 /// A table in memory.
@@ -67,7 +68,7 @@ impl SimulatedTable {
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.rows)
     }
 
     async fn fault(&self) -> Fault {

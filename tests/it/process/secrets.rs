@@ -162,7 +162,7 @@ async fn no_secret_is_in_anything_that_the_service_says() {
 
     let (out, err, heard) = (service.stdout(), service.stderr(), ear.heard.join("\n"));
     service.stop();
-    assert!(err.contains("TRACE") && err.contains("attempt over"), "nothing was said: {err}");
+    assert!(err.contains("TRACE") && err.contains("attempt finished"), "nothing was said: {err}");
     let credentials = [
         API_KEY,
         JWT_KEY,
