@@ -14,7 +14,8 @@
 //! - [`outbound`] sends one bounded HTTP request to an endpoint
 //! - [`store`] keeps conversations: two small ports, the storage protocol above them, the backends below
 //! - [`domain`] is the conversation itself and its rules, without I/O
-//! - [`time`] has the injected clock and randomness, [`json`] reads JSON strictly
+//! - [`time`] has the injected clock and randomness, [`json`] reads JSON strictly, `text` knows the characters that do
+//!   not show
 //!
 //! `docs/architecture.md` has the state chart and walks one schedule and one delivery through the files.
 
@@ -37,4 +38,5 @@ pub mod store;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod text;
 pub mod time;

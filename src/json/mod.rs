@@ -1,4 +1,4 @@
-//! Any JSON a caller wants carried along, kept to the letter.
+//! JSON of callers: values that are kept exactly as they were written, and objects that are read strictly.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -9,8 +9,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// A JSON value as its caller wrote it: number formats and key order survive, because receivers
-/// may hash or compare it.
+/// A JSON value exactly as its caller wrote it. Number formats and the order of keys stay, because a receiver may hash
+/// or compare the text.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RawJson(Box<RawValue>);
@@ -27,14 +27,14 @@ impl RawJson {
         self.0.get()
     }
 
-    /// Checks what the JSON grammar leaves open: size, depth, duplicate keys, lone surrogates.
+    /// Checks the rules that the JSON grammar does not have: size, depth, duplicate keys, lone surrogates.
     ///
     /// # Errors
-    /// A sentence that says which rule is broken.
+    /// A sentence that names the broken rule and follows the field's name.
     pub fn check(&self) -> Result<(), String> {
         let text = self.as_str();
         if text.len() > Self::MAX_BYTES {
-            return Err(format!("is {} bytes of JSON; at most {} are accepted", text.len(), Self::MAX_BYTES));
+            return Err(format!("has {} bytes of JSON; at most {} bytes are accepted", text.len(), Self::MAX_BYTES));
         }
         let mut json = serde_json::Deserializer::from_str(text);
         StrictValue { depth: 0 }.deserialize(&mut json).map_err(|e| {
@@ -53,7 +53,7 @@ impl PartialEq for RawJson {
 
 impl Eq for RawJson {}
 
-/// Walks a value and keeps nothing but the keys of the object it is in.
+/// Walks through a value without keeping it. Only the keys of the current object are held, to find duplicates.
 struct StrictValue {
     depth: usize,
 }
@@ -126,8 +126,8 @@ impl<'de> Visitor<'de> for StrictValue {
     }
 }
 
-/// A struct that is written as a JSON object and in no other way: left to itself, serde also reads
-/// an array as the fields in their order.
+/// A struct that can only be written as a JSON object. Without this wrapper serde also accepts an array with the fields
+/// in their order.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StrictObject<T>(pub T);
 
@@ -137,7 +137,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for StrictObject<T> {
     }
 }
 
-/// For fields that are optional and a struct.
+/// Reads an optional field whose value is a struct, as [`StrictObject`] does.
 pub(crate) fn optional_object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_values_pass_and_keep_their_spelling() {
+    fn ordinary_values_pass_and_are_kept_exactly() {
         for text in ["null", "1e400", "18446744073709551616", r#"{"b":1.0,"a":[true,"x"]}"#, r#"{"__proto__":{}}"#] {
             let value: RawJson = serde_json::from_str(text).unwrap();
             assert_eq!(serde_json::to_string(&value).unwrap(), text);
