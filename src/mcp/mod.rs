@@ -55,7 +55,7 @@ impl McpServer {
     }
 
     /// Responds to one message of a caller.
-    pub(crate) async fn answer(
+    pub(crate) async fn respond(
         &self,
         principal: Principal,
         headers: HeaderMap,

@@ -114,7 +114,7 @@ impl ServerHandler for Handler {
     }
 }
 
-/// The sender that [`super::McpServer::answer`] has attached to a message.
+/// The sender that [`super::McpServer::respond`] has attached to a message.
 fn caller(context: &RequestContext<RoleServer>) -> Result<&Caller, ErrorData> {
     let caller = context.extensions.get::<Parts>().and_then(|parts| parts.extensions.get::<Caller>());
     caller.ok_or_else(|| ErrorData::internal_error("the message has no sender", None))

@@ -9,6 +9,6 @@ use crate::http::RequestContext;
 pub(in crate::http) async fn mcp(mut context: RequestContext, caller: Principal) -> Result<Response, Problem> {
     let body = context.json_bytes().await?;
     let services = context.services().clone();
-    let response = services.mcp.answer(caller, context.headers, body).await?;
+    let response = services.mcp.respond(caller, context.headers, body).await?;
     Ok(response.map(Into::into))
 }
