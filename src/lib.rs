@@ -15,7 +15,8 @@
 //! - [`outbound`] sends one bounded HTTP request to an endpoint
 //! - [`store`] keeps conversations: two small ports, the storage protocol above them, the backends below
 //! - [`domain`] is the conversation itself and its rules, without I/O
-//! - [`time`] has the injected clock and randomness, [`json`] reads JSON strictly, [`sync`] locks
+//! - [`time`] has the injected clock and randomness, [`json`] reads JSON strictly, [`sync`] locks, `text` knows invisible
+//!   characters
 //!
 //! `docs/architecture.md` has the state chart and walks one schedule and one delivery through the files.
 
@@ -39,4 +40,5 @@ pub mod sync;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod text;
 pub mod time;

@@ -1,5 +1,4 @@
-//! How conversations look in answers. Header values are credentials more often than not: only names
-//! are shown.
+//! The responses of the operations on conversations.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,9 +10,9 @@ use crate::domain::{
     Status, Target, Timestamp, TooLate,
 };
 use crate::json::text;
-use crate::store::Listing;
+use crate::scheduler::ListPage;
 
-/// What a conversation that was just accepted is answered with.
+/// The conversation that was scheduled.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ScheduleResponse {
@@ -42,7 +41,7 @@ impl ScheduleResponse {
     }
 }
 
-/// Whether a conversation was withdrawn.
+/// The result of a cancellation.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CancelResponse {
@@ -50,11 +49,11 @@ pub(crate) struct CancelResponse {
     #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
     cancelled: bool,
-    /// Its status, where it was too late.
+    /// The status of the conversation, if it was too late to cancel it.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text::optional::serialize")]
     #[schemars(with = "Option<String>")]
     status: Option<Status>,
-    /// Why it was too late.
+    /// The reason, if it was too late to cancel the conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
@@ -64,14 +63,14 @@ impl CancelResponse {
         Self { conversation_id, cancelled: true, status: None, reason: None }
     }
 
-    /// For where that is an answer, not an error.
+    /// For MCP, where this is a result and not an error.
     pub(crate) fn too_late(conversation_id: ConversationId, status: Status, reason: TooLate) -> Self {
         let reason = Some(format!("The conversation {reason}."));
         Self { conversation_id, cancelled: false, status: Some(status), reason }
     }
 }
 
-/// What a conversation that is delivered after all is answered with.
+/// The conversation that is redelivered.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RedeliverResponse {
@@ -95,6 +94,7 @@ impl RedeliverResponse {
     }
 }
 
+/// A page of conversations, newest first.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ListResponse<'a> {
@@ -105,10 +105,10 @@ pub(crate) struct ListResponse<'a> {
 }
 
 impl<'a> ListResponse<'a> {
-    pub(crate) fn new(listing: &'a Listing, now: Timestamp) -> Self {
+    pub(crate) fn new(page: &'a ListPage, now: Timestamp) -> Self {
         Self {
-            conversations: listing.conversations.iter().map(ConversationSummary::new).collect(),
-            next_cursor: listing.next.map(|id| Cursor(id).to_string()),
+            conversations: page.conversations.iter().map(ConversationSummary::new).collect(),
+            next_cursor: page.next.map(|id| Cursor(id).to_string()),
             server_time: now.to_string(),
         }
     }
@@ -152,7 +152,8 @@ impl<'a> ConversationSummary<'a> {
     }
 }
 
-/// A conversation in full. Header values are credentials more often than not: only names are shown.
+/// A conversation with its whole record. Of the headers only the names are shown, because the values are often
+/// credentials.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ConversationResponse<'a, F> {

@@ -19,3 +19,6 @@ pub use deliver::{Deliverer, DeliveryOutcome};
 pub use retry::retry_delay;
 pub use signature::{InvalidSigningSecrets, SigningSecrets};
 pub use worker::Worker;
+
+// A wake-up is what a `Deliverer` delivers. The Functions host hands one to `http` as a message.
+pub use crate::store::{InvalidWakeUp, WakeUp};

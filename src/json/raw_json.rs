@@ -8,8 +8,8 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// A JSON value as its caller wrote it: number formats and key order survive, because receivers
-/// may hash or compare it.
+/// A JSON value exactly as its caller wrote it. Number formats and the order of keys stay, because a receiver may hash
+/// or compare the text.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RawJson(Box<RawValue>);
@@ -32,14 +32,14 @@ impl RawJson {
         Box::<str>::from(self.0).into_string()
     }
 
-    /// Checks what the JSON grammar leaves open: size, depth, duplicate keys, lone surrogates.
+    /// Checks the rules that the JSON grammar does not have: size, depth, duplicate keys, lone surrogates.
     ///
     /// # Errors
-    /// A sentence that says which rule is broken.
+    /// A sentence that names the broken rule and follows the field's name.
     pub fn check(&self) -> Result<(), String> {
         let text = self.as_str();
         if text.len() > Self::MAX_BYTES {
-            return Err(format!("is {} bytes of JSON; at most {} are accepted", text.len(), Self::MAX_BYTES));
+            return Err(format!("has {} bytes of JSON; at most {} bytes are accepted", text.len(), Self::MAX_BYTES));
         }
         let mut json = serde_json::Deserializer::from_str(text);
         StrictValue { depth: 0 }.deserialize(&mut json).map_err(|e| {
@@ -58,7 +58,7 @@ impl PartialEq for RawJson {
 
 impl Eq for RawJson {}
 
-/// Walks a value and keeps nothing but the keys of the object it is in.
+/// Walks through a value without keeping it. Only the keys of the current object are held, to find duplicates.
 struct StrictValue {
     depth: usize,
 }
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_values_pass_and_keep_their_spelling() {
+    fn ordinary_values_pass_and_are_kept_exactly() {
         for text in ["null", "1e400", "18446744073709551616", r#"{"b":1.0,"a":[true,"x"]}"#, r#"{"__proto__":{}}"#] {
             let value: RawJson = serde_json::from_str(text).unwrap();
             assert_eq!(serde_json::to_string(&value).unwrap(), text);

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-/// A struct that is written as a JSON object and in no other way: left to itself, serde also reads
-/// an array as the fields in their order.
+/// A struct that can only be written as a JSON object. Without this wrapper serde also accepts an array with the fields
+/// in their order.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StrictObject<T>(pub T);
 
@@ -18,7 +18,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for StrictObject<T> {
     }
 }
 
-/// For fields that are optional and a struct.
+/// Reads an optional field whose value is a struct, as [`StrictObject`] does.
 pub(crate) fn optional_object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

@@ -16,7 +16,7 @@ impl Scheduler {
     /// Cancelled, whatever dies.
     ///
     /// # Errors
-    /// [`SchedulerError::Store`].
+    /// [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
     pub async fn schedule(&self, client: &ClientId, new: NewConversation) -> Result<Conversation, SchedulerError> {
         let now = self.clock.now();
         let id = ConversationId::new(now, &random(&*self.entropy));

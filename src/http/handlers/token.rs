@@ -28,7 +28,7 @@ struct TokenResponse<'a> {
 pub(in crate::http) async fn issue_token(mut context: RequestContext) -> Result<Response, Problem> {
     let request: TokenRequest = context.json().await?;
     let (client, key) = check(request)?;
-    let (services, source) = (&context.services, context.source());
+    let (services, source) = (context.services(), context.source());
     let grant = TokenGrant::default();
     let issued = services.authenticator.issue(&client, &key, grant, source, &*services.entropy).await?;
     json(&TokenResponse { token: issued.token.expose(), token_type: "Bearer", expires_in: issued.expires_in })
@@ -38,7 +38,10 @@ fn check(request: TokenRequest) -> Result<(String, Secret<String>), Vec<ErrorDet
     let (client, key) =
         (request.client_id.unwrap_or_default(), request.api_key.unwrap_or_else(|| Secret::new(String::new())));
     let missing = |pointer: &str, text: &str| {
-        text.is_empty().then(|| ErrorDetail { pointer: pointer.to_owned(), detail: "is required".to_owned() })
+        text.is_empty().then(|| ErrorDetail {
+            pointer: pointer.to_owned(),
+            detail: "is required and must not be empty".to_owned(),
+        })
     };
     let errors: Vec<_> = missing("/clientId", &client).into_iter().chain(missing("/apiKey", key.expose())).collect();
     if errors.is_empty() { Ok((client, key)) } else { Err(errors) }

@@ -92,7 +92,7 @@ async fn while_the_store_is_down_nothing_is_acknowledged_and_nothing_changes() {
     let old = failed(&harness).await;
     harness.table.is_down(true);
     let refused = harness.scheduler.redeliver(&harness.client, old.id).await;
-    assert!(matches!(refused, Err(SchedulerError::Store(StoreError::Unavailable(_)))));
+    assert!(matches!(refused, Err(SchedulerError::Unavailable(StoreError::Unavailable(_)))));
     harness.table.is_down(false);
     assert_eq!(harness.read(old.id).await.status(), Status::Failed);
 }

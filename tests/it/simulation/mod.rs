@@ -163,7 +163,7 @@ async fn client(world: Arc<World>, number: u64) {
     let new = request.validate(world.now(), scheduler.endpoint_policy()).unwrap();
     let accepted = match scheduler.schedule(&client, new).await {
         Ok(conversation) => conversation.id(),
-        Err(SchedulerError::Store(StoreError::Unknown(_))) => return,
+        Err(SchedulerError::Unavailable(StoreError::Unknown(_))) => return,
         Err(_) => {
             return world.checker(|checker| checker.saw_rejected(world.now(), text));
         }

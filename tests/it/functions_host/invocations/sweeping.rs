@@ -32,7 +32,7 @@ async fn a_tick_of_the_timer_puts_the_wake_ups_that_are_missing() {
     let before = harness.queue.puts().len();
     let answer = tick(&Host::of(&harness)).await;
     assert_eq!((answer.status, harness.queue.puts().len()), (200, before + 1));
-    let line = "1 conversations due soon or overdue, the oldest overdue by 30 s; 1 wake-ups put; 0 messages in the poison queue";
+    let line = "1 conversations due soon or overdue, the oldest overdue by 30 s; 1 wake-ups enqueued; 0 messages in the poison queue";
     assert_eq!(answer.line(), line);
 }
 
@@ -63,5 +63,8 @@ async fn a_sweep_that_does_not_end_is_left_to_the_next_before_the_host_ends_the_
     let answer = tick(&Host::of(&harness)).await;
     assert_eq!((answer.status, began.until(harness.now())), (200, Duration::from_mins(4)));
     let line = tick(&Host::of(&harness)).await.line();
-    assert!(line.starts_with("1 conversations due soon or overdue, ") && line.contains("; 1 wake-ups put; "), "{line}");
+    assert!(
+        line.starts_with("1 conversations due soon or overdue, ") && line.contains("; 1 wake-ups enqueued; "),
+        "{line}"
+    );
 }

@@ -24,7 +24,7 @@ async fn what_is_no_wake_up_is_put_aside_after_five_tries_for_a_week() {
     assert_eq!(aside.message_text, "<no> & \"hint\"");
     assert_eq!((aside.expiration_time - aside.insertion_time).whole_days(), 7);
     emptied(&queue).await;
-    until(&host, || host.lines(Source::Stdout).iter().filter(|line| line.contains("no wake-up")).count() == 5).await;
+    until(&host, || host.lines(Source::Stdout).iter().filter(|line| line.contains("not a wake-up")).count() == 5).await;
     assert_eq!(host.handler_starts(), 1, "{}", host.log());
 }
 
