@@ -1,11 +1,11 @@
-//! What hostile endpoints cost the service and the other endpoints, and what a call costs as a tool of the Model
-//! Context Protocol. Starts the service, plays the endpoints and the client, and prints the figures:
+//! The cost of hostile endpoints for the service and for other endpoints, and the cost of a call as a tool of the Model
+//! Context Protocol. The benchmark starts the service, acts as the endpoints and the client, and prints the figures:
 //!
 //!     cargo bench --bench load -- stalled-host
 //!     cargo bench --bench load -- endless-bodies
 //!     cargo bench --bench load -- tool-calls
 //!
-//! Everything is on loopback. Figures mean something on an otherwise idle machine only.
+//! All connections use loopback. The figures are valid only on a machine that is otherwise idle.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -23,61 +23,64 @@ use tokio::net::{TcpListener, TcpStream};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    let wanted = |name: &str| asked.is_empty() || asked.iter().any(|argument| argument == name);
-    if wanted("stalled-host") {
+    let names: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let selected = |name: &str| names.is_empty() || names.iter().any(|argument| argument == name);
+    if selected("stalled-host") {
         stalled_host().await;
     }
-    if wanted("endless-bodies") {
+    if selected("endless-bodies") {
         endless_bodies().await;
     }
-    if wanted("tool-calls") {
+    if selected("tool-calls") {
         tool_calls().await;
     }
 }
 
-/// The lag of 1,000 quick hosts, alone and beside one that stalls for 30 s.
+/// The lateness of 1,000 fast hosts, alone and beside a host that stalls.
 async fn stalled_host() {
-    let alone = lag_of_quick_hosts(0).await;
-    let beside = lag_of_quick_hosts(1).await;
-    let beside_many = lag_of_quick_hosts(100).await;
-    println!("stalled-host: lag of 1,000 quick hosts in ms, p50 / p99 / max");
-    for (what, lags) in [
+    let alone = lateness_of_fast_hosts(0).await;
+    let beside = lateness_of_fast_hosts(1).await;
+    let beside_many = lateness_of_fast_hosts(100).await;
+    println!("stalled-host: lateness of 1,000 fast hosts in ms, p50 / p99 / max");
+    for (case, lateness) in [
         ("alone", &alone),
         ("beside 1 delivery to a host that stalls", &beside),
         ("beside 100 deliveries to a host that stalls", &beside_many),
     ] {
-        println!("  {what:45} {:5} {:5} {:5}", lags[lags.len() / 2], lags[lags.len() * 99 / 100], lags[lags.len() - 1]);
+        let percentile = |percent: usize| lateness[(lateness.len() * percent / 100).min(lateness.len() - 1)];
+        println!("  {case:45} {:5} {:5} {:5}", percentile(50), percentile(99), percentile(100));
     }
 }
 
-async fn lag_of_quick_hosts(stalling: usize) -> Vec<u64> {
+/// Schedules this many deliveries to a host that stalls, beside one delivery to each of 1,000 fast hosts. Returns the
+/// lateness of the fast hosts in milliseconds, sorted.
+async fn lateness_of_fast_hosts(stalling: usize) -> Vec<u64> {
     let service = Service::start();
     let client = Client::login(&service).await;
     let arrivals = Arc::new(Mutex::new(Vec::new()));
     let stalled = Host::start(Reply::Never, Arc::default()).await;
     let mut hosts = Vec::new();
     for _ in 0..1000 {
-        hosts.push(Host::start(Reply::Answer, Arc::clone(&arrivals)).await);
+        hosts.push(Host::start(Reply::Empty, Arc::clone(&arrivals)).await);
     }
     let begin = SystemClock.now() + Duration::from_secs(10);
-    let quick = hosts.iter().zip(0_u32..).map(|(host, number)| (host, begin + Duration::from_millis(5) * number));
-    client.schedule_all(std::iter::repeat_n((&stalled, begin), stalling).chain(quick)).await;
+    let fast = hosts.iter().zip(0_u32..).map(|(host, number)| (host, begin + Duration::from_millis(5) * number));
+    client.schedule_all(std::iter::repeat_n((&stalled, begin), stalling).chain(fast)).await;
     assert!(SystemClock.now() < begin, "the machine is too slow to schedule that many in time");
-    let enough = || arrivals.lock().unwrap().len() >= hosts.len();
-    wait_until(Duration::from_mins(1), enough).await;
-    let mut lags = arrivals.lock().unwrap().clone();
-    lags.sort_unstable();
-    lags
+    let all_arrived = || arrivals.lock().unwrap().len() >= hosts.len();
+    wait_until(Duration::from_mins(1), all_arrived).await;
+    let mut lateness = arrivals.lock().unwrap().clone();
+    lateness.sort_unstable();
+    lateness
 }
 
-/// How much memory 10,000 deliveries take whose answers have no end, beside 10,000 with an empty answer.
+/// The memory that 10,000 deliveries with endless responses take, compared with 10,000 empty responses.
 async fn endless_bodies() {
     const DELIVERIES: usize = 10_000;
     println!("endless-bodies: resident memory of the service in MB, before / highest / growth");
-    for (what, replies) in [
-        ("10,000 empty answers", vec![Reply::Answer]),
-        ("10,000 answers without end", vec![Reply::Endless, Reply::TenGibibytes]),
+    for (case, replies) in [
+        ("10,000 empty responses", vec![Reply::Empty]),
+        ("10,000 endless responses", vec![Reply::Endless, Reply::TenGibibytes]),
     ] {
         let service = Service::start();
         let client = Client::login(&service).await;
@@ -91,17 +94,17 @@ async fn endless_bodies() {
         assert!(SystemClock.now() < begin, "the machine is too slow to schedule that many in time");
         let before = service.resident_megabytes();
         let mut highest = before;
-        let enough = || {
+        let all_arrived = || {
             highest = highest.max(service.resident_megabytes());
             arrivals.lock().unwrap().len() >= DELIVERIES
         };
-        wait_until(Duration::from_mins(5), enough).await;
-        println!("  {what:45} {before:7.1} {highest:7.1} {:7.1}", highest - before);
+        wait_until(Duration::from_mins(5), all_arrived).await;
+        println!("  {case:45} {before:7.1} {highest:7.1} {:7.1}", highest - before);
     }
 }
 
-/// The CPU that the service takes for a call over REST and for the same as `tools/call`, alternately; and its memory
-/// over 100,000 calls.
+/// The CPU time of a call over REST and of the same call as `tools/call`, measured alternately, and the memory of the
+/// service after 100,000 calls.
 async fn tool_calls() {
     const ROUNDS: usize = 10;
     let service = Service::start();
@@ -144,24 +147,24 @@ async fn tool_calls() {
     println!("  MB before and after 100,000 calls {before:19.1} {:7.1}", service.resident_megabytes());
 }
 
-async fn wait_until(patience: Duration, mut condition: impl FnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + patience;
+async fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + limit;
     while !condition() {
         assert!(tokio::time::Instant::now() < deadline, "not all deliveries have arrived");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// How a host answers.
+/// The response of a host.
 #[derive(Clone, Copy)]
 enum Reply {
-    Answer,
+    Empty,
     Never,
     Endless,
     TenGibibytes,
 }
 
-/// A host that notes how late each delivery is, in milliseconds.
+/// A host that records the lateness of each delivery in milliseconds.
 struct Host {
     url: String,
 }
@@ -188,10 +191,10 @@ async fn serve(mut stream: TcpStream, reply: Reply, arrivals: Arc<Mutex<Vec<u64>
         }
         read.clear();
         let due = text.lines().find_map(|line| line.strip_prefix("scheduler-scheduled-time: ")).unwrap();
-        let late = Timestamp::parse(due).unwrap().until(SystemClock.now());
-        arrivals.lock().unwrap().push(u64::try_from(late.as_millis()).unwrap());
+        let lateness = Timestamp::parse(due).unwrap().until(SystemClock.now());
+        arrivals.lock().unwrap().push(u64::try_from(lateness.as_millis()).unwrap());
         let head = match reply {
-            Reply::Answer => "HTTP/1.1 204 No Content\r\n\r\n",
+            Reply::Empty => "HTTP/1.1 204 No Content\r\n\r\n",
             Reply::Never => continue,
             Reply::Endless => "HTTP/1.1 200 OK\r\n\r\n",
             Reply::TenGibibytes => "HTTP/1.1 200 OK\r\ncontent-length: 10737418240\r\n\r\n",
@@ -200,14 +203,14 @@ async fn serve(mut stream: TcpStream, reply: Reply, arrivals: Arc<Mutex<Vec<u64>
             return;
         }
         if matches!(reply, Reply::Endless | Reply::TenGibibytes) {
-            let much = vec![b'x'; 64 * 1024];
-            while stream.write_all(&much).await.is_ok() {}
+            let chunk = vec![b'x'; 64 * 1024];
+            while stream.write_all(&chunk).await.is_ok() {}
             return;
         }
     }
 }
 
-/// The service, with a store of its own. It ends with the value.
+/// The service with its own store. It is killed when the value is dropped.
 struct Service {
     process: Child,
     url: String,
@@ -233,8 +236,8 @@ impl Service {
         Self { process, url, _data: data }
     }
 
-    /// What all of its threads have used. The scheduler counts in nanoseconds, the figure for the process in hundredths
-    /// of a second.
+    /// The CPU time of all threads. The kernel's scheduler counts each thread in nanoseconds, but the whole process only
+    /// in hundredths of a second.
     fn cpu_microseconds(&self) -> f64 {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
         let used = threads.map(|thread| {
@@ -269,9 +272,9 @@ impl Client {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let body = json!({ "clientId": "load", "apiKey": KEY }).to_string();
         let request = http.post(format!("{}/api/auth/token", service.url)).header("content-type", "application/json");
-        let answer = request.body(body).send().await.unwrap().text().await.unwrap();
-        let answer: Value = serde_json::from_str(&answer).unwrap();
-        Self { http, url: service.url.clone(), token: answer["token"].as_str().unwrap().to_owned() }
+        let response = request.body(body).send().await.unwrap().text().await.unwrap();
+        let response: Value = serde_json::from_str(&response).unwrap();
+        Self { http, url: service.url.clone(), token: response["token"].as_str().unwrap().to_owned() }
     }
 
     async fn schedule_all<'a>(&self, all: impl Iterator<Item = (&'a Host, Timestamp)>) {
@@ -283,7 +286,7 @@ impl Client {
         self.call("POST", "/api/scheduler/schedule", Some(&new)).await;
     }
 
-    /// Makes a call over REST and returns what is answered.
+    /// Makes a call over REST and returns the body of the response.
     async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> String {
         let request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.url));
         self.text(match body {
@@ -293,7 +296,7 @@ impl Client {
         .await
     }
 
-    /// Makes a call as a client of the newest protocol.
+    /// Makes a call as a client of the newest protocol version.
     async fn call_tool(&self, tool: &str, arguments: &Value) -> String {
         let meta = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -310,8 +313,8 @@ impl Client {
     }
 
     async fn text(&self, request: reqwest::RequestBuilder) -> String {
-        let answer = request.bearer_auth(&self.token).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        answer.text().await.unwrap()
+        let response = request.bearer_auth(&self.token).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.text().await.unwrap()
     }
 }

@@ -1,20 +1,22 @@
-//! A scheduler that AI agents and apps trust to say something later.
+//! A scheduler that delivers texts for AI agents and apps at a later time.
 //!
 //! A client schedules a *conversation* (a text, a time, an HTTP endpoint). At that time the text is
-//! delivered: at least once, never early, with every attempt on record, or the conversation ends Failed.
+//! delivered: at least once, never early, and with every attempt recorded. A conversation that cannot be delivered
+//! ends Failed.
 //!
 //! The modules, from the outside in. Imports point down this list and never up:
 //!
-//! - [`cli`] reads the command line and greets; [`app`] puts everything together
+//! - [`cli`] reads the command line; [`app`] builds the service from its parts
 //! - [`http`] serves the operations, [`mcp`] offers them as tools to language models, [`api`] has their
 //!   requests, responses and problems
-//! - [`scheduler`] has the use cases of a client, [`delivery`] delivers what is due, [`maintenance`] finds
-//!   what no wake-up has announced, [`auth`] knows who is calling
-//! - [`secrets`] and [`config`] read what an operator sets
+//! - [`scheduler`] has the use cases of a client, [`delivery`] delivers due conversations, [`maintenance`] finds
+//!   due conversations that have no wake-up, [`auth`] authenticates clients
+//! - [`secrets`] and [`config`] read the settings of the operator
 //! - [`outbound`] sends one bounded HTTP request to an endpoint
 //! - [`store`] keeps conversations: two small ports, the storage protocol above them, the backends below
 //! - [`domain`] is the conversation itself and its rules, without I/O
-//! - [`time`] has the injected clock and randomness, [`json`] reads JSON strictly
+//! - [`time`] has the injected clock and randomness, [`json`] reads JSON strictly, [`sync`] locks, `text` knows invisible
+//!   characters
 //!
 //! `docs/architecture.md` has the state chart and walks one schedule and one delivery through the files.
 
@@ -34,7 +36,9 @@ pub mod public_url;
 pub mod scheduler;
 pub mod secrets;
 pub mod store;
+pub mod sync;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod text;
 pub mod time;

@@ -1,4 +1,4 @@
-//! What the service is called from outside.
+//! The URLs by which clients know the service.
 
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -8,17 +8,17 @@ use url::{Host, Url};
 /// A part of the service that a token can be made for (RFC 8707).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resource {
-    /// All of it.
+    /// The whole service.
     Api,
-    /// `/mcp`.
+    /// The Model Context Protocol at `/mcp`.
     Mcp,
 }
 
 impl Resource {
-    /// Every part there is.
+    /// All parts.
     pub const ALL: [Self; 2] = [Self::Api, Self::Mcp];
 
-    /// Its path; empty for all of it.
+    /// Its path; empty for the whole service.
     #[must_use]
     pub const fn path(self) -> &'static str {
         match self {
@@ -33,35 +33,35 @@ impl Resource {
 pub struct Origin(String);
 
 impl Origin {
-    /// The origin as text, without a slash at its end. Also what the service is called as an issuer (RFC 8414).
+    /// The origin as text, without a slash at its end. It is also the issuer identifier of the service (RFC 8414).
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Host and port, as a `Host` header has them.
+    /// Host and port, in the form of a `Host` header.
     #[must_use]
     pub fn authority(&self) -> &str {
         self.0.split_once("://").map_or("", |(_, authority)| authority)
     }
 
-    /// The identifier of a part of the service.
+    /// The identifier of a part of the service (RFC 8707).
     #[must_use]
     pub fn resource(&self, resource: Resource) -> String {
         format!("{}{}", self.0, resource.path())
     }
 
-    /// Where the metadata of a part of the service is (RFC 9728 §3.1).
+    /// The address of the metadata of a part of the service (RFC 9728 §3.1).
     #[must_use]
     pub fn resource_metadata(&self, resource: Resource) -> String {
         format!("{}/.well-known/oauth-protected-resource{}", self.0, resource.path())
     }
 }
 
-/// The origins that clients know the service by: one, or the names of this machine for itself.
+/// The origins by which clients know the service: one, or the loopback names of this machine.
 ///
-/// A request may choose among them by its `Host` header and cannot bring another: that header is the
-/// caller's word.
+/// The `Host` header of a request selects one of them. It cannot add another one, because callers can write anything
+/// into that header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
     first: Origin,
@@ -69,7 +69,7 @@ pub struct PublicUrl {
 }
 
 impl PublicUrl {
-    /// What a service that listens on this address is called where nobody says otherwise.
+    /// The origins of a service that listens on this address, for a configuration without `PUBLIC_URL`.
     #[must_use]
     pub fn of_address(address: SocketAddr) -> Self {
         let origin = |host: &str| {
@@ -86,11 +86,11 @@ impl PublicUrl {
         }
     }
 
-    /// What a function app of this `WEBSITE_HOSTNAME` is called. Azure's front end speaks https; the
-    /// tools that run the host on a developer's machine set `localhost:7071` and speak http.
+    /// The origin of a function app with this `WEBSITE_HOSTNAME`. Azure's front end uses https. The tools that run the
+    /// host on a developer's machine set `localhost:7071` and use http.
     ///
     /// # Errors
-    /// [`InvalidPublicUrl`] unless it is a host name, with or without a port.
+    /// [`InvalidPublicUrl`] if the text is not a host name with or without a port.
     pub fn of_website(hostname: &str) -> Result<Self, InvalidPublicUrl> {
         let url = Url::parse(&format!("https://{hostname}")).map_err(|_| InvalidPublicUrl)?;
         let local = match url.host() {
@@ -102,20 +102,20 @@ impl PublicUrl {
         format!("{}://{hostname}", if local { "http" } else { "https" }).parse()
     }
 
-    /// All origins, the most usual one first.
+    /// All origins, the default one first.
     pub fn origins(&self) -> impl Iterator<Item = &Origin> {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// The origin that a request with this `Host` header was sent to, or else the most usual one.
+    /// The origin that this `Host` header names, or else the default one.
     #[must_use]
     pub fn origin(&self, host: Option<&str>) -> &Origin {
         let named = |host: &str| self.origins().find(|origin| origin.authority().eq_ignore_ascii_case(host));
         host.and_then(named).unwrap_or(&self.first)
     }
 
-    /// The part of the service that an identifier stands for, and the origin it names. A slash at the
-    /// end and the case of the host make no difference.
+    /// The part of the service that an identifier stands for, and its origin. A slash at the end and the case of the
+    /// host make no difference.
     #[must_use]
     pub fn find(&self, identifier: &str) -> Option<(&Origin, Resource)> {
         let url = Url::parse(identifier).ok().filter(is_plain)?;
@@ -125,7 +125,7 @@ impl PublicUrl {
     }
 }
 
-/// Without anything that an identifier of a resource cannot have.
+/// Whether the URL has none of the parts that the identifier of a resource cannot have.
 fn is_plain(url: &Url) -> bool {
     url.fragment().is_none() && url.query().is_none() && url.username().is_empty() && url.password().is_none()
 }
@@ -146,7 +146,7 @@ impl FromStr for PublicUrl {
 
 /// The text is not an origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be scheme, host and port and nothing more, such as https://scheduler.example.com")]
+#[error("must be a scheme and a host with an optional port and nothing else, such as https://scheduler.example.com")]
 pub struct InvalidPublicUrl;
 
 #[cfg(test)]
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_website_speaks_https_except_on_a_developers_machine() {
+    fn a_website_uses_https_except_on_a_developers_machine() {
         for (hostname, origin) in [
             ("app.azurewebsites.net", "https://app.azurewebsites.net"),
             ("localhost:7071", "http://localhost:7071"),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn on_its_own_machine_a_service_has_the_names_of_that_machine() {
+    fn a_service_on_loopback_has_all_loopback_names() {
         let names = |address: &str| {
             let url = PublicUrl::of_address(address.parse().unwrap());
             url.origins().map(|origin| origin.authority().to_owned()).collect::<Vec<_>>()
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_chooses_among_the_names_and_brings_none() {
+    fn the_host_header_selects_an_origin_and_cannot_add_one() {
         let local = PublicUrl::of_address("127.0.0.1:8000".parse().unwrap());
         assert_eq!(local.origin(Some("LOCALHOST:8000")).as_str(), "http://localhost:8000");
         for host in
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_is_found_by_its_identifier_and_nothing_near_it() {
+    fn only_the_exact_identifier_of_a_resource_is_found() {
         let url: PublicUrl = "https://a.example".parse().unwrap();
         for (identifier, resource) in [
             ("https://a.example", Resource::Api),
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn every_resource_is_found_by_what_it_is_called() {
+    fn every_resource_is_found_by_its_identifier() {
         let url = PublicUrl::of_address("127.0.0.1:8000".parse().unwrap());
         for origin in url.origins() {
             for resource in Resource::ALL {

@@ -1,4 +1,4 @@
-//! The position in a list, as callers see it.
+//! The cursor of a list, as callers see it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::domain::ConversationId;
 
-/// Where a page ended, as callers see it: they hand it back and read nothing into it.
+/// The last conversation of a page. Callers get it as an opaque text and send it back for the next page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor(pub ConversationId);
 
@@ -27,7 +27,7 @@ impl FromStr for Cursor {
     }
 }
 
-/// A text that is no cursor of ours.
+/// The text is not a cursor of this service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is no cursor")]
+#[error("is not a cursor")]
 pub struct InvalidCursor;

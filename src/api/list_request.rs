@@ -7,30 +7,30 @@ use super::{Cursor, ErrorDetail};
 use crate::domain::Status;
 use crate::scheduler::ListQuery;
 
-/// A list request as it is written. What is left out, or left empty as generated clients do, is not set.
+/// The filters and the page of a list of conversations.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ListRequest {
-    /// Only conversations with this status. All of them when left out.
+    /// Return only conversations with this status. Without it, conversations with any status are returned.
     #[schemars(extend("enum" = Status::ALL.map(Status::as_str)))]
     pub status: Option<String>,
-    /// How many conversations a page has at the most: 50 when left out.
+    /// The most conversations on a page. The default is 50.
     #[schemars(range(min = 1, max = ListRequest::MAX_LIMIT))]
     pub limit: Option<u32>,
-    /// The nextCursor of the page before. The first page when left out.
+    /// The nextCursor of the page before. Without it, the first page is returned.
     #[schemars(length(max = 128))]
     pub cursor: Option<String>,
 }
 
 impl ListRequest {
-    /// The most that a page may have.
+    /// The highest limit that a caller may set.
     pub const MAX_LIMIT: u32 = 100;
     const DEFAULT_LIMIT: u32 = 50;
 
-    /// Checks everything and collects everything that is wrong.
+    /// Checks all fields. A field that is empty counts as absent, because generated clients send empty parameters.
     ///
     /// # Errors
-    /// One [`ErrorDetail`] for each problem, at least one.
+    /// One [`ErrorDetail`] for each field that is not accepted.
     pub fn validate(self) -> Result<ListQuery, Vec<ErrorDetail>> {
         let mut errors = Vec::new();
         let mut wrong = |pointer: &str, detail| errors.push(ErrorDetail { pointer: pointer.to_owned(), detail });
@@ -49,14 +49,14 @@ impl ListRequest {
         let cursor = set(self.cursor).and_then(|text| {
             let cursor = text.parse::<Cursor>().ok();
             if cursor.is_none() {
-                wrong("/cursor", "must be the nextCursor of an earlier page".to_owned());
+                wrong("/cursor", "must be the nextCursor of an earlier page, unchanged".to_owned());
             }
             cursor.map(|Cursor(id)| id)
         });
         if errors.is_empty() { Ok(ListQuery { status, limit: limit as usize, cursor }) } else { Err(errors) }
     }
 
-    /// What a limit must be, as a sentence that follows the field's name.
+    /// The rule for a limit, as a sentence that follows the field's name.
     #[must_use]
     pub fn limits() -> String {
         format!("must be a number from 1 to {}", Self::MAX_LIMIT)
@@ -69,14 +69,14 @@ mod tests {
     use crate::domain::{ConversationId, Timestamp};
 
     #[test]
-    fn everything_wrong_is_said_at_once() {
+    fn all_errors_are_reported_at_once() {
         let wrong = ListRequest { status: Some("Done".into()), limit: Some(101), cursor: Some("page 2".into()) };
         let pointers: Vec<_> = wrong.validate().unwrap_err().into_iter().map(|e| e.pointer).collect();
         assert_eq!(pointers, ["/status", "/limit", "/cursor"]);
     }
 
     #[test]
-    fn what_is_left_out_or_empty_is_not_set() {
+    fn absent_and_empty_fields_have_their_defaults() {
         let all = ListQuery { status: None, limit: 50, cursor: None };
         assert_eq!(ListRequest::default().validate(), Ok(all));
         let empty = ListRequest { status: Some(String::new()), limit: None, cursor: Some(String::new()) };

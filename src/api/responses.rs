@@ -1,5 +1,4 @@
-//! How conversations look in answers. Header values are credentials more often than not: only names
-//! are shown.
+//! The responses of the operations on conversations.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -7,17 +6,20 @@ use serde::Serialize;
 use super::UserContent;
 use crate::api::Cursor;
 use crate::domain::{
-    Attempt, Conversation, ConversationId, DeliveryPolicy, ErrorClass, Format, Method, Outcome, State, Status,
-    Timestamp, TooLate,
+    Attempt, Conversation, ConversationId, DeliveryPolicy, Destination, ErrorClass, Format, Method, Outcome, State,
+    Status, Target, Timestamp, TooLate,
 };
-use crate::store::Listing;
+use crate::json::text;
+use crate::scheduler::ListPage;
 
-/// What a conversation that was just accepted is answered with.
+/// The conversation that was scheduled.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ScheduleResponse {
+    #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
+    #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("enum" = Status::ALL.map(Status::as_str)))]
     status: Status,
     #[schemars(extend("format" = "date-time"))]
@@ -30,27 +32,28 @@ pub(crate) struct ScheduleResponse {
 impl ScheduleResponse {
     pub(crate) fn new(conversation: &Conversation, now: Timestamp) -> Self {
         Self {
-            conversation_id: conversation.id,
+            conversation_id: conversation.id(),
             status: conversation.status(),
-            scheduled_time: conversation.due.to_string(),
+            scheduled_time: conversation.due().to_string(),
             server_time: now.to_string(),
-            due_in_seconds: now.until(conversation.due).as_secs_f64(),
+            due_in_seconds: now.until(conversation.due()).as_secs_f64(),
         }
     }
 }
 
-/// Whether a conversation was withdrawn.
+/// The result of a cancellation.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CancelResponse {
+    #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
     cancelled: bool,
-    /// Its status, where it was too late.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The status of the conversation, if it was too late to cancel it.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text::optional::serialize")]
     #[schemars(with = "Option<String>")]
     status: Option<Status>,
-    /// Why it was too late.
+    /// The reason, if it was too late to cancel the conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
@@ -60,18 +63,20 @@ impl CancelResponse {
         Self { conversation_id, cancelled: true, status: None, reason: None }
     }
 
-    /// For where that is an answer, not an error.
+    /// For MCP, where this is a result and not an error.
     pub(crate) fn too_late(conversation_id: ConversationId, status: Status, reason: TooLate) -> Self {
         let reason = Some(format!("The conversation {reason}."));
         Self { conversation_id, cancelled: false, status: Some(status), reason }
     }
 }
 
-/// What a conversation that is delivered after all is answered with.
+/// The conversation that is redelivered.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RedeliverResponse {
+    #[serde(serialize_with = "text::serialize")]
     conversation_id: ConversationId,
+    #[serde(serialize_with = "text::serialize")]
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_attempt_time: Option<String>,
@@ -81,7 +86,7 @@ pub(crate) struct RedeliverResponse {
 impl RedeliverResponse {
     pub(crate) fn new(conversation: &Conversation, now: Timestamp) -> Self {
         Self {
-            conversation_id: conversation.id,
+            conversation_id: conversation.id(),
             status: conversation.status(),
             next_attempt_time: next_attempt(conversation),
             server_time: now.to_string(),
@@ -89,6 +94,7 @@ impl RedeliverResponse {
     }
 }
 
+/// A page of conversations, newest first.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ListResponse<'a> {
@@ -99,10 +105,10 @@ pub(crate) struct ListResponse<'a> {
 }
 
 impl<'a> ListResponse<'a> {
-    pub(crate) fn new(listing: &'a Listing, now: Timestamp) -> Self {
+    pub(crate) fn new(page: &'a ListPage, now: Timestamp) -> Self {
         Self {
-            conversations: listing.conversations.iter().map(ConversationSummary::new).collect(),
-            next_cursor: listing.next.map(|id| Cursor(id).to_string()),
+            conversations: page.conversations.iter().map(ConversationSummary::new).collect(),
+            next_cursor: page.next.map(|id| Cursor(id).to_string()),
             server_time: now.to_string(),
         }
     }
@@ -112,8 +118,10 @@ impl<'a> ListResponse<'a> {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct ConversationSummary<'a> {
+    #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
+    #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("enum" = Status::ALL.map(Status::as_str)))]
     status: Status,
     #[schemars(extend("format" = "date-time"))]
@@ -132,11 +140,11 @@ struct ConversationSummary<'a> {
 impl<'a> ConversationSummary<'a> {
     fn new(conversation: &'a Conversation) -> Self {
         Self {
-            conversation_id: conversation.id,
+            conversation_id: conversation.id(),
             status: conversation.status(),
-            scheduled_time: conversation.due.to_string(),
-            created_time: conversation.created.to_string(),
-            endpoint: conversation.target.endpoint.as_str(),
+            scheduled_time: conversation.due().to_string(),
+            created_time: conversation.created().to_string(),
+            endpoint: target(conversation).endpoint.as_str(),
             attempts: conversation.attempts_begun(),
             next_attempt_time: next_attempt(conversation),
             last_error: last_error(conversation),
@@ -144,12 +152,15 @@ impl<'a> ConversationSummary<'a> {
     }
 }
 
-/// A conversation in full. Header values are credentials more often than not: only names are shown.
+/// A conversation with its whole record. Of the headers only the names are shown, because the values are often
+/// credentials.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ConversationResponse<'a, F> {
+    #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
+    #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("enum" = Status::ALL.map(Status::as_str)))]
     status: Status,
     #[schemars(extend("format" = "date-time"))]
@@ -162,10 +173,12 @@ pub(crate) struct ConversationResponse<'a, F> {
     updated_time: String,
     conversation_text: F,
     endpoint: &'a str,
+    #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String")]
     method: Method,
     headers: serde_json::Map<String, serde_json::Value>,
     additional_info: Option<F>,
+    #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String")]
     format: Format,
     retry: RetryResponse,
@@ -197,7 +210,7 @@ struct AttemptResponse<F> {
     duration_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     http_status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text::optional::serialize")]
     #[schemars(with = "Option<String>")]
     error: Option<ErrorClass>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -206,27 +219,27 @@ struct AttemptResponse<F> {
 
 impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
     pub(crate) fn new(conversation: &'a Conversation, now: Timestamp) -> Self {
-        let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy;
+        let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy();
         // An attempt in flight shows when it was claimed; the time of its first byte is known once it is over.
-        let first = conversation.attempts.first().map(|a| a.start);
-        let target = &conversation.target;
+        let first = conversation.attempts().first().map(|a| a.start);
+        let target = target(conversation);
         Self {
-            conversation_id: conversation.id,
+            conversation_id: conversation.id(),
             status: conversation.status(),
-            scheduled_time: conversation.due.to_string(),
+            scheduled_time: conversation.due().to_string(),
             server_time: now.to_string(),
-            created_time: conversation.created.to_string(),
-            updated_time: conversation.updated.to_string(),
-            conversation_text: F::text(&conversation.content.text),
+            created_time: conversation.created().to_string(),
+            updated_time: conversation.updated().to_string(),
+            conversation_text: F::text(&conversation.content().text),
             endpoint: target.endpoint.as_str(),
             method: target.method,
             headers: target.headers.iter().map(|(name, _)| (name.to_owned(), "[redacted]".into())).collect(),
-            additional_info: conversation.content.info.as_ref().map(F::json),
-            format: conversation.content.format,
+            additional_info: conversation.content().info.as_ref().map(F::json),
+            format: conversation.content().format,
             retry: RetryResponse { max_attempts },
             timeout_seconds,
             next_attempt_time: next_attempt(conversation),
-            lateness_ms: first.filter(|a| a.number == 1).map(|a| millis(conversation.due, a.started)),
+            lateness_ms: first.filter(|a| a.number == 1).map(|a| millis(conversation.due(), a.started)),
             last_error: last_error(conversation),
             attempts: attempts(conversation),
         }
@@ -234,15 +247,10 @@ impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
 }
 
 fn attempts<'a, F: UserContent<'a>>(conversation: &'a Conversation) -> Vec<AttemptResponse<F>> {
-    let over = conversation.attempts.iter().map(|Attempt { start, result }| AttemptResponse {
+    let over = conversation.attempts().iter().map(|Attempt { start, result }| AttemptResponse {
         number: start.number,
         started_time: start.started.to_string(),
-        outcome: match result.outcome {
-            Outcome::Success => "success",
-            Outcome::Failure => "failure",
-            Outcome::PermanentFailure => "permanentFailure",
-            Outcome::Unknown => "unknown",
-        },
+        outcome: result.outcome.as_str(),
         duration_ms: Some(result.duration_ms),
         http_status: result.http_status,
         error: result.error,
@@ -260,18 +268,23 @@ fn attempts<'a, F: UserContent<'a>>(conversation: &'a Conversation) -> Vec<Attem
     over.chain(in_flight).collect()
 }
 
+fn target(conversation: &Conversation) -> &Target {
+    let Destination::Endpoint(target) = conversation.destination();
+    target
+}
+
 fn next_attempt(conversation: &Conversation) -> Option<String> {
-    match &conversation.state {
-        State::Scheduled => Some(conversation.due.to_string()),
+    match conversation.state() {
+        State::Scheduled => Some(conversation.due().to_string()),
         State::Waiting { next_attempt } => Some(next_attempt.to_string()),
         _ => None,
     }
 }
 
 fn last_error(conversation: &Conversation) -> Option<String> {
-    match &conversation.state {
+    match conversation.state() {
         State::Failed { reason } => Some(reason.clone()),
-        _ => conversation.attempts.last().filter(|a| a.result.outcome != Outcome::Success).map(|a| a.result.reason()),
+        _ => conversation.attempts().last().filter(|a| a.result.outcome != Outcome::Success).map(|a| a.result.reason()),
     }
 }
 

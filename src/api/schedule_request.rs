@@ -6,54 +6,55 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::ErrorDetail;
+use super::{ErrorDetail, HeaderPairs};
 use crate::domain::{
-    Content, DeliveryPolicy, EndpointPolicy, Format, Headers, InvalidTime, Method, NewConversation, Target, Timestamp,
+    AdditionalInfo, Content, DeliveryPolicy, Destination, EndpointPolicy, Format, Headers, InvalidTime, Method,
+    NewConversation, Target, Timestamp,
 };
 use crate::json::{RawJson, optional_object};
 
-/// A schedule request as it is written. Every field is optional here so that all that is wrong can
-/// be said at once; [`ScheduleRequest::validate`] decides. What the fields say of themselves is what
-/// language models read.
+/// A conversation to schedule.
+// Every field is optional, so that `validate` can report all errors at once. Language models read the documentation of
+// the type and its fields.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ScheduleRequest {
-    /// The text to deliver: 1 byte to 192 KiB of UTF-8, without NUL.
+    /// The text to deliver: 1 byte to 192 KiB of UTF-8, without NUL characters.
     #[schemars(required, length(min = 1, max = MAX_TEXT))]
     pub conversation_text: Option<String>,
-    /// When to deliver it: an RFC 3339 time, such as 2030-01-31T09:30:00+01:00 or 2030-01-31T08:30:00Z.
-    /// Write the UTC offset that the person means; a time without an offset is read as UTC. At most 60
-    /// seconds in the past (that means now) and ten years ahead. Every answer tells the server's time.
+    /// The time of delivery, as an RFC 3339 time such as 2030-01-31T09:30:00+01:00 or 2030-01-31T08:30:00Z.
+    /// Write the UTC offset that the person means; a time without an offset is read as UTC. The time may be at most
+    /// 60 seconds in the past, which means now, and ten years ahead. Responses have the server's time in serverTime.
     #[schemars(required, length(min = 1, max = 64))]
     pub scheduled_time: Option<String>,
-    /// Where to deliver it: an https URL of at most 2048 characters, without a user name or password.
+    /// The endpoint that receives the text: an https URL of at most 2048 characters, without a user name or password.
     #[schemars(required, length(min = 1, max = EndpointPolicy::MAX_BYTES), extend("format" = "uri"))]
     pub endpoint: Option<String>,
-    /// The HTTP method: POST when left out. GET and DELETE are sent without content.
+    /// The HTTP method. The default is POST. GET and DELETE are sent without a body.
     #[schemars(extend("enum" = Method::ALL.map(Method::as_str)))]
     pub method: Option<String>,
-    /// HTTP headers for the endpoint, by name; at most 32. Their values are never shown again.
+    /// HTTP headers for the endpoint, by name; at most 32. No response shows their values.
     #[schemars(with = "BTreeMap<String, String>", extend("maxProperties" = Headers::MAX_COUNT))]
-    pub headers: Option<Headers>,
-    /// A JSON object that is delivered beside the text, at most 16 KiB.
+    pub headers: Option<HeaderPairs>,
+    /// A JSON object that is delivered with the text; at most 16 KiB.
     #[schemars(with = "Map<String, Value>")]
     pub additional_info: Option<RawJson>,
-    /// json (when left out) delivers an object with the text in it, text delivers the text alone.
+    /// The form of the delivered body: json (the default) is an object that contains the text; text is the text alone.
     #[schemars(extend("enum" = ["json", "text"]))]
     pub format: Option<String>,
-    /// How often it is tried.
+    /// The rules for failed attempts.
     #[serde(default, deserialize_with = "optional_object")]
     pub retry: Option<RetryRequest>,
-    /// How long one attempt may take, in seconds: 30 when left out.
+    /// The longest time that one attempt may take, in seconds. The default is 30.
     #[schemars(range(min = 1, max = MAX_TIMEOUT_SECONDS))]
     pub timeout_seconds: Option<u32>,
 }
 
-/// The `retry` object of a schedule request.
+/// The rules for failed attempts.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RetryRequest {
-    /// After how many attempts it is given up: 8 when left out.
+    /// The number of attempts after which the conversation fails. The default is 8.
     #[schemars(range(min = 1, max = MAX_ATTEMPTS))]
     pub max_attempts: Option<u32>,
 }
@@ -62,26 +63,28 @@ pub struct RetryRequest {
 const MAX_TEXT: usize = 192 * 1024;
 const MAX_ATTEMPTS: u32 = 20;
 const MAX_TIMEOUT_SECONDS: u32 = 60;
-/// How far in the past a time may lie and still mean "now": clocks differ, requests take time.
+/// A time up to this far in the past means now, because clocks differ and requests take time.
 const PAST_TOLERANCE_MS: i64 = 60 * 1000;
-/// How far in the future a time may lie: ten years.
+/// The furthest time ahead: ten years.
 const HORIZON_MS: i64 = 3653 * 24 * 60 * 60 * 1000;
 
 impl ScheduleRequest {
-    /// Checks everything and collects everything that is wrong.
+    /// Checks all fields.
     ///
     /// # Errors
-    /// One [`ErrorDetail`] for each problem, at least one.
+    /// One [`ErrorDetail`] for each field that is not accepted.
     pub fn validate(self, now: Timestamp, endpoints: &EndpointPolicy) -> Result<NewConversation, Vec<ErrorDetail>> {
         let mut errors = Errors::default();
         let text = errors.check("/conversationText", check_text(self.conversation_text));
         let due = errors.check("/scheduledTime", check_time(self.scheduled_time.as_deref(), now));
         let endpoint = errors.check("/endpoint", endpoints.check(self.endpoint.as_deref().unwrap_or_default()));
         let method = errors.check("/method", self.method.map_or(Ok(Method::default()), |m| m.parse()));
-        let headers = self.headers.unwrap_or_default();
-        for problem in headers.check().err().unwrap_or_default() {
-            errors.add("/headers", problem);
-        }
+        let headers = Headers::parse(self.headers.unwrap_or_default().0).unwrap_or_else(|problems| {
+            for problem in problems {
+                errors.add("/headers", problem);
+            }
+            Headers::default()
+        });
         let info = self.additional_info;
         errors.check("/additionalInfo", info.as_ref().map_or(Ok(()), RawJson::check));
         let format = errors.check("/format", check_format(self.format.as_deref()));
@@ -94,8 +97,12 @@ impl ScheduleRequest {
             (Some(text), Some(due), Some(endpoint), Some(method), Some(format)) if errors.0.is_empty() => {
                 Ok(NewConversation {
                     due,
-                    content: Content { text, info, format },
-                    target: Target { endpoint, method, headers },
+                    content: Content {
+                        text,
+                        info: info.map(|info| AdditionalInfo::from_json(info.into_text())),
+                        format,
+                    },
+                    destination: Destination::Endpoint(Target { endpoint, method, headers }),
                     policy: DeliveryPolicy { max_attempts, timeout_seconds },
                 })
             }
@@ -122,7 +129,7 @@ fn check_text(text: Option<String>) -> Result<String, String> {
         None => Err("is required: the text to deliver".to_owned()),
         Some(text) if text.is_empty() => Err("must not be empty".to_owned()),
         Some(text) if text.len() > MAX_TEXT => {
-            Err(format!("is {} bytes of UTF-8; at most {MAX_TEXT} are accepted", text.len()))
+            Err(format!("has {} bytes of UTF-8; at most {MAX_TEXT} bytes are accepted", text.len()))
         }
         Some(text) if text.contains('\0') => Err("must not contain the NUL character".to_owned()),
         Some(text) => Ok(text),
@@ -152,7 +159,7 @@ fn check_format(text: Option<&str>) -> Result<Format, String> {
 }
 
 fn check_range(value: u32, min: u32, max: u32) -> Result<(), String> {
-    if (min..=max).contains(&value) { Ok(()) } else { Err(format!("is {value}; {min} to {max} are accepted")) }
+    if (min..=max).contains(&value) { Ok(()) } else { Err(format!("is {value}; it must be from {min} to {max}")) }
 }
 
 #[cfg(test)]
@@ -176,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_wrong_is_said_at_once() {
+    fn all_errors_are_reported_at_once() {
         let wrong = ScheduleRequest {
             method: Some("CONNECT".into()),
             format: Some("xml".into()),
@@ -215,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_may_lie_a_minute_back_and_ten_years_ahead() {
+    fn a_time_may_be_a_minute_ago_and_ten_years_ahead() {
         let at = |ms: i64| {
             let time = Timestamp::from_millis(NOW.as_millis() + ms).to_string();
             ScheduleRequest { scheduled_time: Some(time), ..request() }.validate(NOW, &EndpointPolicy::default())
@@ -233,7 +240,8 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_contract() {
         let new = request().validate(NOW, &EndpointPolicy::default()).unwrap();
-        assert_eq!(new.target.method, Method::Post);
+        let Destination::Endpoint(target) = new.destination;
+        assert_eq!(target.method, Method::Post);
         assert_eq!(new.policy, DeliveryPolicy { max_attempts: 8, timeout_seconds: 30 });
         assert_eq!(new.content.format, Format::Json);
     }

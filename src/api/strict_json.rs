@@ -1,4 +1,4 @@
-//! Reading JSON that callers wrote, strictly, and saying where it is wrong.
+//! Reads the JSON of callers strictly, and names the field that is wrong.
 
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
@@ -6,15 +6,15 @@ use serde_path_to_error::Segment;
 use super::{ErrorDetail, Problem};
 use crate::json::StrictObject;
 
-/// Reads an object of a known shape. Unknown and duplicate fields are errors: a caller that writes
-/// `endpiont` means something that would otherwise be lost.
+/// Reads an object. Unknown and duplicate fields are errors: a caller that writes `endpiont` would otherwise not notice
+/// that its endpoint is ignored.
 pub(crate) fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
-    // The second, slower parse only finds out where the first one failed.
+    // Only the second, slower parse knows the field at which the first one failed.
     let StrictObject(value) = serde_json::from_slice(json).map_err(|_| explain::<T>(json))?;
     Ok(value)
 }
 
-/// Finds out where and why a text is not a `T`. No value of the caller's is repeated: it may be a secret.
+/// The problem with a text that is not a `T`. It repeats no value of the caller, because that may be a secret.
 pub(crate) fn explain<T: DeserializeOwned>(json: &[u8]) -> Problem {
     let mut json = serde_json::Deserializer::from_slice(json);
     let Err(error) = serde_path_to_error::deserialize::<_, StrictObject<T>>(&mut json) else {
@@ -29,12 +29,12 @@ pub(crate) fn explain<T: DeserializeOwned>(json: &[u8]) -> Problem {
     }
 }
 
-/// Turns serde's words into ours. They may quote the caller, so they are taken apart from the end.
+/// Translates serde's message. The message may quote the caller, so it is parsed from its end.
 fn field_error(mut pointer: String, message: &str) -> ErrorDetail {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     let detail = match message.rsplit_once(", expected ") {
         Some((found, expected)) if found.starts_with("unknown field ") => {
-            format!("is not known here; expected {expected}")
+            format!("is not a known field; expected {expected}")
         }
         Some((_, "u32")) => "must be a whole number".to_owned(),
         Some((_, expected)) => format!("must be {expected}"),
@@ -42,15 +42,15 @@ fn field_error(mut pointer: String, message: &str) -> ErrorDetail {
             Some(name) => {
                 pointer.push('/');
                 pointer.push_str(name.trim_end_matches('`'));
-                "is there twice".to_owned()
+                "is given twice".to_owned()
             }
-            None => format!("has a problem: {message}"),
+            None => format!("is not accepted: {message}"),
         },
     };
     ErrorDetail { pointer, detail }
 }
 
-/// A JSON pointer (RFC 6901); none to a place that has no name, such as one between two fields.
+/// The path as a JSON pointer (RFC 6901). A place between two fields has none.
 fn pointer(path: &serde_path_to_error::Path) -> Option<String> {
     let mut pointer = String::new();
     for segment in path {

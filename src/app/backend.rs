@@ -15,12 +15,12 @@ pub(super) enum Backend {
 }
 
 impl Backend {
-    /// Opens the local store; of a storage account nothing is asked here.
+    /// Opens the embedded store, or prepares the client of a storage account without sending it a request.
     pub(super) fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         Ok(match &config.azure {
             Some(settings) => Self::Azure(AzureStore::new(settings, &AzureNames::default(), clock)?),
             None => Self::Local {
-                store: EmbeddedStore::open(&config.data_dir)?,
+                store: EmbeddedStore::open(&config.server.data_dir)?,
                 queue: Arc::new(MemoryQueue::new(clock.now())),
             },
         })
@@ -54,18 +54,18 @@ impl Backend {
         }
     }
 
-    /// Whether no other process can work on the same state.
+    /// Whether this process is the only one that can use the store.
     pub(super) const fn is_exclusive(&self) -> bool {
         matches!(self, Self::Local { .. })
     }
 
-    /// Makes what a storage account lacks, beside everything else: no request waits for it.
+    /// Creates the missing tables and queues of a storage account in the background, so that no request waits for it.
     pub(super) fn prepare(&self) {
         if let Self::Azure(store) = self {
             let store = store.clone();
             tokio::spawn(async move {
                 if let Err(error) = store.create().await {
-                    tracing::warn!(%error, "not all tables and queues are there yet; the first use makes them");
+                    tracing::warn!(%error, "not all tables and queues exist yet; the first use creates them");
                 }
             });
         }

@@ -10,17 +10,19 @@ use crate::domain::{ClientId, Scopes};
 use crate::store::{Client, OpenError, StoreError};
 use crate::time::{SystemClock, SystemEntropy};
 
-/// Adds a client with these scopes to the store, and returns its API key. A service on the embedded store must not be
-/// running.
+/// Adds a client with these scopes to the store and returns its API key. A service on the embedded store must be
+/// stopped first.
 ///
 /// # Errors
-/// A sentence that says why not.
+/// A sentence for the operator.
 pub async fn add_client(config: &Config, name: &str, scopes: Scopes) -> Result<ApiKey, String> {
     let id: ClientId = name.parse().map_err(|e| format!("the client id {e}"))?;
     // The directory finds the first client in memory and would never read this one.
-    match &config.client {
+    match &config.auth.client {
         Some((first, _)) if *first == id => return Err(format!("{name} is the client that SCHEDULER_CLIENT_ID sets")),
-        None if id == ClientId::local() => return Err(format!("{name} is the client that the first start makes")),
+        None if id == ClientId::local() => {
+            return Err(format!("{name} is the client that the first start generates"));
+        }
         _ => {}
     }
     let entropy = SystemEntropy::new();
@@ -37,7 +39,7 @@ pub async fn add_client(config: &Config, name: &str, scopes: Scopes) -> Result<A
     backend.close();
     match added {
         Ok(()) => Ok(key),
-        Err(StoreError::Conflict) => Err(format!("there is a client {name} already")),
+        Err(StoreError::Conflict) => Err(format!("a client {name} exists already")),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -1,4 +1,4 @@
-//! API keys: how they look, how they are kept, how they are compared.
+//! API keys: their form, the hashes that are stored of them, and the check of a login.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,7 +8,7 @@ use crate::domain::{ClientId, Secret};
 use crate::store::Client;
 use crate::time::{Entropy, random};
 
-/// A client's secret.
+/// The secret that a client logs in with.
 #[derive(Clone, Debug)]
 pub struct ApiKey(Secret<String>);
 
@@ -22,8 +22,8 @@ impl ApiKey {
 
     /// Makes a key: `msk_<client>_<43 characters of base64url><6 characters of checksum>`.
     ///
-    /// The prefix and the CRC-32 at the end let secret scanners find leaked keys without asking us.
-    /// Never change either: scanners know them.
+    /// Secret scanners find leaked keys by the prefix and the CRC-32 at the end, without asking us. Never change
+    /// either of them: the scanners are configured for this form.
     #[must_use]
     pub fn generate(client: &ClientId, entropy: &dyn Entropy) -> Self {
         let secret = URL_SAFE_NO_PAD.encode(random::<32>(entropy));
@@ -31,7 +31,7 @@ impl ApiKey {
         Self(Secret::new(format!("msk_{client}_{secret}{checksum}")))
     }
 
-    /// Takes over a key that somebody else made.
+    /// Accepts a key that an operator chose.
     ///
     /// # Errors
     /// [`InvalidApiKey`] unless it has 16 to 256 visible characters.
@@ -44,17 +44,17 @@ impl ApiKey {
         }
     }
 
-    /// The key itself, to be shown to its owner once.
+    /// The text of the key. Its owner is shown it once.
     #[must_use]
     pub const fn secret(&self) -> &Secret<String> {
         &self.0
     }
 }
 
-/// What is kept of a key: `<salt>.<HMAC-SHA256 of the key under the salt>`, base64url.
+/// The hash that is stored of a key: `<salt>.<HMAC-SHA256 of the key under the salt>`, base64url.
 ///
-/// A fast hash is enough for keys that we make (256 random bits), and a slow one would let anybody
-/// burn our processor by guessing. The salt keeps equal keys of two clients apart.
+/// A fast hash is enough for keys that we make (256 random bits), and with a slow one anybody could keep our
+/// processor busy by guessing. Because of the salt, two clients with the same key have different hashes.
 #[must_use]
 pub fn hash_key(key: &ApiKey, entropy: &dyn Entropy) -> String {
     let salt = random::<16>(entropy);
@@ -62,7 +62,8 @@ pub fn hash_key(key: &ApiKey, entropy: &dyn Entropy) -> String {
     format!("{}.{}", URL_SAFE_NO_PAD.encode(salt), URL_SAFE_NO_PAD.encode(tag))
 }
 
-/// Whether the key is one of the client's. Works as long for an unknown client as for a wrong key.
+/// Whether the key is one of the client's. An unknown client takes as long as a wrong key, so that the time does not
+/// tell which clients exist.
 pub(super) fn verify(client: Option<&Client>, key: &Secret<String>) -> bool {
     const NOBODY: &str = "AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     if key.expose().len() > ApiKey::MAX_BYTES {
@@ -72,7 +73,7 @@ pub(super) fn verify(client: Option<&Client>, key: &Secret<String>) -> bool {
         let _ = matches(NOBODY, key);
         return false;
     };
-    // All of them, so that the time does not tell which one it was.
+    // Every hash is compared, so that the time does not tell which one matched.
     let hits = client.key_hashes.iter().filter(|hash| matches(hash, key)).count();
     hits > 0 && !client.disabled
 }
@@ -80,7 +81,7 @@ pub(super) fn verify(client: Option<&Client>, key: &Secret<String>) -> bool {
 fn matches(hash: &str, key: &Secret<String>) -> bool {
     let Some((salt, tag)) = hash.split_once('.') else { return false };
     let (Ok(salt), Ok(tag)) = (URL_SAFE_NO_PAD.decode(salt), URL_SAFE_NO_PAD.decode(tag)) else { return false };
-    // In constant time.
+    // `verify` compares in constant time.
     hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &salt), key.expose().as_bytes(), &tag).is_ok()
 }
 
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_outside_the_rule_are_refused() {
+    fn too_short_too_long_and_invisible_keys_are_refused() {
         for bad in ["short", "with a space in it", &"x".repeat(257), "sixteen chars\u{e9}\u{e9}\u{e9}"] {
             assert!(ApiKey::new(Secret::new(bad.to_owned())).is_err(), "{bad}");
         }

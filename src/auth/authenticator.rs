@@ -1,4 +1,4 @@
-//! The authenticator: exchanges API keys for tokens, and tokens for callers.
+//! Exchanges API keys for tokens, and finds out from a token which client calls.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::public_url::PublicUrl;
 use crate::store::StoreError;
 use crate::time::{Clock, Entropy};
 
-/// Exchanges API keys for tokens, and tokens for callers.
+/// Exchanges API keys for tokens, and finds out from a token which client calls.
 pub struct Authenticator {
     directory: ClientDirectory,
     tokens: TokenIssuer,
@@ -20,7 +20,7 @@ pub struct Authenticator {
     clock: Arc<dyn Clock>,
 }
 
-/// A proven caller. Only [`Authenticator::authenticate`] makes one.
+/// The authenticated client of a request. Only [`Authenticator::authenticate`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     client: ClientId,
@@ -28,79 +28,92 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// Whose conversations the caller may use.
+    /// The client. The caller may use only the conversations of this client.
     #[must_use]
     pub const fn client(&self) -> &ClientId {
         &self.client
     }
 
-    /// Whether the caller may do a kind of operation.
+    /// Checks that both the token and the client have a scope.
     ///
     /// # Errors
-    /// [`AuthError::InsufficientScope`] if not.
+    /// [`AuthError::InsufficientScope`].
     pub const fn require(&self, scope: Scope) -> Result<(), AuthError> {
         if self.scopes.contains(scope) { Ok(()) } else { Err(AuthError::InsufficientScope(scope)) }
     }
 }
 
-/// What a token is asked for.
+/// The rights that a login asks for.
 #[derive(Clone, Debug)]
 pub struct TokenGrant {
-    /// What it is to allow. What the client may not do is left out.
+    /// The scopes that the token should have. The token gets only those that the client has too.
     pub scopes: Scopes,
-    /// The identifiers of the resources that it is for; none in particular, if there is none.
+    /// The identifiers of the resources that the token is for. Without any, the token is for the default audience.
     pub audience: Vec<String>,
 }
 
 impl Default for TokenGrant {
-    /// All that the client may do.
+    /// All scopes of the client, and the default audience.
     fn default() -> Self {
         Self { scopes: Scopes::all(), audience: Vec::new() }
     }
 }
 
-/// A token, fresh from the press.
+/// A token that was just made.
 #[derive(Debug)]
 pub struct IssuedToken {
     /// The JWT.
     pub token: Secret<String>,
-    /// How long it is good for, in seconds.
+    /// Its lifetime, in seconds.
     pub expires_in: u32,
-    /// What it allows.
+    /// Its scopes.
     pub scopes: Scopes,
 }
 
-/// Why a caller is not let in.
+/// The reason why a caller is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
-    /// No token was sent.
+    /// The request has no bearer token.
     #[error("no bearer token")]
     Missing,
-    /// A token was sent that is not accepted; why is nobody's business.
+    /// The request has a token that is not accepted. The reason is kept back, because it would help a forger.
     #[error("the token is not accepted")]
     InvalidToken,
-    /// The token is good, and does not allow this.
+    /// The token is valid, but it does not have the scope that the operation needs.
     #[error("the token does not have the scope {0}")]
     InsufficientScope(Scope),
-    /// The client is unknown or the key is wrong; which is nobody's business.
+    /// The client is unknown, or the key is wrong. The two look the same, so that nobody can find out which clients
+    /// exist.
     #[error("the client id or the API key is wrong")]
     WrongCredentials,
-    /// The client may do nothing of what the token was to allow.
-    #[error("the client has none of the scopes")]
-    InvalidScope,
-    /// Too many wrong keys for this client from this place.
+    /// The client has none of the scopes that the token should have.
+    #[error("the client has none of the requested scopes")]
+    NoScope,
+    /// Too many logins of this client from this address had a wrong key.
     #[error("too many failed logins")]
     TooManyFailures {
-        /// When to try again, in seconds from now.
+        /// The time until another login is checked, in seconds.
         retry_after: u64,
     },
-    /// The clients could not be read.
+    /// The client could not be read, because the store cannot be reached. A later try may succeed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Unavailable(StoreError),
+    /// The client's row is damaged, or this program has a defect.
+    #[error(transparent)]
+    Internal(StoreError),
+}
+
+impl From<StoreError> for AuthError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict | StoreError::Unavailable(_) | StoreError::Unknown(_) => Self::Unavailable(error),
+            StoreError::Refused(_) | StoreError::Corrupt { .. } => Self::Internal(error),
+        }
+    }
 }
 
 impl Authenticator {
-    /// An authenticator over a directory of clients, for the service of this name.
+    /// An authenticator for the clients of a directory and the service at a public URL.
     pub fn new(
         directory: ClientDirectory,
         keys: SigningKeys,
@@ -112,18 +125,19 @@ impl Authenticator {
         Self { directory, tokens, throttle: LoginThrottle::default(), public_url, clock }
     }
 
-    /// What the service is called, and tokens for it say.
+    /// The URL by which clients know the service. Tokens name it as their audience.
     #[must_use]
     pub const fn public_url(&self) -> &PublicUrl {
         &self.public_url
     }
 
-    /// Exchanges a client's API key for a token. The right key is always accepted, however many
-    /// wrong ones came before it: nobody can lock a client out.
+    /// Exchanges a client's API key for a token. The right key is accepted even after many wrong ones: otherwise
+    /// anybody could lock a client out.
     ///
     /// # Errors
-    /// [`AuthError::WrongCredentials`], or after ten of those in a minute for one client from one
-    /// address [`AuthError::TooManyFailures`]; [`AuthError::InvalidScope`] if nothing would be allowed.
+    /// [`AuthError::WrongCredentials`]; after ten of those in a minute, for one client from one address,
+    /// [`AuthError::TooManyFailures`]; [`AuthError::NoScope`] if the token would have no scope;
+    /// [`AuthError::Unavailable`] or [`AuthError::Internal`].
     pub async fn issue(
         &self,
         client: &str,
@@ -146,15 +160,15 @@ impl Authenticator {
         };
         let grant = TokenGrant { scopes: grant.scopes & known.scopes, ..grant };
         if grant.scopes.is_empty() {
-            return Err(AuthError::InvalidScope);
+            return Err(AuthError::NoScope);
         }
         Ok(self.tokens.issue(&known.id, &grant, now, entropy))
     }
 
-    /// Finds out who is calling from the values of all `Authorization` headers of a request.
+    /// Finds the calling client by the values of all `Authorization` headers of a request.
     ///
     /// # Errors
-    /// [`AuthError::Missing`], [`AuthError::InvalidToken`] or [`AuthError::Store`].
+    /// [`AuthError::Missing`], [`AuthError::InvalidToken`], [`AuthError::Unavailable`] or [`AuthError::Internal`].
     pub async fn authenticate(&self, authorization: &[&[u8]]) -> Result<Principal, AuthError> {
         let value = match authorization {
             [] => return Err(AuthError::Missing),
@@ -171,7 +185,7 @@ impl Authenticator {
         if client.tokens_valid_from.is_some_and(|from| claims.iat < from.as_secs()) {
             return Err(AuthError::InvalidToken);
         }
-        // Both: a client that may do less than before does less with the tokens it has, too.
+        // A client that has lost a scope loses it for the tokens that it already has, too.
         Ok(Principal { client: claims.sub.clone(), scopes: claims.scope & client.scopes })
     }
 }

@@ -1,7 +1,7 @@
-//! HS256 for `jsonwebtoken`, by the crypto library that TLS brings along anyway.
+//! HS256 for `jsonwebtoken`, computed by `ring`, which TLS needs anyway.
 //!
-//! The providers that come with `jsonwebtoken` add 26 crates (one with an open advisory) or a C
-//! library that takes minutes to build, for algorithms that this service refuses.
+//! The providers that come with `jsonwebtoken` add 26 crates (one with an open advisory) or a C library that takes
+//! minutes to build, for algorithms that this service refuses.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result};
@@ -12,20 +12,20 @@ use ring::hmac;
 static PROVIDER: CryptoProvider =
     CryptoProvider { signer_factory, verifier_factory, key_utils: KeyUtils::new_unimplemented() };
 
-/// Makes this the process's provider. Calling it again changes nothing.
+/// Registers this provider for the whole process. A second call changes nothing.
 pub(super) fn install() {
     let _ = PROVIDER.install_default();
 }
 
 struct Hs256(hmac::Key);
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // the library's signature
+#[allow(clippy::trivially_copy_pass_by_ref)] // the library prescribes this signature
 fn signer_factory(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
     only_hs256(*algorithm)?;
     Ok(Box::new(Hs256(hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()))))
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // the library's signature
+#[allow(clippy::trivially_copy_pass_by_ref)] // the library prescribes this signature
 fn verifier_factory(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     only_hs256(*algorithm)?;
     Ok(Box::new(Hs256(hmac::Key::new(hmac::HMAC_SHA256, key.try_get_as_bytes()?))))

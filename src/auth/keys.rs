@@ -24,12 +24,12 @@ struct Key {
 impl SigningKeys {
     const MIN_BYTES: usize = 32;
 
-    /// The key that signs, and its name.
+    /// The key that signs, and its id.
     pub(super) fn signing(&self) -> Option<(&str, &EncodingKey)> {
         self.keys.first().map(|k| (k.kid.as_str(), &k.sign))
     }
 
-    /// The key of a name.
+    /// The key that verifies tokens with this key id.
     pub(super) fn verifying(&self, kid: &str) -> Option<&DecodingKey> {
         self.keys.iter().find(|k| k.kid == kid).map(|k| &k.verify)
     }
@@ -76,19 +76,19 @@ fn decode(secret: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(secret.trim_end_matches('=')).ok()
 }
 
-/// What is wrong with `JWT_SIGNING_KEYS`. Counts from 1; never shows a secret.
+/// The error in `JWT_SIGNING_KEYS`. It names the key by its position, counted from 1, and never shows a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSigningKeys {
-    /// No colon.
+    /// The entry has no colon.
     #[error("key {0} is not of the form kid:secret")]
     NotAPair(usize),
-    /// Bad or repeated name.
+    /// The key id has other characters, is empty or too long, or an earlier key has it.
     #[error("key {0} needs a kid of 1 to 64 letters, digits, '.', '_' or '-' that no other key has")]
     Kid(usize),
-    /// Neither hex nor base64url.
+    /// The secret is neither hex nor base64url.
     #[error("the secret of key {0} is neither hex nor base64url")]
     Encoding(usize),
-    /// Too short.
+    /// The secret has fewer than 32 bytes.
     #[error("the secret of key {0} is shorter than 32 bytes")]
     Short(usize),
 }
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_the_secret() {
+    fn an_error_names_the_key_and_never_shows_its_secret() {
         let good = "ab".repeat(32);
         for (text, why) in [
             (String::new(), InvalidSigningKeys::NotAPair(1)),

@@ -1,10 +1,11 @@
-//! How often a wrong key may be tried.
+//! The limit on logins with wrong keys.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::domain::Timestamp;
+use crate::sync::lock;
 
 /// Counts failed logins by client and source address, in windows of a minute.
 #[derive(Default)]
@@ -20,13 +21,13 @@ struct Window {
 impl LoginThrottle {
     const WINDOW_SECONDS: u64 = 60;
     const MAX_FAILURES: u32 = 10;
-    /// How many pairs are remembered at the most: an attacker with many names or addresses costs
-    /// memory no further. When there are more, all are forgotten: guessing starts anew, ten at a time.
+    /// The most pairs that are kept, so that an attacker with many names or addresses cannot fill the memory. At the
+    /// limit all pairs are dropped, which gives every pair ten new tries.
     const MAX_PAIRS: usize = 10_000;
 
-    /// Counts a failure. If there have been too many, says in how many seconds to try again.
+    /// Counts a failed login. Returns the seconds until the next login is checked, if there were too many.
     pub(super) fn failed(&self, client: &str, source: IpAddr, now: Timestamp) -> Option<u64> {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = lock(&self.failures);
         let open = |window: &Window| window.began.until(now).as_secs() < Self::WINDOW_SECONDS;
         if failures.len() >= Self::MAX_PAIRS {
             failures.retain(|_, window| open(window));
@@ -34,7 +35,7 @@ impl LoginThrottle {
         if failures.len() >= Self::MAX_PAIRS {
             failures.clear();
         }
-        // A name that no client can have is as good as any other.
+        // A client id has at most 64 characters. A longer name belongs to no client and is counted by its beginning.
         let client = client.chars().take(64).collect();
         let window = failures.entry((client, source)).or_insert(Window { began: now, failures: 0 });
         if !open(window) {
@@ -75,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn its_memory_is_bounded() {
+    fn the_number_of_pairs_is_bounded() {
         let (throttle, now) = (LoginThrottle::default(), Timestamp::from_millis(1_000_000));
         for i in 0..3 * LoginThrottle::MAX_PAIRS {
             throttle.failed(&i.to_string(), HERE, now);

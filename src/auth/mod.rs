@@ -1,4 +1,4 @@
-//! Who is calling: API keys, the tokens they are exchanged for, and a limit on guesses.
+//! Authentication: API keys, the tokens that they are exchanged for, scopes, and a limit on wrong keys.
 
 mod api_key;
 mod authenticator;

@@ -6,48 +6,55 @@ use std::sync::{Arc, PoisonError, RwLock};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, Header, Validation};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{IssuedToken, SigningKeys, TokenGrant};
 use crate::domain::{ClientId, Scopes, Secret, Timestamp};
+use crate::json::text;
 use crate::public_url::{PublicUrl, Resource};
 use crate::time::{Entropy, random};
 
-/// What tokens say about where they come from and how long they last.
+/// The issuer, audience and lifetime of the tokens that this service makes.
 #[derive(Clone, Debug)]
 pub struct TokenSettings {
     /// `iss`.
     pub issuer: String,
-    /// `aud` of tokens that are for no resource in particular.
+    /// `aud` of tokens that name no resource.
     pub audience: String,
-    /// From `iat` to `exp`, in seconds; at most 3600.
+    /// The time from `iat` to `exp`, in seconds; at most 3600.
     pub ttl_seconds: u32,
 }
 
-/// Makes tokens and checks them.
+/// Makes tokens and verifies them.
 pub(super) struct TokenIssuer {
     keys: SigningKeys,
     settings: TokenSettings,
     validation: Validation,
-    /// Tokens that were found to be ours and whole: the same text need not be looked at again, only
-    /// the time. Clients send one token thousands of times.
+    /// Tokens whose signature and claims were verified. Clients send one token thousands of times, and for a token
+    /// in here only the time has to be checked again.
     verified: RwLock<HashMap<String, Arc<Claims>>>,
 }
 
-/// The claims that this service relies on. Others may be there.
+/// The claims that this service reads. A token may have more.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Claims {
-    /// One name; the library would also take a list that has ours in it.
+    /// A string. The library alone would also accept a list that contains our name.
     iss: String,
+    #[serde(with = "text")]
     pub(super) sub: ClientId,
     pub(super) iat: i64,
     exp: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nbf: Option<i64>,
     jti: String,
-    /// What the token allows (RFC 9068 §2.2.3). One without the claim allows whatever its client may do.
-    #[serde(default = "Scopes::all")]
+    /// The scopes of the token (RFC 9068 §2.2.3). A token without this claim has all scopes of its client.
+    #[serde(default = "Scopes::all", serialize_with = "text::serialize", deserialize_with = "known_scopes")]
     pub(super) scope: Scopes,
+}
+
+/// The scopes of a token that newer code may have issued.
+fn known_scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scopes, D::Error> {
+    Ok(Scopes::known_in(&String::deserialize(deserializer)?))
 }
 
 #[derive(Serialize)]
@@ -57,7 +64,7 @@ struct IssuedClaims<'a> {
     claims: Claims,
 }
 
-/// Who a token is for, in the two forms that RFC 7519 §4.1.3 has.
+/// The audience of a token, in one of the two forms of RFC 7519 §4.1.3.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Audience<'a> {
@@ -65,8 +72,8 @@ enum Audience<'a> {
     Several(&'a [String]),
 }
 
-/// All that a header may hold: anything else (`jwk`, `jku`, `crit`, `zip` …) asks the verifier to do
-/// something that this one does not do.
+/// The members that the header of a token may have. Every other member (`jwk`, `jku`, `crit`, `zip` …) requires the
+/// verifier to do something that this one does not support.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StrictHeader {
@@ -77,18 +84,18 @@ struct StrictHeader {
 }
 
 impl TokenSettings {
-    /// The longest life a token may have, whoever made it.
+    /// The longest lifetime that a token may have.
     pub const MAX_TTL_SECONDS: u32 = 3600;
 }
 
 impl TokenIssuer {
     const MAX_BYTES: usize = 8 * 1024;
-    /// How many tokens are remembered at the most; then all are forgotten.
-    const MAX_KNOWN: usize = 1000;
+    /// The most tokens in `verified`. At the limit all are dropped.
+    const MAX_VERIFIED: usize = 1000;
     const LEEWAY_SECONDS: i64 = 30;
 
-    /// An issuer with these keys, for the service of this name. A token for any resource of the service is
-    /// good for all of it: what it allows, its scopes say.
+    /// An issuer with these keys, for the service at this URL. A token for one resource of the service is accepted by
+    /// all of them: its scopes limit it, not its audience.
     pub(super) fn new(keys: SigningKeys, settings: TokenSettings, public_url: &PublicUrl) -> Self {
         let resources = public_url.origins().flat_map(|origin| Resource::ALL.map(|r| origin.resource(r)));
         let audiences: Vec<_> = resources.chain([settings.audience.clone()]).collect();
@@ -96,7 +103,7 @@ impl TokenIssuer {
         validation.set_issuer(&[&settings.issuer]);
         validation.set_audience(&audiences);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        // The library reads the machine's clock for these two; `in_time` goes by ours.
+        // For these two the library reads the machine's clock. `in_time` checks them against the injected clock.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         Self { keys, settings, validation, verified: RwLock::default() }
@@ -130,11 +137,11 @@ impl TokenIssuer {
             let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::HS256) };
             jsonwebtoken::encode(&header, &claims, key).ok()
         });
-        // There is always a key, and HMAC over text cannot fail.
+        // `SigningKeys` is never empty, and an HMAC cannot fail, so there always is a token.
         IssuedToken { token: Secret::new(token.unwrap_or_default()), expires_in, scopes: grant.scopes }
     }
 
-    /// The claims of a token that is ours, whole, and in its time.
+    /// The claims of a token, if it is genuine and valid now.
     pub(super) fn verify(&self, token: &str, now: Timestamp) -> Option<Arc<Claims>> {
         let verified = self.verified.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned();
         let claims = match verified {
@@ -147,14 +154,14 @@ impl TokenIssuer {
     fn remember(&self, token: &str, claims: Claims) -> Arc<Claims> {
         let claims = Arc::new(claims);
         let mut verified = self.verified.write().unwrap_or_else(PoisonError::into_inner);
-        if verified.len() == Self::MAX_KNOWN {
+        if verified.len() == Self::MAX_VERIFIED {
             verified.clear();
         }
         verified.insert(token.to_owned(), Arc::clone(&claims));
         claims
     }
 
-    /// The claims of a token that is ours and whole.
+    /// The claims of a token, if its header, signature, issuer and audience are right.
     fn read(&self, token: &str) -> Option<Claims> {
         if token.len() > Self::MAX_BYTES {
             return None;

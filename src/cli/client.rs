@@ -6,11 +6,11 @@ use crate::app;
 use crate::config::Config;
 use crate::domain::Scopes;
 
-/// `client add NAME`: adds a client and prints its API key, once.
+/// `client add NAME`: adds a client and prints its API key once.
 pub(super) async fn add(config: &Config, name: &str, scopes: Scopes) -> Result<ExitCode, String> {
     let key = app::add_client(config, name, scopes).await?;
     println!(
-        "client id  {name}\napi key    {}\nscopes     {scopes}\n\nThe store keeps only a hash of the key. It will not be shown again.",
+        "client id  {name}\napi key    {}\nscopes     {scopes}\n\nThe store keeps only a hash of the key. The key will not be shown again.",
         key.secret().expose()
     );
     Ok(ExitCode::SUCCESS)

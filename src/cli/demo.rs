@@ -1,4 +1,4 @@
-//! `mcp-scheduler demo`: the whole loop in one process, with a receiver of its own.
+//! `mcp-scheduler demo`: the service, a client and a receiver in one process.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use crate::domain::Timestamp;
 use crate::secrets::Credentials;
 use crate::time::{Clock as _, SystemClock};
 
-/// How far ahead the demo schedules.
-const AHEAD: Duration = Duration::from_secs(3);
-/// How long it waits in all before it calls itself a failure.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// The time from the schedule request to the delivery.
+const DELAY: Duration = Duration::from_secs(3);
+/// The time after which the demo fails.
+const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Starts a service on free ports and a throw-away store, schedules a conversation through its API,
-/// and shows it arriving.
+/// Starts a service on a free port with a temporary store, schedules a conversation through its API, and shows the
+/// delivery.
 ///
 /// # Errors
-/// A sentence that says what went wrong.
+/// A sentence for the operator.
 pub async fn run() -> Result<(), String> {
     let dir = std::env::temp_dir().join(format!("mcp-scheduler-demo-{}", std::process::id()));
     let result = perform(&dir).await;
@@ -31,7 +31,7 @@ pub async fn run() -> Result<(), String> {
     result
 }
 
-/// Returns only after the service has stopped, so that its directory can go.
+/// Returns only after the service has stopped, so that the caller can remove its directory.
 async fn perform(dir: &Path) -> Result<(), String> {
     let config = Config::from_vars(|name| match name {
         "SCHEDULER_DATA_DIR" => dir.to_str().map(str::to_owned),
@@ -41,12 +41,12 @@ async fn perform(dir: &Path) -> Result<(), String> {
     .map_err(text)?;
     let app = App::start(config).await.map_err(text)?;
     let url = format!("http://{}", app.address());
-    let credentials = app.credentials().cloned().ok_or("no credentials were made")?;
+    let credentials = app.credentials().cloned().ok_or("no credentials were generated")?;
     println!("service    listening on {url}, store in {}", dir.display());
     let stop = CancellationToken::new();
     let running = tokio::spawn(app.run(stop.clone()));
     let shown = tokio::select! {
-        shown = tokio::time::timeout(PATIENCE, show(url, &credentials)) => {
+        shown = tokio::time::timeout(TIMEOUT, show(url, &credentials)) => {
             shown.unwrap_or_else(|_| Err("the demo took too long".to_owned()))
         }
         _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
@@ -62,12 +62,12 @@ async fn show(url: String, credentials: &Credentials) -> Result<(), String> {
     println!("receiver   waiting at {endpoint}");
 
     let client = Client::new(url)?;
-    let login = json!({ "clientId": credentials.client, "apiKey": credentials.api_key.secret().expose() });
+    let login = json!({ "clientId": credentials.client.as_str(), "apiKey": credentials.api_key.secret().expose() });
     let token = client.post("/api/auth/token", None, &login).await?;
     let token = field(&token, "token")?;
     println!("token      POST /api/auth/token → {} characters of JWT", token.len());
 
-    let due = SystemClock.now() + AHEAD;
+    let due = SystemClock.now() + DELAY;
     let request = json!({ "conversationText": "Hello from three seconds ago!", "scheduledTime": due.to_string(), "endpoint": endpoint });
     let accepted = client.post("/api/scheduler/schedule", Some(&token), &request).await?;
     let id = field(&accepted, "conversationId")?;
@@ -90,10 +90,10 @@ fn text(error: impl std::fmt::Display) -> String {
 }
 
 fn field(body: &Value, name: &str) -> Result<String, String> {
-    body.get(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| format!("the answer has no {name}"))
+    body.get(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| format!("the response has no {name}"))
 }
 
-/// Takes one request, answers it, and says when it came and what its body was.
+/// Answers one request, and returns its time of arrival and its body.
 async fn receive(listener: &TcpListener) -> std::io::Result<(Timestamp, String)> {
     let (mut stream, _) = listener.accept().await?;
     let mut request = Vec::new();
@@ -111,14 +111,14 @@ async fn receive(listener: &TcpListener) -> std::io::Result<(Timestamp, String)>
     }
 }
 
-/// A caller of the API.
+/// A client of the API.
 struct Client {
     http: reqwest::Client,
     url: String,
 }
 
 impl Client {
-    #[allow(clippy::disallowed_methods)] // the demo is a caller, not a part of the service
+    #[allow(clippy::disallowed_methods)] // the demo acts as a client, which is not part of the service
     fn new(url: String) -> Result<Self, String> {
         let http = reqwest::Client::builder().no_proxy().build().map_err(text)?;
         Ok(Self { http, url })
@@ -132,7 +132,8 @@ impl Client {
         read(request.body(body.to_string())).await
     }
 
-    /// The record is written a moment after the receiver has answered.
+    /// The status of the conversation after its delivery. The service records the result a moment after the receiver
+    /// has answered.
     async fn completed(&self, id: &str, token: &str) -> Result<Value, String> {
         loop {
             let status =

@@ -5,21 +5,22 @@ use std::net::{Ipv4Addr, SocketAddr};
 use crate::app::App;
 use crate::secrets::Credentials;
 
-/// Says where the service listens and, on the first start, how to try it.
+/// The address on which the service listens and, on the first start, commands to try it.
 pub(super) fn greeting(app: &App, under_host: bool) -> String {
     let address = app.address();
     let listening = format!("mcp-scheduler {} is listening on http://{address}", env!("CARGO_PKG_VERSION"));
     match app.credentials() {
-        // The Functions host keeps what this process prints, so a key must not be part of it.
+        // The Functions host stores the output of this process, so the output must not contain the API key.
         Some(credentials) if credentials.new && !under_host => {
             format!("{listening}\n{}", first_steps(address, credentials))
         }
-        Some(kept) => format!("{listening}\nClient {}; its API key is in {}", kept.client, kept.path.display()),
+        Some(local) => format!("{listening}\nClient {}; its API key is in {}", local.client, local.path.display()),
         None => listening,
     }
 }
 
-/// Shown once. The example lets the service call its own health check, so that it works without a receiver.
+/// Commands that schedule one conversation. Its endpoint is the service's own health check, so that the example needs
+/// no receiver. The text contains the API key and is shown once.
 fn first_steps(mut address: SocketAddr, credentials: &Credentials) -> String {
     if address.ip().is_unspecified() {
         // 0.0.0.0 cannot be dialled; show loopback.
@@ -29,12 +30,12 @@ fn first_steps(mut address: SocketAddr, credentials: &Credentials) -> String {
     let Credentials { client, api_key, path, .. } = credentials;
     format!(
         r#"
-A client was made for this first start. It is kept in {path}:
+This first start has created a client. Its credentials are in {path}:
 
   client id  {client}
   api key    {key}
 
-Try it: get a token, let the service call its own health check in 10 seconds, and look.
+Try it: get a token, schedule a call of the service's own health check in 10 seconds, and read its status.
 
 TOKEN=$(curl -s {url}/api/auth/token -H 'Content-Type: application/json' \
   -d '{{"clientId":"{client}","apiKey":"{key}"}}' | sed 's/.*"token":"\([^"]*\)".*/\1/')

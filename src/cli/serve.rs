@@ -16,18 +16,18 @@ const RESTART: u8 = 200;
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) async fn serve(config: Config) -> Result<ExitCode, String> {
-    let under_host = config.under_host;
-    // The signals are caught before anything is under way that they could interrupt.
+    let under_host = config.server.under_host;
+    // A signal during the start must not kill the process half-way, so the handlers come first.
     let stop = stop_on_signal().map_err(|error| format!("cannot receive signals: {error}"))?;
     let app = App::start(config).await.map_err(|error| error.to_string())?;
-    // One write: a reader that waits for the address finds the rest of the text too. Without a reader the write
-    // fails, and the service goes on.
+    // The text is one write, so that a program that reads the address can read the rest at once. If nobody reads
+    // stdout the write fails, and the service continues.
     let _ = io::stdout().write_all((greeting(&app, under_host) + "\n").as_bytes());
     app.run(stop).await;
     Ok(if under_host { ExitCode::from(RESTART) } else { ExitCode::SUCCESS })
 }
 
-/// Cancelled at the first SIGTERM or SIGINT.
+/// A token that the first SIGTERM or SIGINT cancels.
 fn stop_on_signal() -> io::Result<CancellationToken> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = CancellationToken::new();

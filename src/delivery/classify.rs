@@ -1,17 +1,17 @@
-//! What an exchange means: taken, to be tried again, or never to be tried again.
+//! The outcome of an exchange: success, a failure that another attempt follows, or a permanent failure.
 //!
 //! | the endpoint | outcome |
 //! |---|---|
 //! | answered 2xx | success |
-//! | answered 408, 409, 425, 429, 5xx, or a number that no HTTP status has (RFC 9110 §15: read as 5xx) | failure: tried again |
+//! | answered 408, 409, 425, 429, 5xx, or a number that no HTTP status has (RFC 9110 §15: treated as 5xx) | failure |
 //! | answered 1xx, 3xx (never followed), 410, or any other 4xx | permanent failure |
-//! | was not reached, or did not answer as HTTP says | failure: tried again |
-//! | lies where deliveries may not go | permanent failure |
+//! | was not reached, or violated HTTP | failure |
+//! | has an address that the egress guard blocks | permanent failure |
 
 use crate::domain::{AttemptResult, ErrorClass, Outcome};
 use crate::outbound::{EndpointResponse, Exchange};
 
-/// The record of an exchange.
+/// The result of an attempt, from its exchange.
 #[must_use]
 pub fn classify(exchange: Exchange) -> AttemptResult {
     let Exchange { duration_ms, result } = exchange;
@@ -36,7 +36,7 @@ pub fn classify(exchange: Exchange) -> AttemptResult {
 const fn of_status(status: u16) -> Outcome {
     match status {
         200..=299 => Outcome::Success,
-        // It takes too long, is in conflict with something of the moment, comes too early, too often.
+        // A timeout, a conflict, too early, too many requests: each may be over at the next attempt.
         408 | 409 | 425 | 429 => Outcome::Failure,
         100..=499 => Outcome::PermanentFailure,
         _ => Outcome::Failure,
@@ -46,8 +46,7 @@ const fn of_status(status: u16) -> Outcome {
 const fn of_error(class: ErrorClass) -> Outcome {
     match class {
         ErrorClass::Blocked => Outcome::PermanentFailure,
-        // Everything that a name server, a network or a deployment in progress can do, and that may
-        // be over by the next attempt.
+        // An error of a name server, a network or a deployment may be over at the next attempt.
         _ => Outcome::Failure,
     }
 }
@@ -75,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_refused_address_is_never_tried_again() {
+    fn only_a_blocked_address_is_a_permanent_failure() {
         use ErrorClass::*;
         for class in [
             DnsError,
@@ -94,9 +93,9 @@ mod tests {
     }
 
     #[test]
-    fn the_report_holds_what_was_seen() {
-        let answer = EndpointResponse { status: 503, retry_after: Some("7".to_owned()), excerpt: "busy".to_owned() };
-        let report = classify(Exchange { duration_ms: 7, result: Ok(answer) });
+    fn the_result_contains_the_response_or_the_error() {
+        let response = EndpointResponse { status: 503, retry_after: Some("7".to_owned()), excerpt: "busy".to_owned() };
+        let result = classify(Exchange { duration_ms: 7, result: Ok(response) });
         let expected = AttemptResult {
             outcome: Outcome::Failure,
             duration_ms: 7,
@@ -104,8 +103,8 @@ mod tests {
             error: None,
             response_excerpt: "busy".to_owned(),
         };
-        assert_eq!(report, expected);
-        let report = classify(Exchange { duration_ms: 9, result: Err(ErrorClass::TlsError) });
-        assert_eq!((report.http_status, report.error, report.duration_ms), (None, Some(ErrorClass::TlsError), 9));
+        assert_eq!(result, expected);
+        let result = classify(Exchange { duration_ms: 9, result: Err(ErrorClass::TlsError) });
+        assert_eq!((result.http_status, result.error, result.duration_ms), (None, Some(ErrorClass::TlsError), 9));
     }
 }

@@ -9,7 +9,9 @@ use tokio::time::Instant;
 use super::host_limiter::{HostBusy, HostLimiter, HostPermit};
 use super::request::attempt_request;
 use super::{SigningSecrets, classify, retry_delay};
-use crate::domain::{Claim, ClaimRefused, ClaimedAttempt, Conversation, DeliveryPolicy, LeaseToken, Status, Timestamp};
+use crate::domain::{
+    Claim, ClaimRefused, ClaimedAttempt, Conversation, DeliveryPolicy, Destination, LeaseToken, Status, Timestamp,
+};
 use crate::outbound::{Exchange, Sender};
 use crate::store::{ConversationStore, Revision, StoreError, Versioned, WakeUp, WakeUpQueue};
 use crate::time::{Clock, Entropy, random};
@@ -26,18 +28,18 @@ pub struct Deliverer {
     in_flight: Semaphore,
 }
 
-/// What a wake-up led to.
+/// The result of a wake-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryOutcome {
     /// An attempt was made.
     Attempted {
-        /// The status it led to.
+        /// The status of the conversation after the attempt.
         status: Status,
         /// The time from when the attempt was due to the first byte of its request.
         lateness: Duration,
     },
-    /// An attempt was claimed but not sent, because too much of its lease had passed. Its lease will run out, and
-    /// the next attempt follows.
+    /// An attempt was claimed, but it was not sent because too much of its lease had passed, or its result was not
+    /// written. Its lease will run out, and the next attempt follows.
     Abandoned,
     /// Another wake-up was enqueued: the conversation is due too far ahead to wait for it in memory, or its
     /// endpoint's host is busy.
@@ -113,11 +115,11 @@ impl Deliverer {
             let Some(read) = self.store.get(&wake_up.client, wake_up.id).await? else {
                 return Ok(DeliveryOutcome::NothingToDo);
             };
-            if wake_up.generation > read.value.generation {
+            if wake_up.generation > read.value.generation() {
                 // No commit made this generation: the wake-up is forged or damaged. The row has wake-ups of its own.
                 tracing::warn!(
                     conversation.id = %wake_up.id, client.id = %wake_up.client,
-                    wake_up.generation, generation = read.value.generation,
+                    wake_up.generation, generation = read.value.generation(),
                     "dropped a wake-up whose generation is ahead of its conversation"
                 );
                 return Ok(DeliveryOutcome::NothingToDo);
@@ -127,7 +129,8 @@ impl Deliverer {
                 return self.postpone(wake_up, &read.value).await;
             }
             self.hold_until(claimable_from).await;
-            let host_permit = match self.host_limiter.take(&read.value.target.endpoint.host()).await {
+            let Destination::Endpoint(target) = read.value.destination();
+            let host_permit = match self.host_limiter.take(&target.endpoint.host()).await {
                 Ok(host_permit) => host_permit,
                 Err(HostBusy { retry_in }) => {
                     self.wake_ups.enqueue(wake_up, retry_in).await?;
@@ -149,7 +152,7 @@ impl Deliverer {
     /// Enqueues a wake-up for the rest of the wait, unless the time of the next attempt has been changed since:
     /// that change has enqueued its own.
     async fn postpone(&self, wake_up: &WakeUp, read: &Conversation) -> Result<DeliveryOutcome, StoreError> {
-        let changed = read.in_flight().is_some() || wake_up.generation != read.generation;
+        let changed = read.in_flight().is_some() || wake_up.generation != read.generation();
         let early = read.next_wake_at().map_or(Duration::ZERO, |at| self.clock.now().until(at));
         if changed || early > self.wake_ups.horizon() {
             return Ok(DeliveryOutcome::NothingToDo);
@@ -158,7 +161,7 @@ impl Deliverer {
         Ok(DeliveryOutcome::Postponed)
     }
 
-    /// Sleeps until the calendar, not only the timer, says that the time has come.
+    /// Sleeps until the clock has reached this time. A timer alone may fire early by the clock.
     async fn hold_until(&self, time: Timestamp) {
         loop {
             let rest = self.clock.now().until(time);
@@ -185,7 +188,7 @@ impl Deliverer {
             Ok(Claim::Exhausted(failed)) => {
                 self.store.replace(read.revision, &failed, None).await?;
                 tracing::warn!(
-                    conversation.id = %failed.id, client.id = %failed.client,
+                    conversation.id = %failed.id(), client.id = %failed.client(),
                     "conversation failed: its last attempt was lost"
                 );
                 Ok(None)
@@ -207,7 +210,7 @@ impl Deliverer {
         self.hold_until(attempt.started).await;
         if claim.since.elapsed() > DeliveryPolicy::LEASE_MARGIN.saturating_sub(Self::MARGIN_FOR_RESULT) {
             tracing::warn!(
-                conversation.id = %conversation.id, attempt = attempt.number,
+                conversation.id = %conversation.id(), attempt = attempt.number,
                 "attempt abandoned: the claim took too long"
             );
             return DeliveryOutcome::Abandoned;
@@ -226,7 +229,7 @@ impl Deliverer {
         let pause = retry_delay(claimed.conversation().attempts_used(), jitter, exchange.retry_after(), now);
         let result = classify(exchange);
         tracing::debug!(
-            conversation.id = %claimed.conversation().id, client.id = %claimed.conversation().client,
+            conversation.id = %claimed.conversation().id(), client.id = %claimed.conversation().client(),
             attempt = attempt.number, outcome = ?result.outcome, status = result.http_status, error = ?result.error,
             duration_ms = result.duration_ms, lateness_ms = lateness.as_millis(), "attempt finished"
         );
@@ -235,25 +238,25 @@ impl Deliverer {
         let enqueued_at = (next.next_wake_at().is_some() && pause <= self.wake_ups.horizon()).then_some(now);
         if let Err(error) = self.write_result(&revision, &next, enqueued_at).await {
             tracing::warn!(
-                conversation.id = %next.id, attempt = attempt.number, %error,
+                conversation.id = %next.id(), attempt = attempt.number, %error,
                 "result not written; the attempt's lease will run out"
             );
             return DeliveryOutcome::Abandoned;
         }
         if status == Status::Failed {
             tracing::warn!(
-                conversation.id = %next.id, client.id = %next.client, attempts = attempt.number, "conversation failed"
+                conversation.id = %next.id(), client.id = %next.client(), attempts = attempt.number, "conversation failed"
             );
         }
         if enqueued_at.is_some()
             && let Err(error) = self.wake_ups.enqueue(&WakeUp::of(&next), pause).await
         {
-            tracing::warn!(conversation.id = %next.id, %error, "wake-up not enqueued; the sweep will enqueue it");
+            tracing::warn!(conversation.id = %next.id(), %error, "wake-up not enqueued; the sweep will enqueue it");
         }
         DeliveryOutcome::Attempted { status, lateness }
     }
 
-    /// Tries several times: a result that is not written costs the endpoint a duplicate.
+    /// Tries several times, because the endpoint gets a duplicate if the result is not written.
     async fn write_result(
         &self,
         read: &Revision,

@@ -1,8 +1,8 @@
-//! From a wake-up to a result on record: claim, send, complete.
+//! From a wake-up to a recorded result: claim, send, complete.
 //!
 //! `deliver` runs one delivery. `host_limiter` limits how many deliveries go to one host at a time, `request` builds
-//! the request and `signature` signs it, `classify` decides what the response means, and `retry` when the next
-//! attempt follows. `worker` receives wake-ups when there is no Functions host, and `processed` deletes their
+//! the request and `signature` signs it, `classify` turns the response into a result, and `retry` computes the pause
+//! before the next attempt. `worker` receives wake-ups when there is no Functions host, and `processed` deletes their
 //! messages.
 
 mod classify;
@@ -19,3 +19,6 @@ pub use deliver::{Deliverer, DeliveryOutcome};
 pub use retry::retry_delay;
 pub use signature::{InvalidSigningSecrets, SigningSecrets};
 pub use worker::Worker;
+
+// A wake-up is what a `Deliverer` delivers. The Functions host hands one to `http` as a message.
+pub use crate::store::{InvalidWakeUp, WakeUp};

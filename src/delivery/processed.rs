@@ -29,7 +29,7 @@ impl ProcessedMessages {
     /// The longest time that deletions and receives wait for each other.
     const MAX_WAIT: Duration = Duration::from_secs(1);
 
-    /// Deletes, in one of these tasks, the messages that are added, until nobody is left who could add more.
+    /// Deletes, in one of these tasks, the messages that are added, until all values of this type are dropped.
     pub(super) fn start(receiver: Arc<dyn WakeUpReceiver>, tasks: &TaskTracker) -> Self {
         let (processed, added) = mpsc::channel(Self::MAX_WAITING);
         let slots = Arc::new(Semaphore::new(Self::MAX_CONCURRENT as usize));

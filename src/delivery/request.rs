@@ -4,32 +4,33 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::SigningSecrets;
-use crate::domain::{AttemptStart, Conversation, ConversationId, Format, Secret, Timestamp};
-use crate::json::RawJson;
+use crate::domain::{AttemptStart, Conversation, ConversationId, Destination, Format, Secret, Timestamp};
+use crate::json::{JsonText, text};
 use crate::outbound::OutboundRequest;
 
 /// The body of [`Format::Json`].
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct JsonBody<'a> {
+    #[serde(serialize_with = "text::serialize")]
     conversation_id: ConversationId,
     conversation_text: &'a str,
     scheduled_time: String,
-    additional_info: Option<&'a RawJson>,
+    additional_info: Option<JsonText<'a>>,
 }
 
-/// Writes the request of one attempt, `now` being the time at which it is sent.
+/// Builds the request of one attempt. `now` is the time at which it is sent.
 ///
 /// `webhook-id`, `webhook-timestamp` and `webhook-signature` follow Standard Webhooks;
-/// `idempotency-key` repeats the id for receivers that know that name. `traceparent` (W3C Trace
-/// Context) has the conversation's id as the trace and the attempt's number as the span in it.
+/// `idempotency-key` repeats the id for receivers that read that header. In `traceparent` (W3C Trace Context) the
+/// trace is the conversation's id and the span is the attempt's number.
 pub(super) fn attempt_request(
     conversation: &Conversation,
     attempt: AttemptStart,
     now: Timestamp,
     secrets: &SigningSecrets,
 ) -> OutboundRequest {
-    let target = &conversation.target;
+    let Destination::Endpoint(target) = conversation.destination();
     let (content_type, body) = body(conversation);
     let body = target.method.has_content().then_some(body);
     let mut headers: Vec<_> = target.headers.iter().map(|(n, v)| (n.to_ascii_lowercase(), v.clone())).collect();
@@ -40,43 +41,43 @@ pub(super) fn attempt_request(
     if body.is_some() && !headers.iter().any(|(n, _)| n == "content-type") {
         set(&mut headers, "content-type", content_type.to_owned());
     }
-    let id = conversation.id.to_string();
+    let id = conversation.id().to_string();
     let signature = secrets.sign(&id, now, body.as_deref().unwrap_or_default());
     set(&mut headers, "webhook-id", id.clone());
     set(&mut headers, "webhook-timestamp", now.as_secs().to_string());
     set(&mut headers, "webhook-signature", signature);
     set(&mut headers, "idempotency-key", id);
     set(&mut headers, "scheduler-attempt", attempt.number.to_string());
-    set(&mut headers, "scheduler-scheduled-time", conversation.due.to_string());
-    set(&mut headers, "scheduler-lateness-ms", conversation.due.until(now).as_millis().to_string());
-    set(&mut headers, "traceparent", format!("00-{}-{:016x}-01", conversation.id.as_trace(), attempt.number));
+    set(&mut headers, "scheduler-scheduled-time", conversation.due().to_string());
+    set(&mut headers, "scheduler-lateness-ms", conversation.due().until(now).as_millis().to_string());
+    set(&mut headers, "traceparent", format!("00-{}-{:016x}-01", conversation.id().as_trace(), attempt.number));
     set(&mut headers, "user-agent", concat!("mcp-scheduler/", env!("CARGO_PKG_VERSION")).to_owned());
     OutboundRequest {
         method: target.method,
         endpoint: target.endpoint.as_str().to_owned(),
         headers,
         body,
-        timeout: conversation.policy.timeout(),
+        timeout: conversation.policy().timeout(),
     }
 }
 
-/// Whether a receiver may take two names for one: CGI and its heirs (WSGI, PHP) read `-` and `_` alike.
+/// Whether a receiver may read two header names as one. CGI, WSGI and PHP do not distinguish `-` and `_`.
 fn same_name(theirs: &str, ours: &str) -> bool {
     theirs.len() == ours.len() && theirs.bytes().zip(ours.bytes()).all(|(a, b)| a == b || (a == b'_' && b == b'-'))
 }
 
 fn body(conversation: &Conversation) -> (&'static str, Bytes) {
-    let content = &conversation.content;
+    let content = &conversation.content();
     match content.format {
         Format::Text => ("text/plain; charset=utf-8", Bytes::from(content.text.clone())),
         Format::Json => {
             let body = JsonBody {
-                conversation_id: conversation.id,
+                conversation_id: conversation.id(),
                 conversation_text: &content.text,
-                scheduled_time: conversation.due.to_string(),
-                additional_info: content.info.as_ref(),
+                scheduled_time: conversation.due().to_string(),
+                additional_info: content.info.as_ref().map(|info| JsonText(info.as_str())),
             };
-            // Strings, an id and JSON that was read before: there is nothing in it that can fail.
+            // This cannot fail: the body consists of strings, an id and JSON that was parsed before.
             ("application/json", serde_json::to_vec(&body).unwrap_or_default().into())
         }
     }

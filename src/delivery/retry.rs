@@ -1,25 +1,25 @@
-//! When the next attempt follows a failed one.
+//! The pause between a failed attempt and the next one.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::domain::Timestamp;
 
-/// The pause after the first, second, … failed attempt, in seconds; the last one repeats.
+/// The pause after the first, second, … failed attempt, in seconds. Later pauses are as long as the last one.
 const PAUSES: [u64; 8] = [5, 30, 2 * 60, 10 * 60, 30 * 60, 2 * 3600, 6 * 3600, 12 * 3600];
 
-/// How long an endpoint may put off the next attempt.
-const LONGEST_ASKED_FOR: Duration = Duration::from_hours(24);
+/// The longest pause that an endpoint can ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
-/// How long to wait after attempt number `failed` (from 1): grows with each failure, and is spread
-/// by ±20 % so that what failed together does not come back together. `jitter` is any number; equal
-/// numbers give equal pauses.
+/// The pause after attempt number `failed` (from 1). It grows with each failure, and is spread by ±20 % so that
+/// attempts that failed together are not repeated together. `jitter` is a random number; equal numbers give equal
+/// pauses.
 ///
-/// `retry_after` is the endpoint's header of that name: it may make the pause longer, up to 24
-/// hours, and never shorter. A header that makes no sense is as good as none.
+/// `retry_after` is the header `Retry-After` of the response. It can make the pause longer, up to 24 hours, and never
+/// shorter. An invalid header is ignored.
 #[must_use]
 pub fn retry_delay(failed: u32, jitter: u32, retry_after: Option<&str>, now: Timestamp) -> Duration {
     let asked_for = retry_after.and_then(|value| read_retry_after(value, now)).unwrap_or_default();
-    own_delay(failed, jitter).max(asked_for.min(LONGEST_ASKED_FOR))
+    own_delay(failed, jitter).max(asked_for.min(MAX_RETRY_AFTER))
 }
 
 fn own_delay(failed: u32, jitter: u32) -> Duration {
@@ -34,7 +34,7 @@ fn own_delay(failed: u32, jitter: u32) -> Duration {
 fn read_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim_matches([' ', '\t']);
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
-        // More digits than fit are still a number of seconds.
+        // A number that is too large for u64 is still a valid number of seconds.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(value).ok()?.duration_since(UNIX_EPOCH).ok()?;
@@ -53,7 +53,7 @@ mod tests {
     const DAY: u64 = 24 * 60 * 60;
 
     #[test]
-    fn the_pauses_are_those_of_the_documentation() {
+    fn the_pauses_are_as_documented() {
         let middle = |failed| retry_delay(failed, MIDDLE, None, NOW).as_secs_f64().round();
         let pauses: Vec<f64> = (1..=10).map(middle).collect();
         assert_eq!(pauses, [5., 30., 120., 600., 1800., 7200., 21600., 43200., 43200., 43200.]);
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_short_past_or_no_retry_after_changes_nothing() {
+    fn a_short_past_or_invalid_retry_after_changes_nothing() {
         for value in [
             "",
             " ",
@@ -152,7 +152,7 @@ mod tests {
         fn any_header_leaves_the_pause_between_our_own_and_a_day(failed in 1_u32..20, jitter: u32, value in ".{0,40}") {
             let pause = retry_delay(failed, jitter, Some(&value), NOW);
             prop_assert!(pause >= retry_delay(failed, jitter, None, NOW));
-            prop_assert!(pause <= LONGEST_ASKED_FOR);
+            prop_assert!(pause <= MAX_RETRY_AFTER);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Signatures by which a receiver knows that a request is ours: Standard Webhooks, version `v1`.
+//! Signatures with which a receiver checks that a request is from this service: Standard Webhooks, version `v1`.
 //!
 //! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 
@@ -11,25 +11,25 @@ use ring::hmac;
 use crate::domain::{Secret, Timestamp};
 use crate::time::{Entropy, random};
 
-/// The secrets of `WEBHOOK_SIGNING_SECRETS`. Every delivery is signed with all of them, the first
-/// first, so that receivers can be given a new one before the old one goes.
+/// The secrets of `WEBHOOK_SIGNING_SECRETS`. Every delivery is signed with all of them, in their order, so that receivers
+/// can change to a new secret before the old one is removed.
 #[derive(Clone)]
 pub struct SigningSecrets(Vec<hmac::Key>);
 
 impl SigningSecrets {
-    /// What every secret begins with.
+    /// The prefix of every secret.
     const PREFIX: &str = "whsec_";
-    /// The shortest and the longest secret of the standard, in bytes.
+    /// The length of a secret in bytes, by the standard.
     const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
-    /// One new secret, as it is written in the setting.
+    /// Generates a secret, in the form of the setting.
     #[must_use]
     pub fn generate(entropy: &dyn Entropy) -> Secret<String> {
         Secret::new(format!("{}{}", Self::PREFIX, STANDARD.encode(random::<32>(entropy))))
     }
 
-    /// The header `webhook-signature` of a message: one signature for each secret, separated by
-    /// spaces. A request without content is signed with an empty body.
+    /// The value of the header `webhook-signature`: one signature for each secret, separated by spaces. A request
+    /// without content is signed with an empty body.
     #[must_use]
     pub fn sign(&self, id: &str, timestamp: Timestamp, body: &[u8]) -> String {
         let signed = format!("{id}.{}.", timestamp.as_secs());
@@ -57,7 +57,7 @@ impl FromStr for SigningSecrets {
         let mut keys = Vec::new();
         for (number, secret) in (1..).zip(text.split_whitespace()) {
             let encoded = secret.strip_prefix(Self::PREFIX).ok_or(InvalidSigningSecrets::Prefix(number))?;
-            // What the libraries of all receivers read, and nothing else.
+            // The libraries of the receivers accept only this base64 alphabet, with padding.
             let bytes = STANDARD.decode(encoded).map_err(|_| InvalidSigningSecrets::Encoding(number))?;
             if !Self::BYTES.contains(&bytes.len()) {
                 return Err(InvalidSigningSecrets::Length(number));
@@ -68,20 +68,20 @@ impl FromStr for SigningSecrets {
     }
 }
 
-/// What is wrong with `WEBHOOK_SIGNING_SECRETS`. Counts from 1; never shows a secret.
+/// A problem of `WEBHOOK_SIGNING_SECRETS`. It names a secret by its number, from 1, and never shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSigningSecrets {
-    /// Nothing but spaces.
+    /// The setting contains only spaces.
     #[error("has no secret; write one as whsec_ followed by base64")]
     None,
-    /// Something else in front.
+    /// The secret does not begin with `whsec_`.
     #[error("secret {0} does not begin with whsec_; secrets are separated by spaces")]
     Prefix(usize),
-    /// Not base64.
+    /// The rest of the secret is not standard base64.
     #[error("secret {0} is not whsec_ followed by standard base64 (letters, digits, + and /, padded with =)")]
     Encoding(usize),
-    /// Too short to be safe, or longer than the standard allows.
-    #[error("secret {0} is not 24 to 64 bytes long (make one: echo whsec_$(openssl rand -base64 32))")]
+    /// The secret is too short to be safe, or longer than the standard allows.
+    #[error("secret {0} is not 24 to 64 bytes long (generate one: echo whsec_$(openssl rand -base64 32))")]
     Length(usize),
 }
 
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_cannot_be_read_in_two_ways() {
+    fn a_signature_depends_on_id_time_and_body() {
         let at = Timestamp::from_millis(1000);
         let sign = |id: &str, body: &[u8]| secrets(SECRET).sign(id, at, body);
         assert_ne!(sign("a", b"b"), sign("a", b""));
@@ -124,13 +124,13 @@ mod tests {
     }
 
     #[test]
-    fn a_new_secret_is_one_that_is_accepted_and_no_two_are_the_same() {
+    fn a_generated_secret_is_valid_and_no_two_are_the_same() {
         let make = || SigningSecrets::generate(&SystemEntropy::new());
         assert_ne!(sign(&secrets(make().expose())), sign(&secrets(make().expose())));
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_the_secret() {
+    fn an_error_names_the_problem_without_the_secret() {
         use InvalidSigningSecrets::*;
         let of = |bytes: usize| format!("whsec_{}", STANDARD.encode(vec![0xca; bytes]));
         for (text, why) in [

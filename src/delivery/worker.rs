@@ -25,7 +25,7 @@ impl Worker {
     /// conversation and wait for a permit.
     const MAX_CONCURRENT: usize = 512;
     /// The most messages that a storage queue returns at once. The worker receives only when it has room for that
-    /// many: a request for one message takes as long, and a busy worker would send one for each.
+    /// many. Otherwise a busy worker would send one request for each message.
     const BATCH: u32 = 32;
     const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
     /// The pause after the store has failed.
@@ -42,7 +42,7 @@ impl Worker {
     }
 
     /// Ends the leases of earlier processes at once, so that their attempts are repeated without waiting for the
-    /// leases to run out. Only for a process that is the only one its store can have.
+    /// leases to run out. Only for a process with exclusive use of its store.
     pub async fn reclaim_leases(&self) {
         match self.sweeper.reclaim_leases().await {
             Ok(0) => {}
@@ -84,7 +84,7 @@ impl Worker {
     async fn deliver_forever(&self, deliveries: &TaskTracker, processed: ProcessedMessages) {
         let (room, mut queue_is_behind) = (Arc::new(Semaphore::new(Self::MAX_CONCURRENT)), false);
         loop {
-            // Only this loop takes permits, so the room is at least a batch from here on.
+            // Only this loop takes permits, so there is room for a batch until it takes some.
             drop(room.acquire_many(Self::BATCH).await);
             let receive = self.receiver.receive(room.available_permits());
             let received = if queue_is_behind { processed.receive_first(receive).await } else { receive.await };

@@ -1,12 +1,10 @@
 //! One try to deliver, and what came of it.
 
-use serde::{Deserialize, Serialize};
-
 use super::Timestamp;
+use super::words::words;
 
 /// An attempt that was claimed and has not been reported yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptStart {
     /// Counts from 1 over the life of the conversation.
     pub number: u32,
@@ -15,33 +13,26 @@ pub struct AttemptStart {
 }
 
 /// An attempt that is over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// Which one, and since when.
-    #[serde(flatten)]
     pub start: AttemptStart,
     /// What came of it.
-    #[serde(flatten)]
     pub result: AttemptResult,
 }
 
 /// What one exchange with the endpoint came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptResult {
     /// Whether the endpoint took the conversation.
     pub outcome: Outcome,
     /// How long the exchange took, in milliseconds; for a lost worker, how long it was waited for.
     pub duration_ms: u64,
     /// The answer's status, if there was an answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_status: Option<u16>,
     /// Why there was none, or why it was not enough.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorClass>,
     /// The beginning of the answer's body: at most [`AttemptResult::MAX_EXCERPT`] bytes.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub response_excerpt: String,
 }
 
@@ -76,8 +67,7 @@ impl AttemptResult {
 }
 
 /// What an attempt came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The endpoint answered 2xx.
     Success,
@@ -89,9 +79,24 @@ pub enum Outcome {
     Unknown,
 }
 
+impl Outcome {
+    /// All outcomes.
+    pub const ALL: [Self; 4] = [Self::Success, Self::Failure, Self::PermanentFailure, Self::Unknown];
+
+    /// The word for it, in the API and in stored rows.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::PermanentFailure => "permanentFailure",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// Why an exchange has no usable answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
     /// The host's name could not be resolved.
     DnsError,
@@ -119,6 +124,39 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
+    /// All error classes.
+    pub const ALL: [Self; 11] = [
+        Self::DnsError,
+        Self::ConnectRefused,
+        Self::ConnectTimeout,
+        Self::ConnectFailed,
+        Self::TlsError,
+        Self::ConnectionReset,
+        Self::FirstByteTimeout,
+        Self::TotalTimeout,
+        Self::ProtocolError,
+        Self::Blocked,
+        Self::WorkerLost,
+    ];
+
+    /// The word for it, in the API and in stored rows.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DnsError => "dns_error",
+            Self::ConnectRefused => "connect_refused",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::ConnectFailed => "connect_failed",
+            Self::TlsError => "tls_error",
+            Self::ConnectionReset => "connection_reset",
+            Self::FirstByteTimeout => "first_byte_timeout",
+            Self::TotalTimeout => "total_timeout",
+            Self::ProtocolError => "protocol_error",
+            Self::Blocked => "blocked",
+            Self::WorkerLost => "worker_lost",
+        }
+    }
+
     /// One sentence for people.
     #[must_use]
     pub const fn describe(self) -> &'static str {
@@ -139,3 +177,6 @@ impl ErrorClass {
         }
     }
 }
+
+words!(Outcome);
+words!(ErrorClass);

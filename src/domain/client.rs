@@ -3,14 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 /// The name of a client: 1 to 64 of `A–Z a–z 0–9 . _ -`.
 ///
 /// The alphabet leaves out `~`, which separates the parts of a row key, so no client id can reach
 /// into another client's rows.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(String);
 
 impl ClientId {
@@ -33,26 +30,13 @@ impl fmt::Display for ClientId {
     }
 }
 
-impl TryFrom<String> for ClientId {
-    type Error = InvalidClientId;
-
-    fn try_from(text: String) -> Result<Self, InvalidClientId> {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) { Ok(Self(text)) } else { Err(InvalidClientId) }
-    }
-}
-
 impl FromStr for ClientId {
     type Err = InvalidClientId;
 
     fn from_str(text: &str) -> Result<Self, InvalidClientId> {
-        Self::try_from(text.to_owned())
-    }
-}
-
-impl From<ClientId> for String {
-    fn from(id: ClientId) -> Self {
-        id.0
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        let valid = (1..=64).contains(&text.len()) && text.bytes().all(allowed);
+        if valid { Ok(Self(text.to_owned())) } else { Err(InvalidClientId) }
     }
 }
 

@@ -6,17 +6,22 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::{Verdict, classify};
 
 /// A URL that passed [`EndpointPolicy::check`] when it was scheduled, as the caller wrote it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint(String);
 
 impl Endpoint {
+    /// An endpoint as a store kept it. It was accepted by the rules of its time, and is checked again before each
+    /// delivery.
+    #[must_use]
+    pub const fn from_stored(url: String) -> Self {
+        Self(url)
+    }
+
     /// The URL.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -46,7 +51,7 @@ pub struct EndpointPolicy {
 
 /// Where an accepted URL leads to, ready to be looked up and connected to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Destination {
+pub struct CheckedUrl {
     /// The URL.
     pub url: Url,
     /// Whether nothing but the operator's own networks will do: the URL is one that only they are allowed.
@@ -62,14 +67,14 @@ impl EndpointPolicy {
     /// # Errors
     /// A sentence that says what is wrong and what would be accepted.
     pub fn check(&self, text: &str) -> Result<Endpoint, String> {
-        self.destination(text).map(|_| Endpoint(text.to_owned()))
+        self.check_url(text).map(|_| Endpoint(text.to_owned()))
     }
 
     /// The same decision, for a URL that is about to be called.
     ///
     /// # Errors
     /// As [`EndpointPolicy::check`].
-    pub fn destination(&self, text: &str) -> Result<Destination, String> {
+    pub fn check_url(&self, text: &str) -> Result<CheckedUrl, String> {
         let url = parse(text)?;
         let only_allowed_networks = match url.host() {
             Some(Host::Domain(name)) => self.check_name(name)?,
@@ -87,7 +92,7 @@ impl EndpointPolicy {
                 return Err(format!("must not use port {port}, which belongs to another protocol"));
             }
         }
-        Ok(Destination { url, only_allowed_networks })
+        Ok(CheckedUrl { url, only_allowed_networks })
     }
 
     /// Whether an address is in one of the operator's own networks.

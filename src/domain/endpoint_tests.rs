@@ -44,7 +44,7 @@ fn https_to_the_internet_is_accepted() {
         for policy in [on_azure(), laptop()] {
             let endpoint = policy.check(good).unwrap_or_else(|e| panic!("{good} {e}"));
             assert_eq!(endpoint.as_str(), good, "kept as it was written");
-            assert!(!policy.destination(good).unwrap().only_allowed_networks, "{good}");
+            assert!(!policy.check_url(good).unwrap().only_allowed_networks, "{good}");
         }
     }
 }
@@ -220,7 +220,7 @@ fn plain_http_is_for_the_allowed_networks() {
         "http://[::1]:1/",
         "http://[::ffff:127.0.0.1]/",
     ] {
-        assert!(laptop().destination(good).unwrap().only_allowed_networks, "{good}");
+        assert!(laptop().check_url(good).unwrap().only_allowed_networks, "{good}");
         assert!(on_azure().check(good).is_err(), "{good}");
     }
     for bad in ["http://example.com/", "http://128.0.0.1/", "http://10.0.0.1/", "http://[::2]/", "http://receiver/"] {
@@ -232,12 +232,12 @@ fn plain_http_is_for_the_allowed_networks() {
 fn internal_names_are_accepted_where_a_network_beyond_loopback_is_allowed() {
     let compose = with_networks(&["172.16.0.0/12"]);
     for good in ["http://receiver:3000/", "https://receiver.internal/", "http://172.18.0.3:3000/"] {
-        assert!(compose.destination(good).unwrap().only_allowed_networks, "{good}");
+        assert!(compose.check_url(good).unwrap().only_allowed_networks, "{good}");
     }
     for bad in ["http://example.com/", "http://10.0.0.1/", "http://127.0.0.1/"] {
         assert!(compose.check(bad).is_err(), "{bad}");
     }
-    assert!(!compose.destination("https://example.com/").unwrap().only_allowed_networks);
+    assert!(!compose.check_url("https://example.com/").unwrap().only_allowed_networks);
 }
 
 proptest! {
@@ -246,7 +246,7 @@ proptest! {
         if let Ok(endpoint) = laptop().check(&text) {
             let url = Url::parse(endpoint.as_str()).unwrap();
             prop_assert!(url.has_host() && url.username().is_empty() && url.password().is_none());
-            prop_assert!(url.scheme() == "https" || laptop().destination(&text).unwrap().only_allowed_networks);
+            prop_assert!(url.scheme() == "https" || laptop().check_url(&text).unwrap().only_allowed_networks);
             // A reader that splits by hand, as many do, finds the same host, but for case and escapes.
             let authority = text.split("://").nth(1).unwrap().split(['/', '?', '#']).next().unwrap();
             prop_assert!(!authority.contains('@') && !authority.is_empty());

@@ -3,15 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Timestamp;
 
 /// A `UUIDv7` (RFC 9562): sorts by creation time, and its last hex digit names the partition in
 /// which everything about the conversation lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConversationId(Uuid);
 
 impl ConversationId {
@@ -66,20 +64,6 @@ impl FromStr for ConversationId {
         let id = Uuid::try_parse(text).map_err(|_| InvalidConversationId)?;
         let mut buffer = Uuid::encode_buffer();
         if id.hyphenated().encode_lower(&mut buffer) == text { Ok(Self(id)) } else { Err(InvalidConversationId) }
-    }
-}
-
-impl TryFrom<String> for ConversationId {
-    type Error = InvalidConversationId;
-
-    fn try_from(text: String) -> Result<Self, InvalidConversationId> {
-        text.parse()
-    }
-}
-
-impl From<ConversationId> for String {
-    fn from(id: ConversationId) -> Self {
-        id.to_string()
     }
 }
 

@@ -13,7 +13,10 @@
 mod address;
 mod attempt;
 mod client;
+mod content;
 mod conversation;
+mod delivery_policy;
+mod destination;
 mod endpoint;
 mod id;
 mod new_conversation;
@@ -22,15 +25,19 @@ mod secret;
 mod state;
 mod target;
 mod timestamp;
+mod words;
 
 pub use address::{AddressClass, Verdict, classify};
 pub use attempt::{Attempt, AttemptResult, AttemptStart, ErrorClass, Outcome};
 pub use client::{ClientId, InvalidClientId};
+pub use content::{AdditionalInfo, Content, Format};
 pub use conversation::{
-    AlreadyFinal, Claim, ClaimRefused, ClaimedAttempt, Content, Conversation, DeliveryPolicy, Format, NotDelivering,
-    NotFailed, TooLate,
+    AlreadyFinal, Claim, ClaimRefused, ClaimedAttempt, Conversation, NotDelivering, NotFailed, StoredConversation,
+    TooLate,
 };
-pub use endpoint::{Destination, Endpoint, EndpointPolicy};
+pub use delivery_policy::DeliveryPolicy;
+pub use destination::Destination;
+pub use endpoint::{CheckedUrl, Endpoint, EndpointPolicy};
 pub use id::{ConversationId, InvalidConversationId};
 pub use new_conversation::NewConversation;
 pub use scope::{Scope, Scopes, UnknownScope};
@@ -38,3 +45,4 @@ pub use secret::Secret;
 pub use state::{Lease, LeaseToken, State, Status};
 pub use target::{Headers, Method, Target};
 pub use timestamp::{InvalidTime, Timestamp};
+pub use words::UnknownWord;

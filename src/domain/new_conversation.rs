@@ -1,6 +1,6 @@
 //! What a new conversation is made of.
 
-use super::{Content, DeliveryPolicy, Target, Timestamp};
+use super::{Content, DeliveryPolicy, Destination, Timestamp};
 
 /// The parts of a request that passed validation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,8 +9,8 @@ pub struct NewConversation {
     pub due: Timestamp,
     /// What is said.
     pub content: Content,
-    /// Where it is sent.
-    pub target: Target,
+    /// Where it goes.
+    pub destination: Destination,
     /// How often and how long an attempt is made.
     pub policy: DeliveryPolicy,
 }

@@ -1,12 +1,10 @@
 //! Where a conversation is: inside, with the data that belongs to each state, and as its client sees it.
 
-use serde::{Deserialize, Serialize};
-
+use super::words::words;
 use super::{AttemptStart, Timestamp};
 
 /// Where a conversation is, with the data that exists only there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// Waits for its time. Left by `claim` when that has come, or by `cancel`.
     Scheduled,
@@ -36,7 +34,7 @@ pub enum State {
 }
 
 /// A worker's right to deliver, which ends by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// When it ends.
     pub until: Timestamp,
@@ -45,8 +43,7 @@ pub struct Lease {
 }
 
 /// The name of one claim; random, so that no two ever share it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseToken(u64);
 
 impl LeaseToken {
@@ -56,10 +53,22 @@ impl LeaseToken {
         // JSON readers other than ours keep 53 bits of an integer.
         Self(u64::from_be_bytes(random) >> 11)
     }
+
+    /// A token as a store kept it.
+    #[must_use]
+    pub const fn from_u64(token: u64) -> Self {
+        Self(token)
+    }
+
+    /// The token as a store keeps it.
+    #[must_use]
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
 }
 
 /// The state as clients see it: these five words and no others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Status {
     Scheduled,
@@ -91,3 +100,5 @@ impl Status {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
 }
+
+words!(Status);

@@ -4,27 +4,21 @@ use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde::ser::{SerializeMap, Serializer};
-use serde::{Deserialize, Serialize};
-
 use super::{Endpoint, Secret};
 
 /// Where and how a conversation is sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The URL, as the caller wrote it.
     pub endpoint: Endpoint,
     /// The HTTP method.
     pub method: Method,
     /// The caller's headers.
-    #[serde(default, skip_serializing_if = "Headers::is_empty")]
     pub headers: Headers,
 }
 
 /// The methods a conversation can be sent with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Method {
     #[default]
@@ -59,6 +53,12 @@ impl Method {
     }
 }
 
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl FromStr for Method {
     type Err = String;
 
@@ -75,10 +75,27 @@ impl FromStr for Method {
 pub struct Headers(Vec<(String, Secret<String>)>);
 
 impl Headers {
-    pub(crate) const MAX_COUNT: usize = 32;
+    /// The most headers that are accepted.
+    pub const MAX_COUNT: usize = 32;
     const MAX_NAME: usize = 128;
     const MAX_VALUE: usize = 4 * 1024;
     const MAX_TOTAL: usize = 16 * 1024;
+
+    /// Accepts a caller's headers: their number, sizes, characters and names, each name once.
+    ///
+    /// # Errors
+    /// One sentence for each header that breaks a rule. None shows a value.
+    pub fn parse(headers: Vec<(String, Secret<String>)>) -> Result<Self, Vec<String>> {
+        let headers = Self(headers);
+        headers.check()?;
+        Ok(headers)
+    }
+
+    /// Headers as a store kept them. They were accepted by the rules of their time.
+    #[must_use]
+    pub const fn from_stored(headers: Vec<(String, Secret<String>)>) -> Self {
+        Self(headers)
+    }
 
     /// Names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Secret<String>)> {
@@ -91,11 +108,7 @@ impl Headers {
         self.0.is_empty()
     }
 
-    /// Checks number, sizes, characters, duplicates and refused names.
-    ///
-    /// # Errors
-    /// One sentence for each header that breaks a rule; none shows a value.
-    pub fn check(&self) -> Result<(), Vec<String>> {
+    fn check(&self) -> Result<(), Vec<String>> {
         let mut problems = Vec::new();
         if self.0.len() > Self::MAX_COUNT {
             problems.push(format!("has {} headers; at most {} are accepted", self.0.len(), Self::MAX_COUNT));
@@ -183,48 +196,14 @@ fn is_refused(name: &str) -> bool {
     NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-impl Serialize for Headers {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in self.iter() {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for Headers {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Headers;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of header names and string values")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
-                let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(0).min(Headers::MAX_COUNT));
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Headers(entries))
-            }
-        }
-
-        deserializer.deserialize_map(Entries)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    fn headers(json: &str) -> Headers {
-        serde_json::from_str(json).unwrap()
+    fn headers(pairs: &[(&str, &str)]) -> Headers {
+        Headers(pairs.iter().map(|(name, value)| ((*name).to_owned(), Secret::new((*value).to_owned()))).collect())
     }
 
     #[test]
@@ -258,31 +237,32 @@ mod tests {
             "Host",
             "X-MS-Foo",
         ] {
-            let problems = headers(&format!("{{{bad:?}:\"canary\"}}")).check().unwrap_err();
+            let problems = headers(&[(bad, "canary")]).check().unwrap_err();
             assert_eq!(problems.len(), 1, "{bad}");
             assert!(!problems.concat().contains("canary"), "{bad}");
         }
-        assert_eq!(headers(r#"{"Authorization":"Bearer x","Cookie":"a=b","X-A":"a\tb"}"#).check(), Ok(()));
+        assert_eq!(headers(&[("Authorization", "Bearer x"), ("Cookie", "a=b"), ("X-A", "a\tb")]).check(), Ok(()));
     }
 
     #[test]
     fn duplicates_sizes_and_characters_are_checked() {
-        assert!(headers(r#"{"X-A":"1","x-a":"2"}"#).check().unwrap_err().concat().contains("twice"));
-        assert!(headers(r#"{"X-A":"a\r\nHost: evil"}"#).check().is_err());
-        assert!(headers(r#"{"X-A":"日本"}"#).check().is_err());
+        assert!(headers(&[("X-A", "1"), ("x-a", "2")]).check().unwrap_err().concat().contains("twice"));
+        assert!(headers(&[("X-A", "a\r\nHost: evil")]).check().is_err());
+        assert!(headers(&[("X-A", "日本")]).check().is_err());
         for c in '\0'..='\u{ff}' {
             let one = Headers(vec![("X-A".to_owned(), Secret::new(format!("a{c}b")))]);
             assert_eq!(one.check().is_ok(), c == '\t' || (' '..='~').contains(&c), "{c:?}");
         }
-        let many: Vec<_> = (0..33).map(|i| format!("\"X-{i}\":\"1\"")).collect();
-        assert!(headers(&format!("{{{}}}", many.join(","))).check().unwrap_err().concat().contains("33 headers"));
-        assert!(headers(&format!("{{\"X\":\"{}\"}}", "a".repeat(4097))).check().is_err());
-        assert!(headers(&format!("{{\"{}\":\"a\"}}", "X".repeat(129))).check().is_err());
+        let names: Vec<_> = (0..33).map(|i| format!("X-{i}")).collect();
+        let many: Vec<_> = names.iter().map(|name| (name.as_str(), "1")).collect();
+        assert!(headers(&many).check().unwrap_err().concat().contains("33 headers"));
+        assert!(headers(&[("X", &"a".repeat(4097))]).check().is_err());
+        assert!(headers(&[(&"X".repeat(129), "a")]).check().is_err());
     }
 
     #[test]
     fn values_do_not_show_in_debug() {
-        assert!(!format!("{:?}", headers(r#"{"X-A":"canary"}"#)).contains("canary"));
+        assert!(!format!("{:?}", headers(&[("X-A", "canary")])).contains("canary"));
     }
 
     proptest! {

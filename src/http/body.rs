@@ -1,4 +1,4 @@
-//! Request bodies: bounded in size and time, and strict about what they say.
+//! Request bodies, with limits on their size, their time and their type.
 
 use std::time::Duration;
 
@@ -14,12 +14,11 @@ use crate::json::StrictObject;
 
 /// The largest body, in bytes.
 const MAX_BYTES: usize = 256 * 1024;
-/// How long a body may take to arrive.
+/// The longest time that a body may take to arrive.
 const MAX_TIME: Duration = Duration::from_secs(30);
 
 impl RequestContext {
-    /// Reads the body as JSON of a known shape. Unknown and duplicate fields are errors: a caller
-    /// that writes `endpiont` means something that would otherwise be lost.
+    /// Reads the body as a JSON object. Unknown and duplicate fields are errors.
     pub(super) async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
         check_type(&self.headers)?;
         let body = read(&self.headers, &mut self.body).await?;
@@ -29,13 +28,13 @@ impl RequestContext {
         strict_json::read(&body)
     }
 
-    /// Reads a body that says it is JSON, for somebody else to make sense of.
+    /// Reads a body whose content type is JSON, without parsing it.
     pub(super) async fn json_bytes(&mut self) -> Result<Bytes, Problem> {
         check_type(&self.headers)?;
         self.bytes().await
     }
 
-    /// Reads the body if it is a form; none if it says that it is something else.
+    /// Reads the body if its content type is that of a form; `None` if it is another one.
     pub(super) async fn form(&mut self) -> Result<Option<Bytes>, Problem> {
         if is_encoded(&self.headers) || !is_utf8(&self.headers, "application/x-www-form-urlencoded") {
             return Ok(None);
@@ -43,7 +42,7 @@ impl RequestContext {
         self.bytes().await.map(Some)
     }
 
-    /// Reads the body, whatever it says it is.
+    /// Reads the body without regard to its content type.
     pub(super) async fn bytes(&mut self) -> Result<Bytes, Problem> {
         let body = read(&self.headers, &mut self.body).await?;
         if body.len() > MAX_BYTES { Err(Problem::body_too_large(MAX_BYTES)) } else { Ok(body) }
@@ -65,10 +64,10 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_ENCODING).iter().any(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-/// Whether the body says that it is of this type, and in no other charset.
+/// Whether the body has this content type, in UTF-8 or without a charset.
 fn is_utf8(headers: &HeaderMap, wanted: &str) -> bool {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
-    // Two types are no type: a proxy before us may have believed the other one.
+    // Of two content types a proxy before us may have used the other one, so neither is accepted.
     let value = values.next().filter(|_| values.next().is_none()).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let mut parts = value.split(';').map(str::trim);
     parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case(wanted))
@@ -80,20 +79,20 @@ fn is_utf8(headers: &HeaderMap, wanted: &str) -> bool {
         })
 }
 
-/// Reads the body, or the beginning of one that is too large.
+/// Reads the body, or only its beginning if it is too large.
 async fn read(headers: &HeaderMap, body: &mut BodyStream) -> Result<Bytes, Problem> {
     let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    // A caller that asks before it sends is spared the sending.
+    // A caller that sends `Expect: 100-continue` gets the problem before it sends the body.
     if headers.contains_key(EXPECT) && declared.is_some_and(|length| length > MAX_BYTES as u64) {
         return Err(Problem::body_too_large(MAX_BYTES));
     }
     let whole = async {
-        // Most bodies arrive in one piece and need not be copied.
+        // Most bodies arrive in one piece, which need not be copied.
         let Some(first) = body.next().await else { return Ok(Bytes::new()) };
-        let first = first.map_err(|_| Problem::body_broken_off())?;
+        let first = first.map_err(|_| Problem::incomplete_body())?;
         let mut rest = BytesMut::new();
         while let Some(part) = body.next().await {
-            let part = part.map_err(|_| Problem::body_broken_off())?;
+            let part = part.map_err(|_| Problem::incomplete_body())?;
             if rest.is_empty() {
                 rest.extend_from_slice(&first);
             }
@@ -104,11 +103,11 @@ async fn read(headers: &HeaderMap, body: &mut BodyStream) -> Result<Bytes, Probl
         }
         Ok(if rest.is_empty() { first } else { rest.freeze() })
     };
-    tokio::time::timeout(MAX_TIME, whole).await.unwrap_or_else(|_| Err(Problem::body_too_slow(MAX_TIME.as_secs())))
+    tokio::time::timeout(MAX_TIME, whole).await.unwrap_or_else(|_| Err(Problem::request_timeout(MAX_TIME.as_secs())))
 }
 
-/// The problem with a body of which only the beginning was read. What is wrong there stays wrong
-/// whatever follows, and is more use to the caller than the size.
+/// The problem with a body of which only the beginning was read. An error in the beginning helps the caller more than
+/// the size does.
 fn too_large<T: DeserializeOwned>(beginning: &[u8]) -> Problem {
     match serde_json::from_slice::<StrictObject<T>>(beginning) {
         Err(error) if !error.is_eof() => strict_json::explain::<T>(beginning).closing(),

@@ -22,7 +22,7 @@ use crate::time::Entropy;
 pub struct Services {
     /// The use cases of a client.
     pub scheduler: Scheduler,
-    /// Proves who is calling.
+    /// Authenticates clients.
     pub authenticator: Authenticator,
     /// Randomness for the ids of tokens.
     pub entropy: Arc<dyn Entropy>,
@@ -32,40 +32,65 @@ pub struct Services {
     pub invocations: Option<Arc<Invocations>>,
 }
 
-/// The address a request came from.
+/// The address that a request came from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// A request on its way to a handler.
 pub struct RequestContext {
-    /// The services that the handler calls.
-    pub services: Arc<Services>,
-    /// The request's headers.
-    pub headers: HeaderMap,
-    pub(super) peer: Option<Peer>,
-    /// The value of the parameter in the path; empty without one.
-    pub(super) parameter: String,
-    /// The query string; empty without one.
-    pub(super) query: String,
+    services: Arc<Services>,
+    peer: Option<Peer>,
+    parameter: String,
+    query: String,
+    pub(super) headers: HeaderMap,
     pub(super) body: BodyStream,
 }
 
 pub(super) type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>;
 
 impl RequestContext {
-    /// The name of the service that the request was sent to.
+    /// A request. The parameter of its path and its query string are empty if it has none.
+    pub(super) const fn new(
+        services: Arc<Services>,
+        peer: Option<Peer>,
+        parameter: String,
+        query: String,
+        headers: HeaderMap,
+        body: BodyStream,
+    ) -> Self {
+        Self { services, peer, parameter, query, headers, body }
+    }
+
+    /// The services that the handler calls.
+    #[must_use]
+    pub const fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    /// The request's headers.
+    #[must_use]
+    pub const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The origin that the request was sent to.
     #[must_use]
     pub fn origin(&self) -> &Origin {
         let host = self.headers.get(HOST).and_then(|host| host.to_str().ok());
         self.services.authenticator.public_url().origin(host)
     }
 
-    /// The address the request came from.
+    /// The query string; empty without one.
+    pub(super) fn query(&self) -> &str {
+        &self.query
+    }
+
+    /// The address that the request came from.
     pub(super) fn source(&self) -> IpAddr {
         self.peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0)
     }
 
-    /// The conversation that the path names. A text that is no id gets the same problem as an unknown id.
+    /// The conversation that the path names. A malformed id gets the same problem as an unknown one.
     pub(super) fn conversation_id(&self) -> Result<ConversationId, Problem> {
         self.parameter.parse().map_err(|_| Problem::no_such_conversation())
     }

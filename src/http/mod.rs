@@ -16,7 +16,7 @@ mod server;
 
 pub use context::{RequestContext, Services};
 pub use functions_host::{Invocations, MAX_DEQUEUE_COUNT, invocation_operations};
-pub use operations::{Access, HandlerFuture, Operation, operations};
+pub use operations::{Access, ClientHandler, HandlerFuture, Operation, operations};
 pub use response::json;
 pub use router::router;
 pub use server::{Server, ServerOptions};

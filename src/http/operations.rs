@@ -1,7 +1,7 @@
 //! The table of operations: everything that the service offers over HTTP.
 //!
-//! The routes, 404, 405 and `Allow`, the scope that a token needs, the MCP tools, the span of a request and the
-//! check of the folders in `functions/` are derived from it.
+//! The routes, 404, 405 and `Allow`, the scope that a token needs, the MCP tools, the span of a request and the check
+//! of the folders in `functions/` are derived from it.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -19,10 +19,86 @@ use crate::domain::Scope;
 use crate::mcp::{NamedTool, Tool, tools};
 use crate::public_url::Resource;
 
+/// All operations, in the order in which `Allow` and the list of tools name them.
+#[must_use]
+pub fn operations() -> Vec<Operation> {
+    [public_operations(), conversation_operations(), vec![mcp_operation()]].concat()
+}
+
+/// The operations that need no token: health checks, logins, and the metadata by which clients find the login.
+fn public_operations() -> Vec<Operation> {
+    use Access::Anyone;
+    vec![
+        get("health", "/health", Anyone(|_| Box::pin(ready(health::health())))),
+        get("ready", "/health/ready", Anyone(|context| Box::pin(health::ready(context)))),
+        post("issueToken", "/api/auth/token", Anyone(|context| Box::pin(token::issue_token(context)))),
+        post("issueOauthToken", oauth_token::PATH, Anyone(|context| Box::pin(oauth_token::issue_oauth_token(context)))),
+        get(
+            "oauthMetadata",
+            "/.well-known/oauth-authorization-server",
+            Anyone(|context| Box::pin(ready(metadata::oauth_metadata(&context)))),
+        ),
+        get(
+            "protectedResource",
+            "/.well-known/oauth-protected-resource",
+            Anyone(|context| Box::pin(ready(metadata::protected_resource(&context, Resource::Api)))),
+        ),
+        get(
+            "protectedMcpResource",
+            "/.well-known/oauth-protected-resource/mcp",
+            Anyone(|context| Box::pin(ready(metadata::protected_resource(&context, Resource::Mcp)))),
+        ),
+    ]
+}
+
+/// The operations of a client on its conversations.
+fn conversation_operations() -> Vec<Operation> {
+    vec![
+        post(
+            "scheduleConversation",
+            "/api/scheduler/schedule",
+            client_with_tool(Scope::Write, tools::SCHEDULE_CONVERSATION, |context, caller| {
+                Box::pin(conversations::schedule_conversation(context, caller))
+            }),
+        ),
+        get(
+            "getConversationStatus",
+            "/api/scheduler/status/{id}",
+            client_with_tool(Scope::Read, tools::GET_CONVERSATION_STATUS, |context, caller| {
+                Box::pin(conversations::get_conversation_status(context, caller))
+            }),
+        ),
+        delete(
+            "cancelConversation",
+            "/api/scheduler/{id}",
+            client_with_tool(Scope::Write, tools::CANCEL_CONVERSATION, |context, caller| {
+                Box::pin(conversations::cancel_conversation(context, caller))
+            }),
+        ),
+        post(
+            "redeliverConversation",
+            "/api/scheduler/{id}/redeliver",
+            client(Scope::Write, |context, caller| Box::pin(conversations::redeliver_conversation(context, caller))),
+        ),
+        get(
+            "listConversations",
+            "/api/scheduler",
+            client_with_tool(Scope::Read, tools::LIST_CONVERSATIONS, |context, caller| {
+                Box::pin(conversations::list_conversations(context, caller))
+            }),
+        ),
+    ]
+}
+
+/// The Model Context Protocol. Each of its tools is one of the operations above and needs the scope of that operation.
+fn mcp_operation() -> Operation {
+    post("mcp", Resource::Mcp.path(), Access::AnyClient(|context, caller| Box::pin(mcp::mcp(context, caller))))
+}
+
 /// One operation.
 #[derive(Clone, Debug)]
 pub struct Operation {
-    /// Its name everywhere: the folder in `functions/`, the MCP tool, the span.
+    /// The name of its folder in `functions/`, its MCP tool and its span.
     pub name: &'static str,
     /// Its HTTP method.
     pub method: Method,
@@ -35,20 +111,24 @@ pub struct Operation {
 /// The future that a handler returns.
 pub type HandlerFuture = BoxFuture<'static, Result<Response, Problem>>;
 
-/// Who may call an operation. A handler for clients gets the proven caller, so it cannot be reached without one.
+/// A handler that serves authenticated clients.
+pub type ClientHandler = fn(RequestContext, Principal) -> HandlerFuture;
+
+/// The callers of an operation. A handler for clients takes the authenticated client as an argument, so it cannot be
+/// reached without authentication.
 #[derive(Clone, Debug)]
 pub enum Access {
     /// Everybody, without a token.
     Anyone(fn(RequestContext) -> HandlerFuture),
     /// Every client with a valid token. The handler itself checks scopes.
-    AnyClient(fn(RequestContext, Principal) -> HandlerFuture),
+    AnyClient(ClientHandler),
     /// A client whose token has the scope.
     Client {
         /// The scope.
         scope: Scope,
         /// The handler.
-        handler: fn(RequestContext, Principal) -> HandlerFuture,
-        /// The same operation as a tool for language models, if it is one.
+        handler: ClientHandler,
+        /// The same operation as a tool for language models. `None` if models are not offered the operation.
         tool: Option<Tool>,
     },
     /// The Functions host that started this process. Without a host the operation does not exist.
@@ -56,8 +136,8 @@ pub enum Access {
 }
 
 impl Operation {
-    /// The path without its parameters. Problems name it as their `instance`: an id in it would tell a client
-    /// whether a conversation of somebody else exists.
+    /// The path without its parameters. Problems name it as their `instance`: an id in it would tell a client whether
+    /// another client's conversation exists.
     #[must_use]
     pub fn instance(&self) -> &'static str {
         self.path.split("/{").next().unwrap_or(self.path)
@@ -81,89 +161,22 @@ impl Operation {
     }
 }
 
-/// All operations, in the order in which `Allow` and the list of tools name them.
-#[must_use]
-pub fn operations() -> Vec<Operation> {
-    vec![
-        anyone("health", Method::GET, "/health", |_| Box::pin(ready(health::health()))),
-        anyone("ready", Method::GET, "/health/ready", |context| Box::pin(health::ready(context))),
-        anyone("issueToken", Method::POST, "/api/auth/token", |context| Box::pin(token::issue_token(context))),
-        anyone("issueOauthToken", Method::POST, oauth_token::PATH, |context| {
-            Box::pin(oauth_token::issue_oauth_token(context))
-        }),
-        anyone("oauthMetadata", Method::GET, "/.well-known/oauth-authorization-server", |context| {
-            Box::pin(ready(metadata::oauth_metadata(&context)))
-        }),
-        anyone("protectedResource", Method::GET, "/.well-known/oauth-protected-resource", |context| {
-            Box::pin(ready(metadata::protected_resource(&context, Resource::Api)))
-        }),
-        anyone("protectedMcpResource", Method::GET, "/.well-known/oauth-protected-resource/mcp", |context| {
-            Box::pin(ready(metadata::protected_resource(&context, Resource::Mcp)))
-        }),
-        Operation {
-            name: "scheduleConversation",
-            method: Method::POST,
-            path: "/api/scheduler/schedule",
-            access: Access::Client {
-                scope: Scope::Write,
-                handler: |context, principal| Box::pin(conversations::schedule(context, principal)),
-                tool: Some(tools::SCHEDULE_CONVERSATION),
-            },
-        },
-        Operation {
-            name: "getConversationStatus",
-            method: Method::GET,
-            path: "/api/scheduler/status/{id}",
-            access: Access::Client {
-                scope: Scope::Read,
-                handler: |context, principal| Box::pin(conversations::get_status(context, principal)),
-                tool: Some(tools::GET_CONVERSATION_STATUS),
-            },
-        },
-        Operation {
-            name: "cancelConversation",
-            method: Method::DELETE,
-            path: "/api/scheduler/{id}",
-            access: Access::Client {
-                scope: Scope::Write,
-                handler: |context, principal| Box::pin(conversations::cancel(context, principal)),
-                tool: Some(tools::CANCEL_CONVERSATION),
-            },
-        },
-        Operation {
-            name: "redeliverConversation",
-            method: Method::POST,
-            path: "/api/scheduler/{id}/redeliver",
-            access: Access::Client {
-                scope: Scope::Write,
-                handler: |context, principal| Box::pin(conversations::redeliver(context, principal)),
-                tool: None,
-            },
-        },
-        Operation {
-            name: "listConversations",
-            method: Method::GET,
-            path: "/api/scheduler",
-            access: Access::Client {
-                scope: Scope::Read,
-                handler: |context, principal| Box::pin(conversations::list(context, principal)),
-                tool: Some(tools::LIST_CONVERSATIONS),
-            },
-        },
-        Operation {
-            name: "mcp",
-            method: Method::POST,
-            path: Resource::Mcp.path(),
-            access: Access::AnyClient(|context, principal| Box::pin(mcp::answer(context, principal))),
-        },
-    ]
+pub(super) const fn get(name: &'static str, path: &'static str, access: Access) -> Operation {
+    Operation { name, method: Method::GET, path, access }
 }
 
-fn anyone(
-    name: &'static str,
-    method: Method,
-    path: &'static str,
-    handler: fn(RequestContext) -> HandlerFuture,
-) -> Operation {
-    Operation { name, method, path, access: Access::Anyone(handler) }
+pub(super) const fn post(name: &'static str, path: &'static str, access: Access) -> Operation {
+    Operation { name, method: Method::POST, path, access }
+}
+
+const fn delete(name: &'static str, path: &'static str, access: Access) -> Operation {
+    Operation { name, method: Method::DELETE, path, access }
+}
+
+const fn client(scope: Scope, handler: ClientHandler) -> Access {
+    Access::Client { scope, handler, tool: None }
+}
+
+const fn client_with_tool(scope: Scope, tool: Tool, handler: ClientHandler) -> Access {
+    Access::Client { scope, handler, tool: Some(tool) }
 }

@@ -1,4 +1,4 @@
-//! Responses in JSON.
+//! Responses with a JSON body.
 
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
@@ -10,7 +10,7 @@ use crate::api::Problem;
 /// A `200` response with a JSON body.
 ///
 /// # Errors
-/// [`Problem`] if the body cannot be written as JSON, which is a defect.
+/// [`Problem`] if the body cannot be serialised, which is a defect.
 pub fn json<T: Serialize>(body: &T) -> Result<Response, Problem> {
     let bytes = serde_json::to_vec(body).map_err(|error| Problem::internal(&error))?;
     let mut response = Response::new(bytes.into());

@@ -1,4 +1,4 @@
-//! From a request to the operation that serves it.
+//! Finds the operation of a request.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub fn router(services: Arc<Services>, operations: Vec<Operation>) -> BoxedFilte
                 match table.find(&method, path.as_str()) {
                     Ok((operation, parameter)) => {
                         let parameter = parameter.to_owned();
-                        let context = RequestContext { services, headers, peer, parameter, query, body };
+                        let context = RequestContext::new(services, peer, parameter, query, headers, body);
                         pipeline::serve(operation, context).await
                     }
                     Err(problem) => problem.into_response(),
@@ -50,8 +50,8 @@ fn boxed<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>> + Send + 'stat
 /// Finds operations by method and path.
 struct RoutingTable {
     operations: Vec<Operation>,
-    /// The segments that templates spell out, with their positions. None of them is ever a parameter's value:
-    /// `/api/scheduler/schedule` is not the conversation `schedule`.
+    /// The literal segments of all paths, with their positions. A literal is never the value of a parameter at its
+    /// position: `/api/scheduler/schedule` is not the conversation `schedule`.
     literals: HashSet<(usize, &'static str)>,
 }
 
@@ -79,17 +79,17 @@ impl RoutingTable {
         })
     }
 
-    /// The value of a template's parameter (empty without one), if the path is one of the template's.
+    /// The value of the template's parameter (empty without one), if the path matches the template.
     fn parameter<'a>(&self, template: &str, path: &'a str) -> Option<&'a str> {
-        let (mut wanted, mut given, mut parameter) = (template.split('/'), path.split('/').enumerate(), "");
+        let (mut expected, mut actual, mut parameter) = (template.split('/'), path.split('/').enumerate(), "");
         loop {
-            match (wanted.next(), given.next()) {
+            match (expected.next(), actual.next()) {
                 (None, None) => return Some(parameter),
-                (Some(wanted), Some((_, given))) if wanted == given => {}
-                (Some(wanted), Some((position, given)))
-                    if is_parameter(wanted) && !given.is_empty() && !self.literals.contains(&(position, given)) =>
+                (Some(expected), Some((_, actual))) if expected == actual => {}
+                (Some(expected), Some((position, actual)))
+                    if is_parameter(expected) && !actual.is_empty() && !self.literals.contains(&(position, actual)) =>
                 {
-                    parameter = given;
+                    parameter = actual;
                 }
                 _ => return None,
             }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_another_template_spells_out_is_no_parameter() {
+    fn a_literal_of_another_path_is_never_a_parameter() {
         for (method, path, status, allowed) in [
             (Method::DELETE, "/api/scheduler/schedule", "405", "POST"),
             (Method::DELETE, "/api/scheduler/status", "404", ""),

@@ -1,7 +1,7 @@
-//! Connections: accepting, bounding and ending them.
+//! Accepts connections, limits them and closes them.
 //!
-//! A loop of our own over hyper, because the framework's server speaks HTTP/2, has no time limit for
-//! headers, and waits for open connections without end when it stops.
+//! The accept loop is our own, over hyper: warp's server also speaks HTTP/2, has no time limit for headers, and waits
+//! for open connections without a limit when it stops.
 
 use std::convert::Infallible;
 use std::io;
@@ -31,14 +31,14 @@ pub struct Server {
     options: ServerOptions,
 }
 
-/// How patient the server is.
+/// The time limits of a server, and its logging.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerOptions {
-    /// How long a connection may be without a complete request head, idle time included.
+    /// The longest time that a connection may be without a complete request head, idle time included.
     pub idle: Duration,
-    /// How long open requests may go on after the stop.
+    /// The time that open requests have to finish after the stop.
     pub drain: Duration,
-    /// Whether what is logged about a request carries the Functions host's name for it.
+    /// Whether the log lines of a request carry the invocation id of the Functions host.
     pub invocation_ids: bool,
 }
 
@@ -49,8 +49,8 @@ impl Default for ServerOptions {
 }
 
 impl ServerOptions {
-    /// For the Functions host, which keeps connections and uses them again after a while: one that is
-    /// closed just then is an invocation that fails.
+    /// The options for a process behind the Functions host. The host reuses idle connections, and an invocation fails
+    /// if its connection is closed at that moment.
     #[must_use]
     pub fn under_host() -> Self {
         Self { idle: Duration::from_mins(10), invocation_ids: true, ..Self::default() }
@@ -60,10 +60,10 @@ impl ServerOptions {
 impl Server {
     const MAX_CONNECTIONS: usize = 8192;
     const MAX_HEADERS: usize = 100;
-    /// The longest request head, in bytes; hyper answers 431 beyond.
+    /// The longest request head, in bytes. hyper responds to a longer one with 431.
     const MAX_HEAD: usize = 32 * 1024;
 
-    /// A server that has a socket and does not answer yet.
+    /// A server on a listening socket. It accepts connections only while it runs.
     #[must_use]
     pub fn new(listener: TcpListener, routes: BoxedFilter<(Response,)>, options: ServerOptions) -> Self {
         Self { listener, routes, options }
@@ -88,21 +88,21 @@ impl Server {
                 Ok((stream, service)) => {
                     let connection = open.watch(http.serve_connection(TokioIo::new(stream), service));
                     tokio::spawn(async move {
-                        // The peer broke the protocol or went away: nobody is left to be told.
+                        // An error means that the peer broke the protocol or left, so no response can be sent.
                         let _ = connection.await;
                         drop(permit);
                     });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "connection not accepted");
-                    // Out of file descriptors, most likely: do not spin.
+                    // The likely cause is that there are no file descriptors left. A pause keeps the loop from spinning.
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }
         }
         drop(self.listener);
         if tokio::time::timeout(self.options.drain, open.shutdown()).await.is_err() {
-            tracing::warn!("requests still open after the drain time are cut off");
+            tracing::warn!("requests that are still open after the drain time are aborted");
         }
     }
 
@@ -120,20 +120,21 @@ impl Server {
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
             let span = if invocation_ids { invocation(request.headers()) } else { Span::none() };
-            let answer = routes.call(request);
-            async move { answer.await.map(harden) }.instrument(span)
+            let response = routes.call(request);
+            async move { response.await.map(harden) }.instrument(span)
         });
         Ok((stream, service))
     }
 }
 
-/// Names the host's call. At the level of errors, so that it is there whatever is logged.
+/// The span that carries the host's invocation id. Its level is error, so that no log filter removes it.
 fn invocation(headers: &HeaderMap) -> Span {
     let id = headers.get("x-azure-functions-invocationid").and_then(|id| id.to_str().ok());
     tracing::error_span!("invocation", id = id.filter(|id| id.len() <= 64))
 }
 
-/// Headers of every answer: they are for programs, never to be cached, guessed at or rendered.
+/// Adds the headers of every response: it must not be cached, its type must not be guessed, and a browser must not
+/// render it.
 fn harden(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -1,4 +1,4 @@
-//! Leases whose worker is known to be gone.
+//! The leases of workers that have ended.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use crate::store::{ConversationStore, StoreError, WakeUp};
 impl Sweeper {
     /// Ends all leases and enqueues a wake-up for each of their conversations. Returns the number of leases.
     ///
-    /// Only a process that is the only one its store can have may call this, before it claims anything itself: it
-    /// knows that the workers which took the leases are gone.
+    /// Only a process with exclusive use of its store may call this, before it claims an attempt itself: then all
+    /// workers that hold leases have ended.
     ///
     /// # Errors
-    /// [`StoreError`]. The leases that are left run out by themselves.
+    /// [`StoreError`] of the first failure. The remaining leases run out by themselves.
     pub async fn reclaim_leases(&self) -> Result<usize, StoreError> {
         let now = self.clock.now();
         let mut reclaimed = 0;

@@ -1,4 +1,4 @@
-//! Maintenance: the sweep finds conversations that no wake-up has announced, and ends leases whose worker is gone.
+//! Maintenance: the sweep finds due conversations that have no wake-up; `leases` ends leases whose worker is gone.
 
 mod leases;
 mod sweep;

@@ -1,8 +1,8 @@
-//! The sweep: finds by time what no wake-up has woken.
+//! The sweep: finds due conversations that have no wake-up.
 //!
-//! Wake-ups get lost, are put too far ahead to keep, or wake a worker that dies. The due rows do not: so
-//! once a minute everything outstanding up to a few minutes ahead is looked at, and what has had no
-//! wake-up, or is overdue in spite of one, gets a new one.
+//! A wake-up may get lost, may be too far ahead for the queue, or may reach a worker that dies. A due row remains until
+//! its conversation is handled. So the sweep reads the due rows once a minute, up to a few minutes ahead. A
+//! conversation that never had a wake-up, or is overdue despite its wake-up, gets a new one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,47 +13,47 @@ use crate::domain::Timestamp;
 use crate::store::{ConversationStore, DueNote, DueRow, Partition, StoreError, WakeUp, WakeUpQueue};
 use crate::time::Clock;
 
-/// Looks for outstanding conversations and puts wake-ups for them.
+/// Reads the due rows and enqueues the missing wake-ups.
 pub struct Sweeper {
     pub(super) store: ConversationStore,
     pub(super) wake_ups: Arc<dyn WakeUpQueue>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
-/// What a sweep saw.
+/// The result of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SweepReport {
-    /// Outstanding conversations that are due soon, or overdue.
+    /// The number of conversations that are due soon or overdue.
     pub seen: usize,
-    /// Wake-ups enqueued.
+    /// The number of wake-ups that were enqueued.
     pub enqueued: usize,
-    /// How long the one that has waited longest is beyond its time.
+    /// The time since the oldest overdue conversation was due.
     pub overdue: Duration,
-    /// Messages in the poison queue.
+    /// The number of messages in the poison queue.
     pub poison_queue_length: usize,
 }
 
 impl Sweeper {
-    /// How far ahead a sweep looks; several times its period, so that one may fail.
+    /// How far ahead a sweep reads. It is several times the sweep's period, so that one sweep may fail.
     pub(super) const LOOKAHEAD: Duration = Duration::from_mins(5);
-    /// How long after its time a conversation with an enqueued wake-up may still be on its way.
+    /// How long after its time a conversation with a wake-up is not yet treated as overdue.
     const GRACE: Duration = Duration::from_secs(20);
-    /// The pause after the first wake-up for an overdue conversation; it doubles up to ten times that.
+    /// The pause after the first wake-up for an overdue conversation. It doubles with each wake-up, up to ten times.
     const FIRST_PAUSE: Duration = Duration::from_mins(1);
-    /// How many due rows are read at once.
+    /// The number of due rows that one scan reads.
     pub(super) const PAGE: usize = 500;
-    /// How many wake-ups are put at once: a storage queue takes a few milliseconds for each.
-    const PUTS: usize = 16;
+    /// The number of wake-ups that are enqueued concurrently: a storage queue takes a few milliseconds for each.
+    const MAX_CONCURRENT: usize = 16;
 
     /// A sweeper over a store.
     pub fn new(store: ConversationStore, wake_ups: Arc<dyn WakeUpQueue>, clock: Arc<dyn Clock>) -> Self {
         Self { store, wake_ups, clock }
     }
 
-    /// Looks at every partition once, and at the length of the poison queue.
+    /// Sweeps every partition once, and reads the length of the poison queue.
     ///
     /// # Errors
-    /// The last [`StoreError`], after all was tried.
+    /// The last [`StoreError`], after all partitions were tried.
     pub async fn sweep(&self) -> Result<SweepReport, StoreError> {
         let (mut total, mut failed) = (SweepReport::default(), None);
         for partition in ConversationStore::partitions() {
@@ -82,8 +82,8 @@ impl Sweeper {
             let (noted, failed) = self.enqueue_wake_ups(wanting, now).await;
             total.enqueued += noted.len();
             match self.store.note_wake_ups(partition, &noted).await {
-                // Some of them were delivered or moved meanwhile. The others get a second wake-up in a
-                // minute, which costs a read.
+                // A row was moved or deleted meanwhile, so the notes of its commit were not written. The next sweep
+                // enqueues a second wake-up for the other rows, which costs one read each.
                 Err(StoreError::Conflict) | Ok(()) => {}
                 Err(error) => return Err(error),
             }
@@ -96,20 +96,20 @@ impl Sweeper {
         }
     }
 
-    /// Puts a wake-up for every row, until one fails. Returns the rows that have one now.
+    /// Enqueues a wake-up for every row, until one fails. Returns the rows whose wake-up was enqueued.
     async fn enqueue_wake_ups(
         &self,
         wanting: impl Iterator<Item = (DueRow, DueNote)>,
         now: Timestamp,
     ) -> (Vec<(DueRow, DueNote)>, Option<StoreError>) {
-        let puts = stream::iter(wanting).map(|(row, note)| async move {
+        let enqueues = stream::iter(wanting).map(|(row, note)| async move {
             let wake_up = WakeUp { client: row.client.clone(), id: row.id, generation: row.note.generation };
             self.wake_ups.enqueue(&wake_up, now.until(row.at)).await.map(|()| (row, note))
         });
-        let mut puts = puts.buffer_unordered(Self::PUTS);
+        let mut enqueues = enqueues.buffer_unordered(Self::MAX_CONCURRENT);
         let mut noted = Vec::new();
-        while let Some(put) = puts.next().await {
-            match put {
+        while let Some(enqueued) = enqueues.next().await {
+            match enqueued {
                 Ok(done) => noted.push(done),
                 Err(error) => return (noted, Some(error)),
             }
@@ -117,7 +117,7 @@ impl Sweeper {
         (noted, None)
     }
 
-    /// Whether a due row needs a wake-up now, and what is noted on it then.
+    /// The new note of a due row, if the row needs a wake-up now.
     fn next_note(&self, row: &DueRow, now: Timestamp) -> Option<DueNote> {
         let note = row.note;
         let Some(enqueued_at) = note.enqueued_at.filter(|at| *at >= self.wake_ups.retained_since()) else {

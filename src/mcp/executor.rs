@@ -1,4 +1,4 @@
-//! What the tools do.
+//! Runs the tools.
 
 use futures_util::future::BoxFuture;
 use rmcp::model::{CallToolResult, ContentBlock};
@@ -14,7 +14,7 @@ use crate::auth::Principal;
 use crate::domain::ConversationId;
 use crate::scheduler::{Scheduler, SchedulerError};
 
-/// The function behind a tool: takes the caller and the arguments as they were written.
+/// The function of a tool. It takes the caller, and the arguments as the caller wrote them.
 pub(super) type ToolFunction =
     for<'a> fn(&'a ToolExecutor, &'a Principal, &'a [u8]) -> BoxFuture<'a, Result<ToolResult, Problem>>;
 
@@ -29,7 +29,7 @@ impl ToolExecutor {
         Self { scheduler }
     }
 
-    /// Runs a call. A mistake in the call is a result as well, so that a model can correct it.
+    /// Runs a call. An error in the call is a result too, so that a model can correct its call.
     pub(super) async fn run(&self, principal: &Principal, call: &ToolCall) -> ToolResult {
         let result = (call.tool.tool.run)(self, principal, call.arguments.as_bytes()).await;
         result.unwrap_or_else(|problem| ToolResult::error(&problem.server_time(self.scheduler.now())))
@@ -39,7 +39,7 @@ impl ToolExecutor {
         let request: ScheduleRequest = strict_json::read(arguments)?;
         let new = request.validate(self.scheduler.now(), self.scheduler.endpoint_policy())?;
         let conversation = self.scheduler.schedule(principal.client(), new).await?;
-        ToolResult::new(conversation.id.to_string(), &ScheduleResponse::new(&conversation, self.scheduler.now()))
+        ToolResult::new(conversation.id().to_string(), &ScheduleResponse::new(&conversation, self.scheduler.now()))
     }
 
     pub(super) async fn get_status(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
@@ -52,7 +52,7 @@ impl ToolExecutor {
         let id = conversation_id(arguments)?;
         match self.scheduler.cancel(principal.client(), id).await {
             Ok(()) => ToolResult::new("true", &CancelResponse::new(id)),
-            // The call was right, and no other call would help: the result is "no", not an error.
+            // The call was correct and no other call would help, so the result is "false" and not an error.
             Err(SchedulerError::TooLate { status, reason }) => {
                 ToolResult::new("false", &CancelResponse::too_late(id, status, reason))
             }
@@ -62,16 +62,18 @@ impl ToolExecutor {
 
     pub(super) async fn list(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
         let request: ListRequest = strict_json::read(arguments)?;
-        let listing = self.scheduler.list(principal.client(), request.validate()?).await?;
-        let lines = listing.conversations.iter().map(|c| format!("{} {} {}", c.id, c.status().as_str(), c.due));
+        let page = self.scheduler.list(principal.client(), request.validate()?).await?;
+        let lines = page.conversations.iter().map(|c| format!("{} {} {}", c.id(), c.status().as_str(), c.due()));
         let mut lines: Vec<_> = lines.collect();
         if lines.is_empty() {
-            lines.push("There are no such conversations.".to_owned());
+            lines.push("No conversations were found.".to_owned());
         }
-        if listing.next.is_some() {
-            lines.push("There are more: call again with nextCursor as cursor.".to_owned());
+        if page.next.is_some() {
+            lines.push(
+                "There are more conversations. Call listConversations again with nextCursor as cursor.".to_owned(),
+            );
         }
-        ToolResult::new(lines.join("\n"), &ListResponse::new(&listing, self.scheduler.now()))
+        ToolResult::new(lines.join("\n"), &ListResponse::new(&page, self.scheduler.now()))
     }
 }
 
@@ -80,7 +82,7 @@ impl ToolExecutor {
 pub(super) struct ToolResult(CallToolResult);
 
 impl ToolResult {
-    /// A result in both forms: a short text for older clients, and the response of the REST API.
+    /// A result in two forms: a short text for older clients, and the response of the REST API.
     fn new<T: Serialize>(text: impl Into<String>, structured: &T) -> Result<Self, Problem> {
         let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
         result.structured_content = Some(serde_json::to_value(structured).map_err(|error| Problem::internal(&error))?);

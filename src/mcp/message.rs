@@ -1,4 +1,4 @@
-//! The message of a caller, as far as it is read before rmcp sees it: which tool it calls, and its arguments.
+//! Reads the tool and the arguments of a message before rmcp sees it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use crate::api::Problem;
 use crate::auth::Principal;
 use crate::json::StrictObject;
 
-/// The sender of a message. It travels with the message through rmcp.
+/// The sender of a message. It is attached to the message on its way through rmcp.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) principal: Principal,
-    /// The tool that the message calls, if it calls a tool that exists.
+    /// The call of a tool; `None` if the message is another one, or names a tool that does not exist.
     pub(super) call: Option<ToolCall>,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Caller {
 #[derive(Clone, Debug)]
 pub(super) struct ToolCall {
     pub(super) tool: Arc<NamedTool>,
-    /// The arguments as they were written. rmcp would drop the first of two fields with the same name.
+    /// The arguments as the caller wrote them. rmcp would drop the first of two fields with the same name.
     pub(super) arguments: Arc<str>,
 }
 
@@ -50,8 +50,8 @@ impl Caller {
     /// Reads a message and checks that its sender may use the tool that it calls.
     ///
     /// # Errors
-    /// [`Problem`] if the body is no message or has a member twice (rmcp could take it for another message), or if
-    /// the token lacks the tool's scope.
+    /// [`Problem`] if the body is not a message, if it has a member twice (rmcp could read it as another message), or
+    /// if the token lacks the tool's scope.
     pub(super) fn of(principal: Principal, body: &[u8], tools: &[Arc<NamedTool>]) -> Result<Self, Problem> {
         let transport = |detail: &str| Problem::mcp_transport(StatusCode::BAD_REQUEST, detail);
         let StrictObject(message) = serde_json::from_slice::<StrictObject<Message<'_>>>(body).map_err(|error| {
@@ -65,7 +65,7 @@ impl Caller {
             return Ok(Self { principal, call: None });
         };
         let StrictObject(params) = serde_json::from_str::<StrictObject<CallParams<'_>>>(params.get())
-            .map_err(|_| transport("The params of tools/call must have one name, and no member twice."))?;
+            .map_err(|_| transport("The params of tools/call must have a name, and no member twice."))?;
         let Some(tool) = tools.iter().find(|tool| tool.name == params.name) else {
             return Ok(Self { principal, call: None });
         };

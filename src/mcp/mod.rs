@@ -1,7 +1,7 @@
 //! The Model Context Protocol: the operations of a client, as tools for language models.
 //!
-//! `rmcp` speaks the protocol. The server keeps no session, so any process can answer any message. Which tool is
-//! called, and whether the caller may use it, is read in `message` before rmcp sees the message.
+//! `rmcp` implements the protocol. The server keeps no sessions, so any process can respond to any message. `message`
+//! reads the tool of a call, and checks that the caller may use it, before rmcp sees the message.
 
 mod executor;
 mod message;
@@ -34,8 +34,8 @@ pub struct McpServer {
 }
 
 impl McpServer {
-    /// A server that offers these tools. It answers requests that name one of the service's own hosts or loopback,
-    /// and in browsers only pages of those origins: any other name is DNS rebinding by somebody else's page.
+    /// A server that offers these tools. The `Host` of a request must be one of the service's own hosts or loopback,
+    /// and its `Origin` one of theirs: another name means that a foreign web page uses DNS rebinding.
     #[must_use]
     pub fn new(scheduler: Scheduler, public_url: &PublicUrl, tools: impl IntoIterator<Item = NamedTool>) -> Self {
         const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
@@ -54,8 +54,8 @@ impl McpServer {
         Self { tools, service }
     }
 
-    /// Answers one message of a caller.
-    pub(crate) async fn answer(
+    /// Responds to one message of a caller.
+    pub(crate) async fn respond(
         &self,
         principal: Principal,
         headers: HeaderMap,
@@ -77,7 +77,7 @@ impl McpServer {
         request.extensions_mut().insert(caller);
         let (parts, body) = self.service.handle(request).await.into_parts();
         let body = body.collect().await.unwrap_or_else(|never| match never {}).to_bytes();
-        // Below JSON-RPC rmcp answers errors with a bare sentence.
+        // rmcp reports errors of the transport as a plain sentence, without a content type.
         if parts.status.as_u16() >= 400 && !parts.headers.contains_key(CONTENT_TYPE) {
             return Err(Problem::mcp_transport(parts.status, String::from_utf8_lossy(&body)));
         }
@@ -85,7 +85,7 @@ impl McpServer {
     }
 }
 
-/// An origin with its port written out: rmcp takes one without for any port.
+/// An origin with an explicit port, because rmcp would accept any port for an origin without one.
 fn with_port(origin: &str) -> Option<String> {
     let url = Url::parse(origin).ok()?;
     Some(format!("{}://{}:{}", url.scheme(), url.host_str()?, url.port_or_known_default()?))

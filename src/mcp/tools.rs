@@ -1,4 +1,4 @@
-//! The tools: their names, and what a model is told about them.
+//! The tools, and their descriptions for language models.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub struct NamedTool {
     pub tool: Tool,
 }
 
-/// How an operation is offered to language models.
+/// The description of an operation as a tool, and the function that runs it.
 #[derive(Clone, Debug)]
 pub struct Tool {
     title: &'static str,
@@ -38,10 +38,10 @@ pub struct Tool {
     pub(super) run: ToolFunction,
 }
 
-/// What a call changes, for clients that ask a person before some calls.
+/// The effect of a call. Clients decide by it whether to ask a person first.
 #[derive(Clone, Copy, Debug)]
 enum Effect {
-    /// Nothing.
+    /// It changes nothing.
     Reads,
     /// It adds something, and a third party receives it later.
     Schedules,
@@ -62,9 +62,10 @@ impl Effect {
 /// `scheduleConversation`
 pub const SCHEDULE_CONVERSATION: Tool = Tool {
     title: "Schedule a conversation",
-    description: "Schedules a text for delivery to an HTTP endpoint at a time. Returns the conversationId as text; the \
-                  structured content has the time as it was understood, in UTC, and how many seconds are left. Tell the \
-                  person that time, in their time zone. Calling it twice schedules twice.",
+    description: "Schedules a text for delivery to an HTTP endpoint at a given time. Returns the conversationId as text. \
+                  The structured content has scheduledTime, which is the time as the server read it, in UTC, and the \
+                  seconds until then. Tell the person that time, in their time zone. Two calls schedule two \
+                  conversations.",
     effect: Effect::Schedules,
     input: || schema::<ScheduleRequest>(without_null),
     output: || schema::<ScheduleResponse>(or_null),
@@ -73,10 +74,10 @@ pub const SCHEDULE_CONVERSATION: Tool = Tool {
 
 /// `getConversationStatus`
 pub const GET_CONVERSATION_STATUS: Tool = Tool {
-    title: "Look at a conversation",
+    title: "Get the status of a conversation",
     description: "Returns the status of a conversation as text: Scheduled, InProgress, Completed, Failed or Cancelled. The \
-                  structured content has the whole record with every attempt. InProgress also means that an attempt failed \
-                  and the next one waits for nextAttemptTime.",
+                  structured content has the whole record with every attempt. InProgress can also mean that an attempt \
+                  failed and the next one follows at nextAttemptTime.",
     effect: Effect::Reads,
     input: || schema::<ConversationRequest>(without_null),
     output: || schema::<ConversationResponse<'_, UntrustedContent>>(or_null),
@@ -86,9 +87,9 @@ pub const GET_CONVERSATION_STATUS: Tool = Tool {
 /// `cancelConversation`
 pub const CANCEL_CONVERSATION: Tool = Tool {
     title: "Cancel a conversation",
-    description: "Withdraws a conversation that has not been delivered. Returns true as text once it is certain that no \
-                  attempt will begin, also when it was cancelled before; false when it is too late, with the reason in the \
-                  structured content.",
+    description: "Cancels a conversation that has not been delivered. Returns true as text if no attempt will begin any \
+                  more, also if the conversation was cancelled before. Returns false if it is too late, with the reason \
+                  in the structured content.",
     effect: Effect::Cancels,
     input: || schema::<ConversationRequest>(without_null),
     output: || schema::<CancelResponse>(or_null),
@@ -98,8 +99,8 @@ pub const CANCEL_CONVERSATION: Tool = Tool {
 /// `listConversations`
 pub const LIST_CONVERSATIONS: Tool = Tool {
     title: "List conversations",
-    description: "Lists the conversations of this client, newest first. Returns a line for each as text: conversationId, \
-                  status and time in UTC.",
+    description: "Lists the conversations of this client, newest first. Returns one line for each as text: \
+                  conversationId, status and scheduled time in UTC.",
     effect: Effect::Reads,
     input: || schema::<ListRequest>(without_null),
     output: || schema::<ListResponse<'_>>(or_null),
@@ -117,7 +118,7 @@ impl NamedTool {
     }
 }
 
-/// The argument of the tools that are about one conversation.
+/// The conversation that the tool is for.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ConversationRequest {
@@ -126,9 +127,9 @@ pub(super) struct ConversationRequest {
     pub(super) conversation_id: Option<String>,
 }
 
-/// What a type looks like in JSON, in one piece and without what not every client reads: references,
-/// formats of Rust's own, lists of types.
-fn schema<T: JsonSchema>(settle: fn(&mut Schema, Value)) -> Arc<JsonObject> {
+/// The JSON Schema of a type, without the parts that not every client can read: references, formats that only Rust
+/// uses, and lists of types.
+fn schema<T: JsonSchema>(resolve_null: fn(&mut Schema, Value)) -> Arc<JsonObject> {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     RecursiveTransform(|schema: &mut Schema| {
@@ -137,14 +138,14 @@ fn schema<T: JsonSchema>(settle: fn(&mut Schema, Value)) -> Arc<JsonObject> {
             schema.remove("format");
         }
         if let Some(one) = beside_null(schema) {
-            settle(schema, one);
+            resolve_null(schema, one);
         }
     })
     .transform(&mut schema);
     Arc::new(schema.to_value().as_object().cloned().unwrap_or_default())
 }
 
-/// The type of what may also be null.
+/// The other type of a schema that also allows null.
 fn beside_null(schema: &Schema) -> Option<Value> {
     match schema.get("type")?.as_array().map(Vec::as_slice)? {
         [one, null] if null == "null" => Some(one.clone()),
@@ -152,12 +153,12 @@ fn beside_null(schema: &Schema) -> Option<Value> {
     }
 }
 
-/// Arguments: `null` is accepted for what is left out, and not offered.
+/// For arguments: `null` is accepted for an absent field, but the schema does not offer it.
 fn without_null(schema: &mut Schema, one: Value) {
     schema.insert("type".to_owned(), one);
 }
 
-/// Results: there may be a `null`.
+/// For results: the value may be `null`.
 fn or_null(schema: &mut Schema, one: Value) {
     let description = schema.remove("description");
     schema.insert("type".to_owned(), one);

@@ -1,4 +1,4 @@
-//! The outbound HTTP client: one bounded exchange with a stranger.
+//! The outbound HTTP client: one bounded exchange with an untrusted endpoint.
 
 use std::sync::Arc;
 
@@ -17,40 +17,41 @@ use super::connector::EgressConnector;
 use super::pool::Pool;
 use super::redactor::{Redactor, excerpt};
 use super::{Dialer, OutboundRequest, Resolver, SystemNetwork};
-use crate::domain::{Destination, EndpointPolicy, ErrorClass, Method};
+use crate::domain::{CheckedUrl, EndpointPolicy, ErrorClass, Method};
 
 /// Sends requests to endpoints.
 #[async_trait]
 pub trait Sender: Send + Sync + 'static {
-    /// One exchange. Every failure is part of it, so there is nothing to propagate.
+    /// Sends one request. A failure is part of the exchange and not an error.
     async fn send(&self, request: OutboundRequest) -> Exchange;
 }
 
-/// What happened between us and an endpoint. What it means is for [`super::classify`] to say.
+/// The duration and the result of one request to an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
-    /// How long it took, in milliseconds.
+    /// The duration in milliseconds.
     pub duration_ms: u64,
-    /// The answer, or why there is none.
+    /// The response, or the reason why there is none.
     pub result: Result<EndpointResponse, ErrorClass>,
 }
 
 impl Exchange {
-    /// When the endpoint wants to be asked again, in its own words.
+    /// The header `Retry-After` of the response, unparsed.
     #[must_use]
     pub fn retry_after(&self) -> Option<&str> {
         self.result.as_ref().ok()?.retry_after.as_deref()
     }
 }
 
-/// What an endpoint answered.
+/// The response of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointResponse {
-    /// The status.
+    /// The HTTP status.
     pub status: u16,
-    /// The header `Retry-After`, as it came.
+    /// The header `Retry-After`, unparsed.
     pub retry_after: Option<String>,
-    /// The beginning of the body as text: at most [`AttemptResult::MAX_EXCERPT`](crate::domain::AttemptResult::MAX_EXCERPT) bytes.
+    /// The beginning of the body as text without secrets, at most
+    /// [`AttemptResult::MAX_EXCERPT`](crate::domain::AttemptResult::MAX_EXCERPT) bytes.
     pub excerpt: String,
 }
 
@@ -61,20 +62,20 @@ pub struct SendError(#[from] rustls::Error);
 
 /// A [`Sender`] over real connections.
 ///
-/// HTTP/1.1 over connections that the connector has made; no redirects, proxies or cookies, no decompression, and one
-/// request for each attempt: nothing is sent a second time.
+/// It speaks HTTP/1.1 over connections of the egress connector. It follows no redirects, uses no proxies or cookies,
+/// decompresses nothing, and sends each request at most once.
 pub struct HttpSender {
     connector: EgressConnector,
     pool: Pool,
 }
 
 impl HttpSender {
-    /// How much of an answer's body is read before the connection is given up.
+    /// The most bytes of a body that are read. The connection of a longer body is closed.
     const MAX_READ: usize = 64 * 1024;
-    /// How much of it is looked at for the excerpt: that, and the longest header that may be in it.
-    const MAX_LOOKED_AT: usize = 8 * 1024;
+    /// The most bytes that are searched for secrets: the excerpt, and room for the longest header that it may contain.
+    const MAX_SEARCHED: usize = 8 * 1024;
 
-    /// A sender over this machine's network, which believes the certificate authorities of Mozilla's list.
+    /// A sender over this machine's network. It trusts the certificate authorities of Mozilla's list.
     ///
     /// # Errors
     /// [`SendError`] if the TLS library does not start.
@@ -83,7 +84,7 @@ impl HttpSender {
         Self::over(Arc::new(SystemNetwork), policy, roots)
     }
 
-    /// A sender over any network, which believes certain certificate authorities.
+    /// A sender over another network. It trusts only the given certificate authorities.
     ///
     /// # Errors
     /// [`SendError`] if the TLS library does not start.
@@ -96,19 +97,19 @@ impl HttpSender {
         Ok(Self { connector: EgressConnector::new(policy, resolver, dialer, roots)?, pool: Pool::default() })
     }
 
-    /// The whole exchange, by a deadline.
+    /// Sends the request and reads the response, until a deadline.
     async fn exchange(&self, request: OutboundRequest, deadline: Instant) -> Result<EndpointResponse, ErrorClass> {
         let destination = self.connector.admit(&request.endpoint)?;
         let redactor = Redactor::of(&request);
         let message = message(request, &destination.url).ok_or(ErrorClass::Blocked)?;
-        let head = timeout_at(deadline, self.answer_to(message, &destination)).await;
-        let (mut connection, answer) = head.unwrap_or(Err(ErrorClass::TotalTimeout))?;
-        let reusable = is_without_fault(&answer);
-        let (head, body) = answer.into_parts();
+        let response = timeout_at(deadline, self.response_to(message, &destination)).await;
+        let (mut connection, response) = response.unwrap_or(Err(ErrorClass::TotalTimeout))?;
+        let reusable = is_valid(&response);
+        let (head, body) = response.into_parts();
         let mut beginning = Vec::new();
-        // The status has arrived: a body that breaks off or drags on does not undo it.
-        let whole = timeout_at(deadline, read(body, &mut beginning)).await == Ok(true);
-        if reusable && whole && connection.is_ready_again().await {
+        // The status decides the outcome, also if the body is incomplete or late.
+        let complete = timeout_at(deadline, read(body, &mut beginning)).await == Ok(true);
+        if reusable && complete && connection.is_ready_again().await {
             self.pool.put(&destination.url, connection);
         }
         Ok(EndpointResponse {
@@ -118,25 +119,25 @@ impl HttpSender {
         })
     }
 
-    /// The head of the answer, on an idle connection if there is one.
+    /// Sends the request, on an idle connection if there is one, and returns the head of the response.
     ///
-    /// The other side may close an idle connection at any time. Where that is seen before a byte of the request
-    /// has been written, the next connection is taken; once one has been, the attempt has failed.
-    async fn answer_to(
+    /// The peer may close an idle connection at any time. If no byte of the request has been written by then, the next
+    /// connection is used. Otherwise the attempt has failed.
+    async fn response_to(
         &self,
         mut message: Request<Full<Bytes>>,
-        destination: &Destination,
+        destination: &CheckedUrl,
     ) -> Result<(Connection, Response<Incoming>), ErrorClass> {
         while let Some(mut connection) = self.pool.take(&destination.url) {
             match connection.send(message).await {
-                Ok(answer) => return Ok((connection, answer)),
+                Ok(response) => return Ok((connection, response)),
                 Err(SendFailure::Unsent(returned)) => message = *returned,
                 Err(SendFailure::Failed(class)) => return Err(class),
             }
         }
         let mut connection = Connection::start(self.connector.connect(destination).await?).await?;
         match connection.send(message).await {
-            Ok(answer) => Ok((connection, answer)),
+            Ok(response) => Ok((connection, response)),
             Err(SendFailure::Unsent(_)) => Err(ErrorClass::ConnectionReset),
             Err(SendFailure::Failed(class)) => Err(class),
         }
@@ -146,14 +147,14 @@ impl HttpSender {
 #[async_trait]
 impl Sender for HttpSender {
     async fn send(&self, request: OutboundRequest) -> Exchange {
-        let began = Instant::now();
-        let deadline = began + request.timeout;
+        let started = Instant::now();
+        let deadline = started + request.timeout;
         let result = self.exchange(request, deadline).await;
-        Exchange { duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), result }
+        Exchange { duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), result }
     }
 }
 
-/// The request as HTTP has it. `None` if a header is not one; those of a schedule request have been checked.
+/// The request as an HTTP message. `None` if a header is invalid, which a schedule request cannot contain.
 fn message(request: OutboundRequest, url: &Url) -> Option<Request<Full<Bytes>>> {
     let method = match request.method {
         Method::Post => http::Method::POST,
@@ -169,28 +170,29 @@ fn message(request: OutboundRequest, url: &Url) -> Option<Request<Full<Bytes>>> 
     for (name, value) in &request.headers {
         headers.insert(HeaderName::try_from(name).ok()?, HeaderValue::try_from(value.expose()).ok()?);
     }
-    // Nothing is ever decompressed.
+    // This client cannot decompress a response.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(HOST, HeaderValue::try_from(host(url)).ok()?);
     Some(message)
 }
 
-/// Host and port as servers know them: without the dot that ends an absolute name.
+/// Host and port for the header `Host`, without the dot at the end of an absolute name.
 fn host(url: &Url) -> String {
     let name = url.host_str().unwrap_or_default();
     let name = name.strip_suffix('.').unwrap_or(name);
     url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
 }
 
-/// Whether the connection may be used again after this answer. One with two lengths may be read in two ways.
-fn is_without_fault(answer: &Response<Incoming>) -> bool {
-    let headers = answer.headers();
-    answer.version() == Version::HTTP_11
-        && answer.status() != StatusCode::SWITCHING_PROTOCOLS
+/// Whether the connection can be used again after this response. A response with two lengths is ambiguous: its rest
+/// could be read as the response to the next request.
+fn is_valid(response: &Response<Incoming>) -> bool {
+    let headers = response.headers();
+    response.version() == Version::HTTP_11
+        && response.status() != StatusCode::SWITCHING_PROTOCOLS
         && !(headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH))
 }
 
-/// Reads a body up to [`HttpSender::MAX_READ`], and says whether that was the whole of it.
+/// Reads a body up to [`HttpSender::MAX_READ`], and returns whether it is complete.
 async fn read(mut body: Incoming, beginning: &mut Vec<u8>) -> bool {
     let mut read = 0;
     while read < HttpSender::MAX_READ {
@@ -200,7 +202,7 @@ async fn read(mut body: Incoming, beginning: &mut Vec<u8>) -> bool {
             Some(Ok(frame)) => {
                 let data = frame.into_data().unwrap_or_default();
                 read += data.len();
-                beginning.extend(data.iter().take(HttpSender::MAX_LOOKED_AT - beginning.len()));
+                beginning.extend(data.iter().take(HttpSender::MAX_SEARCHED - beginning.len()));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection to an endpoint: a request goes out, the head of a response comes in.
+//! One HTTP/1.1 connection to an endpoint: sends a request and receives the head of its response.
 
 use std::io;
 use std::time::Duration;
@@ -19,55 +19,54 @@ use crate::domain::ErrorClass;
 pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
     progress: Progress,
-    /// When it was made.
+    /// The time at which it was opened.
     pub since: Instant,
 }
 
-/// Why a request has no answer.
+/// The reason why a request has no response.
 pub enum SendFailure {
-    /// The connection was closed before a byte of the request was written: here it is again.
+    /// The connection was closed before a byte of the request was written. Contains the request.
     Unsent(Box<Request<Full<Bytes>>>),
-    /// The request may have been received.
+    /// The exchange failed after that, so the endpoint may have received the request.
     Failed(ErrorClass),
 }
 
 impl Connection {
-    /// The most an answer's head may have, status line and all. The number of headers is bounded by the
-    /// HTTP library at 100.
+    /// The longest head of a response in bytes, with the status line. The HTTP library accepts at most 100 headers.
     const MAX_HEAD: usize = 32 * 1024;
-    /// How long the endpoint may be silent once it has the whole request.
+    /// The longest time from the last byte of the request to the first byte of the response.
     const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(15);
-    /// How long a connection may take to be ready again after a whole answer.
+    /// The longest time from the end of a response until the connection can carry another request.
     const READY_TIMEOUT: Duration = Duration::from_millis(100);
 
-    /// Speaks HTTP over a stream.
+    /// Starts HTTP on a stream.
     ///
     /// # Errors
     /// [`ErrorClass::ConnectionReset`] if the stream is closed already.
     pub async fn start(stream: Stream) -> Result<Self, ErrorClass> {
         let progress = Progress::default();
-        let watched = TrackedStream::new(stream, progress.clone());
+        let tracked = TrackedStream::new(stream, progress.clone());
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(Self::MAX_HEAD)
             .max_header_size(Self::MAX_HEAD)
-            .handshake(TokioIo::new(watched))
+            .handshake(TokioIo::new(tracked))
             .await
             .map_err(|_| ErrorClass::ConnectionReset)?;
-        // Ends with the last sender; its errors are told to the request under way.
+        // The task ends when the sender is dropped. Its errors also reach the request under way.
         tokio::spawn(connection);
         Ok(Self { sender, progress, since: Instant::now() })
     }
 
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request and waits for the head of its response.
     ///
     /// # Errors
-    /// [`SendFailure`]
+    /// [`SendFailure`] if there is no response.
     pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, SendFailure> {
         self.progress.set(Phase::Idle);
         tokio::select! {
-            answer = self.sender.try_send_request(request) => answer.map_err(|mut failed| match failed.take_message() {
+            response = self.sender.try_send_request(request) => response.map_err(|mut failed| match failed.take_message() {
                 Some(request) => SendFailure::Unsent(Box::new(request)),
-                None => SendFailure::Failed(class_of(failed.error())),
+                None => SendFailure::Failed(exchange_error_class(failed.error())),
             }),
             () = self.progress.silent_for(Self::FIRST_BYTE_TIMEOUT) => Err(SendFailure::Failed(ErrorClass::FirstByteTimeout)),
         }
@@ -78,14 +77,14 @@ impl Connection {
         self.sender.is_ready()
     }
 
-    /// Waits until it can carry another request; `false` if it never will.
+    /// Waits until it can carry another request. Returns `false` if it cannot.
     pub async fn is_ready_again(&mut self) -> bool {
         matches!(tokio::time::timeout(Self::READY_TIMEOUT, self.sender.ready()).await, Ok(Ok(())))
     }
 }
 
-/// What went wrong between a request and the head of its answer.
-fn class_of(error: &hyper::Error) -> ErrorClass {
+/// The class of an error between the request and the head of its response.
+fn exchange_error_class(error: &hyper::Error) -> ErrorClass {
     let mut cause = std::error::Error::source(error);
     let mut of_io = false;
     while let Some(error) = cause {
@@ -116,7 +115,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// A connection and its other end, which takes this many bytes that nobody has read.
+    /// A connection and its peer, with a buffer of this many unread bytes between them.
     async fn connection(buffer: usize) -> (Connection, DuplexStream) {
         let (near, far) = duplex(buffer);
         (Connection::start(Box::new(near)).await.unwrap(), far)
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_endpoint_that_has_the_request_and_is_silent_is_left_after_fifteen_seconds() {
+    async fn an_endpoint_that_does_not_respond_is_given_up_after_fifteen_seconds() {
         let (mut connection, _far) = connection(1 << 20).await;
         let began = Instant::now();
         assert_eq!(failed(connection.send(request(1000)).await), ErrorClass::FirstByteTimeout);
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_silence_is_counted_from_the_last_byte_of_the_request() {
+    async fn the_fifteen_seconds_start_with_the_last_byte_of_the_request() {
         let (mut connection, mut far) = connection(1000).await;
         let began = Instant::now();
         let slow_reader = async {
@@ -162,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_does_not_read_the_request_or_has_begun_to_answer_is_left_to_the_attempts_own_timeout() {
+    async fn an_endpoint_that_reads_slowly_or_has_begun_to_respond_has_until_the_attempts_own_timeout() {
         let (mut unread, _far) = connection(1000).await;
         assert!(timeout(60 * SECOND, unread.send(request(10_000))).await.is_err());
         let (mut begun, mut far) = connection(1 << 20).await;

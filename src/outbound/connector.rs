@@ -1,9 +1,7 @@
-//! The egress guard: a connection is made to an address that was looked at, or not at all.
+//! The egress guard: a delivery connects only to addresses that were checked.
 //!
-//! Every new connection takes the same path: the URL's rules again (what the store holds is not believed),
-//! one look-up, a verdict on every address, a connection to one of these addresses and to no other, and a look
-//! at who is at its other end. A library's own resolver or connector has no part in it, because those know
-//! ways around: addresses in the URL are not looked up, and a name is looked up again.
+//! [`EgressConnector`] states the rule. The guard uses no resolver or connector of a library, because those bypass
+//! checks: they do not look up an address in a URL, and they look up a name a second time.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -19,17 +17,26 @@ use tokio_rustls::TlsConnector;
 use url::Host;
 
 use super::{Dialer, Resolver};
-use crate::domain::{Destination, EndpointPolicy, ErrorClass, Verdict, classify};
+use crate::domain::{CheckedUrl, EndpointPolicy, ErrorClass, Verdict, classify};
 
-/// An open connection, in the clear or through TLS.
+/// An open connection, with or without TLS.
 pub type Stream = Box<dyn Duplex>;
 
-/// What bytes go through in both directions.
+/// A stream of bytes in both directions.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
-/// Opens connections to endpoints, and to nothing else.
+/// Opens connections to endpoints, and to no other addresses.
+///
+/// Each new connection follows this rule, in this order:
+///
+/// 1. The URL must pass the same checks as when the conversation was scheduled. The stored URL is not trusted.
+/// 2. The host name is looked up once. An address in the URL is not looked up.
+/// 3. Every address is checked: it must be in an allowed network, or it must be a public address of the internet. If
+///    one address fails, the attempt is blocked.
+/// 4. The connection goes to one of these addresses.
+/// 5. The peer of the connection must be that address.
 pub struct EgressConnector {
     policy: EndpointPolicy,
     resolver: Arc<dyn Resolver>,
@@ -38,14 +45,14 @@ pub struct EgressConnector {
 }
 
 impl EgressConnector {
-    /// How long a name may take to be looked up.
+    /// The longest time that the look-up of a name may take.
     const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
-    /// How long connecting and the TLS handshake may take together.
+    /// The longest time that connecting and the TLS handshake may take together.
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-    /// How many addresses of a host are tried.
+    /// The most addresses of a host that are tried.
     const MAX_TRIED: usize = 4;
 
-    /// A guard over a network. TLS is 1.2 or newer, and `roots` are the only authorities believed.
+    /// A connector over a network. It uses TLS 1.2 or newer and trusts only the certificate authorities in `roots`.
     ///
     /// # Errors
     /// [`rustls::Error`] if the TLS library does not start.
@@ -64,22 +71,22 @@ impl EgressConnector {
         Ok(Self { policy, resolver, dialer, tls: TlsConnector::from(Arc::new(tls)) })
     }
 
-    /// Reads the URL of a delivery.
+    /// Checks the URL of a delivery.
     ///
     /// # Errors
-    /// [`ErrorClass::Blocked`] if it may not be called, whatever was thought of it when it was scheduled.
-    pub fn admit(&self, endpoint: &str) -> Result<Destination, ErrorClass> {
-        self.policy.destination(endpoint).map_err(|problem| {
+    /// [`ErrorClass::Blocked`] if the policy does not allow the URL, even if it did at the time of the schedule request.
+    pub fn admit(&self, endpoint: &str) -> Result<CheckedUrl, ErrorClass> {
+        self.policy.check_url(endpoint).map_err(|problem| {
             tracing::warn!(problem, "delivery blocked: the endpoint is not accepted");
             ErrorClass::Blocked
         })
     }
 
-    /// Makes a new connection.
+    /// Opens a new connection.
     ///
     /// # Errors
-    /// [`ErrorClass`]: why there is none. Not a byte has been sent to an address that is denied.
-    pub async fn connect(&self, destination: &Destination) -> Result<Stream, ErrorClass> {
+    /// [`ErrorClass`] of the failure. A denied address has received no byte.
+    pub async fn connect(&self, destination: &CheckedUrl) -> Result<Stream, ErrorClass> {
         let addresses = self.vetted_addresses(destination).await?;
         let deadline = Instant::now() + Self::CONNECT_TIMEOUT;
         let stream = self.connect_to_one_of(&addresses, deadline).await?;
@@ -94,9 +101,9 @@ impl EgressConnector {
         }
     }
 
-    /// The addresses that may be connected to: all are good, or none is used. To pick the good ones of a
-    /// mixed answer would let the name server throw the dice again at every attempt.
-    async fn vetted_addresses(&self, destination: &Destination) -> Result<Vec<SocketAddr>, ErrorClass> {
+    /// The addresses of the host, if all of them are allowed. If only some were used, a hostile name server could try
+    /// other mixtures at every attempt.
+    async fn vetted_addresses(&self, destination: &CheckedUrl) -> Result<Vec<SocketAddr>, ErrorClass> {
         let addresses = self.addresses(destination).await?;
         for address in &addresses {
             self.vet(destination, *address)?;
@@ -111,11 +118,11 @@ impl EgressConnector {
         if tried.is_empty() { Err(ErrorClass::DnsError) } else { Ok(tried) }
     }
 
-    async fn addresses(&self, destination: &Destination) -> Result<Vec<IpAddr>, ErrorClass> {
+    async fn addresses(&self, destination: &CheckedUrl) -> Result<Vec<IpAddr>, ErrorClass> {
         let name = match destination.url.host() {
             Some(Host::Ipv4(address)) => return Ok(vec![address.into()]),
             Some(Host::Ipv6(address)) => return Ok(vec![address.into()]),
-            // A name on the internet is whole: the machine's search domains are none of its business.
+            // A name on the internet is absolute: the search domains of this machine must not be added to it.
             Some(Host::Domain(name)) if !destination.only_allowed_networks && !name.ends_with('.') => {
                 format!("{name}.")
             }
@@ -128,11 +135,11 @@ impl EgressConnector {
         }
     }
 
-    fn vet(&self, destination: &Destination, address: IpAddr) -> Result<(), ErrorClass> {
+    fn vet(&self, destination: &CheckedUrl, address: IpAddr) -> Result<(), ErrorClass> {
         let class = match classify(address) {
             _ if self.policy.is_exempt(address) => return Ok(()),
             Verdict::Allowed if !destination.only_allowed_networks => return Ok(()),
-            Verdict::Allowed => "not in DELIVERY_ALLOWED_NETWORKS, which the endpoint is for",
+            Verdict::Allowed => "public, but this endpoint may use only DELIVERY_ALLOWED_NETWORKS",
             Verdict::Denied(class) => class.describe(),
         };
         let host = destination.url.host_str();
@@ -140,7 +147,7 @@ impl EgressConnector {
         Err(ErrorClass::Blocked)
     }
 
-    /// One after the other, each with its share of the time that is left.
+    /// Tries the addresses in their order. Each try gets an equal share of the remaining time.
     async fn connect_to_one_of(&self, addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, ErrorClass> {
         let mut failed = ErrorClass::ConnectFailed;
         for (address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
@@ -148,10 +155,10 @@ impl EgressConnector {
             match timeout(share, self.dialer.connect(*address)).await {
                 Ok(Ok((stream, peer))) if is_same(peer, *address) => return Ok(stream),
                 Ok(Ok((_, peer))) => {
-                    tracing::error!(%address, %peer, "delivery blocked: connected to another address than was asked for");
+                    tracing::error!(%address, %peer, "delivery blocked: the peer is not the requested address");
                     return Err(ErrorClass::Blocked);
                 }
-                Ok(Err(error)) => failed = class_of(&error),
+                Ok(Err(error)) => failed = connect_error_class(&error),
                 Err(_) => failed = ErrorClass::ConnectTimeout,
             }
         }
@@ -163,7 +170,7 @@ fn is_same(peer: SocketAddr, wanted: SocketAddr) -> bool {
     (peer.ip().to_canonical(), peer.port()) == (wanted.ip().to_canonical(), wanted.port())
 }
 
-fn class_of(error: &io::Error) -> ErrorClass {
+fn connect_error_class(error: &io::Error) -> ErrorClass {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => ErrorClass::ConnectRefused,
         io::ErrorKind::TimedOut => ErrorClass::ConnectTimeout,
@@ -171,8 +178,8 @@ fn class_of(error: &io::Error) -> ErrorClass {
     }
 }
 
-/// Whom the certificate has to name. A dot at the end of a name is the resolver's business only.
-fn server_name(destination: &Destination) -> Option<ServerName<'static>> {
+/// The name or address that the certificate must contain. Certificates have no dot at the end of a name.
+fn server_name(destination: &CheckedUrl) -> Option<ServerName<'static>> {
     Some(match destination.url.host()? {
         Host::Ipv4(address) => ServerName::IpAddress(IpAddr::from(address).into()),
         Host::Ipv6(address) => ServerName::IpAddress(IpAddr::from(address).into()),

@@ -1,7 +1,8 @@
 //! One bounded HTTP request to an endpoint.
 //!
 //! `client` sends it over a `connection` that the guarded `connector` has opened on the `network`, or over an
-//! idle one from the `pool`. `redactor` keeps the beginning of the response without secrets.
+//! idle one from the `pool`. `tracked_stream` tells the connection how far the request has come, and `redactor` removes
+//! secrets from the beginning of the response.
 
 mod client;
 mod connection;

@@ -1,4 +1,4 @@
-//! The way out of this machine. Tests inject what a name server answers and see where a connection goes.
+//! The resolver and the dialer. Tests replace both: they choose the addresses of a name and see each connection.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use async_trait::async_trait;
 use tokio::net::TcpStream;
 
-/// Finds the addresses of host names.
+/// Looks up the addresses of host names.
 #[async_trait]
 pub trait Resolver: Send + Sync + 'static {
     /// All addresses of a host name. A name that ends in a dot is absolute: no search domain is tried.
@@ -19,7 +19,7 @@ pub trait Resolver: Send + Sync + 'static {
 /// Opens connections.
 #[async_trait]
 pub trait Dialer: Send + Sync + 'static {
-    /// A connection to an address, and the address at its other end.
+    /// Connects to an address. Returns the connection and the address of its peer.
     ///
     /// # Errors
     /// The error of the operating system.

@@ -1,25 +1,26 @@
-//! What is kept of an answer: its beginning, as text that cannot do harm.
+//! The excerpt of an endpoint's response that is kept with the attempt.
 //!
-//! Endpoints send back what they were sent, so the caller's credentials and our signature are taken out; and they
-//! send anything else, so what could steer a terminal or turn text around is written as an escape.
+//! Endpoints may send back the request, so the caller's credentials and our signature are redacted. They may send any
+//! bytes, so characters that steer a terminal, do not show or change the direction of text are written as escapes.
 
 use std::fmt::Write as _;
 
 use super::OutboundRequest;
 use crate::domain::AttemptResult;
+use crate::text::is_invisible;
 
-/// What must not be kept of an answer, because it was a secret in the request.
+/// The secrets of a request, which must not be kept of its response. The longest comes first.
 pub struct Redactor(Vec<Vec<u8>>);
 
 impl Redactor {
-    /// Shorter ones are no secrets, and taking them out would spoil the text.
+    /// Shorter values are no secrets, and redacting them would make the text unreadable.
     const MIN_VALUE: usize = 4;
-    /// The same for a part of a value, so that words such as `Bearer` stay readable.
+    /// Shorter parts of a value are not redacted, so that words such as `Bearer` stay readable.
     const MIN_PART: usize = 8;
     const REDACTED: &str = "[redacted]";
 
-    /// The values of all headers but those that say nothing in confidence; each as a whole and in its parts, as
-    /// it was sent and as JSON writes it.
+    /// The values of all headers that may be secret: each whole value and each of its parts, as it was sent and as
+    /// JSON escapes it.
     pub fn of(request: &OutboundRequest) -> Self {
         let mut secrets = Vec::new();
         for (_, value) in request.headers.iter().filter(|(name, _)| !is_public(name)) {
@@ -30,18 +31,18 @@ impl Redactor {
                 secrets.extend([secret.as_bytes().to_vec(), in_json.into_bytes()]);
             }
         }
-        // The whole before its parts.
+        // A whole value must be found before its parts.
         secrets.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         secrets.dedup();
         Self(secrets)
     }
 
-    /// Enough of a body to keep, without the secrets. A piece of one at the end counts as one, because the rest
-    /// may only not have been read.
+    /// The beginning of a body, with the secrets redacted. If the body ends in the beginning of a secret, that is
+    /// redacted too: the rest of the secret may not have been read.
     fn redact(&self, body: &[u8]) -> Vec<u8> {
         let mut kept = Vec::with_capacity(body.len().min(AttemptResult::MAX_EXCERPT));
         let mut rest = body;
-        // One more than is kept, so that a character cut in half is seen to be one.
+        // One byte more than is kept, so that `excerpt` can recognise a character that was cut in half.
         while let ([first, after @ ..], true) = (rest, kept.len() <= AttemptResult::MAX_EXCERPT) {
             let found = self
                 .0
@@ -59,7 +60,7 @@ impl Redactor {
     }
 }
 
-/// Headers that hold no secret: what we say about the delivery, and what kind of text it is.
+/// Headers that hold no secret: our own about the delivery, and those about the type and language of the content.
 fn is_public(name: &str) -> bool {
     const NAMES: [&str; 8] = [
         "accept",
@@ -74,13 +75,13 @@ fn is_public(name: &str) -> bool {
     NAMES.contains(&name) || name.starts_with("scheduler-")
 }
 
-/// The text that is kept of a body: at most [`AttemptResult::MAX_EXCERPT`] bytes.
+/// The excerpt of a body: at most [`AttemptResult::MAX_EXCERPT`] bytes.
 pub fn excerpt(body: &[u8], secrets: &Redactor) -> String {
     let redacted = secrets.redact(body);
     let mut text = String::new();
     for character in String::from_utf8_lossy(&redacted).chars() {
         let before = text.len();
-        if is_harmful(character) {
+        if is_invisible(character) {
             let _ = write!(text, "{}", character.escape_default());
         } else {
             text.push(character);
@@ -94,16 +95,6 @@ pub fn excerpt(body: &[u8], secrets: &Redactor) -> String {
         text.truncate(text.trim_end_matches(char::REPLACEMENT_CHARACTER).len());
     }
     text
-}
-
-/// Control characters, and those that turn the direction of text around or cannot be seen.
-fn is_harmful(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-                | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 #[cfg(test)]
@@ -143,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_steer_a_terminal_or_turn_text_around_is_escaped() {
+    fn control_and_direction_characters_are_escaped() {
         assert_eq!(kept("a\u{1b}[31mb\r\nc\td\u{7f}\u{9b}", &[]), "a\\u{1b}[31mb\\r\\nc\\td\\u{7f}\\u{9b}");
         assert_eq!(kept("\u{202e}evil\u{200b}\u{feff}\u{e0041}", &[]), "\\u{202e}evil\\u{200b}\\u{feff}\\u{e0041}");
         assert_eq!(kept("日本 <b>\"\\", &[]), "日本 <b>\"\\");
@@ -152,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_secret_in_the_request_is_not_kept() {
+    fn secrets_of_the_request_are_redacted() {
         let bearer = [("authorization", "Bearer canary-token-1")];
         assert_eq!(kept("got Bearer canary-token-1!", &bearer), "got [redacted]!");
         assert_eq!(kept("the token canary-token-1 is wrong", &bearer), "the token [redacted] is wrong");
@@ -167,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_secret_stays() {
+    fn public_headers_and_short_values_are_kept() {
         let public = [
             ("webhook-id", "01a202ac-6038-7cd8-a9cd-d4fd3c4ba038"),
             ("content-type", "application/json"),
@@ -179,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_cut_off_is_not_kept_either() {
+    fn the_beginning_of_a_secret_at_the_end_is_redacted() {
         let secret = format!("canary{}", "x".repeat(3000));
         let headers = [("x-secret", secret.as_str())];
         let cut = format!("it was {}", &secret[..2000]);
@@ -193,7 +184,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_answer_makes_an_excerpt_that_is_too_long_or_shows_a_secret(
+        fn an_excerpt_is_limited_and_shows_no_secret(
             pieces in proptest::collection::vec(prop_oneof![
                 Just(b"canary-canary".to_vec()),
                 Just(b"Bearer canary-canary".to_vec()),
@@ -203,7 +194,7 @@ mod tests {
             let text = excerpt(&pieces.concat(), &secrets(&[("authorization", "Bearer canary-canary")]));
             prop_assert!(text.len() <= AttemptResult::MAX_EXCERPT);
             prop_assert!(!text.contains("canary-canary"));
-            prop_assert!(!text.chars().any(char::is_control));
+            prop_assert!(!text.chars().any(is_invisible));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The request that is sent to an endpoint.
+//! The request to an endpoint.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use bytes::Bytes;
 
 use crate::domain::{Method, Secret};
 
-/// One HTTP request to an endpoint, complete but for the transport's own headers.
+/// One HTTP request to an endpoint, without the headers that the HTTP client adds.
 #[derive(Clone, Debug)]
 pub struct OutboundRequest {
-    /// The method.
+    /// The HTTP method.
     pub method: Method,
-    /// The URL.
+    /// The URL of the endpoint.
     pub endpoint: String,
-    /// Names and values. Values are often credentials.
+    /// Header names and values. A value may be a credential.
     pub headers: Vec<(String, Secret<String>)>,
-    /// The body.
+    /// The body; none for a method without content.
     pub body: Option<Bytes>,
-    /// How long the whole exchange may take.
+    /// The longest time that the whole exchange may take.
     pub timeout: Duration,
 }

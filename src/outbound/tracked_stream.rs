@@ -1,8 +1,8 @@
-//! A stream that knows how far the exchange on it has come.
+//! A stream that tracks the progress of the exchange on it.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -10,69 +10,72 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf, Take};
 use tokio::time::{Instant, sleep_until};
 
 use super::connector::Stream;
+use crate::sync::lock;
 
-/// How far an exchange has come, as the bytes on the connection tell.
+/// The phase of an exchange, by the bytes on its connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum Phase {
-    /// Nothing of it has been written.
+    /// No byte of the request has been written.
     #[default]
     Idle,
-    /// Some of the request has.
+    /// A part of the request has been written.
     Sending,
-    /// All of it has, at that time.
+    /// The whole request has been written, at that time.
     Waiting(Instant),
-    /// The first byte of the answer is there.
+    /// The first byte of the response has been read.
     ResponseStarted,
 }
 
+/// The phase, shared between a stream and its connection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress(Arc<Mutex<Phase>>);
 
 impl Progress {
     fn get(&self) -> Phase {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.0)
     }
 
     pub(super) fn set(&self, phase: Phase) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+        *lock(&self.0) = phase;
     }
 
-    /// Returns when the endpoint has had the whole request for that long and has not said a word.
-    pub(super) async fn silent_for(&self, patience: Duration) {
-        let mut check = Instant::now() + patience;
+    /// Returns when the whole request was written this long ago and no byte of the response has been read.
+    pub(super) async fn silent_for(&self, limit: Duration) {
+        let mut check = Instant::now() + limit;
         loop {
             sleep_until(check).await;
             check = match self.get() {
-                Phase::Waiting(since) if since + patience <= check => return,
-                Phase::Waiting(since) => since + patience,
-                // The request is not even sent, so the silence begins after now.
-                Phase::Idle | Phase::Sending => check + patience,
+                Phase::Waiting(since) if since + limit <= check => return,
+                Phase::Waiting(since) => since + limit,
+                // The request is not completely written yet, so the time starts later.
+                Phase::Idle | Phase::Sending => check + limit,
                 Phase::ResponseStarted => std::future::pending().await,
             };
         }
     }
 }
 
-/// A stream that keeps track of an exchange.
+/// A stream that updates the phase of the exchange on it.
 pub(super) struct TrackedStream {
     stream: Take<Stream>,
     progress: Progress,
 }
 
 impl TrackedStream {
-    /// How much is read at a time. Less than the HTTP library makes room for at first: where that is filled it makes
-    /// twice the room, again and again, up to [`Connection::MAX_HEAD`], for every endpoint that sends without end.
-    const READ: u64 = 4 * 1024;
+    /// The most bytes of one read, fewer than the first buffer of the HTTP library holds. The library doubles a buffer
+    /// that one read fills, up to `Connection::MAX_HEAD`. Without this limit every endpoint with an endless body would
+    /// cost that much memory.
+    const MAX_READ: u64 = 4 * 1024;
 
     pub(super) fn new(stream: Stream, progress: Progress) -> Self {
-        Self { stream: stream.take(Self::READ), progress }
+        Self { stream: stream.take(Self::MAX_READ), progress }
     }
 }
 
 impl AsyncRead for TrackedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        self.stream.set_limit(Self::READ);
+        self.stream.set_limit(Self::MAX_READ);
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         if buffer.filled().len() > before {
             self.progress.set(Phase::ResponseStarted);
@@ -109,7 +112,7 @@ impl AsyncWrite for TrackedStream {
         self.stream.get_ref().is_write_vectored()
     }
 
-    /// Called when everything has been handed to the stream.
+    /// The HTTP library flushes when it has written the whole request.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(self.stream.get_mut()).poll_flush(cx))?;
         if matches!(self.progress.get(), Phase::Sending) {

@@ -1,8 +1,7 @@
 //! `listConversations`
 
 use super::{Scheduler, SchedulerError};
-use crate::domain::{ClientId, ConversationId, Status};
-use crate::store::Listing;
+use crate::domain::{ClientId, Conversation, ConversationId, Status};
 
 /// A list request that passed validation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,13 +14,23 @@ pub struct ListQuery {
     pub cursor: Option<ConversationId>,
 }
 
+/// A page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListPage {
+    /// The conversations, newest first.
+    pub conversations: Vec<Conversation>,
+    /// The cursor of the next page; `None` on the last page.
+    pub next: Option<ConversationId>,
+}
+
 impl Scheduler {
     /// A page of the client's conversations, newest first.
     ///
     /// # Errors
-    /// [`SchedulerError::Store`].
-    pub async fn list(&self, client: &ClientId, query: ListQuery) -> Result<Listing, SchedulerError> {
+    /// [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
+    pub async fn list(&self, client: &ClientId, query: ListQuery) -> Result<ListPage, SchedulerError> {
         let ListQuery { status, limit, cursor } = query;
-        Ok(self.store.list(client, status, limit, cursor).await?)
+        let listing = self.store.list(client, status, limit, cursor).await?;
+        Ok(ListPage { conversations: listing.conversations, next: listing.next })
     }
 }

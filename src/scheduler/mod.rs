@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::domain::{ClientId, Conversation, ConversationId, EndpointPolicy, NotFailed, Status, Timestamp, TooLate};
 use crate::store::{ConversationStore, StoreError, WakeUp, WakeUpQueue};
 use crate::time::{Clock, Entropy};
-pub use list::ListQuery;
+pub use list::{ListPage, ListQuery};
 
 /// The use cases of a client.
 #[derive(Clone)]
@@ -44,16 +44,20 @@ pub enum SchedulerError {
     /// Other requests changed the conversation first, several times.
     #[error("other requests keep changing the conversation")]
     Busy,
-    /// The store failed.
+    /// The store cannot be reached, or did not confirm a change. The same request may succeed later.
     #[error(transparent)]
-    Store(StoreError),
+    Unavailable(StoreError),
+    /// A defect of this program, or a row that cannot be read. The same request would fail again.
+    #[error(transparent)]
+    Internal(StoreError),
 }
 
 impl From<StoreError> for SchedulerError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict => Self::Busy,
-            other => Self::Store(other),
+            StoreError::Unavailable(_) | StoreError::Unknown(_) => Self::Unavailable(error),
+            StoreError::Refused(_) | StoreError::Corrupt { .. } => Self::Internal(error),
         }
     }
 }
@@ -73,7 +77,7 @@ impl Scheduler {
     /// Reads a conversation of a client.
     ///
     /// # Errors
-    /// [`SchedulerError::NotFound`] or [`SchedulerError::Store`].
+    /// [`SchedulerError::NotFound`], [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
     pub async fn get(&self, client: &ClientId, id: ConversationId) -> Result<Conversation, SchedulerError> {
         let found = self.store.get(client, id).await?;
         found.map(|conversation| conversation.value).ok_or(SchedulerError::NotFound)
@@ -82,7 +86,7 @@ impl Scheduler {
     /// Checks that the store answers.
     ///
     /// # Errors
-    /// [`SchedulerError::Store`].
+    /// [`SchedulerError::Unavailable`].
     pub async fn check(&self) -> Result<(), SchedulerError> {
         Ok(self.store.check().await?)
     }

@@ -13,11 +13,11 @@ impl Scheduler {
         let mut wanted = None;
         let redelivered = self.update(client, id, |conversation, now| {
             // An earlier try whose result was not seen was committed after all, or an equal request was.
-            if wanted == Some(conversation.generation) {
+            if wanted == Some(conversation.generation()) {
                 return Ok(Transition::Unchanged(conversation));
             }
             let next = conversation.redeliver(now).map_err(SchedulerError::NotFailed)?;
-            wanted = Some(next.generation);
+            wanted = Some(next.generation());
             Ok(Transition::Next(next))
         });
         redelivered.await

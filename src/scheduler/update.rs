@@ -23,7 +23,8 @@ impl Scheduler {
     /// another request came first or when the result of the commit is not known.
     ///
     /// # Errors
-    /// [`SchedulerError::NotFound`], [`SchedulerError::Busy`], [`SchedulerError::Store`], or the transition's error.
+    /// [`SchedulerError::NotFound`], [`SchedulerError::Busy`], [`SchedulerError::Unavailable`],
+    /// [`SchedulerError::Internal`], or the transition's error.
     pub(super) async fn update(
         &self,
         client: &ClientId,

@@ -1,5 +1,5 @@
-//! What a laptop needs to start with no configuration: a client, its key, a key for tokens and a secret
-//! for deliveries, made on the first run and kept beside the store.
+//! The credentials of a laptop without configuration: a client, its API key, a key for tokens and a secret for
+//! deliveries. The first start generates them and keeps them in the data directory.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::auth::{ApiKey, SigningKeys};
 use crate::delivery::SigningSecrets;
 use crate::domain::{ClientId, Secret};
+use crate::json::{secret, text};
 use crate::store::make_private_dir;
 use crate::time::{Entropy, random};
 
@@ -21,80 +22,83 @@ use crate::time::{Entropy, random};
 pub struct Credentials {
     /// The first client.
     pub client: ClientId,
-    /// Its key.
+    /// The API key of the first client.
     pub api_key: ApiKey,
-    /// What tokens are signed with.
+    /// The keys that sign tokens.
     pub signing_keys: SigningKeys,
-    /// What deliveries are signed with.
+    /// The secrets that sign deliveries.
     pub signing_secrets: SigningSecrets,
-    /// Where they are kept.
+    /// The file that contains them.
     pub path: PathBuf,
-    /// Whether they were made just now.
+    /// Whether this start has generated them.
     pub new: bool,
 }
 
-/// The credentials could not be read or made.
+/// The credentials could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
-    /// The file system refused.
+    /// The file cannot be read or written.
     #[error("cannot keep credentials in {path}: {source}")]
     Io {
-        /// Where.
+        /// The file, or its directory.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file is not ours, or damaged.
-    #[error("{path} cannot be read as credentials; delete it to have new ones made")]
+    /// The content of the file is damaged, or was not written by this program.
+    #[error("{path} does not contain valid credentials; delete it, and the next start generates new ones")]
     Damaged {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
 }
 
-/// The file. It holds the key itself, not a hash, so that its owner can look it up; only its owner
-/// can read it.
+/// The content of the file. It contains the API key itself and not a hash, so that its owner can look it up. Only its
+/// owner can read the file.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct CredentialsFile {
+    #[serde(with = "text")]
     client_id: ClientId,
+    #[serde(with = "secret")]
     api_key: Secret<String>,
+    #[serde(with = "secret")]
     jwt_signing_keys: Secret<String>,
-    /// Missing where the file was written before deliveries were signed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Missing in files of releases that did not sign deliveries.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "secret::optional")]
     webhook_signing_secrets: Option<Secret<String>>,
 }
 
 impl Credentials {
     const FILE: &str = "credentials.json";
 
-    /// Reads the credentials kept in a directory, or makes new ones.
+    /// Reads the credentials in a directory, or generates them.
     ///
     /// # Errors
-    /// [`CredentialsError`].
-    pub fn load_or_make(dir: &Path, entropy: &dyn Entropy) -> Result<Self, CredentialsError> {
+    /// [`CredentialsError`] if they cannot be read or written.
+    pub fn load_or_generate(dir: &Path, entropy: &dyn Entropy) -> Result<Self, CredentialsError> {
         let path = dir.join(Self::FILE);
-        let (mut kept, new): (CredentialsFile, _) = match fs::read(&path) {
+        let (mut file, new): (CredentialsFile, _) = match fs::read(&path) {
             Ok(bytes) => {
-                let kept =
+                let file =
                     serde_json::from_slice(&bytes).map_err(|_| CredentialsError::Damaged { path: path.clone() })?;
-                (kept, false)
+                (file, false)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (CredentialsFile::make(entropy), true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (CredentialsFile::generate(entropy), true),
             Err(source) => return Err(CredentialsError::Io { path, source }),
         };
-        let incomplete = kept.webhook_signing_secrets.is_none();
+        let incomplete = file.webhook_signing_secrets.is_none();
         let signing_secrets =
-            kept.webhook_signing_secrets.get_or_insert_with(|| SigningSecrets::generate(entropy)).clone();
+            file.webhook_signing_secrets.get_or_insert_with(|| SigningSecrets::generate(entropy)).clone();
         if new || incomplete {
-            kept.write(dir, &path).map_err(|source| CredentialsError::Io { path: path.clone(), source })?;
+            file.write(dir, &path).map_err(|source| CredentialsError::Io { path: path.clone(), source })?;
         }
         let damaged = || CredentialsError::Damaged { path: path.clone() };
         Ok(Self {
-            api_key: ApiKey::new(kept.api_key).map_err(|_| damaged())?,
-            signing_keys: kept.jwt_signing_keys.expose().parse().map_err(|_| damaged())?,
+            api_key: ApiKey::new(file.api_key).map_err(|_| damaged())?,
+            signing_keys: file.jwt_signing_keys.expose().parse().map_err(|_| damaged())?,
             signing_secrets: signing_secrets.expose().parse().map_err(|_| damaged())?,
-            client: kept.client_id,
+            client: file.client_id,
             path,
             new,
         })
@@ -102,7 +106,7 @@ impl Credentials {
 }
 
 impl CredentialsFile {
-    fn make(entropy: &dyn Entropy) -> Self {
+    fn generate(entropy: &dyn Entropy) -> Self {
         let client_id = ClientId::local();
         let api_key = ApiKey::generate(&client_id, entropy).secret().clone();
         let signing_key = URL_SAFE_NO_PAD.encode(random::<32>(entropy));
@@ -114,7 +118,7 @@ impl CredentialsFile {
         }
     }
 
-    /// Whole or not at all: written beside its place, made durable, and moved there.
+    /// Writes the file completely or not at all: a draft is written and synced, and then renamed.
     fn write(&self, dir: &Path, path: &Path) -> io::Result<()> {
         make_private_dir(dir)?;
         let draft = path.with_extension("new");
@@ -135,16 +139,16 @@ mod tests {
     use crate::time::SystemEntropy;
 
     #[test]
-    fn they_are_made_once_and_only_their_owner_can_read_them() {
+    fn they_are_generated_once_and_only_their_owner_can_read_them() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("a/b");
-        let made = Credentials::load_or_make(&data, &SystemEntropy::new()).unwrap();
-        assert!(made.new);
+        let generated = Credentials::load_or_generate(&data, &SystemEntropy::new()).unwrap();
+        assert!(generated.new);
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&data), mode(&made.path)), (0o700, 0o600));
-        let again = Credentials::load_or_make(&data, &SystemEntropy::new()).unwrap();
+        assert_eq!((mode(&data), mode(&generated.path)), (0o700, 0o600));
+        let again = Credentials::load_or_generate(&data, &SystemEntropy::new()).unwrap();
         assert!(!again.new);
-        assert_eq!(made.api_key.secret(), again.api_key.secret());
+        assert_eq!(generated.api_key.secret(), again.api_key.secret());
     }
 
     #[test]
@@ -154,7 +158,7 @@ mod tests {
         let keys = format!("local:{}", "ab".repeat(32));
         fs::write(&path, format!(r#"{{"clientId":"local","apiKey":"{}","jwtSigningKeys":"{keys}"}}"#, "k".repeat(20)))
             .unwrap();
-        let load = || Credentials::load_or_make(dir.path(), &SystemEntropy::new()).unwrap();
+        let load = || Credentials::load_or_generate(dir.path(), &SystemEntropy::new()).unwrap();
         let signature = |credentials: &Credentials| credentials.signing_secrets.sign("id", Timestamp::MIN, b"");
         let first = load();
         assert!(!first.new);
@@ -166,11 +170,11 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_said_and_not_overwritten() {
+    fn a_damaged_file_is_reported_and_not_overwritten() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(Credentials::FILE);
         fs::write(&path, "{").unwrap();
-        let error = Credentials::load_or_make(dir.path(), &SystemEntropy::new()).unwrap_err();
+        let error = Credentials::load_or_generate(dir.path(), &SystemEntropy::new()).unwrap_err();
         assert!(error.to_string().contains("credentials.json"));
         assert_eq!(fs::read(&path).unwrap(), b"{");
     }

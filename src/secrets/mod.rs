@@ -1,4 +1,4 @@
-//! The first client and the keys that tokens and deliveries are signed with.
+//! The first client, and the keys that sign tokens and deliveries.
 
 mod bootstrap;
 mod credentials_file;

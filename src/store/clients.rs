@@ -2,30 +2,25 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Operation, Partition, StoreError, Table, rows};
+use super::rows::{self, ClientRow};
+use super::{Operation, Partition, StoreError, Table};
 use crate::domain::{ClientId, Scopes, Timestamp};
 
 /// All clients live in one partition: there are few, and callers keep what they read.
 const PARTITION: Partition = Partition::new("clients");
 
 /// A client as it is stored. Its keys are kept as hashes only.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     /// Its name.
     pub id: ClientId,
     /// The hashes of its API keys; two while one is being replaced.
     pub key_hashes: Vec<String>,
     /// What it may do at the most, whatever its tokens say.
-    #[serde(default = "Scopes::all")]
     pub scopes: Scopes,
     /// A disabled client gets no token, and those it has are refused.
-    #[serde(default)]
     pub disabled: bool,
     /// Tokens issued before this instant are refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_valid_from: Option<Timestamp>,
 }
 
@@ -47,7 +42,8 @@ impl ClientStore {
     /// # Errors
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     pub async fn get(&self, id: &ClientId) -> Result<Option<Client>, StoreError> {
-        self.table.get(PARTITION, id.as_str()).await?.map(|row| rows::decode(&row)).transpose()
+        let row = self.table.get(PARTITION, id.as_str()).await?;
+        row.map(|row| rows::decode::<ClientRow>(&row).map(Client::from)).transpose()
     }
 
     /// Adds a client.
@@ -55,7 +51,7 @@ impl ClientStore {
     /// # Errors
     /// [`StoreError::Conflict`] if there is one of that name.
     pub async fn insert(&self, client: &Client) -> Result<(), StoreError> {
-        let insert = Operation::Insert { key: client.id.to_string(), value: rows::encode(client)? };
-        self.table.commit(PARTITION, vec![insert]).await.map(drop)
+        let insert = Operation::Insert { key: client.id.to_string(), value: rows::encode(&ClientRow::from(client))? };
+        Ok(self.table.commit(PARTITION, vec![insert]).await.map(drop)?)
     }
 }

@@ -1,37 +1,38 @@
-//! The storage protocol: which rows change together when a conversation changes.
+//! The storage protocol: how a conversation is inserted, read, replaced, listed and found by time.
 //!
-//! One rule holds it all: the conversation and its due row are written in one commit, and the due row
-//! stands exactly at [`Conversation::next_wake_at`]. So whatever is outstanding can be found by time, and
-//! nothing else can.
+//! One rule holds it all: the rows of a conversation are a projection of it and change in one commit, fenced by the etag
+//! of the main row. The due row stands exactly at [`Conversation::next_wake_at`], so everything outstanding can be found
+//! by time.
 
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 
-use super::rows::{self, DueNote, DueRow};
-use super::{Etag, MAX_COMMIT_OPERATIONS, Operation, Partition, StoreError, Table};
+use super::rows::{self, DueNote, DueRow, Projection, SecondaryRows};
+use super::{CommitError, Etag, MAX_COMMIT_OPERATIONS, Operation, Partition, StoreError, Table};
 use crate::domain::{ClientId, Conversation, ConversationId, Status, Timestamp};
 
 /// Conversations in a [`Table`].
 #[derive(Clone)]
 pub struct ConversationStore {
     table: Arc<dyn Table>,
+    projection: Arc<Projection>,
 }
 
 /// A value, and the right to replace it.
 #[derive(Clone, Debug)]
 pub struct Versioned<T> {
-    /// The value as it was read or written.
+    /// The value as it was read.
     pub value: T,
-    /// Names that state of it.
+    /// Names this state of the value.
     pub revision: Revision,
 }
 
-/// A state of a conversation in the store. Only the holder of the newest one can change it.
+/// A state of a conversation in the store. Only the holder of the newest one can change the conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revision {
     etag: Etag,
-    due_key: Option<String>,
+    secondary_rows: SecondaryRows,
 }
 
 /// One page of a client's conversations.
@@ -44,34 +45,47 @@ pub struct Listing {
 }
 
 impl ConversationStore {
-    /// How many rows of each partition one page may read while it looks for a status.
+    /// The most rows of each partition that one page may read while it looks for a status.
     const LIST_SCAN: usize = 200;
 
     /// Conversations in this table.
     #[must_use]
     pub fn new(table: Arc<dyn Table>) -> Self {
-        Self { table }
+        Self::with_projection(table, Projection::default())
     }
 
-    /// Adds a new conversation. `enqueued_at` says that a wake-up for it is being put.
-    ///
-    /// The id is fresh, so finding it taken means that an earlier try of this call went through.
+    /// Conversations in this table, with these kinds of rows.
+    #[must_use]
+    pub fn with_projection(table: Arc<dyn Table>, projection: Projection) -> Self {
+        Self { table, projection: Arc::new(projection) }
+    }
+
+    /// Adds a new conversation. `enqueued_at` says when its wake-up is enqueued, if one is.
     ///
     /// # Errors
-    /// [`StoreError::Unknown`] if even a second look could not tell; otherwise nothing was added.
+    /// [`StoreError::Unknown`] if the first commit and a second one left the result unknown; otherwise nothing was
+    /// added.
     pub async fn insert(&self, new: &Conversation, enqueued_at: Option<Timestamp>) -> Result<(), StoreError> {
-        let partition = rows::partition(new.id);
-        let mut operations =
-            vec![Operation::Insert { key: rows::conversation_key(&new.client, new.id), value: rows::encode(new)? }];
-        operations.extend(insert_due(new, enqueued_at)?);
-        let again = operations.clone();
+        let partition = rows::partition(new.id());
+        let operations = self.projection.insert(new, enqueued_at)?;
+        let unknown = match self.table.commit(partition, operations.clone()).await {
+            Err(CommitError::Unknown(cause)) => cause,
+            result => return Ok(result.map(drop)?),
+        };
         match self.table.commit(partition, operations).await {
-            Err(StoreError::Unknown(cause)) => match self.table.commit(partition, again).await {
-                Ok(_) | Err(StoreError::Conflict) => Ok(()),
-                // Whatever kept this try from it, the first one may have gone through.
-                Err(_) => Err(StoreError::Unknown(cause)),
-            },
-            result => result.map(drop),
+            // The id is fresh: its main row can only exist because the first commit was applied.
+            Ok(_) | Err(CommitError::Conflict { operation: Some(0) }) => Ok(()),
+            Err(CommitError::Conflict { .. }) => self.is_inserted(new).await,
+            // The first commit may have been applied, whatever stopped the second.
+            Err(_) => Err(StoreError::Unknown(unknown)),
+        }
+    }
+
+    /// Tells whether a commit of unknown result was applied, where the conflict of its repetition does not.
+    async fn is_inserted(&self, new: &Conversation) -> Result<(), StoreError> {
+        match self.get(new.client(), new.id()).await? {
+            Some(_) => Ok(()),
+            None => Err(StoreError::Conflict),
         }
     }
 
@@ -84,56 +98,62 @@ impl ConversationStore {
         client: &ClientId,
         id: ConversationId,
     ) -> Result<Option<Versioned<Conversation>>, StoreError> {
-        let row = self.table.get(rows::partition(id), &rows::conversation_key(client, id)).await?;
-        row.map(|row| {
-            let value: Conversation = rows::decode(&row)?;
-            let revision = Revision { etag: row.etag, due_key: due_key(&value) };
-            Ok(Versioned { value, revision })
-        })
-        .transpose()
+        let Some(row) = self.table.get(rows::partition(id), &rows::conversation_key(client, id)).await? else {
+            return Ok(None);
+        };
+        let (value, projection) = rows::decode_conversation(&row)?;
+        if projection > self.projection.version() {
+            let reason = format!("its rows were written by a newer version (projection {projection})");
+            return Err(StoreError::Corrupt { key: row.key, reason });
+        }
+        let secondary_rows = self.projection.secondary_rows(&value, projection, None)?;
+        Ok(Some(Versioned { value, revision: Revision { etag: row.etag, secondary_rows } }))
     }
 
-    /// Puts the next state of a conversation in the place of the one that was read, and moves,
-    /// makes or removes its due row with it. `enqueued_at` says that a wake-up for it is being put.
+    /// Replaces the state of a conversation that was read by the next one, and changes its other rows with it.
+    /// `enqueued_at` says when a wake-up for the next state is enqueued, if one is.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] if it has changed since it was read;
-    /// [`StoreError::Unknown`] if the commit was not seen to have been applied, and still may be.
-    /// The same call again is safe then.
+    /// [`StoreError::Conflict`] if the conversation has changed since it was read; [`StoreError::Unknown`] if the commit
+    /// was not seen to have been applied, and still may be. The same call again is safe then.
     pub async fn replace(
         &self,
         read: Revision,
         next: &Conversation,
         enqueued_at: Option<Timestamp>,
     ) -> Result<Revision, StoreError> {
-        let (partition, key) = (rows::partition(next.id), rows::conversation_key(&next.client, next.id));
-        let value = rows::encode(next)?;
-        let next_due = due_key(next);
-        let mut operations =
-            vec![Operation::Replace { key: key.clone(), value: value.clone(), if_match: read.etag.clone() }];
-        if read.due_key != next_due {
-            // Without an etag: the sweep may have noted a wake-up on the row, which changes nothing.
-            operations.extend(read.due_key.map(|key| Operation::Delete { key, if_match: None }));
-            operations.extend(insert_due(next, enqueued_at)?);
-        }
+        let partition = rows::partition(next.id());
+        let Revision { etag: read_etag, secondary_rows } = read;
+        let (operations, secondary_rows) =
+            self.projection.replace(read_etag.clone(), secondary_rows, next, enqueued_at)?;
         let etag = match self.table.commit(partition, operations).await {
             Ok(etags) => etags.into_iter().next().flatten(),
-            // Read, do not guess. A claim carries its own token and a cancel is the same whoever
-            // writes it, so an equal row means that this is what was asked for: by this try, or by
-            // an earlier one whose answer was lost. An unchanged row says nothing: the commit may
-            // still arrive.
-            Err(error @ (StoreError::Unknown(_) | StoreError::Conflict)) => {
-                match self.table.get(partition, &key).await {
-                    Ok(Some(row)) if row.value == value => Some(row.etag),
-                    Ok(Some(row)) if row.etag == read.etag => return Err(error),
-                    Ok(_) => return Err(StoreError::Conflict),
-                    Err(_) => return Err(error),
-                }
+            Err(error @ (CommitError::Unknown(_) | CommitError::Conflict { .. })) => {
+                self.applied(partition, next, &read_etag, error.into()).await?
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         let etag = etag.ok_or_else(|| StoreError::Refused("a replaced row got no etag".to_owned()))?;
-        Ok(Revision { etag, due_key: next_due })
+        Ok(Revision { etag, secondary_rows })
+    }
+
+    /// The etag of the main row if it shows that the next state was written, by this commit or by an earlier one whose
+    /// result was lost. A claim carries its own token and a cancel is the same whoever writes it, so an equal row is
+    /// proof. An unchanged row proves nothing: the commit may still arrive.
+    async fn applied(
+        &self,
+        partition: Partition,
+        next: &Conversation,
+        read: &Etag,
+        error: StoreError,
+    ) -> Result<Option<Etag>, StoreError> {
+        let written = rows::encode_conversation(next, self.projection.version())?;
+        match self.table.get(partition, &rows::conversation_key(next.client(), next.id())).await {
+            Ok(Some(row)) if row.value == written => Ok(Some(row.etag)),
+            Ok(Some(row)) if row.etag == *read => Err(error),
+            Ok(_) => Err(StoreError::Conflict),
+            Err(_) => Err(error),
+        }
     }
 
     /// A page of a client's conversations, newest first, from behind `cursor` on; with `status`,
@@ -163,17 +183,17 @@ impl ConversationStore {
                 seen_to = seen_to.max(Some(rows::id_of(last)?));
             }
             for row in &rows {
-                let conversation: Conversation = rows::decode(row)?;
+                let (conversation, _) = rows::decode_conversation(row)?;
                 if status.is_none_or(|wanted| conversation.status() == wanted) {
                     found.push(conversation);
                 }
             }
         }
-        found.retain(|c| seen_to.is_none_or(|seen| c.id >= seen));
-        found.sort_unstable_by_key(|c| std::cmp::Reverse(c.id));
+        found.retain(|c| seen_to.is_none_or(|seen| c.id() >= seen));
+        found.sort_unstable_by_key(|c| std::cmp::Reverse(c.id()));
         let next = if found.len() > limit {
             found.truncate(limit);
-            found.last().map(|c| c.id)
+            found.last().map(Conversation::id)
         } else {
             seen_to
         };
@@ -223,19 +243,19 @@ impl ConversationStore {
     pub async fn note_wake_ups(&self, partition: Partition, noted: &[(DueRow, DueNote)]) -> Result<(), StoreError> {
         let mut conflict = None;
         for chunk in noted.chunks(MAX_COMMIT_OPERATIONS) {
-            let operations: Result<Vec<_>, _> = chunk
+            let operations: Result<Vec<_>, StoreError> = chunk
                 .iter()
                 .map(|(row, note)| {
                     // Never an insert: that would bring back the row of a conversation that is final.
                     Ok(Operation::Replace {
                         key: rows::due_key(row.at, &row.client, row.id),
-                        value: rows::encode(note)?,
-                        if_match: row.etag.clone(),
+                        value: rows::encode_note(note)?,
+                        if_match: Some(row.etag.clone()),
                     })
                 })
                 .collect();
             match self.table.commit(partition, operations?).await {
-                Err(error @ StoreError::Conflict) => conflict = Some(error),
+                Err(CommitError::Conflict { .. }) => conflict = Some(StoreError::Conflict),
                 result => drop(result?),
             }
         }
@@ -255,18 +275,4 @@ impl ConversationStore {
         let Some(partition) = rows::partitions().next() else { return Ok(()) };
         self.table.get(partition, "m").await.map(drop)
     }
-}
-
-fn due_key(conversation: &Conversation) -> Option<String> {
-    conversation.next_wake_at().map(|at| rows::due_key(at, &conversation.client, conversation.id))
-}
-
-fn insert_due(conversation: &Conversation, enqueued_at: Option<Timestamp>) -> Result<Option<Operation>, StoreError> {
-    due_key(conversation)
-        .map(|key| {
-            let leased = conversation.in_flight().is_some();
-            let note = DueNote { generation: conversation.generation, enqueued_at, re_enqueued: 0, leased };
-            Ok(Operation::Insert { key, value: rows::encode(&note)? })
-        })
-        .transpose()
 }

@@ -22,9 +22,12 @@ pub use clients::{Client, ClientStore};
 pub use conversations::{ConversationStore, Listing, Revision, Versioned};
 pub use embedded::{EmbeddedStore, OpenError, make_private_dir};
 pub use memory_queue::MemoryQueue;
-pub use rows::{DueNote, DueRow};
+#[cfg(feature = "testing")]
+pub(crate) use rows::read_conversation;
+pub use rows::{DueNote, DueRow, ProjectRow, Projection, RowKind};
 pub use table::{
-    Cause, Etag, KeyRange, MAX_COMMIT_OPERATIONS, Operation, Partition, Row, StoreError, Table, check_operations,
+    Cause, CommitError, Etag, KeyRange, MAX_COMMIT_OPERATIONS, Operation, Partition, Row, StoreError, Table,
+    check_operations,
 };
 pub use wake_up::{InvalidWakeUp, WakeUp};
 pub use wake_up_queue::{Receipt, ReceivedWakeUp, WakeUpQueue, WakeUpReceiver};

@@ -17,9 +17,9 @@ pub trait Table: Send + Sync + 'static {
     /// When this returns `Ok`, the change survives the loss of the process and of power.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] if a condition does not hold; nothing was applied.
-    /// [`StoreError::Unknown`] if it may or may not have been applied.
-    async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, StoreError>;
+    /// [`CommitError::Conflict`] if a condition does not hold; nothing was applied.
+    /// [`CommitError::Unknown`] if the commit may or may not have been applied.
+    async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, CommitError>;
 
     /// Reads one row.
     ///
@@ -62,14 +62,14 @@ pub enum Operation {
         /// Its value.
         value: String,
     },
-    /// The row must exist and be unchanged.
+    /// The row must exist and, where an etag is given, be unchanged.
     Replace {
         /// Its key.
         key: String,
         /// Its next value.
         value: String,
-        /// What it was when it was read.
-        if_match: Etag,
+        /// Its state when it was read.
+        if_match: Option<Etag>,
     },
     /// The row must exist and, where an etag is given, be unchanged.
     Delete {
@@ -144,6 +144,50 @@ impl KeyRange {
     }
 }
 
+/// Why a commit was not applied, or may not have been.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The condition of an operation does not hold. Nothing was applied.
+    #[error("a row was changed, exists already or is gone")]
+    Conflict {
+        /// The position of the first operation whose condition does not hold; `None` if the service did not name it.
+        operation: Option<usize>,
+    },
+    /// The store cannot be reached or cannot write. Nothing was applied.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(#[source] Cause),
+    /// The commit may or may not have been applied: read before acting.
+    #[error("the result of the commit is unknown: {0}")]
+    Unknown(#[source] Cause),
+    /// The call breaks the port's rules: a defect in this program.
+    #[error("refused by the store port: {0}")]
+    Refused(String),
+}
+
+impl From<CommitError> for StoreError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Conflict { .. } => Self::Conflict,
+            CommitError::Unavailable(cause) => Self::Unavailable(cause),
+            CommitError::Unknown(cause) => Self::Unknown(cause),
+            CommitError::Refused(reason) => Self::Refused(reason),
+        }
+    }
+}
+
+/// A commit reads rows to check its conditions. When that fails, nothing was applied.
+impl From<StoreError> for CommitError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict => Self::Conflict { operation: None },
+            StoreError::Unavailable(cause) => Self::Unavailable(cause),
+            StoreError::Unknown(cause) => Self::Unknown(cause),
+            StoreError::Refused(reason) => Self::Refused(reason),
+            corrupt @ StoreError::Corrupt { .. } => Self::Unavailable(corrupt.into()),
+        }
+    }
+}
+
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -175,9 +219,9 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 /// Checks what every backend must refuse alike.
 ///
 /// # Errors
-/// [`StoreError::Refused`].
-pub fn check_operations(operations: &[Operation]) -> Result<(), StoreError> {
-    let refuse = |why: fmt::Arguments<'_>| Err(StoreError::Refused(why.to_string()));
+/// [`CommitError::Refused`].
+pub fn check_operations(operations: &[Operation]) -> Result<(), CommitError> {
+    let refuse = |why: fmt::Arguments<'_>| Err(CommitError::Refused(why.to_string()));
     if operations.is_empty() || operations.len() > MAX_COMMIT_OPERATIONS {
         return refuse(format_args!("{} operations in one commit", operations.len()));
     }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::domain::{ClientId, Conversation, ConversationId};
-use crate::json::StrictObject;
+use crate::json::{StrictObject, text};
 
 /// "Look at this conversation now."
 ///
@@ -13,8 +13,10 @@ use crate::json::StrictObject;
 #[serde(deny_unknown_fields)]
 pub struct WakeUp {
     /// The owner.
+    #[serde(deserialize_with = "text::deserialize")]
     pub client: ClientId,
     /// The conversation to look at.
+    #[serde(deserialize_with = "text::deserialize")]
     pub id: ConversationId,
     /// The generation that the wake-up was made for.
     pub generation: u32,
@@ -46,7 +48,7 @@ impl WakeUp {
     /// The wake-up of a conversation in its present state.
     #[must_use]
     pub fn of(conversation: &Conversation) -> Self {
-        Self { client: conversation.client.clone(), id: conversation.id, generation: conversation.generation }
+        Self { client: conversation.client().clone(), id: conversation.id(), generation: conversation.generation() }
     }
 
     /// The version of the message.

@@ -1,50 +1,51 @@
-//! A table and a queue in memory whose every call can be made to fail.
+//! A table and a queue in memory with injected faults.
 //!
-//! They obey the same rules as the real ones (the conformance suite runs on them), live in tokio's
-//! time, which tests pause, and ask [`Faults`] before each call what should go wrong.
+//! They keep the promises of the real backends, because the conformance suite runs on them. They use tokio's time,
+//! which tests pause. Before each call they ask [`Faults`] which fault to inject.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::domain::Timestamp;
 use crate::store::{
-    Etag, KeyRange, MemoryQueue, Operation, Partition, ReceivedWakeUp, Row, StoreError, Table, WakeUp, WakeUpQueue,
-    WakeUpReceiver, check_operations,
+    CommitError, Etag, KeyRange, MemoryQueue, Operation, Partition, ReceivedWakeUp, Row, StoreError, Table, WakeUp,
+    WakeUpQueue, WakeUpReceiver, check_operations,
 };
+use crate::sync::lock;
 
-/// What goes wrong with one call.
+/// The fault of one call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing.
+    /// The call succeeds.
     #[default]
     None,
-    /// It is refused: not done, and the caller knows.
+    /// The call is refused: it has no effect, and the caller learns that.
     Refused,
-    /// It is lost on its way there: not done, and the caller does not know.
+    /// The request is lost: the call has no effect, and the caller does not learn that.
     RequestLost,
-    /// Its answer is lost: done, and the caller does not know.
+    /// The response is lost: the call has its effect, and the caller does not learn that.
     AnswerLost,
-    /// It is done twice (queue only).
+    /// The call has its effect twice (queue only).
     Doubled,
 }
 
-/// Decides what goes wrong and how long calls take.
+/// Chooses the fault and the duration of each call.
 pub trait Faults: Send + Sync + 'static {
     /// The fault of the next call.
     fn next(&self) -> Fault {
         Fault::None
     }
 
-    /// How long the next call takes.
+    /// The duration of the next call.
     fn latency(&self) -> Duration {
         Duration::ZERO
     }
 }
 
-/// Nothing ever goes wrong.
+/// No faults.
 impl Faults for () {}
 
 /// A table in memory.
@@ -67,7 +68,7 @@ impl SimulatedTable {
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.rows)
     }
 
     async fn fault(&self) -> Fault {
@@ -85,15 +86,15 @@ impl SimulatedTable {
 
 #[async_trait]
 impl Table for SimulatedTable {
-    async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, StoreError> {
+    async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, CommitError> {
         check_operations(&operations)?;
         match self.fault().await {
             Fault::None | Fault::Doubled => self.rows().apply(partition, &operations),
-            Fault::Refused => Err(StoreError::Unavailable("simulated".into())),
-            Fault::RequestLost => Err(StoreError::Unknown("simulated".into())),
+            Fault::Refused => Err(CommitError::Unavailable("simulated".into())),
+            Fault::RequestLost => Err(CommitError::Unknown("simulated".into())),
             Fault::AnswerLost => {
                 let _ = self.rows().apply(partition, &operations);
-                Err(StoreError::Unknown("simulated".into()))
+                Err(CommitError::Unknown("simulated".into()))
             }
         }
     }
@@ -121,18 +122,22 @@ fn row(key: &str, version: u64, value: &str) -> Row {
 }
 
 impl Rows {
-    fn apply(&mut self, partition: Partition, operations: &[Operation]) -> Result<Vec<Option<Etag>>, StoreError> {
+    fn apply(&mut self, partition: Partition, operations: &[Operation]) -> Result<Vec<Option<Etag>>, CommitError> {
         let version_of = |key: &str| self.map.get(&(partition, key.to_owned())).map(|(version, _)| version.to_string());
-        for operation in operations {
+        for (position, operation) in operations.iter().enumerate() {
             let holds = match (operation, version_of(operation.key())) {
                 (Operation::Insert { .. }, found) => found.is_none(),
-                (Operation::Delete { if_match: None, .. }, found) => found.is_some(),
-                (Operation::Replace { if_match, .. } | Operation::Delete { if_match: Some(if_match), .. }, found) => {
-                    found.as_deref() == Some(if_match.as_str())
+                (Operation::Replace { if_match: None, .. } | Operation::Delete { if_match: None, .. }, found) => {
+                    found.is_some()
                 }
+                (
+                    Operation::Replace { if_match: Some(if_match), .. }
+                    | Operation::Delete { if_match: Some(if_match), .. },
+                    found,
+                ) => found.as_deref() == Some(if_match.as_str()),
             };
             if !holds {
-                return Err(StoreError::Conflict);
+                return Err(CommitError::Conflict { operation: Some(position) });
             }
         }
         Ok(operations.iter().map(|operation| self.put(partition, operation)).collect())

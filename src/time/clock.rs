@@ -1,12 +1,12 @@
-//! The calendar's time.
+//! The calendar's clock.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::domain::Timestamp;
 
-/// What time it is.
+/// The calendar's clock.
 pub trait Clock: Send + Sync + 'static {
-    /// The calendar's time.
+    /// The current time.
     fn now(&self) -> Timestamp;
 }
 
@@ -22,7 +22,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that starts at a given time and goes as tokio's does: paused, advanced, or real.
+/// A clock that starts at a given time and follows tokio's clock, which tests pause and advance.
 #[derive(Clone, Copy, Debug)]
 pub struct VirtualClock {
     start: Timestamp,

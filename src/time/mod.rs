@@ -1,6 +1,6 @@
-//! Time and randomness, injected so that tests decide both.
+//! Time and randomness, injected so that tests control both.
 //!
-//! Durations are measured and slept with tokio's clock, which tests pause; [`Clock`] only reads the calendar.
+//! Code measures durations and sleeps with tokio's clock, which tests pause. [`Clock`] only reads the calendar.
 
 mod clock;
 mod randomness;

@@ -2,7 +2,7 @@
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-/// Where randomness comes from.
+/// A source of random bytes.
 pub trait Entropy: Send + Sync + 'static {
     /// Fills a buffer with random bytes.
     fn fill(&self, buffer: &mut [u8]);
@@ -28,15 +28,15 @@ impl Default for SystemEntropy {
 
 impl Entropy for SystemEntropy {
     fn fill(&self, buffer: &mut [u8]) {
-        // getrandom(2) fails only where the system call does not exist. Ids and keys made of
-        // anything else would be guessable, so there is nothing to go on with.
+        // getrandom(2) fails only if the system call does not exist. Ids and keys from another source would be
+        // guessable, so the process must not continue.
         if self.0.fill(buffer).is_err() {
             std::process::abort();
         }
     }
 }
 
-/// `N` random bytes.
+/// Returns `N` random bytes.
 pub fn random<const N: usize>(entropy: &dyn Entropy) -> [u8; N] {
     let mut bytes = [0; N];
     entropy.fill(&mut bytes);

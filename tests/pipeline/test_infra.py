@@ -249,7 +249,7 @@ def test_there_is_an_alert_for_each_promise():
 def test_alerts_match_the_log_lines():
     """The Rust tests of the functions host hold the same lines."""
     delivered = "conversation 01890000-0000-7000-8000-00000000000f of me: attempt made 12 ms after its time, now Completed"
-    swept = "31 conversations due soon or overdue, the oldest overdue by 40 s; 2 wake-ups put; 3 messages in the poison queue"
+    swept = "31 conversations due soon or overdue, the oldest overdue by 40 s; 2 wake-ups enqueued; 3 messages in the poison queue"
     for name, line, value in [("lateness", delivered, "12"), ("oldest-overdue", swept, "40"), ("poison", swept, "3")]:
         pattern = re.search(r"extract\(@'(.*?)', 1, message\)", alerts()[name]["query"])[1]
         assert re.search(pattern, line)[1] == value

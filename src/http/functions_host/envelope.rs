@@ -1,6 +1,6 @@
-//! The envelope in which the Functions host posts an invocation, and the one it reads back.
+//! The envelope in which the Functions host posts an invocation, and the envelope of our response.
 //!
-//! Source: Functions host v4, `DefaultHttpWorkerService` and `ScriptInvocationContextExtensions`.
+//! The source is the code of the Functions host v4: `DefaultHttpWorkerService` and `ScriptInvocationContextExtensions`.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use warp::reply::Response;
 
 use crate::json::StrictObject;
 
-/// The parts of an invocation that are read here. The host sends more.
+/// The members of an invocation that are read here. The host sends more.
 #[derive(Deserialize)]
 pub(super) struct Envelope {
     #[serde(rename = "Data", alias = "data")]
@@ -37,15 +37,16 @@ impl Envelope {
     /// Reads an envelope.
     ///
     /// # Errors
-    /// A sentence that says where the envelope is broken, without its content: a message may hold a secret.
+    /// A sentence that says where the envelope is broken. It repeats no content, because a message may contain a
+    /// secret.
     pub(super) fn read(body: &[u8]) -> Result<Self, String> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         let StrictObject(envelope) = serde_json::from_slice::<StrictObject<Self>>(body)
-            .map_err(|error| format!("not the JSON that a host sends, at byte {} of {}", error.column(), body.len()))?;
+            .map_err(|error| format!("it is not the JSON of a host, at byte {} of {}", error.column(), body.len()))?;
         match &envelope.data {
             None => Err("it has no Data".to_owned()),
             Some(StrictObject(Data { msg: None })) => {
-                Err("Data has no msg; function.json must name its binding so".to_owned())
+                Err("Data has no msg; the binding in function.json must have this name".to_owned())
             }
             Some(_) => Ok(envelope),
         }
@@ -62,14 +63,14 @@ impl Envelope {
         text
     }
 
-    /// How many times the host has handed out the message. The host sends a number, or a string that holds one.
+    /// The number of times that the host has handed out the message. The host sends a number or a string with a number.
     pub(super) fn dequeue_count(&self) -> Option<u64> {
         let metadata: Metadata = serde_json::from_str(self.metadata.as_ref()?.get()).ok()?;
         metadata.dequeue_count.get().trim_matches('"').parse().ok()
     }
 }
 
-/// The envelope that the host reads back. On an empty body the host waits until the function's timeout.
+/// The envelope of our response. After an empty body the host would wait until the function's timeout.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Outcome<'a> {
@@ -81,7 +82,7 @@ struct Outcome<'a> {
 #[derive(Serialize)]
 struct Empty {}
 
-/// Writes the envelope of an outcome, with its line for the host's log, into a response.
+/// Writes the envelope of an outcome into a response. The line appears in the host's log.
 pub(super) fn outcome(mut response: Response, status: StatusCode, line: &str) -> Response {
     let body = serde_json::to_vec(&Outcome { outputs: Empty {}, logs: [line], return_value: () });
     *response.body_mut() = body.unwrap_or_else(|_| b"{}".to_vec()).into();

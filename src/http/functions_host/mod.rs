@@ -1,12 +1,12 @@
-//! The functions that the Functions host invokes, and no client can.
+//! The functions that only the Functions host can invoke.
 //!
-//! Under the host it is the host that receives the wake-ups and keeps the time. It posts each one to the
-//! function's name, in an envelope. Facts of the host (v4) that this module relies on:
+//! Under the host, the host receives the wake-ups and runs the timer. For each it posts an envelope to the path that is
+//! the function's name. This module relies on these facts about the host (v4):
 //!
-//! - a 2xx response must carry a JSON object
-//! - after any other status the message comes back after `visibilityTimeout`; after the last try it goes to the
-//!   poison queue. The host does not read the body.
-//! - the host asks `GET /` every 25 ms before the first invocation; any response will do
+//! - A 2xx response must carry a JSON object.
+//! - After any other status the message becomes visible again after `visibilityTimeout`. After the last try it goes to
+//!   the poison queue. The host does not read the body.
+//! - Before the first invocation the host sends `GET /` every 25 ms. It accepts any response.
 
 mod envelope;
 
@@ -15,75 +15,74 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::StatusCode;
 use tracing::Instrument as _;
 use warp::reply::{Reply as _, Response};
 
 use self::envelope::Envelope;
 use super::context::RequestContext;
 use super::handlers::health;
-use super::operations::{Access, Operation};
+use super::operations::{Access, Operation, get, post};
 use crate::api::Problem;
-use crate::delivery::{Deliverer, DeliveryOutcome};
+use crate::delivery::{Deliverer, DeliveryOutcome, InvalidWakeUp, WakeUp};
 use crate::maintenance::{SweepReport, Sweeper};
-use crate::store::{InvalidWakeUp, StoreError, WakeUp};
 
-/// What the host invokes.
+/// The services that the invocations call.
 pub struct Invocations {
-    /// For `deliverConversation`.
+    /// Serves `deliverConversation`.
     pub deliverer: Arc<Deliverer>,
-    /// For `sweepDueConversations`.
+    /// Serves `sweepDueConversations`.
     pub sweeper: Sweeper,
 }
 
-/// The operations that exist only under the Functions host: its ping and the functions that it invokes. Whoever
-/// can call these functions can pretend to be the queue.
+/// The operations that exist only under the Functions host: its ping and the functions that it invokes. Other callers
+/// must not reach these functions, because they could forge messages of the queue.
 #[must_use]
 pub fn invocation_operations() -> Vec<Operation> {
-    let operation = |name, method, path, access| Operation { name, method, path, access };
     vec![
-        operation("ping", Method::GET, "/", Access::Anyone(|_| Box::pin(ready(health::health())))),
-        operation(
+        get("ping", "/", Access::Anyone(|_| Box::pin(ready(health::health())))),
+        post(
             "deliverConversation",
-            Method::POST,
             "/deliverConversation",
             Access::FunctionsHost(|context, invocations| Box::pin(deliver_conversation(context, invocations))),
         ),
-        operation(
+        post(
             "sweepDueConversations",
-            Method::POST,
             "/sweepDueConversations",
             Access::FunctionsHost(|context, invocations| Box::pin(sweep_due_conversations(context, invocations))),
         ),
     ]
 }
 
-/// How many times the host hands out a message before it moves it to the poison queue: `maxDequeueCount`
-/// in host.json.
+/// The number of times that the host hands out a message before it moves it to the poison queue: `maxDequeueCount` in
+/// host.json.
 pub const MAX_DEQUEUE_COUNT: u64 = 5;
 
-/// How long a sweep may go on. It is shorter than the function's timeout, which ends the whole process.
+/// The longest time that a sweep may take. The host ends the whole process after the longer timeout of the function.
 const MAX_SWEEP: Duration = Duration::from_mins(4);
 
-/// Why an invocation fails.
+/// The reason why an invocation fails.
 #[derive(Debug, thiserror::Error)]
 enum InvocationError {
     /// The body cannot be read.
     #[error("the invocation cannot be read: {}", .0.detail())]
     Body(Problem),
-    /// The envelope is not from a host with our function.json. No retry will mend that.
+    /// The envelope is not from a host with our function.json. A retry would fail in the same way.
     #[error("the envelope of the invocation is broken: {0}")]
     Envelope(String),
-    /// The message is no wake-up. It belongs into the poison queue.
-    #[error("the message is no wake-up: {0}")]
+    /// The message is not a wake-up. It goes to the poison queue.
+    #[error("the message is not a wake-up: {0}")]
     Message(#[from] InvalidWakeUp),
     /// The store failed. A later try may succeed.
-    #[error("put off: {0}")]
-    Store(#[from] StoreError),
-    /// A defect.
-    #[error("the delivery ended in a panic")]
+    #[error("not done, a later try follows: {0}")]
+    Store(Cause),
+    /// The delivery has a defect.
+    #[error("the delivery panicked")]
     Panicked,
 }
+
+/// The error of the store below. This layer does not know its type.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl InvocationError {
     fn status(&self) -> StatusCode {
@@ -95,7 +94,7 @@ impl InvocationError {
     }
 }
 
-/// `deliverConversation`: a message has come from the queue.
+/// `deliverConversation`: the queue has a message.
 async fn deliver_conversation(mut context: RequestContext, invocations: Arc<Invocations>) -> Result<Response, Problem> {
     let delivered = match context.bytes().await {
         Ok(body) => deliver(&invocations, &body).await,
@@ -104,7 +103,7 @@ async fn deliver_conversation(mut context: RequestContext, invocations: Arc<Invo
     Ok(respond(delivered))
 }
 
-/// `sweepDueConversations`: a minute has passed. The envelope has nothing that a sweep needs to know.
+/// `sweepDueConversations`: a minute has passed. The sweep needs nothing from the envelope.
 async fn sweep_due_conversations(
     mut context: RequestContext,
     invocations: Arc<Invocations>,
@@ -113,7 +112,7 @@ async fn sweep_due_conversations(
     Ok(respond(sweep(&invocations.sweeper).await))
 }
 
-/// Answers in the host's form. The host does not read the reason of a failure, so the log has it.
+/// The response in the host's form. The host does not read the reason of a failure, so it is logged here.
 fn respond(result: Result<String, InvocationError>) -> Response {
     let error = match result {
         Ok(line) => return envelope::outcome(Response::default(), StatusCode::OK, &line),
@@ -138,15 +137,18 @@ async fn deliver(invocations: &Invocations, body: &Bytes) -> Result<String, Invo
     }
     let about = format!("conversation {} of {}", wake_up.id, wake_up.client);
     let deliverer = Arc::clone(&invocations.deliverer);
-    // The delivery is a task of its own: it goes on when the host's connection breaks.
+    // The delivery is a task of its own, so that it finishes even if the host closes the connection.
     let delivery = tokio::spawn(async move { deliverer.deliver(&wake_up).await }.in_current_span());
-    let outcome = match delivery.await.map_err(|_| InvocationError::Panicked)?? {
+    let delivered = delivery.await.map_err(|_| InvocationError::Panicked)?;
+    let outcome = match delivered.map_err(|error| InvocationError::Store(error.into()))? {
         // An alert in infra/ reads this line.
         DeliveryOutcome::Attempted { status, lateness } => {
             format!("attempt made {} ms after its time, now {}", lateness.as_millis(), status.as_str())
         }
-        DeliveryOutcome::Abandoned => "attempt given up; the next follows when its lease is over".to_owned(),
-        DeliveryOutcome::Postponed => "before its time; another wake-up was put".to_owned(),
+        DeliveryOutcome::Abandoned => {
+            "attempt abandoned; the next attempt follows when its lease has run out".to_owned()
+        }
+        DeliveryOutcome::Postponed => "postponed; another wake-up was enqueued".to_owned(),
         DeliveryOutcome::NothingToDo => "nothing to do".to_owned(),
         DeliveryOutcome::Undeliverable(reason) => format!("cannot be delivered: {reason}"),
     };
@@ -155,13 +157,14 @@ async fn deliver(invocations: &Invocations, body: &Bytes) -> Result<String, Invo
 
 async fn sweep(sweeper: &Sweeper) -> Result<String, InvocationError> {
     let Ok(report) = tokio::time::timeout(MAX_SWEEP, sweeper.sweep()).await else {
-        tracing::warn!("the sweep did not finish in time");
-        return Ok("swept for as long as a sweep may take; the next sweep goes on".to_owned());
+        tracing::warn!("the sweep was stopped at its time limit");
+        return Ok("stopped at the time limit of a sweep; the next sweep continues".to_owned());
     };
-    let SweepReport { seen, enqueued, overdue, poison_queue_length } = report?;
+    let SweepReport { seen, enqueued, overdue, poison_queue_length } =
+        report.map_err(|error| InvocationError::Store(error.into()))?;
     // The alerts in infra/ read this line.
     Ok(format!(
-        "{seen} conversations due soon or overdue, the oldest overdue by {} s; {enqueued} wake-ups put; \
+        "{seen} conversations due soon or overdue, the oldest overdue by {} s; {enqueued} wake-ups enqueued; \
          {poison_queue_length} messages in the poison queue",
         overdue.as_secs()
     ))

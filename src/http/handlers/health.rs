@@ -1,4 +1,4 @@
-//! `health` and `ready`: the process answers, and its store answers too.
+//! `health` and `ready`: whether the process responds, and whether its store does.
 
 use serde::Serialize;
 use warp::reply::Response;
@@ -23,15 +23,15 @@ struct Check {
     status: &'static str,
 }
 
-/// `GET /health`: the process answers. No I/O.
+/// `health`: the process responds. It does no I/O.
 pub(in crate::http) fn health() -> Result<Response, Problem> {
     json(&Health { status: "ok" })
 }
 
-/// `GET /health/ready`: the store answers too.
+/// `ready`: the store responds too.
 pub(in crate::http) async fn ready(context: RequestContext) -> Result<Response, Problem> {
-    if let Err(error) = context.services.scheduler.check().await {
-        tracing::warn!(%error, "not ready: the store does not answer");
+    if let Err(error) = context.services().scheduler.check().await {
+        tracing::warn!(%error, "not ready: the store does not respond");
         return Err(Problem::not_ready("store"));
     }
     json(&Ready { status: "ok", checks: [Check { name: "store", status: "ok" }] })

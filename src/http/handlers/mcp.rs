@@ -6,8 +6,9 @@ use crate::api::Problem;
 use crate::auth::Principal;
 use crate::http::RequestContext;
 
-pub(in crate::http) async fn answer(mut context: RequestContext, principal: Principal) -> Result<Response, Problem> {
+pub(in crate::http) async fn mcp(mut context: RequestContext, caller: Principal) -> Result<Response, Problem> {
     let body = context.json_bytes().await?;
-    let response = context.services.mcp.answer(principal, context.headers, body).await?;
+    let services = context.services().clone();
+    let response = services.mcp.respond(caller, context.headers, body).await?;
     Ok(response.map(Into::into))
 }

@@ -1,5 +1,5 @@
-//! What a client that was refused reads to find out how to log in: `protectedResource` and
-//! `protectedMcpResource` (RFC 9728) lead to `oauthMetadata` (RFC 8414), and that to the token.
+//! The metadata by which a client that was refused finds out how to log in: `protectedResource` and
+//! `protectedMcpResource` (RFC 9728) name the authorization server, and `oauthMetadata` (RFC 8414) describes it.
 
 use serde::Serialize;
 use warp::reply::Response;
@@ -22,8 +22,8 @@ struct ProtectedResource<'a> {
 #[derive(Serialize)]
 struct AuthorizationServer<'a> {
     issuer: &'a str,
-    /// No grant of ours uses it and there is nothing at it, but the MCP client libraries take metadata
-    /// without one for none at all.
+    /// No operation has this address, because our only grant does not use it. MCP client libraries ignore metadata
+    /// without it.
     authorization_endpoint: String,
     token_endpoint: String,
     token_endpoint_auth_methods_supported: [&'static str; 2],
@@ -33,7 +33,7 @@ struct AuthorizationServer<'a> {
     protected_resources: [String; 2],
 }
 
-/// `GET /.well-known/oauth-protected-resource`, or `/mcp` below it.
+/// `protectedResource` and `protectedMcpResource`
 pub(in crate::http) fn protected_resource(context: &RequestContext, resource: Resource) -> Result<Response, Problem> {
     let origin = context.origin();
     json(&ProtectedResource {
@@ -45,7 +45,7 @@ pub(in crate::http) fn protected_resource(context: &RequestContext, resource: Re
     })
 }
 
-/// `GET /.well-known/oauth-authorization-server`.
+/// `oauthMetadata`
 pub(in crate::http) fn oauth_metadata(context: &RequestContext) -> Result<Response, Problem> {
     let origin = context.origin();
     json(&AuthorizationServer {

@@ -1,8 +1,7 @@
-//! `issueOauthToken`: an API key for a token, the standard way: the client credentials grant
-//! (RFC 6749 §4.4), for a resource if the client names one (RFC 8707).
+//! `issueOauthToken`: exchanges an API key for a token by the client credentials grant of OAuth (RFC 6749 §4.4), for a
+//! resource if the client names one (RFC 8707).
 //!
-//! What is wrong with a request is said in OAuth's own form (RFC 6749 §5.2), because OAuth libraries
-//! read no other.
+//! Errors have the form of OAuth (RFC 6749 §5.2), because OAuth libraries read no other.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,13 +16,14 @@ use crate::api::Problem;
 use crate::auth::{AuthError, IssuedToken, TokenGrant};
 use crate::domain::{Scopes, Secret};
 use crate::http::{RequestContext, json};
+use crate::json::text;
 use crate::public_url::{PublicUrl, Resource};
 
-/// Where it is.
+/// The path of the token endpoint.
 pub(in crate::http) const PATH: &str = "/oauth/token";
-/// The grants there are.
+/// The grants that the token endpoint supports.
 pub(in crate::http) const GRANT_TYPES: [&str; 1] = ["client_credentials"];
-/// How a client may show its key (RFC 7591 §2).
+/// The ways in which a client may send its API key (RFC 7591 §2).
 pub(in crate::http) const CLIENT_AUTHENTICATION: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 
 #[derive(Serialize)]
@@ -31,6 +31,7 @@ struct TokenResponse<'a> {
     access_token: &'a str,
     token_type: &'static str,
     expires_in: u32,
+    #[serde(serialize_with = "text::serialize")]
     scope: Scopes,
 }
 
@@ -55,14 +56,13 @@ async fn issue(context: &mut RequestContext) -> Result<IssuedToken, Refusal> {
     const NO_FORM: &str = "The body must be application/x-www-form-urlencoded in UTF-8.";
     let body = context.form().await?.ok_or_else(|| Refusal::invalid_request(NO_FORM))?;
     let form = Form::parse(&body)?;
-    let grant = form.grant(context.services.authenticator.public_url())?;
-    let (client, key) = form.credentials(&context.headers)?;
-    let (source, services) = (context.source(), &context.services);
+    let grant = form.grant(context.services().authenticator.public_url())?;
+    let (client, key) = form.credentials(context.headers())?;
+    let (source, services) = (context.source(), context.services());
     Ok(services.authenticator.issue(&client, &key, grant, source, &*services.entropy).await?)
 }
 
-/// The parameters of a request. Those without a value are as good as not there (RFC 6749 §3.2), and
-/// so are unknown ones.
+/// The parameters of a request. Parameters without a value and unknown parameters are ignored (RFC 6749 §3.2).
 #[derive(Default)]
 struct Form {
     grant_type: Option<String>,
@@ -88,7 +88,7 @@ impl Form {
                 _ => continue,
             };
             if parameter.replace(value.into_owned()).is_some() {
-                return Err(Refusal::invalid_request(format!("{name} is there twice.")));
+                return Err(Refusal::invalid_request(format!("{name} is given twice.")));
             }
         }
         Ok(form)
@@ -120,22 +120,24 @@ impl Form {
             return shown.ok_or(Refusal::InvalidClient);
         };
         if values.next().is_some() || self.client_secret.is_some() {
-            return Err(Refusal::invalid_request("Show the key once: by HTTP Basic, or as client_secret."));
+            return Err(Refusal::invalid_request(
+                "Send the API key once: by HTTP Basic or as client_secret, not both.",
+            ));
         }
         let (client, key) = value.to_str().ok().and_then(basic).ok_or(Refusal::InvalidClient)?;
         match self.client_id {
             Some(other) if other != client => {
-                Err(Refusal::invalid_request("client_id is not the client of HTTP Basic."))
+                Err(Refusal::invalid_request("client_id must be the user name of HTTP Basic, or be left out."))
             }
             _ => Ok((client, key)),
         }
     }
 }
 
-/// Reads HTTP Basic as OAuth has it: id and key are percent-encoded first (RFC 6749 §2.3.1).
+/// Reads HTTP Basic in the form of OAuth, where id and key are percent-encoded first (RFC 6749 §2.3.1).
 ///
-/// A `+` stands for itself and not for a space, which no key has: so the keys of libraries that leave
-/// out the encoding are read right, too, as long as there is no `%` in them.
+/// A `+` stands for itself and not for a space, because no key contains a space. Therefore a key without a `%` is also
+/// read correctly from a library that leaves out the encoding.
 fn basic(authorization: &str) -> Option<(String, Secret<String>)> {
     let (scheme, credentials) = authorization.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -147,7 +149,7 @@ fn basic(authorization: &str) -> Option<(String, Secret<String>)> {
     Some((decoded(client)?, Secret::new(decoded(key)?)))
 }
 
-/// Why there is no token.
+/// The reason why no token is issued.
 enum Refusal {
     InvalidRequest(String),
     InvalidClient,
@@ -157,7 +159,7 @@ enum Refusal {
     UnsupportedGrantType,
     InvalidScope,
     InvalidTarget(String),
-    /// What has nothing to do with OAuth.
+    /// A problem that is not one of OAuth, such as a store that cannot be reached.
     Other(Problem),
 }
 
@@ -168,10 +170,10 @@ impl Refusal {
 
     fn invalid_target(public_url: &PublicUrl) -> Self {
         let [api, mcp] = Resource::ALL.map(|resource| public_url.origin(None).resource(resource));
-        Self::InvalidTarget(format!("This service issues tokens for itself: the resource {api} or {mcp}."))
+        Self::InvalidTarget(format!("The resource must be {api} or {mcp}."))
     }
 
-    /// What is said keeps to the characters of RFC 6749 §5.2 and repeats nothing of the request.
+    /// The descriptions use only the characters that RFC 6749 §5.2 allows, and repeat no value of the request.
     fn into_response(self) -> Result<Response, Problem> {
         let challenge = (WWW_AUTHENTICATE, HeaderValue::from_static(r#"Basic realm="mcp-scheduler", charset="UTF-8""#));
         let wait = |seconds: u64| (RETRY_AFTER, HeaderValue::from(seconds));
@@ -182,8 +184,7 @@ impl Refusal {
                 (StatusCode::UNAUTHORIZED, Some(challenge), "invalid_client", why.to_owned())
             }
             Self::TooManyFailures { retry_after } => {
-                let why =
-                    format!("Too many logins with wrong credentials; the next is looked at in {retry_after} seconds.");
+                let why = format!("Too many logins had wrong credentials. Retry in {retry_after} seconds.");
                 (StatusCode::TOO_MANY_REQUESTS, Some(wait(retry_after)), "invalid_client", why)
             }
             Self::UnsupportedGrantType => {
@@ -191,8 +192,10 @@ impl Refusal {
                 (StatusCode::BAD_REQUEST, None, "unsupported_grant_type", why)
             }
             Self::InvalidScope => {
-                let why =
-                    format!("The scopes are {}, and the client must have one of those it asks for.", Scopes::all());
+                let why = format!(
+                    "The scopes are {}. The client must have at least one of the scopes that it requests.",
+                    Scopes::all()
+                );
                 (StatusCode::BAD_REQUEST, None, "invalid_scope", why)
             }
             Self::InvalidTarget(why) => (StatusCode::BAD_REQUEST, None, "invalid_target", why),
@@ -216,7 +219,7 @@ impl From<AuthError> for Refusal {
         match error {
             AuthError::WrongCredentials => Self::InvalidClient,
             AuthError::TooManyFailures { retry_after } => Self::TooManyFailures { retry_after },
-            AuthError::InvalidScope => Self::InvalidScope,
+            AuthError::NoScope => Self::InvalidScope,
             other => Self::Other(other.into()),
         }
     }
@@ -256,7 +259,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_id_and_key_arrive_encoded_or_not(client in "[A-Za-z0-9._-]{1,64}", key in "[!-~]{16,256}") {
+        fn every_id_and_key_is_read_encoded_or_not(client in "[A-Za-z0-9._-]{1,64}", key in "[!-~]{16,256}") {
             let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
             let arrived = Some((client.clone(), key.clone()));
             prop_assert_eq!(decoded(format!("{}:{}", encoded(&client), encoded(&key))), arrived.clone());
@@ -266,7 +269,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_that_is_sent_is_too_strange(value in "\\PC*") {
+        fn no_input_panics(value in "\\PC*") {
             let _ = basic(&value);
             let _ = basic(&format!("Basic {value}"));
             let _ = Form::parse(value.as_bytes());
@@ -274,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn only_basic_with_base64_is_basic() {
+    fn only_the_basic_scheme_with_base64_is_read() {
         for good in ["Basic YTpi", "basic YTpi", "BASIC  YTpi "] {
             assert!(basic(good).is_some(), "{good}");
         }

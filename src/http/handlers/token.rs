@@ -7,11 +7,13 @@ use crate::api::{ErrorDetail, Problem};
 use crate::auth::TokenGrant;
 use crate::domain::Secret;
 use crate::http::{RequestContext, json};
+use crate::json::secret;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct TokenRequest {
     client_id: Option<String>,
+    #[serde(default, deserialize_with = "secret::optional::deserialize")]
     api_key: Option<Secret<String>>,
 }
 
@@ -26,7 +28,7 @@ struct TokenResponse<'a> {
 pub(in crate::http) async fn issue_token(mut context: RequestContext) -> Result<Response, Problem> {
     let request: TokenRequest = context.json().await?;
     let (client, key) = check(request)?;
-    let (services, source) = (&context.services, context.source());
+    let (services, source) = (context.services(), context.source());
     let grant = TokenGrant::default();
     let issued = services.authenticator.issue(&client, &key, grant, source, &*services.entropy).await?;
     json(&TokenResponse { token: issued.token.expose(), token_type: "Bearer", expires_in: issued.expires_in })
@@ -36,7 +38,10 @@ fn check(request: TokenRequest) -> Result<(String, Secret<String>), Vec<ErrorDet
     let (client, key) =
         (request.client_id.unwrap_or_default(), request.api_key.unwrap_or_else(|| Secret::new(String::new())));
     let missing = |pointer: &str, text: &str| {
-        text.is_empty().then(|| ErrorDetail { pointer: pointer.to_owned(), detail: "is required".to_owned() })
+        text.is_empty().then(|| ErrorDetail {
+            pointer: pointer.to_owned(),
+            detail: "is required and must not be empty".to_owned(),
+        })
     };
     let errors: Vec<_> = missing("/clientId", &client).into_iter().chain(missing("/apiKey", key.expose())).collect();
     if errors.is_empty() { Ok((client, key)) } else { Err(errors) }

@@ -7,6 +7,7 @@ use azure_core::StatusCode;
 use azure_core::error::ErrorKind;
 
 use super::super::StoreError;
+use super::transaction::FailedOperation;
 
 /// Why a call failed. Says nothing of what was sent: the crates' own errors quote whole addresses,
 /// and a shared access signature is part of one.
@@ -18,6 +19,8 @@ pub(super) enum Failure {
         status: StatusCode,
         /// The service's own name for the error.
         code: String,
+        /// The position of the operation that failed, in a transaction.
+        operation: Option<usize>,
     },
     /// The request never left.
     NotSent(&'static str),
@@ -29,7 +32,11 @@ impl From<azure_core::Error> for Failure {
     fn from(error: azure_core::Error) -> Self {
         if let Some(http) = error.as_http_error() {
             let code = http.error_code().unwrap_or_default();
-            return Self::Answered { status: http.status(), code: code.chars().take(64).collect() };
+            return Self::Answered { status: http.status(), code: code.chars().take(64).collect(), operation: None };
+        }
+        if let Some(failed) = error.get_ref().and_then(|cause| cause.downcast_ref::<FailedOperation>()) {
+            let FailedOperation { status, code, position } = failed.clone();
+            return Self::Answered { status, code, operation: position };
         }
         if *error.kind() == ErrorKind::Credential {
             return Self::NotSent("no access token");
@@ -94,7 +101,7 @@ fn is_done_nothing(status: StatusCode) -> bool {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Answered { status, code } => write!(f, "Azure storage answered {} {code}", u16::from(*status)),
+            Self::Answered { status, code, .. } => write!(f, "Azure storage answered {} {code}", u16::from(*status)),
             Self::NotSent(what) | Self::NoAnswer(what) => write!(f, "Azure storage: {what}"),
         }
     }

@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 use super::pass_on;
 use super::settings::IdentitySource;
 use crate::domain::{Secret, Timestamp};
+use crate::json::secret;
 use crate::time::Clock;
 
 pub(super) struct ManagedIdentity {
@@ -37,6 +38,7 @@ struct CachedToken {
 /// What the platform answers.
 #[derive(Deserialize)]
 struct Answer {
+    #[serde(deserialize_with = "secret::deserialize")]
     access_token: Secret<String>,
     /// Seconds since 1970: as text in App Service, as a number elsewhere.
     #[serde(deserialize_with = "number_or_text")]

@@ -8,6 +8,7 @@ mod identity;
 mod queue;
 mod settings;
 mod table;
+mod transaction;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub use settings::{AzureCredential, AzureSettings, IdentitySource, SettingError}
 use self::identity::{InvalidateOn401, ManagedIdentity};
 use self::queue::NeverExpire;
 use self::table::AzureTable;
+use self::transaction::FailedTransactions;
 use super::{StoreError, Table};
 use crate::time::Clock;
 
@@ -156,9 +158,10 @@ fn access(
 
 fn table_service(
     settings: &AzureSettings,
-    options: ClientOptions,
+    mut options: ClientOptions,
     credentials: StorageCredentials,
 ) -> TableServiceClient {
+    options.per_call_policies_mut().push(Arc::new(FailedTransactions));
     let location = CloudLocation::Custom { account: settings.account.clone(), uri: settings.table_endpoint.clone() };
     TableServiceClientBuilder::with_location(location, credentials).client_options(options).build()
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::super::table::{check_operations, in_alphabet};
-use super::super::{Etag, KeyRange, Operation, Partition, Row, StoreError, Table};
+use super::super::{CommitError, Etag, KeyRange, Operation, Partition, Row, StoreError, Table};
 use super::failure::Failure;
 
 pub(super) struct AzureTable {
@@ -60,20 +60,17 @@ impl AzureTable {
             transaction = add(transaction, partition, operation)?;
         }
         let answers = transaction.await?.operation_responses;
-        // A transaction that fails is answered with success, and with the one operation that failed.
-        match answers.iter().find(|answer| !answer.status_code.is_success()) {
-            Some(failed) => Err(Failure::Answered { status: failed.status_code, code: String::new() }),
-            None if answers.len() == operations.len() => {
-                Ok(answers.into_iter().map(|answer| answer.etag.map(|etag| Etag::new(etag.to_string()))).collect())
-            }
-            None => Err(Failure::NoAnswer("an answer that cannot be read")),
+        if answers.len() == operations.len() {
+            Ok(answers.into_iter().map(|answer| answer.etag.map(|etag| Etag::new(etag.to_string()))).collect())
+        } else {
+            Err(Failure::NoAnswer("an answer that cannot be read"))
         }
     }
 }
 
 #[async_trait]
 impl Table for AzureTable {
-    async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, StoreError> {
+    async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, CommitError> {
         check_operations(&operations)?;
         operations.iter().try_for_each(check_size)?;
         let mut result = self.transaction(partition, &operations).await;
@@ -87,9 +84,10 @@ impl Table for AzureTable {
         result.map_err(|failure| match failure {
             Failure::Answered {
                 status: StatusCode::NotFound | StatusCode::Conflict | StatusCode::PreconditionFailed,
+                operation,
                 ..
-            } => StoreError::Conflict,
-            other => other.of_write(),
+            } => CommitError::Conflict { operation },
+            other => other.of_write().into(),
         })
     }
 
@@ -139,13 +137,15 @@ fn add(
     partition: Partition,
     operation: &Operation,
 ) -> Result<TransactionBuilder, Failure> {
-    let unchanged = |etag: &Etag| Some(IfMatchCondition::Etag(etag.as_str().to_owned().into()));
+    let unchanged = |etag: &Etag| IfMatchCondition::Etag(etag.as_str().to_owned().into());
     Ok(match operation {
         Operation::Insert { key, value } => transaction.insert(entity(partition, key, value)?)?,
         Operation::Replace { key, value, if_match } => {
-            transaction.update(key, entity(partition, key, value)?, unchanged(if_match))?
+            // Without a condition it would also insert.
+            let condition = if_match.as_ref().map_or(IfMatchCondition::Any, unchanged);
+            transaction.update(key, entity(partition, key, value)?, Some(condition))?
         }
-        Operation::Delete { key, if_match } => transaction.delete(key, if_match.as_ref().and_then(unchanged))?,
+        Operation::Delete { key, if_match } => transaction.delete(key, if_match.as_ref().map(unchanged))?,
     })
 }
 
@@ -189,13 +189,13 @@ fn row(entity: Entity) -> Result<Row, StoreError> {
     }
 }
 
-fn check_size(operation: &Operation) -> Result<(), StoreError> {
+fn check_size(operation: &Operation) -> Result<(), CommitError> {
     let (Operation::Insert { key, value } | Operation::Replace { key, value, .. }) = operation else { return Ok(()) };
     // No text has more UTF-16 units than bytes.
     if value.len() <= AzureTable::ROOM || value.encode_utf16().count() <= AzureTable::ROOM {
         return Ok(());
     }
-    Err(StoreError::Refused(format!("the value of {key} has {} bytes", value.len())))
+    Err(CommitError::Refused(format!("the value of {key} has {} bytes", value.len())))
 }
 
 fn check_bound(key: &str) -> Result<(), StoreError> {

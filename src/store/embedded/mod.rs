@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use self::engine::Engine;
 use self::writer::{Commit, Writer};
 use super::table::check_operations;
-use super::{Etag, KeyRange, Operation, Partition, Row, StoreError, Table};
+use super::{CommitError, Etag, KeyRange, Operation, Partition, Row, StoreError, Table};
 
 /// The embedded store: the tables of one installation, in one directory, for one process.
 pub struct EmbeddedStore {
@@ -156,11 +156,11 @@ impl EmbeddedTable {
 
 #[async_trait]
 impl Table for EmbeddedTable {
-    async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, StoreError> {
+    async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, CommitError> {
         check_operations(&operations)?;
         let operations = operations.into_iter().map(|o| (self.key(partition, o.key()), o)).collect();
         let (reply, result) = oneshot::channel();
-        let stopped = || StoreError::Unavailable("the store is closed".into());
+        let stopped = || CommitError::Unavailable("the store is closed".into());
         self.commits.send(Commit { operations, reply }).map_err(|_| stopped())?;
         result.await.map_err(|_| stopped())?
     }

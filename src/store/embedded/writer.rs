@@ -8,12 +8,12 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::oneshot;
 
 use super::engine::{Engine, etag};
-use crate::store::{Etag, Operation, StoreError};
+use crate::store::{CommitError, Etag, Operation};
 
 /// A commit on its way to the writer, with the engine's key beside each operation.
 pub(super) struct Commit {
     pub(super) operations: Vec<(Vec<u8>, Operation)>,
-    pub(super) reply: oneshot::Sender<Result<Vec<Option<Etag>>, StoreError>>,
+    pub(super) reply: oneshot::Sender<Result<Vec<Option<Etag>>, CommitError>>,
 }
 
 pub(super) struct Writer {
@@ -96,7 +96,7 @@ fn write(engine: &Engine, group: &mut Vec<Commit>) {
         Err(cause) => {
             tracing::error!(error = %cause, "the store cannot write");
             for (_, reply) in written {
-                let _ = reply.send(Err(StoreError::Unknown(cause.to_string().into())));
+                let _ = reply.send(Err(CommitError::Unknown(cause.to_string().into())));
             }
         }
     }
@@ -113,21 +113,24 @@ struct Overlay<'a> {
 }
 
 impl Overlay<'_> {
-    fn check(&self, operations: &[(Vec<u8>, Operation)]) -> Result<(), StoreError> {
-        for (key, operation) in operations {
+    fn check(&self, operations: &[(Vec<u8>, Operation)]) -> Result<(), CommitError> {
+        for (position, (key, operation)) in operations.iter().enumerate() {
             let change = match self.changed.get(key) {
                 Some(change) => *change,
                 None => self.engine.get(key)?.map(|value| value.change()),
             };
             let holds = match operation {
                 Operation::Insert { .. } => change.is_none(),
-                Operation::Delete { if_match: None, .. } => change.is_some(),
-                Operation::Replace { if_match, .. } | Operation::Delete { if_match: Some(if_match), .. } => {
+                Operation::Replace { if_match: None, .. } | Operation::Delete { if_match: None, .. } => {
+                    change.is_some()
+                }
+                Operation::Replace { if_match: Some(if_match), .. }
+                | Operation::Delete { if_match: Some(if_match), .. } => {
                     change.is_some_and(|change| etag(change) == *if_match)
                 }
             };
             if !holds {
-                return Err(StoreError::Conflict);
+                return Err(CommitError::Conflict { operation: Some(position) });
             }
         }
         Ok(())

@@ -1,18 +1,30 @@
-//! What the rows of the conversations table are called and what is in them.
+//! The names and the values of rows.
 //!
 //! | key | exists |
 //! |---|---|
 //! | `m~{client}~{id, inverted}` | always: the conversation |
 //! | `d~{wake-up, 14 digits}~{client}~{id}` | exactly while the conversation has a wake-up |
 //!
-//! Both lie in the partition that the id's last digit names. Values are JSON; a value with a higher
-//! `v` than [`VERSION`] was written by newer code and is left to it.
+//! Both lie in the partition that the id's last digit names. Values are JSON. A value with a higher `v` than
+//! [`VERSION`] was written by newer code and is left alone.
+
+mod client;
+mod conversation;
+mod due;
+mod projection;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Etag, KeyRange, Partition, Row, StoreError};
-use crate::domain::{ClientId, ConversationId, Timestamp};
+use self::conversation::{ConversationRow, InvalidField};
+use super::{KeyRange, Partition, Row, StoreError};
+use crate::domain::{ClientId, Conversation, ConversationId, Timestamp};
+
+pub(super) use self::client::ClientRow;
+pub use self::due::{DueNote, DueRow};
+pub(super) use self::due::{decode_due, encode_note};
+pub(super) use self::projection::SecondaryRows;
+pub use self::projection::{ProjectRow, Projection, RowKind};
 
 /// The version of the rows that this code writes, and the newest that it reads.
 pub(super) const VERSION: u32 = 1;
@@ -57,26 +69,47 @@ pub(super) fn due_before(end: Timestamp) -> KeyRange {
     KeyRange { from: "d~".to_owned(), to: format!("d~{:014}", end.as_millis()) }
 }
 
-/// The form of every value: its version beside it.
+/// The form of every value: the row beside its versions.
 #[derive(Serialize, Deserialize)]
 struct Envelope<T> {
+    /// The version of the form.
     v: u32,
+    /// In the main row of a conversation, the version of the projection. The first release did not write it.
+    #[serde(rename = "p", default = "first_projection", skip_serializing_if = "is_first_projection")]
+    projection: u32,
     row: T,
 }
 
+const fn first_projection() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde asks for
+const fn is_first_projection(projection: &u32) -> bool {
+    *projection == first_projection()
+}
+
 pub(super) fn encode<T: Serialize>(row: &T) -> Result<String, StoreError> {
-    serde_json::to_string(&Envelope { v: VERSION, row }).map_err(|e| StoreError::Refused(e.to_string()))
+    encode_under(row, first_projection())
+}
+
+fn encode_under<T: Serialize>(row: &T, projection: u32) -> Result<String, StoreError> {
+    serde_json::to_string(&Envelope { v: VERSION, projection, row }).map_err(|e| StoreError::Refused(e.to_string()))
 }
 
 pub(super) fn decode<T: DeserializeOwned>(row: &Row) -> Result<T, StoreError> {
+    decode_envelope(row).map(|envelope| envelope.row)
+}
+
+fn decode_envelope<T: DeserializeOwned>(row: &Row) -> Result<Envelope<T>, StoreError> {
     let corrupt = |reason: String| StoreError::Corrupt { key: row.key.clone(), reason };
     match serde_json::from_str::<Envelope<T>>(&row.value) {
-        Ok(envelope) if envelope.v <= VERSION => Ok(envelope.row),
+        Ok(envelope) if envelope.v <= VERSION => Ok(envelope),
         result => match serde_json::from_str::<Envelope<serde::de::IgnoredAny>>(&row.value) {
             Ok(newer) if newer.v > VERSION => {
                 Err(corrupt(format!("it has version {} and this program reads up to {VERSION}", newer.v)))
             }
-            // Only where it broke: the message itself may quote the row.
+            // Only the place of the error: its message may quote the row.
             _ => Err(corrupt(format!(
                 "not a row of version {VERSION}, at column {}",
                 result.err().map_or(0, |e| e.column())
@@ -85,54 +118,23 @@ pub(super) fn decode<T: DeserializeOwned>(row: &Row) -> Result<T, StoreError> {
     }
 }
 
-/// What the sweep needs to know of an outstanding conversation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DueRow {
-    /// When it needs a worker.
-    pub at: Timestamp,
-    /// Its owner.
-    pub client: ClientId,
-    /// Which one.
-    pub id: ConversationId,
-    /// What a wake-up for it carries, and when one was last put.
-    pub note: DueNote,
-    pub(super) etag: Etag,
+/// The value of a conversation's main row, under a version of the projection.
+pub(super) fn encode_conversation(conversation: &Conversation, projection: u32) -> Result<String, StoreError> {
+    let row = ConversationRow::try_from(conversation).map_err(|e| StoreError::Refused(e.to_string()))?;
+    encode_under(&row, projection)
 }
 
-/// The value of a due row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DueNote {
-    /// The conversation's generation.
-    pub generation: u32,
-    /// When a wake-up was last put; never, if there is none.
-    #[serde(rename = "hinted", default, skip_serializing_if = "Option::is_none")]
-    pub enqueued_at: Option<Timestamp>,
-    /// How often the sweep has put a wake-up because the conversation was overdue.
-    #[serde(rename = "rehints", default, skip_serializing_if = "is_zero")]
-    pub re_enqueued: u32,
-    /// Whether the row stands at the end of a lease.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub leased: bool,
+/// Reads a conversation from its main row, with the version of the projection that the row was written under.
+pub(super) fn decode_conversation(row: &Row) -> Result<(Conversation, u32), StoreError> {
+    let Envelope { row: stored, projection, .. } = decode_envelope::<ConversationRow<'static>>(row)?;
+    let corrupt = |error: InvalidField| StoreError::Corrupt { key: row.key.clone(), reason: error.to_string() };
+    Ok((stored.try_into().map_err(corrupt)?, projection))
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde asks for
-const fn is_zero(n: &u32) -> bool {
-    *n == 0
-}
-
-pub(super) fn decode_due(row: &Row) -> Result<DueRow, StoreError> {
-    let corrupt = || StoreError::Corrupt { key: row.key.clone(), reason: "not the key of a due row".to_owned() };
-    let mut parts = row.key.split('~').skip(1);
-    let (Some(at), Some(client), Some(id), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-        return Err(corrupt());
-    };
-    Ok(DueRow {
-        at: Timestamp::from_millis(at.parse().map_err(|_| corrupt())?),
-        client: client.parse().map_err(|_| corrupt())?,
-        id: id.parse().map_err(|_| corrupt())?,
-        note: decode(row)?,
-        etag: row.etag.clone(),
-    })
+/// The conversation in a main row, whatever version of the projection it was written under.
+#[cfg(feature = "testing")]
+pub(crate) fn read_conversation(row: &Row) -> Result<Conversation, StoreError> {
+    decode_conversation(row).map(|(conversation, _)| conversation)
 }
 
 /// The id in the key of a conversation's row.

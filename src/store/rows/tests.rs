@@ -11,9 +11,10 @@ use serde_json::value::RawValue;
 
 use super::*;
 use crate::domain::{
-    AttemptResult, Claim, ClaimedAttempt, Content, Conversation, DeliveryPolicy, EndpointPolicy, ErrorClass, Format,
-    LeaseToken, Method, Outcome, State, Target,
+    AdditionalInfo, AttemptResult, Claim, ClaimedAttempt, Content, DeliveryPolicy, Destination, EndpointPolicy,
+    ErrorClass, Format, Headers, LeaseToken, Method, Outcome, Secret, State, StoredConversation, Target,
 };
+use crate::store::Etag;
 
 const CONVERSATIONS: &str = include_str!("../../../tests/fixtures/rows/conversation.json");
 const DUE_NOTES: &str = include_str!("../../../tests/fixtures/rows/due.json");
@@ -39,8 +40,12 @@ fn fixtures(text: &str) -> BTreeMap<String, Fixture> {
 }
 
 fn scheduled() -> Conversation {
+    stored().into()
+}
+
+fn stored() -> StoredConversation {
     let endpoint = EndpointPolicy::default().check("https://example.com/hook?a=1&b=%20").unwrap();
-    Conversation {
+    StoredConversation {
         id: "01b8dac2-d400-7000-8000-00000000002a".parse().unwrap(),
         client: "a-Client.with_09".parse().unwrap(),
         created: CREATED,
@@ -49,14 +54,14 @@ fn scheduled() -> Conversation {
         generation: 3,
         content: Content {
             text: "Say \"hi\" \\ at 9:\n\tZoë, 日本, 🦀\u{1}".to_owned(),
-            info: Some(serde_json::from_str(r#"{"z": 1.50, "a": [null, 1e3], "u": "\u00e9"}"#).unwrap()),
+            info: Some(AdditionalInfo::from_json(r#"{"z": 1.50, "a": [null, 1e3], "u": "\u00e9"}"#.to_owned())),
             format: Format::Json,
         },
-        target: Target {
+        destination: Destination::Endpoint(Target {
             endpoint,
             method: Method::Patch,
-            headers: serde_json::from_str(r#"{"X-Second":"2","Authorization":"Bearer t"}"#).unwrap(),
-        },
+            headers: headers(&[("X-Second", "2"), ("Authorization", "Bearer t")]),
+        }),
         policy: DeliveryPolicy { max_attempts: 12, timeout_seconds: 30 },
         state: State::Scheduled,
         attempts: Vec::new(),
@@ -64,15 +69,20 @@ fn scheduled() -> Conversation {
     }
 }
 
+fn headers(pairs: &[(&str, &str)]) -> Headers {
+    let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), Secret::new((*value).to_owned())));
+    Headers::parse(pairs.collect()).unwrap()
+}
+
 /// With as little as a conversation can have.
 fn smallest() -> Conversation {
     let endpoint = EndpointPolicy::default().check("https://example.com").unwrap();
-    let conversation = scheduled();
-    Conversation {
+    StoredConversation {
         content: Content { text: "x".to_owned(), info: None, format: Format::Text },
-        target: Target { endpoint, method: Method::Get, headers: crate::domain::Headers::default() },
-        ..conversation
+        destination: Destination::Endpoint(Target { endpoint, method: Method::Get, headers: Headers::default() }),
+        ..stored()
     }
+    .into()
 }
 
 const TOKEN: LeaseToken = LeaseToken::new([0xff; 8]);
@@ -118,8 +128,8 @@ fn failed() -> Conversation {
         AttemptResult::unknown(60_000),
         result(Outcome::Failure, Some(200), Some(ErrorClass::ConnectionReset), "half"),
     ];
-    let mut conversation = scheduled();
-    conversation.policy.max_attempts = 11;
+    let policy = DeliveryPolicy { max_attempts: 11, timeout_seconds: 30 };
+    let conversation = StoredConversation { policy, ..stored() }.into();
     [refused()].into_iter().chain(reports).chain(last).fold(conversation, ended)
 }
 
@@ -148,10 +158,10 @@ fn conversations_are_written_and_read_as_they_always_were() {
     let mut fixtures = fixtures(CONVERSATIONS);
     for (name, conversation) in conversations() {
         let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
-        assert_eq!(conversation_key(&conversation.client, conversation.id), row.key, "{name}");
-        assert_eq!(encode(&conversation).unwrap(), row.value, "{name}");
-        assert_eq!(decode::<Conversation>(&row).unwrap(), conversation, "{name}");
-        assert_eq!(id_of(&row).unwrap(), conversation.id, "{name}");
+        assert_eq!(conversation_key(conversation.client(), conversation.id()), row.key, "{name}");
+        assert_eq!(encode_conversation(&conversation, 1).unwrap(), row.value, "{name}");
+        assert_eq!(decode_conversation(&row).unwrap(), (conversation.clone(), 1), "{name}");
+        assert_eq!(id_of(&row).unwrap(), conversation.id(), "{name}");
     }
     assert!(fixtures.is_empty(), "fixtures without a conversation: {:?}", fixtures.keys());
 }
@@ -168,10 +178,10 @@ fn due_rows_are_written_and_read_as_they_always_were() {
         ("leased", DueNote { leased: true, ..never }),
     ] {
         let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
-        assert_eq!(due_key(DUE, &conversation.client, conversation.id), row.key, "{name}");
-        assert_eq!(encode(&note).unwrap(), row.value, "{name}");
+        assert_eq!(due_key(DUE, conversation.client(), conversation.id()), row.key, "{name}");
+        assert_eq!(encode_note(&note).unwrap(), row.value, "{name}");
         let DueRow { at, client, id, note: read, etag } = decode_due(&row).unwrap();
-        assert_eq!((at, client, id, read), (DUE, conversation.client.clone(), conversation.id, note), "{name}");
+        assert_eq!((at, client, id, read), (DUE, conversation.client().clone(), conversation.id(), note), "{name}");
         assert_eq!(etag, row.etag, "{name}");
     }
     assert!(fixtures.is_empty(), "fixtures without a note: {:?}", fixtures.keys());
@@ -183,20 +193,20 @@ fn row(key: &str, value: &str) -> Row {
 
 #[test]
 fn a_row_of_a_newer_version_is_left_to_newer_code() {
-    let value = encode(&scheduled()).unwrap().replacen(r#"{"v":1,"#, r#"{"v":2,"#, 1);
+    let value = encode_conversation(&scheduled(), 1).unwrap().replacen(r#"{"v":1,"#, r#"{"v":2,"#, 1);
     for value in [value.as_str(), r#"{"v":2,"row":{"something":"else"}}"#, r#"{"v":2,"row":[],"more":1}"#] {
-        let error = decode::<Conversation>(&row("m~c~0", value)).unwrap_err().to_string();
+        let error = decode_conversation(&row("m~c~0", value)).unwrap_err().to_string();
         assert!(error.contains("version 2") && error.contains("m~c~0"), "{error}");
     }
 }
 
 #[test]
 fn a_damaged_row_is_named_and_not_quoted() {
-    let good = encode(&scheduled()).unwrap();
+    let good = encode_conversation(&scheduled(), 1).unwrap();
     let cut = &good[..good.len() / 2];
     let other = good.replace("scheduled", "secret-state");
     for value in ["", "null", "{", r#"{"v":1}"#, r#"{"v":"secret"}"#, r#"{"row":{}}"#, cut, &other] {
-        let error = decode::<Conversation>(&row("m~c~0", value)).unwrap_err();
+        let error = decode_conversation(&row("m~c~0", value)).unwrap_err();
         assert!(matches!(&error, StoreError::Corrupt { key, .. } if key == "m~c~0"), "{error:?}");
         let text = format!("{error} {error:?}");
         assert!(!["secret", "Bearer", "Zoë"].iter().any(|word| text.contains(word)), "{text}");
@@ -205,8 +215,8 @@ fn a_damaged_row_is_named_and_not_quoted() {
 
 #[test]
 fn a_due_row_with_a_foreign_key_is_named() {
-    let value = encode(&DueNote { generation: 1, enqueued_at: None, re_enqueued: 0, leased: false }).unwrap();
-    let id = scheduled().id;
+    let value = encode_note(&DueNote { generation: 1, enqueued_at: None, re_enqueued: 0, leased: false }).unwrap();
+    let id = scheduled().id();
     for key in [
         "d".to_owned(),
         "d~01893459600000".to_owned(),
@@ -221,7 +231,7 @@ fn a_due_row_with_a_foreign_key_is_named() {
 
 #[test]
 fn due_keys_sort_by_time_and_ranges_end_before_their_end() {
-    let Conversation { client, id, .. } = scheduled();
+    let StoredConversation { client, id, .. } = stored();
     let key = |millis: i64| due_key(Timestamp::from_millis(millis), &client, id);
     let times = [0, 9, 10, 999, 1_893_459_600_000, 9_999_999_999_999, 99_999_999_999_999];
     assert!(times.map(key).is_sorted_by(|a, b| a < b));

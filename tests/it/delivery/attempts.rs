@@ -16,10 +16,10 @@ async fn the_claim_is_stored_before_the_first_byte() {
     let wake_up = harness.schedule(Duration::ZERO, |request| request.timeout_seconds = Some(7)).await;
     harness.deliverer().deliver(&wake_up).await.unwrap();
     let record = &harness.endpoint.calls()[0].record;
-    let State::Delivering { attempt, lease } = &record.state else { panic!("{:?}", record.state) };
+    let State::Delivering { attempt, lease } = &record.state() else { panic!("{:?}", record.state()) };
     assert_eq!((attempt.number, attempt.started), (1, NOON));
     assert_eq!(lease.until, NOON + Duration::from_secs(7 + 30), "the timeout, and time to write the result");
-    assert!(record.attempts.is_empty());
+    assert!(record.attempts().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -30,9 +30,9 @@ async fn a_2xx_completes_and_the_attempt_is_recorded() {
     let delivered = harness.deliverer().deliver(&wake_up).await.unwrap();
     assert_eq!(led_to(&delivered), Some(Status::Completed));
     let conversation = harness.read(wake_up.id).await;
-    assert_eq!(conversation.state, State::Completed);
-    assert_eq!(conversation.updated, NOON + Duration::from_secs(3));
-    let [attempt] = &conversation.attempts[..] else { panic!() };
+    assert_eq!(*conversation.state(), State::Completed);
+    assert_eq!(conversation.updated(), NOON + Duration::from_secs(3));
+    let [attempt] = conversation.attempts() else { panic!() };
     assert_eq!((attempt.start.number, attempt.start.started), (1, NOON));
     assert_eq!((attempt.result.outcome, attempt.result.http_status), (Outcome::Success, Some(202)));
     assert_eq!((attempt.result.duration_ms, attempt.result.response_excerpt.as_str()), (7, "said 202"));
@@ -51,14 +51,14 @@ async fn a_failing_endpoint_is_tried_eight_times_with_growing_pauses() {
     for (number, (pair, pause)) in calls.windows(2).zip(PAUSES).enumerate() {
         let (waited, pause) = (pair[0].at.until(pair[1].at).as_secs_f64(), Duration::from_secs(pause).as_secs_f64());
         assert!((0.8 * pause..1.2 * pause + 0.1).contains(&waited), "{waited} s after attempt {}", number + 1);
-        let State::Delivering { attempt, .. } = pair[1].record.state else { panic!() };
+        let State::Delivering { attempt, .. } = pair[1].record.state() else { panic!() };
         assert!(attempt.started <= pair[1].at);
     }
     let conversation = harness.read(wake_up.id).await;
-    assert_eq!(conversation.state, State::Failed { reason: "the endpoint answered 500".to_owned() });
-    let numbers: Vec<_> = conversation.attempts.iter().map(|a| a.start.number).collect();
+    assert_eq!(*conversation.state(), State::Failed { reason: "the endpoint answered 500".to_owned() });
+    let numbers: Vec<_> = conversation.attempts().iter().map(|a| a.start.number).collect();
     assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8]);
-    assert!(conversation.attempts.iter().all(|a| a.result.http_status == Some(500)));
+    assert!(conversation.attempts().iter().all(|a| a.result.http_status == Some(500)));
     assert!(harness.due_rows().await.is_empty());
 }
 
@@ -70,14 +70,14 @@ async fn between_attempts_the_record_says_when_the_next_one_is() {
     let delivered = harness.deliverer().deliver(&wake_up).await.unwrap();
     assert_eq!(led_to(&delivered), Some(Status::InProgress));
     let conversation = harness.read(wake_up.id).await;
-    let State::Waiting { next_attempt } = conversation.state else { panic!("{:?}", conversation.state) };
-    let pause = NOON.until(next_attempt);
+    let State::Waiting { next_attempt } = conversation.state() else { panic!("{:?}", conversation.state()) };
+    let pause = NOON.until(*next_attempt);
     assert!((Duration::from_secs(4)..=Duration::from_secs(6)).contains(&pause), "{pause:?}");
-    assert_eq!(conversation.attempts[0].result.error, Some(ErrorClass::ConnectRefused));
-    let enqueued = harness.queue.enqueued().pop().unwrap();
-    assert_eq!((enqueued.wake_up, enqueued.delay), (wake_up, pause));
+    assert_eq!(conversation.attempts()[0].result.error, Some(ErrorClass::ConnectRefused));
+    let put = harness.queue.enqueued().pop().unwrap();
+    assert_eq!((put.wake_up, put.delay), (wake_up, pause));
     let [row] = &harness.due_rows().await[..] else { panic!() };
-    assert_eq!(row.at, next_attempt);
+    assert_eq!(row.at, *next_attempt);
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,7 +94,7 @@ async fn as_many_attempts_are_made_as_max_attempts_says() {
         }
         let conversation = harness.read(wake_up.id).await;
         assert_eq!(conversation.status(), Status::Failed);
-        assert_eq!(conversation.attempts.len(), max_attempts as usize);
+        assert_eq!(conversation.attempts().len(), max_attempts as usize);
         assert_eq!(harness.endpoint.calls().len(), max_attempts as usize);
     }
 }
@@ -108,9 +108,9 @@ async fn a_permanent_failure_is_not_retried() {
         let delivered = harness.deliverer().deliver(&wake_up).await.unwrap();
         assert_eq!(led_to(&delivered), Some(Status::Failed));
         let conversation = harness.read(wake_up.id).await;
-        let [attempt] = &conversation.attempts[..] else { panic!() };
+        let [attempt] = conversation.attempts() else { panic!() };
         assert_eq!(attempt.result.outcome, Outcome::PermanentFailure);
-        assert_eq!(conversation.state, State::Failed { reason: attempt.result.reason() });
+        assert_eq!(*conversation.state(), State::Failed { reason: attempt.result.reason() });
         assert!(harness.due_rows().await.is_empty());
         assert_eq!(harness.queue.enqueued().len(), 1, "no wake-up for another attempt");
     }
@@ -123,9 +123,10 @@ async fn retry_after_postpones_the_next_attempt_by_at_most_a_day() {
         harness.endpoint.will([Answer::status(429).retry_after(asked)]);
         let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
         harness.deliverer().deliver(&wake_up).await.unwrap();
-        let State::Waiting { next_attempt } = harness.read(wake_up.id).await.state else { panic!() };
-        assert!(seconds.contains(&NOON.until(next_attempt).as_secs()), "{asked}: {next_attempt}");
-        assert_eq!(harness.queue.enqueued().pop().unwrap().delay, NOON.until(next_attempt));
+        let conversation = harness.read(wake_up.id).await;
+        let State::Waiting { next_attempt } = conversation.state() else { panic!() };
+        assert!(seconds.contains(&NOON.until(*next_attempt).as_secs()), "{asked}: {next_attempt}");
+        assert_eq!(harness.queue.enqueued().pop().unwrap().delay, NOON.until(*next_attempt));
     }
 }
 
@@ -138,6 +139,6 @@ async fn a_retry_that_succeeds_completes() {
     tokio::time::sleep(Duration::from_mins(2)).await;
     let conversation = harness.read(wake_up.id).await;
     assert_eq!(conversation.status(), Status::Completed);
-    let outcomes: Vec<_> = conversation.attempts.iter().map(|a| a.result.outcome).collect();
+    let outcomes: Vec<_> = conversation.attempts().iter().map(|a| a.result.outcome).collect();
     assert_eq!(outcomes, [Outcome::Failure, Outcome::Failure, Outcome::Success]);
 }

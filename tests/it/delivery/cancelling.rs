@@ -24,7 +24,7 @@ async fn a_conversation_cancelled_before_its_time_is_never_sent() {
     }
     tokio::time::sleep(3600 * SECOND).await;
     assert!(harness.endpoint.calls().is_empty());
-    assert_eq!(harness.read(wake_up.id).await.state, State::Cancelled);
+    assert_eq!(*harness.read(wake_up.id).await.state(), State::Cancelled);
     assert!(harness.due_rows().await.is_empty());
 }
 
@@ -53,7 +53,7 @@ async fn a_conversation_cancelled_between_attempts_is_not_sent_again() {
     tokio::time::sleep(3600 * SECOND).await;
     assert_eq!(harness.endpoint.calls().len(), 1);
     let conversation = harness.read(wake_up.id).await;
-    assert_eq!((conversation.status(), conversation.attempts.len()), (Status::Cancelled, 1));
+    assert_eq!((conversation.status(), conversation.attempts().len()), (Status::Cancelled, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -65,7 +65,7 @@ async fn a_cancel_during_an_attempt_is_refused_and_changes_nothing() {
     tokio::time::sleep(10 * SECOND).await;
     let before = harness.read(wake_up.id).await;
     let refused = harness.scheduler.cancel(&harness.client, wake_up.id).await.unwrap_err();
-    let State::Delivering { lease, .. } = &before.state else { panic!() };
+    let State::Delivering { lease, .. } = &before.state() else { panic!() };
     assert!(
         matches!(refused, SchedulerError::TooLate { status: Status::InProgress, reason: TooLate::Delivering { until } } if until == lease.until)
     );
@@ -104,8 +104,8 @@ async fn a_cancel_after_the_lease_of_a_lost_attempt_is_accepted_and_final() {
     tokio::time::sleep(3600 * SECOND).await;
     assert_eq!(harness.endpoint.calls().len(), 1);
     let conversation = harness.read(wake_up.id).await;
-    assert_eq!(conversation.state, State::Cancelled);
-    assert_eq!(conversation.attempts[0].result.outcome, Outcome::Unknown);
+    assert_eq!(*conversation.state(), State::Cancelled);
+    assert_eq!(conversation.attempts()[0].result.outcome, Outcome::Unknown);
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,7 +118,7 @@ async fn a_result_after_the_lease_and_the_cancel_does_not_undo_the_cancel() {
     tokio::time::sleep(50 * SECOND).await;
     harness.scheduler.cancel(&harness.client, wake_up.id).await.unwrap();
     assert_eq!(delivery.await.unwrap().unwrap(), DeliveryOutcome::Abandoned);
-    assert_eq!(harness.read(wake_up.id).await.state, State::Cancelled);
+    assert_eq!(*harness.read(wake_up.id).await.state(), State::Cancelled);
 }
 
 #[tokio::test(start_paused = true)]
@@ -148,6 +148,6 @@ async fn a_cancel_whose_commit_or_answer_is_lost_is_settled_by_reading() {
         let wake_up = harness.schedule(3600 * SECOND, |_| ()).await;
         harness.table.next_calls(&[Fault::None, lost]);
         harness.scheduler.cancel(&harness.client, wake_up.id).await.unwrap();
-        assert_eq!(harness.read(wake_up.id).await.state, State::Cancelled);
+        assert_eq!(*harness.read(wake_up.id).await.state(), State::Cancelled);
     }
 }

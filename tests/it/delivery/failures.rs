@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mcp_scheduler::api::RetryRequest;
 use mcp_scheduler::delivery::DeliveryOutcome;
-use mcp_scheduler::domain::{Conversation, ErrorClass, Outcome, State, Status};
+use mcp_scheduler::domain::{ErrorClass, Outcome, State, Status};
 use mcp_scheduler::store::StoreError;
 use mcp_scheduler::testing::Fault;
 
@@ -28,7 +28,7 @@ async fn after_a_worker_died_another_takes_over_when_the_lease_is_over() {
         assert!(calls[1].at >= NOON + LEASE && late < SECOND, "{late:?} after the lease");
         let conversation = harness.read(wake_up.id).await;
         assert_eq!(conversation.status(), Status::Completed);
-        let [lost, made] = &conversation.attempts[..] else { panic!("{:?}", conversation.attempts) };
+        let [lost, made] = conversation.attempts() else { panic!("{:?}", conversation.attempts()) };
         assert_eq!((lost.start.number, lost.result.outcome), (1, Outcome::Unknown));
         assert_eq!(lost.result.error, Some(ErrorClass::WorkerLost));
         assert_eq!((made.start.number, made.result.outcome), (2, Outcome::Success));
@@ -45,8 +45,8 @@ async fn a_conversation_whose_last_attempt_is_lost_fails_and_says_so() {
     tokio::time::sleep(5 * LEASE).await;
     assert_eq!(harness.endpoint.calls().len(), 1);
     let conversation = harness.read(wake_up.id).await;
-    assert!(matches!(&conversation.state, State::Failed { reason } if reason.contains("may have received it")));
-    assert_eq!(conversation.attempts.len(), 1);
+    assert!(matches!(&conversation.state(), State::Failed { reason } if reason.contains("may have received it")));
+    assert_eq!(conversation.attempts().len(), 1);
     assert!(harness.due_rows().await.is_empty());
 }
 
@@ -80,7 +80,7 @@ async fn a_worker_that_was_frozen_longer_than_the_margin_does_not_send() {
         tokio::time::sleep(3 * LEASE).await;
         let conversation = harness.read(wake_up.id).await;
         assert_eq!(conversation.status(), Status::Completed);
-        assert_eq!(conversation.attempts.len(), if sends { 1 } else { 2 });
+        assert_eq!(conversation.attempts().len(), if sends { 1 } else { 2 });
     }
 }
 
@@ -93,7 +93,7 @@ async fn a_claim_whose_commit_or_answer_is_lost_is_settled_by_reading() {
         let delivered = harness.deliverer().deliver(&wake_up).await.unwrap();
         assert_eq!(led_to(&delivered), Some(Status::Completed), "{lost:?}");
         let conversation = harness.read(wake_up.id).await;
-        assert_eq!(conversation.attempts.len(), 1, "{lost:?}");
+        assert_eq!(conversation.attempts().len(), 1, "{lost:?}");
         assert_eq!(harness.endpoint.calls().len(), 1);
     }
 }
@@ -118,7 +118,7 @@ async fn a_result_is_written_until_it_is_stored() {
         let delivered = harness.deliverer().deliver(&wake_up).await.unwrap();
         assert_eq!(led_to(&delivered), Some(Status::Completed), "{script:?}");
         let conversation = harness.read(wake_up.id).await;
-        assert_eq!((conversation.status(), conversation.attempts.len()), (Status::Completed, 1), "{script:?}");
+        assert_eq!((conversation.status(), conversation.attempts().len()), (Status::Completed, 1), "{script:?}");
         assert!(harness.due_rows().await.is_empty());
     }
 }
@@ -134,7 +134,7 @@ async fn a_failure_is_written_until_it_is_stored_and_its_retry_gets_a_wake_up() 
         let delivered = harness.deliverer().deliver(&wake_up).await.unwrap();
         assert_eq!(led_to(&delivered), Some(Status::InProgress));
         let conversation = harness.read(wake_up.id).await;
-        assert_eq!(conversation.attempts.len(), 1);
+        assert_eq!(conversation.attempts().len(), 1);
         assert_eq!(harness.queue.enqueued().pop().unwrap().wake_up, wake_up);
         assert_eq!(harness.queue.enqueued().len(), 2, "one wake-up at the scheduling, one for the retry");
     }
@@ -150,7 +150,7 @@ async fn a_result_that_cannot_be_written_is_left_to_the_lease() {
     harness.start_worker();
     tokio::time::sleep(3 * LEASE).await;
     let conversation = harness.read(wake_up.id).await;
-    let outcomes: Vec<_> = conversation.attempts.iter().map(|a| a.result.outcome).collect();
+    let outcomes: Vec<_> = conversation.attempts().iter().map(|a| a.result.outcome).collect();
     assert_eq!(outcomes, [Outcome::Unknown, Outcome::Success]);
 }
 
@@ -181,7 +181,7 @@ async fn a_retry_whose_wake_up_is_lost_is_found_by_the_sweep() {
         harness.queue.set_fault(Fault::None);
         tokio::time::sleep(2 * LEASE).await;
         let conversation = harness.read(wake_up.id).await;
-        assert_eq!((conversation.status(), conversation.attempts.len()), (Status::Completed, 2), "{fault:?}");
+        assert_eq!((conversation.status(), conversation.attempts().len()), (Status::Completed, 2), "{fault:?}");
     }
 }
 
@@ -204,7 +204,8 @@ async fn a_worker_with_exclusive_access_does_not_wait_for_leases() {
     tokio::time::sleep(SECOND).await;
     let again = harness.endpoint.calls().pop().unwrap();
     assert!(start.until(again.at) < SECOND);
-    let Conversation { attempts, .. } = harness.read(cut_off.id).await;
+    let conversation = harness.read(cut_off.id).await;
+    let attempts = conversation.attempts();
     assert_eq!(attempts.iter().map(|a| a.result.outcome).collect::<Vec<_>>(), [Outcome::Unknown, Outcome::Success]);
 }
 

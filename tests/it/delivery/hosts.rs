@@ -33,8 +33,8 @@ async fn a_host_gets_eight_requests_at_a_time_and_waiting_uses_no_attempt() {
         assert!(calls.iter().all(|call| call.at >= NOON + SECOND));
         for wake_up in wake_ups {
             let conversation = harness.read(wake_up.id).await;
-            assert_eq!((conversation.status(), conversation.attempts.len()), (Status::Completed, 1));
-            assert_eq!(conversation.attempts[0].start.number, 1);
+            assert_eq!((conversation.status(), conversation.attempts().len()), (Status::Completed, 1));
+            assert_eq!(conversation.attempts()[0].start.number, 1);
         }
         // 100 deliveries of 3 s, eight at a time, take 39 s. The pauses of postponed deliveries can double that.
         let last = calls.iter().map(|call| call.at).max().unwrap();
@@ -56,7 +56,7 @@ async fn a_host_that_stalls_delays_no_other() {
     tokio::time::sleep(20 * SECOND).await;
     let fast = calls_to(&harness, "fast-");
     assert_eq!(fast.len(), 1000);
-    let late = fast.iter().map(|call| call.record.due.until(call.at)).max().unwrap();
+    let late = fast.iter().map(|call| call.record.due().until(call.at)).max().unwrap();
     assert!(late < Duration::from_millis(50), "{late:?}");
     assert_eq!(harness.endpoint.peak("stalls.example"), 8);
 }

@@ -29,7 +29,7 @@ async fn failed(harness: &DeliveryHarness) -> WakeUp {
 }
 
 fn outcomes(conversation: &Conversation) -> Vec<Outcome> {
-    conversation.attempts.iter().map(|a| a.result.outcome).collect()
+    conversation.attempts().iter().map(|a| a.result.outcome).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -49,7 +49,7 @@ async fn a_redelivery_starts_at_once_with_all_attempts_and_the_first_pauses_agai
     assert!(start.until(calls[2].at) < SECOND);
     let pause = calls[2].at.until(calls[3].at);
     assert!((4 * SECOND..=6 * SECOND + SECOND / 10).contains(&pause), "as after a first attempt: {pause:?}");
-    assert_eq!((calls[3].header("scheduler-attempt"), conversation.due), (Some("4"), NOON));
+    assert_eq!((calls[3].header("scheduler-attempt"), conversation.due()), (Some("4"), NOON));
     assert!(harness.due_rows().await.is_empty());
 }
 
@@ -79,9 +79,9 @@ async fn a_commit_whose_answer_is_lost_is_one_redelivery() {
         let old = failed(&harness).await;
         harness.table.next_calls(faults);
         let redelivered = harness.scheduler.redeliver(&harness.client, old.id).await.unwrap();
-        assert!(matches!(redelivered.state, State::Waiting { .. }));
+        assert!(matches!(redelivered.state(), State::Waiting { .. }));
         let conversation = harness.read(old.id).await;
-        assert_eq!((&conversation, conversation.generation), (&redelivered, 2), "{faults:?}");
+        assert_eq!((&conversation, conversation.generation()), (&redelivered, 2), "{faults:?}");
         assert_eq!(harness.due_rows().await.len(), 1);
     }
 }
@@ -92,7 +92,7 @@ async fn while_the_store_is_down_nothing_is_acknowledged_and_nothing_changes() {
     let old = failed(&harness).await;
     harness.table.set_down(true);
     let refused = harness.scheduler.redeliver(&harness.client, old.id).await;
-    assert!(matches!(refused, Err(SchedulerError::Store(StoreError::Unavailable(_)))));
+    assert!(matches!(refused, Err(SchedulerError::Unavailable(StoreError::Unavailable(_)))));
     harness.table.set_down(false);
     assert_eq!(harness.read(old.id).await.status(), Status::Failed);
 }

@@ -92,7 +92,7 @@ async fn fifty_wake_ups_at_once_lead_to_one_delivery() {
     assert_eq!(delivered.iter().filter(|d| led_to(d) == Some(Status::Completed)).count(), 1);
     assert_eq!(delivered.iter().filter(|d| **d == DeliveryOutcome::NothingToDo).count(), 49);
     assert_eq!(harness.endpoint.calls().len(), 1);
-    assert_eq!(harness.read(wake_up.id).await.attempts.len(), 1);
+    assert_eq!(harness.read(wake_up.id).await.attempts().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

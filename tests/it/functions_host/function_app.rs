@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use mcp_scheduler::config::{Config, SETTINGS};
+use mcp_scheduler::config::{Config, settings};
 use mcp_scheduler::delivery::Deliverer;
 use mcp_scheduler::domain::{DeliveryPolicy, Status};
 use mcp_scheduler::http::{Access, MAX_DEQUEUE_COUNT, Operation, ServerOptions, invocation_operations, operations};
@@ -193,10 +193,10 @@ fn the_example_has_every_setting_with_its_default_and_what_the_host_needs() {
     assert_eq!(example["IsEncrypted"], false);
     let values = example["Values"].as_object().unwrap();
     let names: BTreeSet<_> = values.keys().map(String::as_str).collect();
-    let expected: BTreeSet<_> = SETTINGS.iter().map(|(name, _)| *name).chain(HOST_SETTINGS).collect();
+    let expected: BTreeSet<_> = settings().map(|(name, _)| name).chain(HOST_SETTINGS).collect();
     assert_eq!(names, expected);
     let own = [("FUNCTIONS_WORKER_RUNTIME", "custom"), ("AzureWebJobsStorage", "UseDevelopmentStorage=true")];
-    for (name, default) in SETTINGS.into_iter().chain(own) {
+    for (name, default) in settings().chain(own) {
         // The function app uses the Azure backend.
         let value = if name == "USE_AZURE_SERVICES" { "true" } else { default };
         let own = own.iter().find(|(own, _)| *own == name).map_or(value, |(_, value)| value);
@@ -211,8 +211,8 @@ fn the_example_is_a_configuration_that_starts_and_holds_no_secret() {
     let lookup =
         |name: &str| example["Values"][name].as_str().filter(|_| name != "USE_AZURE_SERVICES").map(str::to_owned);
     let config = Config::from_vars(lookup).unwrap();
-    assert!(config.client.is_none() && config.signing_keys.is_none());
-    assert!(!config.under_host, "the host says so itself");
+    assert!(config.auth.client.is_none() && config.auth.signing_keys.is_none());
+    assert!(!config.server.under_host, "the host says so itself");
 }
 
 #[test]

@@ -216,7 +216,7 @@ async fn a_sweep_that_races_a_completion_does_not_bring_the_conversation_back() 
     let note = mcp_scheduler::store::DueNote { enqueued_at: Some(harness.now()), ..seen[0].note };
     assert!(harness.store.note_wake_ups(partition, &[(seen[0].clone(), note)]).await.is_err());
     assert!(harness.due_rows().await.is_empty());
-    assert_eq!(harness.read(wake_up.id).await.state, State::Completed);
+    assert_eq!(*harness.read(wake_up.id).await.state(), State::Completed);
 }
 
 #[tokio::test(start_paused = true)]

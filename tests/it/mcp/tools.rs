@@ -91,13 +91,13 @@ async fn a_list_goes_on_where_the_page_before_ended() {
     let app = TestApp::start().await;
     let client = app.client();
     let none = client.call_tool("listConversations", json!({})).await;
-    assert_eq!(none.text, "There are no such conversations.");
+    assert_eq!(none.text, "No conversations were found.");
     let mut scheduled = Vec::new();
     for _ in 0..3 {
         scheduled.push(client.scheduled(json!({})).await);
     }
     let first = client.call_tool("listConversations", json!({ "limit": 2 })).await;
-    assert!(first.text.ends_with("There are more: call again with nextCursor as cursor."), "{}", first.text);
+    assert!(first.text.ends_with("Call listConversations again with nextCursor as cursor."), "{}", first.text);
     let rest = json!({ "limit": 2, "cursor": first.structured["nextCursor"] });
     let second = client.call_tool("listConversations", rest).await;
     let ids = [first, second].map(|page| page.structured["conversations"].as_array().unwrap().clone()).concat();
@@ -118,7 +118,7 @@ async fn an_invalid_argument_is_a_result_that_says_what_to_correct() {
         (schedule(json!({ "scheduledTime": "tomorrow at nine" })), "2030-01-31T09:30:00+01:00"),
         (schedule(json!({ "endpoint": "ftp://example.com" })), "endpoint must be an https URL"),
         (schedule(json!({ "conversation_text": "x" })), "conversationText"),
-        (schedule(json!({ "retry": { "maxAttempts": 21 } })), "retry/maxAttempts is 21; 1 to 20 are accepted"),
+        (schedule(json!({ "retry": { "maxAttempts": 21 } })), "retry/maxAttempts is 21; it must be from 1 to 20"),
         (schedule(json!({ "timeoutSeconds": "5" })), "timeoutSeconds must be a whole number"),
         (("scheduleConversation", json!({})), "endpoint is required"),
         (("getConversationStatus", json!({})), "conversationId is required"),
@@ -150,7 +150,7 @@ async fn an_argument_that_is_given_twice_is_invalid() {
     let body = message.to_string().replace("\"arguments\":{}", r#""arguments":{"limit":1,"limit":2}"#);
     let answer = crate::support::client::Answer::to(client.mcp_request(&message).await.body(body)).await;
     let returned = Returned::of(&answer.json());
-    assert!(returned.is_error && returned.text.contains("limit is there twice"), "{returned:?}");
+    assert!(returned.is_error && returned.text.contains("limit is given twice"), "{returned:?}");
 }
 
 #[tokio::test]

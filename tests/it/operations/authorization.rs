@@ -29,7 +29,7 @@ fn scope_of(operation: &str) -> &'static str {
 }
 
 /// A token of the first client with this scope.
-async fn token(client: &ApiClient, scope: &str) -> String {
+pub async fn token(client: &ApiClient, scope: &str) -> String {
     let form = [("grant_type", "client_credentials"), ("scope", scope)];
     let request = client.anonymous(Method::POST, "/oauth/token").basic_auth(CLIENT, Some(KEY)).form(&form);
     Answer::unchecked(request).await.json()["access_token"].as_str().unwrap().to_owned()
@@ -102,7 +102,7 @@ impl Gate {
         }
         let (partition, value) = (Partition::new("clients"), json!({ "v": 1, "row": row }).to_string());
         let operation = match self.table.get(partition, name).await.unwrap() {
-            Some(Row { key, etag, .. }) => Operation::Replace { key, value, if_match: etag },
+            Some(Row { key, etag, .. }) => Operation::Replace { key, value, if_match: Some(etag) },
             None => Operation::Insert { key: name.to_owned(), value },
         };
         self.table.commit(partition, vec![operation]).await.unwrap();
@@ -134,7 +134,7 @@ async fn a_token_never_allows_more_than_its_client_may_do() {
         gate.put(&name, Some(had)).await;
         let token = match gate.issue(&name, asked).await {
             Ok(token) => token,
-            Err(AuthError::InvalidScope) => {
+            Err(AuthError::NoScope) => {
                 assert!((had & asked).is_empty(), "{had} asks for {asked}");
                 continue;
             }

@@ -9,5 +9,6 @@ mod issue_oauth_token;
 mod issue_token;
 mod list_conversations;
 mod oauth_metadata;
+mod operation_table;
 mod redeliver_conversation;
 mod schedule_conversation;

@@ -69,7 +69,7 @@ async fn a_read_only_client_can_look_and_schedules_nothing() {
 fn a_client_is_added_once() {
     let place = Place::new();
     added(&place, "twin");
-    assert_refused(&place, "twin", &[], "there is a client twin already");
+    assert_refused(&place, "twin", &[], "a client twin exists already");
 }
 
 #[test]

@@ -115,7 +115,7 @@ async fn only_errors_go_to_stderr() {
     assert_eq!(invoke(&service, "deliverConversation", &json!({ "Data": { "message": "{}" } })).await.0, 400);
     let errors = until(|| service.stderr(), |text| text.ends_with('\n'));
     assert!(errors.lines().count() == 1 && errors.contains("ERROR"), "{errors}");
-    for line in [errors, service.stdout().lines().find(|l| l.contains("no wake-up")).unwrap().to_owned()] {
+    for line in [errors, service.stdout().lines().find(|l| l.contains("not a wake-up")).unwrap().to_owned()] {
         assert!(line.contains("the-invocation") && !line.contains('\x1b'), "{line}");
     }
     let kept = std::fs::read_to_string(place.data().join("credentials.json")).unwrap();

@@ -80,6 +80,8 @@ macro_rules! table_suite {
                 deleting_without_an_etag_removes_the_row_whatever_its_state
                 deleting_a_missing_row_without_an_etag_conflicts
                 deleting_twice_conflicts
+                replacing_without_an_etag_changes_the_row_whatever_its_state
+                replacing_a_missing_row_without_an_etag_conflicts_and_makes_none
                 the_etag_of_one_row_does_not_fit_another
             }
             groups {
@@ -90,6 +92,7 @@ macro_rules! table_suite {
                 one_stale_delete_undoes_the_whole_group
                 one_delete_of_a_missing_row_undoes_the_whole_group
                 a_failed_group_can_be_tried_again_with_the_same_etags
+                a_conflict_names_the_first_operation_whose_condition_does_not_hold
                 a_hundred_operations_are_one_commit
                 a_hundred_operations_with_a_broken_last_one_leave_nothing
                 a_hundred_and_one_operations_are_refused
@@ -199,7 +202,11 @@ pub fn insert(key: &str, value: &str) -> Operation {
 }
 
 pub fn replace(key: &str, value: &str, if_match: &Etag) -> Operation {
-    Operation::Replace { key: key.to_owned(), value: value.to_owned(), if_match: if_match.clone() }
+    Operation::Replace { key: key.to_owned(), value: value.to_owned(), if_match: Some(if_match.clone()) }
+}
+
+pub fn replace_whatever_is_there(key: &str, value: &str) -> Operation {
+    Operation::Replace { key: key.to_owned(), value: value.to_owned(), if_match: None }
 }
 
 pub fn delete(key: &str, if_match: &Etag) -> Operation {
@@ -257,12 +264,14 @@ pub async fn fill(table: &dyn Table, keys: &[String]) {
 
 #[track_caller]
 #[allow(clippy::needless_pass_by_value)] // a result is asserted and forgotten
-pub fn assert_conflict<T: std::fmt::Debug>(result: Result<T, StoreError>) {
+pub fn assert_conflict<T: std::fmt::Debug>(result: Result<T, impl Into<StoreError>>) {
+    let result = result.map_err(Into::into);
     assert!(matches!(result, Err(StoreError::Conflict)), "expected a conflict, got {result:?}");
 }
 
 #[track_caller]
 #[allow(clippy::needless_pass_by_value)] // a result is asserted and forgotten
-pub fn assert_refused<T: std::fmt::Debug>(result: Result<T, StoreError>) {
+pub fn assert_refused<T: std::fmt::Debug>(result: Result<T, impl Into<StoreError>>) {
+    let result = result.map_err(Into::into);
     assert!(matches!(result, Err(StoreError::Refused(_))), "expected a refusal, got {result:?}");
 }

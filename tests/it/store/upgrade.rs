@@ -15,7 +15,7 @@ use azure_data_tables::clients::TableServiceClientBuilder;
 use azure_storage::{CloudLocation, StorageCredentials};
 use mcp_scheduler::api::ScheduleRequest;
 use mcp_scheduler::delivery::{Deliverer, Worker};
-use mcp_scheduler::domain::{ClientId, Conversation, EndpointPolicy, Status, Timestamp};
+use mcp_scheduler::domain::{ClientId, Conversation, Destination, EndpointPolicy, Status, Timestamp};
 use mcp_scheduler::maintenance::Sweeper;
 use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Sender};
 use mcp_scheduler::scheduler::Scheduler;
@@ -93,9 +93,10 @@ async fn get(store: &ConversationStore, expected: &Expected) -> Conversation {
 async fn works_on(store: ConversationStore, conversations: &Conversations) {
     for (name, expected) in conversations {
         let read = get(&store, expected).await;
-        assert_eq!(read.content.text, expected.conversation_text, "{name}");
-        assert_eq!(read.due.to_string(), expected.scheduled_time, "{name}");
-        assert_eq!(read.target.endpoint.as_str(), expected.endpoint, "{name}");
+        assert_eq!(read.content().text, expected.conversation_text, "{name}");
+        assert_eq!(read.due().to_string(), expected.scheduled_time, "{name}");
+        let Destination::Endpoint(target) = read.destination();
+        assert_eq!(target.endpoint.as_str(), expected.endpoint, "{name}");
         assert_eq!(read.status().as_str(), expected.status, "{name}");
     }
     let endpoint = Arc::new(Endpoint::default());
@@ -122,11 +123,11 @@ async fn works_on(store: ConversationStore, conversations: &Conversations) {
             if read.status() == Status::Completed {
                 break read;
             }
-            assert!(Instant::now() < deadline, "{name} is {:?}", read.state);
+            assert!(Instant::now() < deadline, "{name} is {:?}", read.state());
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
         // The attempt that the earlier release had begun counts too, with an unknown result.
-        assert_eq!(read.attempts.len(), expected.attempts + 1, "{name}");
+        assert_eq!(read.attempts().len(), expected.attempts + 1, "{name}");
     }
     stop.cancel();
     worker.await.unwrap();

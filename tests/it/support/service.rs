@@ -102,6 +102,19 @@ impl Service {
         fs::read_to_string(&self.err).unwrap()
     }
 
+    /// Waits until stderr contains this text, and returns all of it so far.
+    pub fn stderr_with(&self, text: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let log = self.stderr();
+            if log.contains(text) {
+                return log;
+            }
+            assert!(Instant::now() < deadline, "{text} is not in the log:\n{log}");
+            sleep(Duration::from_millis(10));
+        }
+    }
+
     pub fn wait_until_listening(&mut self) {
         let listening = |out: &str| {
             // Under the Functions host the log is on stdout too.

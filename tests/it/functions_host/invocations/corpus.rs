@@ -122,7 +122,7 @@ async fn check_outcome(harness: &DeliveryHarness, case: &Case, wake_up: &WakeUp,
     let record = harness.read(wake_up.id).await;
     match case.expect["outcome"].as_str().unwrap() {
         "deliver" => {
-            assert_eq!((sends, record.status(), record.attempts.len()), (1, Status::Completed, 1));
+            assert_eq!((sends, record.status(), record.attempts().len()), (1, Status::Completed, 1));
             assert!(answers.iter().any(|a| a.line().contains("now Completed")), "{answers:?}");
         }
         "drop" => assert!(sends == 0 && answers[0].line().contains("nothing to do"), "{answers:?}"),

@@ -32,7 +32,7 @@ async fn the_timer_enqueues_missing_wake_ups() {
     let before = harness.queue.enqueued().len();
     let answer = tick(&Host::of(&harness)).await;
     assert_eq!((answer.status, harness.queue.enqueued().len()), (200, before + 1));
-    let line = "1 conversations due soon or overdue, the oldest overdue by 30 s; 1 wake-ups put; 0 messages in the poison queue";
+    let line = "1 conversations due soon or overdue, the oldest overdue by 30 s; 1 wake-ups enqueued; 0 messages in the poison queue";
     assert_eq!(answer.line(), line);
 }
 
@@ -63,5 +63,8 @@ async fn a_sweep_stops_before_the_timeout_of_its_function() {
     let answer = tick(&Host::of(&harness)).await;
     assert_eq!((answer.status, began.until(harness.now())), (200, Duration::from_mins(4)));
     let line = tick(&Host::of(&harness)).await.line();
-    assert!(line.starts_with("1 conversations due soon or overdue, ") && line.contains("; 1 wake-ups put; "), "{line}");
+    assert!(
+        line.starts_with("1 conversations due soon or overdue, ") && line.contains("; 1 wake-ups enqueued; "),
+        "{line}"
+    );
 }

@@ -24,7 +24,7 @@ async fn a_message_that_is_no_wake_up_is_poison_after_five_tries() {
     assert_eq!(poisoned.message_text, "<no> & \"wake-up\"");
     assert_eq!((poisoned.expiration_time - poisoned.insertion_time).whole_days(), 7);
     emptied(&queue).await;
-    until(&host, || host.lines(Source::Stdout).iter().filter(|line| line.contains("no wake-up")).count() == 5).await;
+    until(&host, || host.lines(Source::Stdout).iter().filter(|line| line.contains("not a wake-up")).count() == 5).await;
     assert_eq!(host.handler_starts(), 1, "{}", host.log());
 }
 

@@ -39,7 +39,7 @@ async fn doubled_stale_and_early_wake_ups_change_nothing() {
     assert!(arrivals[0].at >= arrivals[0].scheduled, "early: {arrivals:?}");
     let said = host.lines(Source::Function);
     let with = |ending: &str| said.iter().filter(|line| line.contains(&id) && line.ends_with(ending)).count();
-    assert!(with("another wake-up was put") > 0 && with("now Completed") == 1, "{said:#?}");
+    assert!(with("another wake-up was enqueued") > 0 && with("now Completed") == 1, "{said:#?}");
     assert!(poison.get_messages().await.is_err(), "the poison queue does not exist");
 }
 

@@ -104,7 +104,8 @@ async fn to_deliver_takes_three_table_operations() {
         Arc::new(SystemClock),
         Arc::new(SystemEntropy::new()),
     );
-    let wake_up = WakeUp { client: account.client.clone(), id: conversation.id, generation: conversation.generation };
+    let wake_up =
+        WakeUp { client: account.client.clone(), id: conversation.id(), generation: conversation.generation() };
     assert_eq!(led_to(&deliverer.deliver(&wake_up).await.unwrap()), Some(Status::Completed));
     assert_eq!(account.operations(), (3, 0));
     assert_eq!(deliverer.deliver(&wake_up).await.unwrap(), DeliveryOutcome::NothingToDo);
@@ -116,8 +117,8 @@ async fn to_cancel_takes_two_table_operations() {
     let account = Account::new().await;
     let conversation = account.schedule(Duration::from_mins(5)).await;
     account.operations();
-    account.scheduler.cancel(&account.client, conversation.id).await.unwrap();
+    account.scheduler.cancel(&account.client, conversation.id()).await.unwrap();
     assert_eq!(account.operations(), (2, 0));
-    account.scheduler.cancel(&account.client, conversation.id).await.unwrap();
+    account.scheduler.cancel(&account.client, conversation.id()).await.unwrap();
     assert_eq!(account.operations(), (1, 0), "a repeated one takes a read");
 }

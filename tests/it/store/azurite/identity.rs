@@ -12,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use mcp_scheduler::domain::Timestamp;
-use mcp_scheduler::store::{AzureNames, AzureSettings, AzureStore, StoreError, Table};
+use mcp_scheduler::store::{AzureNames, AzureSettings, AzureStore, CommitError, StoreError, Table};
 use mcp_scheduler::time::{Clock, SystemClock};
 use tokio::net::TcpListener;
 
@@ -195,7 +195,7 @@ async fn without_a_token_nothing_is_sent_and_the_store_is_unavailable() {
     assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
     assert!(place.shown.lock().unwrap().is_empty());
     let insert = crate::store::suite::insert("k", "v");
-    assert!(matches!(place.table.commit(HERE, vec![insert]).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(place.table.commit(HERE, vec![insert]).await, Err(CommitError::Unavailable(_))));
     // An expired token is not used.
     *place.broken.lock().unwrap() = false;
     place.read().await.unwrap();

@@ -137,7 +137,7 @@ async fn a_group_whose_answer_is_lost_is_applied_as_a_whole() {
     put(&*table, "due1", "v").await;
     proxy.then([AnswerLost]);
     let group = vec![replace("main", "new", &etag), delete_whatever_is_there("due1"), insert("due2", "v")];
-    assert!(is_unknown(&table.commit(HERE, group).await));
+    assert!(is_unknown(&table.commit(HERE, group).await.map_err(Into::into)));
     let rows: Vec<_> = all(&*table).await.into_iter().map(|row| (row.key, row.value)).collect();
     assert_eq!(rows, [("due2", "v"), ("main", "new")].map(|(k, v)| (k.to_owned(), v.to_owned())));
 }
@@ -224,7 +224,7 @@ async fn a_conversation_is_added_once_although_the_answer_is_lost() {
     proxy.then([AnswerLost]);
     conversations.insert(&new, None).await.unwrap();
     assert_eq!(proxy.seen().len(), 2, "the second insert finds the row of the first");
-    let read = conversations.get(&new.client, new.id).await.unwrap().unwrap();
+    let read = conversations.get(new.client(), new.id()).await.unwrap().unwrap();
     proxy.then([AnswerLost]);
     let cancelled = read.value.clone().cancel(Timestamp::from_millis(1_900_000_000_000)).unwrap();
     conversations.replace(read.revision, &cancelled, None).await.unwrap();

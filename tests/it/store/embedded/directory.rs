@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use fjall::{Database, KeyspaceCreateOptions, PersistMode};
 use futures_util::future::join_all;
-use mcp_scheduler::store::{EmbeddedStore, Etag, OpenError, Row, StoreError};
+use mcp_scheduler::store::{CommitError, EmbeddedStore, Etag, OpenError, Row};
 use tempfile::TempDir;
 
 use crate::store::suite::{HERE, all, change, commit_one, delete, insert, keys_of, put, replace, value_of};
@@ -98,7 +98,7 @@ async fn closing_during_commits_loses_no_acknowledged_one() {
             tokio::spawn(async move {
                 match table.commit(HERE, vec![insert(&key, "v")]).await {
                     Ok(_) => Some(key),
-                    Err(StoreError::Unavailable(_)) => None,
+                    Err(CommitError::Unavailable(_)) => None,
                     Err(other) => panic!("{other}"),
                 }
             })
@@ -117,7 +117,7 @@ async fn a_closed_store_accepts_no_commits() {
     let table = store.conversations();
     store.close();
     let result = table.commit(HERE, vec![insert("k", "v")]).await;
-    assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
+    assert!(matches!(result, Err(CommitError::Unavailable(_))), "{result:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

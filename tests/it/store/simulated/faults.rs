@@ -74,7 +74,7 @@ async fn a_conflicting_commit_whose_answer_is_lost_is_not_applied() {
     let table = SimulatedTable::new(faults.clone());
     put(&table, "k", "v").await;
     faults.then([AnswerLost]);
-    assert!(is_unknown(&table.commit(HERE, vec![insert("l", "w"), insert("k", "w")]).await));
+    assert!(is_unknown(&table.commit(HERE, vec![insert("l", "w"), insert("k", "w")]).await.map_err(Into::into)));
     assert_eq!(all(&table).await.len(), 1);
 }
 
@@ -172,8 +172,8 @@ impl FaultyStore {
     }
 
     async fn read(&self) -> Option<Versioned<Conversation>> {
-        let Conversation { client, id, .. } = conversation();
-        self.store.get(&client, id).await.unwrap()
+        let expected = conversation();
+        self.store.get(expected.client(), expected.id()).await.unwrap()
     }
 
     /// The times of the due rows.
@@ -192,7 +192,7 @@ fn cancelled(read: &Versioned<Conversation>) -> Conversation {
 }
 
 fn claimed(read: &Versioned<Conversation>, token: u8) -> Conversation {
-    match read.value.clone().claim(LeaseToken::new([token; 8]), read.value.due).unwrap() {
+    match read.value.clone().claim(LeaseToken::new([token; 8]), read.value.due()).unwrap() {
         Claim::Attempt(claimed) => claimed.conversation().clone(),
         Claim::Exhausted(_) => panic!("it is the first attempt"),
     }
@@ -204,7 +204,7 @@ async fn an_insert_whose_first_result_is_unknown_is_tried_again() {
         let faulty = FaultyStore::new();
         faulty.insert([fault]).await.unwrap();
         assert_eq!(faulty.read().await.unwrap().value, conversation(), "{fault:?}");
-        assert_eq!(faulty.wake_ups().await, [conversation().due], "{fault:?}");
+        assert_eq!(faulty.wake_ups().await, [conversation().due()], "{fault:?}");
     }
 }
 
@@ -258,7 +258,7 @@ async fn a_replace_whose_request_is_lost_is_unknown_and_can_be_repeated() {
     let (faulty, read) = FaultyStore::with_one().await;
     assert!(is_unknown(&faulty.replace(read.revision.clone(), cancelled(&read), [RequestLost]).await));
     assert_eq!(faulty.read().await.unwrap().revision, read.revision);
-    assert_eq!(faulty.wake_ups().await, [conversation().due]);
+    assert_eq!(faulty.wake_ups().await, [conversation().due()]);
     faulty.replace(read.revision.clone(), cancelled(&read), []).await.expect("the row has not changed");
 }
 
@@ -276,7 +276,7 @@ async fn a_refused_replace_changes_nothing() {
     let (faulty, read) = FaultyStore::with_one().await;
     assert!(is_unavailable(&faulty.replace(read.revision.clone(), cancelled(&read), [Refused]).await));
     assert_eq!(faulty.read().await.unwrap().revision, read.revision);
-    assert_eq!(faulty.wake_ups().await, [conversation().due]);
+    assert_eq!(faulty.wake_ups().await, [conversation().due()]);
 }
 
 #[tokio::test]

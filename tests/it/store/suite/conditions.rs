@@ -3,7 +3,8 @@
 use mcp_scheduler::store::Table;
 
 use super::{
-    HERE, all, assert_conflict, change, commit_one, delete, delete_whatever_is_there, insert, put, replace, value_of,
+    HERE, all, assert_conflict, change, commit_one, delete, delete_whatever_is_there, insert, put, replace,
+    replace_whatever_is_there, value_of,
 };
 
 pub async fn an_inserted_row_is_read_back(table: &dyn Table) {
@@ -112,4 +113,16 @@ pub async fn the_etag_of_one_row_does_not_fit_another(table: &dyn Table) {
     assert_conflict(commit_one(table, replace("k", "w", &of_another)).await);
     assert_conflict(commit_one(table, delete("k", &of_another)).await);
     assert_eq!(value_of(table, "k").await.as_deref(), Some("v"));
+}
+
+pub async fn replacing_without_an_etag_changes_the_row_whatever_its_state(table: &dyn Table) {
+    let etag = put(table, "k", "first").await;
+    change(table, "k", "second", &etag).await;
+    commit_one(table, replace_whatever_is_there("k", "third")).await.unwrap();
+    assert_eq!(value_of(table, "k").await.as_deref(), Some("third"));
+}
+
+pub async fn replacing_a_missing_row_without_an_etag_conflicts_and_makes_none(table: &dyn Table) {
+    assert_conflict(commit_one(table, replace_whatever_is_there("k", "v")).await);
+    assert_eq!(value_of(table, "k").await, None);
 }

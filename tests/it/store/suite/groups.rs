@@ -1,6 +1,6 @@
 //! Several operations in one commit: all of them are applied, or none.
 
-use mcp_scheduler::store::{MAX_COMMIT_OPERATIONS, Operation, Table};
+use mcp_scheduler::store::{CommitError, MAX_COMMIT_OPERATIONS, Operation, Table};
 
 use super::{
     HERE, all, assert_conflict, assert_refused, change, commit_one, delete, delete_whatever_is_there, insert, keys_of,
@@ -76,6 +76,22 @@ pub async fn a_failed_group_can_be_tried_again_with_the_same_etags(table: &dyn T
     assert_conflict(table.commit(HERE, vec![replace("k", "w", &etag), insert("taken", "w")]).await);
     table.commit(HERE, vec![replace("k", "w", &etag), insert("free", "w")]).await.unwrap();
     assert_eq!(value_of(table, "k").await.as_deref(), Some("w"));
+}
+
+pub async fn a_conflict_names_the_first_operation_whose_condition_does_not_hold(table: &dyn Table) {
+    put(table, "taken", "v").await;
+    put(table, "taken-too", "v").await;
+    for (position, group) in [
+        (0, vec![insert("taken", "w"), insert("a", "w"), insert("b", "w")]),
+        (1, vec![insert("a", "w"), insert("taken", "w"), insert("taken-too", "w")]),
+        (2, vec![insert("a", "w"), insert("b", "w"), delete_whatever_is_there("nothing")]),
+    ] {
+        let result = table.commit(HERE, group).await;
+        assert!(
+            matches!(result, Err(CommitError::Conflict { operation: Some(named) }) if named == position),
+            "expected a conflict of operation {position}, got {result:?}"
+        );
+    }
 }
 
 fn inserts(count: usize) -> Vec<Operation> {

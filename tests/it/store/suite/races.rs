@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use mcp_scheduler::store::{Operation, StoreError, Table};
+use mcp_scheduler::store::{CommitError, Operation, StoreError, Table};
 use tokio::sync::Barrier;
 
 use super::{
@@ -22,7 +22,7 @@ async fn race(table: &Arc<dyn Table>, groups: Vec<Vec<Operation>>) -> Vec<bool> 
             start.wait().await;
             match table.commit(HERE, group).await {
                 Ok(_) => true,
-                Err(StoreError::Conflict) => false,
+                Err(CommitError::Conflict { .. }) => false,
                 Err(other) => panic!("{other}"),
             }
         })
@@ -173,7 +173,7 @@ pub async fn a_row_that_moves_between_keys_is_never_lost_or_doubled(table: &Arc<
                 let group =
                     vec![replace("main", &next, &row.etag), delete_whatever_is_there(&row.value), insert(&next, "v")];
                 match table.commit(HERE, group).await {
-                    Ok(_) | Err(StoreError::Conflict) => {}
+                    Ok(_) | Err(CommitError::Conflict { .. }) => {}
                     Err(other) => panic!("{other}"),
                 }
             }

@@ -17,14 +17,19 @@ use std::time::Duration;
 use mcp_scheduler::delivery::retry_delay;
 use mcp_scheduler::domain::{Conversation, ConversationId, Outcome, State, Status, Timestamp};
 use mcp_scheduler::outbound::OutboundRequest;
-use mcp_scheduler::store::Operation;
-use serde::Deserialize;
+use mcp_scheduler::store::{Etag, Operation, Row};
+use mcp_scheduler::testing::conversation_in;
+
+use super::extra_row;
 
 /// The history of a run and the violations in it.
 #[derive(Default)]
 pub struct InvariantChecker {
     now: BTreeMap<ConversationId, Conversation>,
     due_rows: BTreeMap<String, ConversationId>,
+    /// Whether the run writes the extra kind of row.
+    pub has_extra_rows: bool,
+    extra_rows: BTreeMap<String, String>,
     accepted: Vec<ConversationId>,
     rejected: Vec<String>,
     cancelled: BTreeMap<ConversationId, Timestamp>,
@@ -58,11 +63,6 @@ struct Sent {
     timeout: Duration,
     webhook_id: String,
     body: Option<Vec<u8>>,
-}
-
-#[derive(Deserialize)]
-struct Value {
-    row: Conversation,
 }
 
 pub struct Sending {
@@ -130,15 +130,36 @@ impl InvariantChecker {
                     Some(_) => self.due_rows.insert(key.to_owned(), id),
                     None => self.due_rows.remove(key),
                 };
+            } else if key.starts_with(extra_row::PREFIX) {
+                match value {
+                    Some(value) => self.extra_rows.insert(key.to_owned(), value.clone()),
+                    None => self.extra_rows.remove(key),
+                };
             } else {
-                let next: Conversation = serde_json::from_str::<Value>(value.unwrap()).unwrap().row;
-                touched.push(next.id);
+                let (key, value) = (key.to_owned(), value.unwrap().clone());
+                let next = conversation_in(&Row { key, value, etag: Etag::new(String::new()) }).unwrap();
+                touched.push(next.id());
                 self.saw_state(at, next);
             }
         }
         touched.dedup();
         for id in touched {
             self.check_due_row(at, id);
+            self.check_extra_row(at, id);
+        }
+    }
+
+    /// A kind of row that exists only in this test is kept, moved and removed with its conversation.
+    fn check_extra_row(&mut self, at: Timestamp, id: ConversationId) {
+        if !self.has_extra_rows {
+            return;
+        }
+        let suffix = format!("~{id}");
+        let found: Vec<_> = self.extra_rows.iter().filter(|(key, _)| key.ends_with(&suffix)).collect();
+        let wanted = self.now.get(&id).and_then(extra_row::expected);
+        if found.iter().copied().ne(wanted.iter().map(|(key, value)| (key, value))) {
+            let what = format!("{id} has the extra rows {found:?} and should have {wanted:?}");
+            self.violated(at, &what);
         }
     }
 
@@ -148,7 +169,7 @@ impl InvariantChecker {
         let wanted = self
             .now
             .get(&id)
-            .and_then(|c| c.next_wake_at().map(|at| format!("d~{:014}~{}~{}", at.as_millis(), c.client, c.id)));
+            .and_then(|c| c.next_wake_at().map(|at| format!("d~{:014}~{}~{}", at.as_millis(), c.client(), c.id())));
         if found.iter().copied().ne(wanted.iter()) {
             let what = format!("I9 {id} has the due rows {found:?} and should have {wanted:?}");
             self.violated(at, &what);
@@ -157,19 +178,19 @@ impl InvariantChecker {
 
     /// Checks I6.
     fn saw_state(&mut self, at: Timestamp, next: Conversation) {
-        let id = next.id;
-        self.note(at, &format!("{id} {:?} after {} attempts", next.state, next.attempts.len()));
+        let id = next.id();
+        self.note(at, &format!("{id} {:?} after {} attempts", next.state(), next.attempts().len()));
         let before = self.now.insert(id, next);
         let next = &self.now[&id];
-        let legal = match (before.as_ref().map(|b| &b.state), &next.state) {
+        let legal = match (before.as_ref().map(Conversation::state), next.state()) {
             (None, State::Scheduled)
             | (Some(State::Scheduled | State::Waiting { .. }), State::Delivering { .. } | State::Cancelled)
             | (Some(State::Delivering { .. }), State::Waiting { .. } | State::Completed | State::Failed { .. }) => true,
-            (Some(State::Failed { .. }), State::Waiting { next_attempt }) => *next_attempt >= next.updated,
+            (Some(State::Failed { .. }), State::Waiting { next_attempt }) => *next_attempt >= next.updated(),
             (Some(State::Delivering { lease, .. }), State::Delivering { .. } | State::Cancelled) => lease.until <= at,
             _ => false,
         };
-        let kept = before.as_ref().is_none_or(|b| next.attempts.starts_with(&b.attempts));
+        let kept = before.as_ref().is_none_or(|b| next.attempts().starts_with(b.attempts()));
         let counted = before.as_ref().is_none_or(|b| match next.in_flight() {
             Some(attempt) => attempt.number == b.attempts_begun() + 1,
             None => next.attempts_begun() == b.attempts_begun(),
@@ -178,7 +199,7 @@ impl InvariantChecker {
             self.tally.lease_takeovers += 1;
         }
         if !(legal && kept && counted) {
-            let (from, to) = (before.map(|b| b.state), next.state.clone());
+            let (from, to) = (before.map(|b| b.state().clone()), next.state().clone());
             self.violated(at, &format!("I6 {id} went from {from:?} to {to:?}"));
         }
     }
@@ -194,23 +215,24 @@ impl InvariantChecker {
         self.note(at, &format!("{id} attempt {attempt} begins"));
         self.tally.sent += 1;
         let conversation = self.now[&id].clone();
-        if at < conversation.due {
-            self.violated(at, &format!("I2 {id} begins before {}", conversation.due));
+        if at < conversation.due() {
+            self.violated(at, &format!("I2 {id} begins before {}", conversation.due()));
         }
         if self.cancelled.contains_key(&id) {
             self.violated(at, &format!("I3 {id} begins after its cancel was acknowledged"));
         }
         if conversation.in_flight().map(|a| a.number) != Some(attempt) {
-            self.violated(at, &format!("I5 {id} begins attempt {attempt}, the row says {:?}", conversation.state));
+            self.violated(at, &format!("I5 {id} begins attempt {attempt}, the row says {:?}", conversation.state()));
         }
-        let of_delivery = attempt - conversation.attempts_before_redelivery;
-        if of_delivery > conversation.policy.max_attempts {
+        let of_delivery = attempt - conversation.attempts_before_redelivery();
+        if of_delivery > conversation.policy().max_attempts {
             self.violated(at, &format!("I12 {id} begins attempt {attempt}"));
         }
         // No pause follows a lost attempt, because its lease was the pause, and none comes before a redelivery.
         let paused = |number| {
-            let of = conversation.attempts.iter().find(|a| a.start.number == number);
-            number > conversation.attempts_before_redelivery && of.is_none_or(|a| a.result.outcome != Outcome::Unknown)
+            let of = conversation.attempts().iter().find(|a| a.start.number == number);
+            number > conversation.attempts_before_redelivery()
+                && of.is_none_or(|a| a.result.outcome != Outcome::Unknown)
         };
         let before = self.sent.get(&id).into_iter().flatten();
         let wrong: Vec<_> = before.filter_map(|sent| sent.forbids(at, attempt, paused(sent.attempt))).collect();
@@ -254,11 +276,11 @@ impl InvariantChecker {
         for id in &self.accepted {
             match self.now.get(id) {
                 None => wrong.push(format!("I1 {id} was accepted and is gone")),
-                Some(c) if !c.status().is_final() => wrong.push(format!("I1 {id} is stuck in {:?}", c.state)),
+                Some(c) if !c.status().is_final() => wrong.push(format!("I1 {id} is stuck in {:?}", c.state())),
                 Some(_) => {}
             }
         }
-        let texts: Vec<&str> = self.now.values().map(|c| c.content.text.as_str()).collect();
+        let texts: Vec<&str> = self.now.values().map(|c| c.content().text.as_str()).collect();
         wrong.extend(
             self.rejected
                 .iter()
@@ -266,14 +288,18 @@ impl InvariantChecker {
                 .map(|t| format!("I1 {t} was not accepted and is there")),
         );
         for c in self.now.values() {
-            let sent = self.sent.get(&c.id).map_or(&[][..], Vec::as_slice);
+            let sent = self.sent.get(&c.id()).map_or(&[][..], Vec::as_slice);
             wrong.extend(
-                verdict(c, sent, self.cancelled.contains_key(&c.id)).map(|w| format!("{w}: {} {:?}", c.id, c.state)),
+                verdict(c, sent, self.cancelled.contains_key(&c.id()))
+                    .map(|w| format!("{w}: {} {:?}", c.id(), c.state())),
             );
         }
         let left: Vec<_> = rows.keys().filter(|key| key.starts_with("d~")).collect();
         if !left.is_empty() {
             wrong.push(format!("I9 due rows are left: {left:?}"));
+        }
+        if rows.keys().any(|key| key.starts_with(extra_row::PREFIX)) {
+            wrong.push("extra rows are left of conversations that have ended".to_owned());
         }
         if rows.keys().filter(|key| key.starts_with("m~")).count() != self.now.len() {
             wrong.push("the table and the checker disagree".to_owned());
@@ -286,22 +312,22 @@ impl InvariantChecker {
 
 /// Which invariants a final conversation breaks, by its record and by what its endpoint saw.
 fn verdict(c: &Conversation, sent: &[Sent], acknowledged: bool) -> impl Iterator<Item = &'static str> {
-    let numbers: Vec<u32> = c.attempts.iter().map(|a| a.start.number).collect();
+    let numbers: Vec<u32> = c.attempts().iter().map(|a| a.start.number).collect();
     let succeeded =
-        |number| c.attempts.iter().any(|a| a.start.number == number && a.result.outcome == Outcome::Success);
+        |number| c.attempts().iter().any(|a| a.start.number == number && a.result.outcome == Outcome::Success);
     let answered = |s: &Sent| s.taken && succeeded(s.attempt);
-    let refused = c.attempts.last().is_some_and(|a| a.result.outcome == Outcome::PermanentFailure);
-    let of_last_delivery = numbers.iter().filter(|n| **n > c.attempts_before_redelivery).count();
-    let all = c.policy.max_attempts as usize;
+    let refused = c.attempts().last().is_some_and(|a| a.result.outcome == Outcome::PermanentFailure);
+    let of_last_delivery = numbers.iter().filter(|n| **n > c.attempts_before_redelivery()).count();
+    let all = c.policy().max_attempts as usize;
     let sent_once: BTreeSet<u32> = sent.iter().map(|s| s.attempt).collect();
     let wrong = [
         ("I1 Completed although no endpoint took it", c.status() == Status::Completed && !sent.iter().any(answered)),
         ("I1 Failed with attempts left", c.status() == Status::Failed && of_last_delivery != all && !refused),
         (
             "I1 redelivered without an attempt",
-            c.attempts_before_redelivery > 0 && of_last_delivery == 0 && c.status() != Status::Cancelled,
+            c.attempts_before_redelivery() > 0 && of_last_delivery == 0 && c.status() != Status::Cancelled,
         ),
-        ("I1 Failed without a reason", c.state == State::Failed { reason: String::new() }),
+        ("I1 Failed without a reason", *c.state() == State::Failed { reason: String::new() }),
         ("I3 cancelled for its client and not for us", acknowledged && c.status() != Status::Cancelled),
         ("I5 sent and not on record", sent.iter().any(|s| !numbers.contains(&s.attempt))),
         (

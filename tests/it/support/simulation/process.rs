@@ -11,8 +11,8 @@ use mcp_scheduler::maintenance::Sweeper;
 use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Sender};
 use mcp_scheduler::store::WakeUp;
 use mcp_scheduler::store::{
-    ConversationStore, Etag, KeyRange, Operation, Partition, ReceivedWakeUp, Row, StoreError, Table, WakeUpQueue,
-    WakeUpReceiver,
+    CommitError, ConversationStore, Etag, KeyRange, Operation, Partition, ReceivedWakeUp, Row, StoreError, Table,
+    WakeUpQueue, WakeUpReceiver,
 };
 use mcp_scheduler::time::Entropy;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +49,7 @@ impl Process {
     pub fn start_worker(world: &Arc<World>) -> Self {
         let process = Self::new(world);
         let wake_ups: Arc<dyn WakeUpQueue> = Arc::new(process.clone());
-        let store = ConversationStore::new(Arc::new(process.clone()));
+        let store = ConversationStore::with_projection(Arc::new(process.clone()), world.projection.clone());
         let clock = Arc::new(world.clock);
         let deliverer = Deliverer::new(
             store.clone(),
@@ -112,7 +112,7 @@ impl Process {
 
 #[async_trait]
 impl Table for Process {
-    async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, StoreError> {
+    async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, CommitError> {
         self.call(self.world.commit(partition, operations)).await
     }
 

@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mcp_scheduler::domain::Timestamp;
-use mcp_scheduler::store::{ConversationStore, Etag, KeyRange, Operation, Partition, Row, StoreError, Table};
+use mcp_scheduler::store::{
+    CommitError, ConversationStore, Etag, KeyRange, Operation, Partition, Projection, Row, StoreError, Table,
+};
 use mcp_scheduler::testing::{Fault, SimulatedQueue, SimulatedTable};
 use mcp_scheduler::time::{Clock, VirtualClock};
 
+use super::extra_row;
 use super::invariant_checker::InvariantChecker;
 use super::seeded_rng::{FaultPlan, QueueFaults, SeededRng};
 
@@ -20,12 +23,18 @@ pub struct World {
     pub clock: VirtualClock,
     table: SimulatedTable,
     pub queue: SimulatedQueue,
+    pub projection: Projection,
     checker: Mutex<InvariantChecker>,
 }
 
 impl World {
     /// A world whose events all follow from the seed. Needs paused time.
     pub fn new(seed: u64) -> Arc<Self> {
+        Self::with_projection(seed, Projection::default())
+    }
+
+    /// A world whose conversations have more kinds of rows.
+    pub fn with_projection(seed: u64, projection: Projection) -> Arc<Self> {
         let rng = SeededRng::new(seed);
         let faults = FaultPlan::of(&rng);
         let random = Arc::new((rng, faults));
@@ -33,6 +42,7 @@ impl World {
             clock: VirtualClock::starting_at(START),
             table: SimulatedTable::new(()),
             queue: SimulatedQueue::new(QueueFaults(Arc::clone(&random))),
+            projection,
             checker: Mutex::new(InvariantChecker::default()),
             random,
         })
@@ -59,15 +69,15 @@ impl World {
         &self,
         partition: Partition,
         operations: Vec<Operation>,
-    ) -> Result<Vec<Option<Etag>>, StoreError> {
+    ) -> Result<Vec<Option<Etag>>, CommitError> {
         self.network_latency().await;
         match self.faults().on_table_call(self.rng()) {
             Fault::None | Fault::Doubled => self.apply(partition, operations).await,
-            Fault::Refused => Err(StoreError::Unavailable("simulated".into())),
-            Fault::RequestLost => Err(StoreError::Unknown("simulated".into())),
+            Fault::Refused => Err(CommitError::Unavailable("simulated".into())),
+            Fault::RequestLost => Err(CommitError::Unknown("simulated".into())),
             Fault::AnswerLost => {
                 let _ = self.apply(partition, operations).await;
-                Err(StoreError::Unknown("simulated".into()))
+                Err(CommitError::Unknown("simulated".into()))
             }
         }
     }
@@ -86,7 +96,7 @@ impl World {
     pub async fn all_rows(&self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
         for partition in ConversationStore::partitions() {
-            for prefix in ["m~", "d~"] {
+            for prefix in ["m~", "d~", extra_row::PREFIX] {
                 let rows = self.table.scan(partition, &KeyRange::prefix(prefix), usize::MAX).await.unwrap();
                 all.extend(rows.into_iter().map(|row| (row.key, row.value)));
             }
@@ -94,7 +104,7 @@ impl World {
         all
     }
 
-    async fn apply(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, StoreError> {
+    async fn apply(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, CommitError> {
         let result = self.table.commit(partition, operations.clone()).await;
         if result.is_ok() {
             // No await separates this from the commit, so the checker sees all changes in their order.

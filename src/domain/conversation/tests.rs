@@ -1,7 +1,8 @@
 //! Every event in every state.
 
+use super::transitions::millis;
 use super::*;
-use crate::domain::{EndpointPolicy, Headers, Method};
+use crate::domain::{AttemptResult, EndpointPolicy, Format, Headers, Lease, LeaseToken, Method, Outcome, Target};
 
 const DUE: Timestamp = Timestamp::from_millis(1_900_000_000_000);
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -13,11 +14,11 @@ fn scheduled(max_attempts: u32) -> Conversation {
     let new = NewConversation {
         due: DUE,
         content: Content { text: "hello".into(), info: None, format: Format::Json },
-        target: Target {
+        destination: Destination::Endpoint(Target {
             endpoint: EndpointPolicy::default().check("https://example.com/hook").unwrap(),
             method: Method::Post,
             headers: Headers::default(),
-        },
+        }),
         policy: DeliveryPolicy { max_attempts, timeout_seconds: 10 },
     };
     let created = Timestamp::from_millis(DUE.as_millis() - 3_600_000);
@@ -397,5 +398,5 @@ fn a_redelivery_whose_last_attempt_is_lost_fails() {
     assert_eq!((failed.status(), failed.attempts_begun()), (Status::Failed, 4));
 }
 
-#[path = "conversation_properties.rs"]
+#[path = "properties.rs"]
 mod properties;

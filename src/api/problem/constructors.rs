@@ -1,0 +1,95 @@
+//! The problems of a request, before a use case is called.
+
+use std::fmt;
+
+use http::header::{ALLOW, RETRY_AFTER};
+use http::{Method, StatusCode};
+
+use super::{ErrorDetail, Problem, ProblemType};
+
+/// The time after which a caller should retry while the store is not available, in seconds.
+pub(super) const STORE_RETRY_SECONDS: &str = "5";
+
+impl Problem {
+    pub(crate) fn invalid(errors: Vec<ErrorDetail>) -> Self {
+        let short =
+            |ErrorDetail { pointer, detail }| ErrorDetail { pointer: shorten(pointer), detail: shorten(detail) };
+        let errors: Vec<_> = errors.into_iter().map(short).collect();
+        let sentences: Vec<_> = errors.iter().map(ErrorDetail::sentence).collect();
+        let detail = sentences.join("; ").trim().to_owned();
+        let hint = "Correct the fields that errors names, and send the request again.";
+        Self { errors, ..Self::new(ProblemType::InvalidRequest, detail).hint(hint) }
+    }
+
+    pub(crate) fn malformed_json(detail: impl fmt::Display) -> Self {
+        Self::new(ProblemType::MalformedJson, detail.to_string())
+            .hint("Send one JSON object in UTF-8, with nothing before or after it.")
+    }
+
+    pub(crate) fn incomplete_body() -> Self {
+        Self::new(ProblemType::IncompleteBody, "The connection ended before the whole body arrived.").closing()
+    }
+
+    pub(crate) fn request_timeout(seconds: u64) -> Self {
+        Self::new(ProblemType::RequestTimeout, format!("The body must arrive within {seconds} seconds.")).closing()
+    }
+
+    pub(crate) fn body_too_large(max: usize) -> Self {
+        Self::new(ProblemType::BodyTooLarge, format!("The body may have at most {max} bytes.")).closing()
+    }
+
+    pub(crate) fn unsupported_media_type(detail: &'static str) -> Self {
+        Self::new(ProblemType::UnsupportedMediaType, detail)
+            .hint("Send the header Content-Type: application/json and no Content-Encoding.")
+    }
+
+    pub(crate) fn no_such_path() -> Self {
+        Self::new(ProblemType::NoSuchPath, "No operation of this service has this path.")
+            .hint("The paths of the operations begin with /api/scheduler, /api/auth, /oauth, /mcp or /health.")
+    }
+
+    pub(crate) fn no_such_conversation() -> Self {
+        Self::new(ProblemType::NoSuchConversation, "This client has no conversation with this id.")
+            .hint("Use a conversationId that scheduleConversation returned to this client.")
+    }
+
+    pub(crate) fn method_not_allowed(method: &Method, allowed: &str) -> Self {
+        let method: String = method.as_str().chars().take(32).collect();
+        let detail = format!("This path does not support {method}; it supports {allowed}.");
+        Self::new(ProblemType::MethodNotAllowed, detail).header(ALLOW, allowed)
+    }
+
+    /// A request that does not follow the transport of the Model Context Protocol, with the status that the
+    /// transport prescribes.
+    pub(crate) fn mcp_transport(status: StatusCode, detail: impl Into<String>) -> Self {
+        let problem = Self::new(ProblemType::McpTransport, detail).hint(
+            "Send one JSON-RPC message. Accept application/json and text/event-stream. Use the host that PUBLIC_URL \
+             names.",
+        );
+        Self { status, ..problem }
+    }
+
+    pub(crate) fn not_ready(failed: &str) -> Self {
+        Self::new(ProblemType::Unavailable, format!("Failed checks: {failed}."))
+            .header(RETRY_AFTER, STORE_RETRY_SECONDS)
+    }
+
+    /// A defect or a damaged row. Only the log has the cause: it could tell the caller how the service works inside.
+    pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
+        tracing::error!(%error, "request failed");
+        Self::new(
+            ProblemType::Internal,
+            "An error inside the service stopped the request. The request may have taken effect: check before you \
+             repeat it.",
+        )
+    }
+}
+
+/// Names that callers choose may be as long as a body, and a problem repeats them.
+fn shorten(text: String) -> String {
+    const MAX_CHARACTERS: usize = 256;
+    match text.char_indices().nth(MAX_CHARACTERS) {
+        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "…",
+        None => text,
+    }
+}

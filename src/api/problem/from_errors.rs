@@ -1,0 +1,87 @@
+//! The problems of the use cases and of authentication.
+
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+
+use super::constructors::STORE_RETRY_SECONDS;
+use super::{ErrorDetail, Problem, ProblemType};
+use crate::auth::AuthError;
+use crate::domain::{NotFailed, Scope};
+use crate::scheduler::SchedulerError;
+
+impl From<Vec<ErrorDetail>> for Problem {
+    fn from(errors: Vec<ErrorDetail>) -> Self {
+        Self::invalid(errors)
+    }
+}
+
+impl From<SchedulerError> for Problem {
+    fn from(error: SchedulerError) -> Self {
+        match error {
+            SchedulerError::NotFound => Self::no_such_conversation(),
+            SchedulerError::TooLate { status, reason } => {
+                Self::new(ProblemType::TooLate, format!("The conversation {reason}.")).conversation_status(status)
+            }
+            SchedulerError::NotFailed(NotFailed(status)) => {
+                Self::new(ProblemType::NotFailed, format!("The conversation is {}.", status.as_str()))
+                    .hint(
+                        "A Scheduled or InProgress conversation is delivered without this call. To deliver a Completed \
+                         or Cancelled one again, schedule a new conversation.",
+                    )
+                    .conversation_status(status)
+            }
+            SchedulerError::Busy => {
+                Self::new(ProblemType::Busy, "Other requests changed the conversation at the same time.")
+                    .hint("Send the same request again.")
+            }
+            SchedulerError::Unavailable(cause) => Self::unavailable(&cause),
+            SchedulerError::Internal(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Missing => Self::unauthorized("Bearer"),
+            AuthError::InvalidToken => Self::unauthorized("Bearer error=\"invalid_token\""),
+            AuthError::InsufficientScope(scope) => Self::insufficient_scope(scope),
+            AuthError::WrongCredentials => {
+                Self::new(ProblemType::WrongCredentials, "The clientId or the apiKey is wrong.")
+                    .header(WWW_AUTHENTICATE, "Bearer")
+            }
+            AuthError::NoScope => {
+                Self::new(ProblemType::NoScope, "The client has no scopes, so a token would allow nothing.")
+            }
+            AuthError::TooManyFailures { retry_after } => Self::new(
+                ProblemType::TooManyFailures,
+                format!("Too many logins had wrong credentials. Retry in {retry_after} seconds."),
+            )
+            .header(RETRY_AFTER, retry_after.to_string()),
+            AuthError::Unavailable(cause) => Self::unavailable(&cause),
+            AuthError::Internal(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl Problem {
+    fn unavailable(error: &dyn std::error::Error) -> Self {
+        tracing::error!(%error, "store failed");
+        Self::new(ProblemType::Unavailable, "The store cannot be reached, so the request was not confirmed.")
+            .hint("Send the same request again after the time in the Retry-After header.")
+            .header(RETRY_AFTER, STORE_RETRY_SECONDS)
+    }
+
+    /// The text is the same for every error of a token: a precise one would help somebody who forges tokens.
+    fn unauthorized(challenge: &'static str) -> Self {
+        Self::new(ProblemType::Unauthorized, "The request has no valid bearer token.")
+            .hint("Get a token with POST /api/auth/token and send it as Authorization: Bearer <token>.")
+            .header(WWW_AUTHENTICATE, challenge)
+    }
+
+    fn insufficient_scope(scope: Scope) -> Self {
+        let detail = format!("This operation needs the scope {scope}, and the token does not have it.");
+        Self::new(ProblemType::InsufficientScope, detail)
+            .hint("Request a token with this scope. If the client itself lacks the scope, tell your user.")
+            .header(WWW_AUTHENTICATE, format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""))
+    }
+}

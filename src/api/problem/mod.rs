@@ -1,0 +1,179 @@
+//! Errors as callers see them: problem documents (RFC 9457), written so that a language model can correct its next
+//! call.
+//!
+//! `problem_type` lists the types. `constructors` makes the problems of a request, and `from_errors` those of the use
+//! cases and of authentication.
+
+mod constructors;
+mod from_errors;
+mod problem_type;
+
+use http::header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, StatusCode};
+use serde::{Serialize, Serializer};
+
+use crate::domain::{Status, Timestamp};
+pub use problem_type::ProblemType;
+
+/// A problem document, with the headers of its response.
+#[derive(Debug)]
+pub struct Problem {
+    kind: ProblemType,
+    status: StatusCode,
+    detail: String,
+    instance: Option<&'static str>,
+    errors: Vec<ErrorDetail>,
+    hint: Option<&'static str>,
+    conversation_status: Option<Status>,
+    server_time: Option<Timestamp>,
+    headers: Vec<(HeaderName, String)>,
+}
+
+/// One field of a request that is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorDetail {
+    /// The field, as a JSON pointer (RFC 6901).
+    pub pointer: String,
+    /// The error, as a sentence that follows the field's name.
+    pub detail: String,
+}
+
+impl ErrorDetail {
+    /// The sentence: the field's name and its error.
+    fn sentence(&self) -> String {
+        format!("{} {}", self.pointer.trim_start_matches('/'), self.detail)
+    }
+}
+
+impl Problem {
+    fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            status: kind.status(),
+            detail: detail.into(),
+            instance: None,
+            errors: Vec::new(),
+            hint: None,
+            conversation_status: None,
+            server_time: None,
+            headers: Vec::new(),
+        }
+    }
+
+    /// The type of the problem.
+    #[must_use]
+    pub const fn problem_type(&self) -> ProblemType {
+        self.kind
+    }
+
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers of the response, besides those that every response has.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (&HeaderName, &str)> {
+        self.headers.iter().map(|(name, value)| (name, value.as_str()))
+    }
+
+    /// The explanation of this occurrence, in a sentence.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The whole problem in words, for a language model: the error, the accepted values, and the time to retry.
+    pub(crate) fn to_text(&self) -> String {
+        let mut lines = vec![format!("{}.", self.kind.title())];
+        if self.errors.is_empty() {
+            lines.push(self.detail.clone());
+        }
+        lines.extend(self.errors.iter().map(|error| format!("- {}", error.sentence())));
+        lines.extend(self.hint.map(str::to_owned));
+        let retry_after = self.headers().find(|(name, _)| *name == RETRY_AFTER);
+        lines.extend(retry_after.map(|(_, seconds)| format!("Retry-After: {seconds} seconds.")));
+        lines.extend(self.server_time.map(|now| format!("The server's time is {now}.")));
+        lines.join("\n")
+    }
+
+    /// Names the operation. The name never contains an id: the problem of another client's conversation must be
+    /// the same, byte for byte, as that of a conversation that does not exist.
+    pub(crate) fn at(mut self, path: &'static str) -> Self {
+        self.instance = Some(path);
+        self
+    }
+
+    /// Adds the server's time, for requests that contain a time.
+    pub(crate) fn server_time(mut self, now: Timestamp) -> Self {
+        self.server_time = Some(now);
+        self
+    }
+
+    /// Ends the connection after the response: the unread rest of the body would be taken for the next request.
+    pub(crate) fn closing(self) -> Self {
+        self.header(CONNECTION, "close")
+    }
+
+    /// Adds the address at which a client learns how to log in (RFC 9728 §5.1), if the problem is one of
+    /// authentication.
+    pub(crate) fn resource_metadata(mut self, url: &str) -> Self {
+        if let Some((_, challenge)) = self.headers.iter_mut().find(|(name, _)| *name == WWW_AUTHENTICATE) {
+            challenge.push_str(if challenge.contains(' ') { ", " } else { " " });
+            challenge.push_str("resource_metadata=\"");
+            challenge.push_str(url);
+            challenge.push('"');
+        }
+        self
+    }
+
+    fn header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+
+    fn conversation_status(mut self, status: Status) -> Self {
+        self.conversation_status = Some(status);
+        self
+    }
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let document = Document {
+            kind: self.kind,
+            title: self.kind.title(),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            instance: self.instance,
+            errors: &self.errors,
+            hint: self.hint,
+            conversation_status: self.conversation_status.map(Status::as_str),
+            server_time: self.server_time.map(|now| now.to_string()),
+        };
+        document.serialize(serializer)
+    }
+}
+
+/// The members of a problem document.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    #[serde(rename = "type")]
+    kind: ProblemType,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<&'static str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [ErrorDetail],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation_status: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_time: Option<String>,
+}

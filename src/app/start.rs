@@ -1,0 +1,177 @@
+//! The start: builds the parts of the service, each in one function.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use super::App;
+use super::backend::Backend;
+use crate::auth::{Authenticator, ClientDirectory};
+use crate::config::{Config, ServerConfig};
+use crate::delivery::{Deliverer, SigningSecrets, Worker};
+use crate::http::{Invocations, Operation, Server, ServerOptions, Services, invocation_operations, operations, router};
+use crate::maintenance::Sweeper;
+use crate::mcp::McpServer;
+use crate::outbound::{HttpSender, SendError};
+use crate::public_url::PublicUrl;
+use crate::scheduler::Scheduler;
+use crate::secrets::{BootstrapSecrets, CredentialsError};
+use crate::store::{AzureSetupError, ConversationStore, OpenError, WakeUpQueue};
+use crate::time::{Clock, Entropy, SystemClock, SystemEntropy};
+
+/// The reason why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The operating system does not let this process listen on the address.
+    #[error("cannot listen on {address}: {source}; {remedy}")]
+    Listen {
+        /// The configured address.
+        address: SocketAddr,
+        /// The error of the operating system.
+        source: io::Error,
+        /// The change that an operator can make.
+        remedy: &'static str,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The client for Azure storage cannot be built.
+    #[error(transparent)]
+    Azure(#[from] AzureSetupError),
+    /// The local credentials cannot be read or written.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// The outbound client cannot be built.
+    #[error(transparent)]
+    Sender(#[from] SendError),
+}
+
+impl App {
+    /// Opens the store, listens on the port, and generates the credentials that the configuration lacks.
+    ///
+    /// # Errors
+    /// [`StartError`], with a remedy where there is one.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
+        let backend = Backend::open(&config, Arc::clone(&clock))?;
+        let (listener, address) = listen(&config.server).await?;
+        // The user may cause each error above. New credentials are shown only by the start that generates them, so
+        // they are generated after all that.
+        let BootstrapSecrets { client, signing_keys, signing_secrets, credentials } =
+            BootstrapSecrets::read(&config, &*entropy)?;
+        log_egress_policy(&config);
+
+        let under_host = config.server.under_host;
+        let public_url = config.server.public_url.clone().unwrap_or_else(|| default_public_url(address, under_host));
+        let directory = ClientDirectory::new(Some(client), backend.clients());
+        let tokens = config.auth.tokens.clone();
+        let authenticator = Authenticator::new(directory, signing_keys, tokens, public_url.clone(), Arc::clone(&clock));
+        let parts = Parts { conversations: backend.conversations(), wake_ups: backend.wake_ups(), clock, entropy };
+        let scheduler = parts.scheduler(&config);
+        let (deliverer, sweeper) = (parts.deliverer(&config, signing_secrets)?, parts.sweeper());
+        let (invocations, worker, options) = if under_host {
+            warn_if_nothing_is_delivered(&backend);
+            (Some(Arc::new(Invocations { deliverer, sweeper })), None, ServerOptions::under_host())
+        } else {
+            let worker = Worker::new(deliverer, sweeper, parts.wake_ups, backend.receiver());
+            (None, Some(worker), ServerOptions::default())
+        };
+
+        let mut operations = operations();
+        let mcp = McpServer::new(scheduler.clone(), &public_url, operations.iter().filter_map(Operation::tool));
+        if under_host {
+            operations.extend(invocation_operations());
+        }
+        let services = Arc::new(Services { scheduler, authenticator, entropy: parts.entropy, mcp, invocations });
+        let server = Server::new(listener, router(services, operations), options);
+        Ok(Self { server, worker, backend, address, credentials })
+    }
+}
+
+/// The ports on which the use cases and the deliveries are built.
+struct Parts {
+    conversations: ConversationStore,
+    wake_ups: Arc<dyn WakeUpQueue>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Parts {
+    fn scheduler(&self, config: &Config) -> Scheduler {
+        Scheduler::new(
+            self.conversations.clone(),
+            Arc::clone(&self.wake_ups),
+            config.delivery.endpoints.clone(),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.entropy),
+        )
+    }
+
+    fn deliverer(&self, config: &Config, signing_secrets: SigningSecrets) -> Result<Arc<Deliverer>, SendError> {
+        let deliverer = Deliverer::new(
+            self.conversations.clone(),
+            Arc::clone(&self.wake_ups),
+            Arc::new(HttpSender::new(config.delivery.endpoints.clone())?),
+            signing_secrets,
+            Arc::clone(&self.clock),
+            Arc::clone(&self.entropy),
+        );
+        Ok(Arc::new(deliverer))
+    }
+
+    fn sweeper(&self) -> Sweeper {
+        Sweeper::new(self.conversations.clone(), Arc::clone(&self.wake_ups), Arc::clone(&self.clock))
+    }
+}
+
+async fn listen(server: &ServerConfig) -> Result<(TcpListener, SocketAddr), StartError> {
+    let remedy = if server.under_host {
+        "the Functions host believes that it is free, and will start this process again"
+    } else {
+        "set HOST and PORT to an address of this machine and a free port"
+    };
+    let failed = |source| StartError::Listen { address: server.listen, source, remedy };
+    let listener = TcpListener::bind(server.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+/// The URL of the service if no setting names it.
+fn default_public_url(address: SocketAddr, under_host: bool) -> PublicUrl {
+    let public_url = PublicUrl::of_address(address);
+    // Other machines reach the service by a name that this process cannot know.
+    if under_host || address.ip().is_unspecified() {
+        let origin = public_url.origin(None).as_str();
+        tracing::warn!("PUBLIC_URL is not set; clients are told that this service is at {origin}");
+    }
+    public_url
+}
+
+/// Logs the networks that the egress guard allows beside the internet, so that no operator allows one unnoticed.
+fn log_egress_policy(config: &Config) {
+    let allowed = &config.delivery.endpoints.allowed_networks;
+    let networks = allowed.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let expected = config.azure.is_none() && allowed.iter().all(|network| network.network().is_loopback());
+    if networks.is_empty() {
+        tracing::info!("deliveries go to the internet only");
+    } else if expected {
+        tracing::info!(networks, "deliveries may also go to this machine, with http or https");
+    } else {
+        tracing::warn!(
+            networks,
+            "DELIVERY_ALLOWED_NETWORKS: the egress guard allows these networks, with http or https"
+        );
+    }
+}
+
+fn warn_if_nothing_is_delivered(backend: &Backend) {
+    if backend.is_exclusive() {
+        tracing::warn!(
+            "the Functions host cannot read the wake-ups of the embedded store: nothing will be delivered; \
+             set USE_AZURE_SERVICES=true"
+        );
+    }
+}

@@ -1,0 +1,116 @@
+//! The command that the arguments name.
+
+use crate::domain::{Scope, Scopes};
+
+/// The text of `--help`.
+pub(super) const HELP: &str = "\
+mcp-scheduler: deliver a text to an HTTP endpoint at a time
+
+Usage:
+  mcp-scheduler                   start the service (settings: see README.md)
+  mcp-scheduler demo              schedule one conversation and show its delivery
+  mcp-scheduler client add NAME [--read-only]
+                                  add a client and print its API key;
+                                  a read-only client can read conversations, but not schedule or cancel them
+  mcp-scheduler --version
+";
+
+/// A command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    Serve,
+    Demo,
+    AddClient { name: String, scopes: Scopes },
+    Help,
+    Version,
+}
+
+/// The arguments name no command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct UnknownArguments;
+
+impl Command {
+    /// Reads the arguments, without the name of the program.
+    pub(super) fn parse(arguments: &[String]) -> Result<Self, UnknownArguments> {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        match arguments.as_slice() {
+            [] => Ok(Self::Serve),
+            ["demo"] => Ok(Self::Demo),
+            ["client", "add", name] => Self::add_client(name, Scopes::all()),
+            ["client", "add", name, "--read-only"] => Self::add_client(name, Scope::Read.into()),
+            ["--help" | "-h" | "help"] => Ok(Self::Help),
+            ["--version" | "-V"] => Ok(Self::Version),
+            _ => Err(UnknownArguments),
+        }
+    }
+
+    /// A name that begins with a dash is a misplaced option: no client gets that name by accident.
+    fn add_client(name: &str, scopes: Scopes) -> Result<Self, UnknownArguments> {
+        if name.starts_with('-') {
+            return Err(UnknownArguments);
+        }
+        Ok(Self::AddClient { name: name.to_owned(), scopes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &str) -> Result<Command, UnknownArguments> {
+        let arguments: Vec<_> = arguments.split_whitespace().map(str::to_owned).collect();
+        Command::parse(&arguments)
+    }
+
+    fn add_client(name: &str, scopes: Scopes) -> Command {
+        Command::AddClient { name: name.to_owned(), scopes }
+    }
+
+    #[test]
+    fn every_form_names_its_command() {
+        assert_eq!(parse(""), Ok(Command::Serve));
+        assert_eq!(parse("demo"), Ok(Command::Demo));
+        for help in ["--help", "-h", "help"] {
+            assert_eq!(parse(help), Ok(Command::Help), "{help}");
+        }
+        for version in ["--version", "-V"] {
+            assert_eq!(parse(version), Ok(Command::Version), "{version}");
+        }
+    }
+
+    #[test]
+    fn a_client_has_all_scopes_unless_it_is_read_only() {
+        assert_eq!(parse("client add anna"), Ok(add_client("anna", Scopes::all())));
+        assert_eq!(parse("client add anna --read-only"), Ok(add_client("anna", Scope::Read.into())));
+        let empty = ["client", "add", ""].map(str::to_owned);
+        assert_eq!(Command::parse(&empty), Ok(add_client("", Scopes::all())), "the client id is checked later");
+    }
+
+    #[test]
+    fn other_arguments_are_unknown() {
+        for arguments in [
+            "serve",
+            "--port 1",
+            "-v",
+            "--help demo",
+            "demo x",
+            "client",
+            "client add",
+            "client remove anna",
+            "client add --read-only",
+            "client add --read-only anna",
+            "client add anna --readonly",
+            "client add anna --read-only --read-only",
+        ] {
+            assert_eq!(parse(arguments), Err(UnknownArguments), "{arguments}");
+        }
+        assert_eq!(Command::parse(&[String::new()]), Err(UnknownArguments));
+    }
+
+    #[test]
+    fn the_help_shows_every_command() {
+        for form in ["mcp-scheduler  ", "demo", "client add NAME [--read-only]", "--version"] {
+            assert!(HELP.contains(form), "{form}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The first client, and the tokens that the service issues.
+
+use super::vars::{Setting, Vars, any_text, parsed};
+use crate::auth::{ApiKey, SigningKeys, TokenSettings};
+use crate::domain::{ClientId, Secret};
+
+const CLIENT_ID: Setting<ClientId> = Setting { name: "SCHEDULER_CLIENT_ID", default: "", read: parsed };
+const API_KEY: Setting<ApiKey> = Setting { name: "SCHEDULER_API_KEY", default: "", read: parse_api_key };
+const SIGNING_KEYS: Setting<SigningKeys> = Setting { name: "JWT_SIGNING_KEYS", default: "", read: parsed };
+const ISSUER: Setting<String> = Setting { name: "JWT_ISSUER", default: "mcp-scheduler", read: any_text };
+const AUDIENCE: Setting<String> = Setting { name: "JWT_AUDIENCE", default: "mcp-scheduler", read: any_text };
+const TTL_SECONDS: Setting<u32> = Setting { name: "JWT_TTL_SECONDS", default: "3600", read: parse_ttl };
+
+pub(super) const SETTINGS: [(&str, &str); 6] =
+    [CLIENT_ID.entry(), API_KEY.entry(), SIGNING_KEYS.entry(), ISSUER.entry(), AUDIENCE.entry(), TTL_SECONDS.entry()];
+
+/// The first client, and the tokens that the service issues.
+#[derive(Clone, Debug)]
+pub struct AuthConfig {
+    /// `SCHEDULER_CLIENT_ID` and `SCHEDULER_API_KEY`. Without them the first start generates a client.
+    pub client: Option<(ClientId, ApiKey)>,
+    /// `JWT_SIGNING_KEYS`. Without it the first start generates a key.
+    pub signing_keys: Option<SigningKeys>,
+    /// `JWT_ISSUER`, `JWT_AUDIENCE` and `JWT_TTL_SECONDS`.
+    pub tokens: TokenSettings,
+}
+
+impl AuthConfig {
+    pub(super) fn read(vars: &mut Vars<'_>) -> Self {
+        Self {
+            client: read_client(vars),
+            signing_keys: vars.read_secret(&SIGNING_KEYS),
+            tokens: TokenSettings {
+                issuer: vars.read(&ISSUER).unwrap_or_default(),
+                audience: vars.read(&AUDIENCE).unwrap_or_default(),
+                ttl_seconds: vars.read(&TTL_SECONDS).unwrap_or_default(),
+            },
+        }
+    }
+}
+
+fn read_client(vars: &mut Vars<'_>) -> Option<(ClientId, ApiKey)> {
+    match (vars.is_set(&CLIENT_ID), vars.is_set(&API_KEY)) {
+        (true, false) => vars.problem(API_KEY.name, "is missing; set it together with SCHEDULER_CLIENT_ID"),
+        (false, true) => vars.problem(CLIENT_ID.name, "is missing; set it together with SCHEDULER_API_KEY"),
+        (false, false) => vars.missing_on_azure(CLIENT_ID.name),
+        (true, true) => {}
+    }
+    let (id, key) = (vars.read(&CLIENT_ID), vars.read(&API_KEY));
+    id.zip(key)
+}
+
+fn parse_api_key(text: &str) -> Result<ApiKey, String> {
+    ApiKey::new(Secret::new(text.to_owned())).map_err(|error| error.to_string())
+}
+
+fn parse_ttl(text: &str) -> Result<u32, String> {
+    let max = TokenSettings::MAX_TTL_SECONDS;
+    let ttl = text.parse().ok().filter(|ttl| (60..=max).contains(ttl));
+    ttl.ok_or_else(|| format!("must be a number of seconds from 60 to {max}"))
+}

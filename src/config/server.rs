@@ -1,0 +1,101 @@
+//! Where the service listens, and where its data directory is.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::vars::{Setting, Vars, any_text, parsed};
+use crate::public_url::PublicUrl;
+
+const HOST: Setting<IpAddr> = Setting { name: "HOST", default: "127.0.0.1", read: parse_host };
+const PORT: Setting<u16> = Setting { name: "PORT", default: "8000", read: parse_port };
+const PUBLIC_URL: Setting<PublicUrl> = Setting { name: "PUBLIC_URL", default: "", read: parsed };
+const DATA_DIR: Setting<PathBuf> = Setting { name: "SCHEDULER_DATA_DIR", default: ".scheduler", read: any_text };
+
+pub(super) const SETTINGS: [(&str, &str); 4] = [HOST.entry(), PORT.entry(), PUBLIC_URL.entry(), DATA_DIR.entry()];
+
+/// The Functions host sets this variable for the process that it starts. It is not in the list of settings, because
+/// no operator sets it.
+const HOST_PORT: Setting<u16> = Setting { name: "FUNCTIONS_CUSTOMHANDLER_PORT", default: "", read: parse_port };
+/// App Service, Functions included, and the tools that imitate it set this variable. It is no setting either.
+pub(super) const WEBSITE_HOSTNAME: Setting<PublicUrl> =
+    Setting { name: "WEBSITE_HOSTNAME", default: "", read: parse_website };
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Where the service listens, and where its data directory is.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// `HOST` and `PORT`. Under the Functions host: the port that it calls.
+    pub listen: SocketAddr,
+    /// `FUNCTIONS_CUSTOMHANDLER_PORT` is set: the Functions host started this process, receives the wake-ups and runs
+    /// the timer. The process runs no worker.
+    pub under_host: bool,
+    /// `PUBLIC_URL`, or else the host name that the platform has set. Without both, clients use the address on which
+    /// the service listens.
+    pub public_url: Option<PublicUrl>,
+    /// `SCHEDULER_DATA_DIR`: contains the embedded store and the local credentials.
+    pub data_dir: PathBuf,
+}
+
+impl ServerConfig {
+    pub(super) fn read(vars: &mut Vars<'_>) -> Self {
+        let under_host = vars.is_set(&HOST_PORT);
+        let listen = if under_host {
+            // The host calls this address and no other, so HOST and PORT do not matter.
+            SocketAddr::new(LOCALHOST, vars.read(&HOST_PORT).unwrap_or_default())
+        } else {
+            let (host, port) = (vars.read(&HOST), vars.read(&PORT));
+            SocketAddr::new(host.unwrap_or(LOCALHOST), port.unwrap_or_default())
+        };
+        let public_url = if vars.is_set(&PUBLIC_URL) { vars.read(&PUBLIC_URL) } else { vars.read(&WEBSITE_HOSTNAME) };
+        Self { listen, under_host, public_url, data_dir: vars.read(&DATA_DIR).unwrap_or_default() }
+    }
+}
+
+fn parse_host(text: &str) -> Result<IpAddr, String> {
+    match text {
+        "localhost" => Ok(LOCALHOST),
+        _ => text.parse().map_err(|_| "must be an IP address or localhost".to_owned()),
+    }
+}
+
+fn parse_port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| "must be a port number from 0 to 65535".to_owned())
+}
+
+fn parse_website(text: &str) -> Result<PublicUrl, String> {
+    PublicUrl::of_website(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::tests::config;
+
+    #[test]
+    fn under_the_functions_host_its_port_on_loopback_is_the_only_one() {
+        let own = [("HOST", "0.0.0.0"), ("PORT", "nonsense")];
+        let config = config(&[own[0], own[1], ("FUNCTIONS_CUSTOMHANDLER_PORT", "40001")]).unwrap();
+        assert_eq!(config.server.listen.to_string(), "127.0.0.1:40001");
+        assert!(config.server.under_host);
+    }
+
+    #[test]
+    fn the_public_url_is_the_configured_one_or_the_platforms() {
+        let (own, platform) = (("PUBLIC_URL", "https://a.example/"), ("WEBSITE_HOSTNAME", "b.azurewebsites.net"));
+        for (vars, expected) in [
+            (&[own, platform][..], Some("https://a.example")),
+            (&[platform], Some("https://b.azurewebsites.net")),
+            (&[], None),
+        ] {
+            let url = config(vars).unwrap().server.public_url;
+            assert_eq!(url.as_ref().map(|url| url.origin(None).as_str()), expected);
+        }
+    }
+
+    #[test]
+    fn a_wrong_port_of_the_functions_host_stops_the_start() {
+        let error = config(&[("FUNCTIONS_CUSTOMHANDLER_PORT", "x")]).unwrap_err().to_string();
+        assert!(error.contains("\n  FUNCTIONS_CUSTOMHANDLER_PORT: "), "{error}");
+        assert!(!config(&[]).unwrap().server.under_host);
+    }
+}

@@ -1,0 +1,172 @@
+//! JSON that is carried along to the letter.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// A JSON value exactly as its caller wrote it. Number formats and the order of keys stay, because a receiver may hash
+/// or compare the text.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RawJson(Box<RawValue>);
+
+impl RawJson {
+    /// The largest value accepted, in bytes of JSON text.
+    pub const MAX_BYTES: usize = 16 * 1024;
+    /// The deepest nesting accepted.
+    pub const MAX_DEPTH: usize = 32;
+
+    /// The JSON text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+
+    /// The JSON text, to be kept.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        Box::<str>::from(self.0).into_string()
+    }
+
+    /// Checks the rules that the JSON grammar does not have: size, depth, duplicate keys, lone surrogates.
+    ///
+    /// # Errors
+    /// A sentence that names the broken rule and follows the field's name.
+    pub fn check(&self) -> Result<(), String> {
+        let text = self.as_str();
+        if text.len() > Self::MAX_BYTES {
+            return Err(format!("has {} bytes of JSON; at most {} bytes are accepted", text.len(), Self::MAX_BYTES));
+        }
+        let mut json = serde_json::Deserializer::from_str(text);
+        StrictValue { depth: 0 }.deserialize(&mut json).map_err(|e| {
+            // serde_json appends " at line 1 column 7", which counts from the start of this value.
+            let message = e.to_string();
+            message.split(" at line ").next().unwrap_or_default().to_owned()
+        })
+    }
+}
+
+impl PartialEq for RawJson {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for RawJson {}
+
+/// Walks through a value without keeping it. Only the keys of the current object are held, to find duplicates.
+struct StrictValue {
+    depth: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for StrictValue {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl StrictValue {
+    fn deeper<E: serde::de::Error>(&self) -> Result<usize, E> {
+        if self.depth < RawJson::MAX_DEPTH {
+            Ok(self.depth + 1)
+        } else {
+            Err(E::custom(format_args!("is nested deeper than {} levels", RawJson::MAX_DEPTH)))
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for StrictValue {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let depth = self.deeper()?;
+        while seq.next_element_seed(Self { depth })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let depth = self.deeper()?;
+        let mut seen = HashSet::new();
+        while let Some(key) = map.next_key::<String>()? {
+            map.next_value_seed(Self { depth })?;
+            if let Some(key) = seen.replace(key) {
+                return Err(A::Error::custom(format_args!("has the key {key:?} twice in one object")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text that holds JSON, written as that JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct JsonText<'a>(pub &'a str);
+
+impl Serialize for JsonText<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serde_json::from_str::<&RawValue>(self.0).map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> Result<(), String> {
+        serde_json::from_str::<RawJson>(text).unwrap().check()
+    }
+
+    #[test]
+    fn ordinary_values_pass_and_are_kept_exactly() {
+        for text in ["null", "1e400", "18446744073709551616", r#"{"b":1.0,"a":[true,"x"]}"#, r#"{"__proto__":{}}"#] {
+            let value: RawJson = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&value).unwrap(), text);
+            if text != "1e400" {
+                assert_eq!(value.check(), Ok(()), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_rule_is_named_when_it_is_broken() {
+        let deep = |n: usize| "[".repeat(n) + &"]".repeat(n);
+        assert_eq!(check(&deep(32)), Ok(()));
+        assert!(check(&deep(33)).unwrap_err().contains("deeper than 32"));
+        assert!(check(r#"{"a":{"b":1,"b":2}}"#).unwrap_err().contains("\"b\" twice"));
+        assert!(check(r#"["\ud800"]"#).is_err());
+        assert!(check(&format!("\"{}\"", "x".repeat(RawJson::MAX_BYTES))).unwrap_err().contains("16384"));
+    }
+}

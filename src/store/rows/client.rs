@@ -1,0 +1,46 @@
+//! The stored form of a client.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{ClientId, Scopes, Timestamp};
+use crate::json::text;
+use crate::store::Client;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::store) struct ClientRow {
+    #[serde(with = "text")]
+    id: ClientId,
+    key_hashes: Vec<String>,
+    /// Missing in rows of releases before there were scopes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scopes: Option<String>,
+    #[serde(default)]
+    disabled: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tokens_valid_from: Option<i64>,
+}
+
+impl From<&Client> for ClientRow {
+    fn from(client: &Client) -> Self {
+        Self {
+            id: client.id.clone(),
+            key_hashes: client.key_hashes.clone(),
+            scopes: Some(client.scopes.to_string()),
+            disabled: client.disabled,
+            tokens_valid_from: client.tokens_valid_from.map(Timestamp::as_millis),
+        }
+    }
+}
+
+impl From<ClientRow> for Client {
+    fn from(row: ClientRow) -> Self {
+        Self {
+            id: row.id,
+            key_hashes: row.key_hashes,
+            scopes: row.scopes.map_or_else(Scopes::all, |scopes| Scopes::known_in(&scopes)),
+            disabled: row.disabled,
+            tokens_valid_from: row.tokens_valid_from.map(Timestamp::from_millis),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The stored form of a conversation.
+//!
+//! Its names are those of the first release, whatever the code calls things today. The fixtures in
+//! `tests/fixtures/rows` hold the form to the byte.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::domain::{
+    AdditionalInfo, Attempt, AttemptResult, AttemptStart, ClientId, Content, Conversation, ConversationId,
+    DeliveryPolicy, Destination, Endpoint, ErrorClass, Format, Headers, Lease, LeaseToken, Method, Outcome, Secret,
+    State, StoredConversation, Target, Timestamp,
+};
+use crate::json::{pairs, text};
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ConversationRow<'a> {
+    #[serde(with = "text")]
+    id: ConversationId,
+    client: Cow<'a, str>,
+    created: i64,
+    updated: i64,
+    due: i64,
+    generation: u32,
+    content: ContentRow<'a>,
+    target: TargetRow<'a>,
+    policy: PolicyRow,
+    state: StateRow<'a>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<AttemptRow<'a>>,
+    #[serde(rename = "attemptsForgiven", default, skip_serializing_if = "is_zero")]
+    attempts_before_redelivery: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ContentRow<'a> {
+    text: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    info: Option<Cow<'a, RawValue>>,
+    #[serde(default, with = "text")]
+    format: Format,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TargetRow<'a> {
+    endpoint: Cow<'a, str>,
+    #[serde(with = "text")]
+    method: Method,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "pairs")]
+    headers: pairs::Pairs<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PolicyRow {
+    max_attempts: u32,
+    timeout_seconds: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "camelCase", rename_all_fields = "camelCase")]
+enum StateRow<'a> {
+    Scheduled,
+    Delivering { attempt: StartRow, lease: LeaseRow },
+    Waiting { next_attempt: i64 },
+    Completed,
+    Failed { reason: Cow<'a, str> },
+    Cancelled,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StartRow {
+    number: u32,
+    started: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LeaseRow {
+    until: i64,
+    token: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AttemptRow<'a> {
+    number: u32,
+    started: i64,
+    #[serde(with = "text")]
+    outcome: Outcome,
+    duration_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    http_status: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "text::optional")]
+    error: Option<ErrorClass>,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    response_excerpt: Cow<'a, str>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde asks for
+pub(super) const fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+impl<'a> TryFrom<&'a Conversation> for ConversationRow<'a> {
+    type Error = serde_json::Error;
+
+    fn try_from(conversation: &'a Conversation) -> Result<Self, serde_json::Error> {
+        let Destination::Endpoint(target) = conversation.destination();
+        let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy();
+        Ok(Self {
+            id: conversation.id(),
+            client: conversation.client().as_str().into(),
+            created: conversation.created().as_millis(),
+            updated: conversation.updated().as_millis(),
+            due: conversation.due().as_millis(),
+            generation: conversation.generation(),
+            content: conversation.content().try_into()?,
+            target: target.into(),
+            policy: PolicyRow { max_attempts, timeout_seconds },
+            state: conversation.state().into(),
+            attempts: conversation.attempts().iter().map(AttemptRow::from).collect(),
+            attempts_before_redelivery: conversation.attempts_before_redelivery(),
+        })
+    }
+}
+
+impl<'a> TryFrom<&'a Content> for ContentRow<'a> {
+    type Error = serde_json::Error;
+
+    fn try_from(content: &'a Content) -> Result<Self, serde_json::Error> {
+        let Content { text, info, format } = content;
+        let info = info.as_ref().map(|info| serde_json::from_str(info.as_str())).transpose()?;
+        Ok(Self { text: text.into(), info: info.map(Cow::Borrowed), format: *format })
+    }
+}
+
+impl<'a> From<&'a Target> for TargetRow<'a> {
+    fn from(target: &'a Target) -> Self {
+        let headers = target.headers.iter().map(|(name, value)| (name.into(), value.expose().into()));
+        Self { endpoint: target.endpoint.as_str().into(), method: target.method, headers: headers.collect() }
+    }
+}
+
+impl<'a> From<&'a State> for StateRow<'a> {
+    fn from(state: &'a State) -> Self {
+        match state {
+            State::Scheduled => Self::Scheduled,
+            State::Delivering { attempt, lease } => Self::Delivering {
+                attempt: StartRow { number: attempt.number, started: attempt.started.as_millis() },
+                lease: LeaseRow { until: lease.until.as_millis(), token: lease.token.as_u64() },
+            },
+            State::Waiting { next_attempt } => Self::Waiting { next_attempt: next_attempt.as_millis() },
+            State::Completed => Self::Completed,
+            State::Failed { reason } => Self::Failed { reason: reason.into() },
+            State::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl<'a> From<&'a Attempt> for AttemptRow<'a> {
+    fn from(Attempt { start, result }: &'a Attempt) -> Self {
+        Self {
+            number: start.number,
+            started: start.started.as_millis(),
+            outcome: result.outcome,
+            duration_ms: result.duration_ms,
+            http_status: result.http_status,
+            error: result.error,
+            response_excerpt: result.response_excerpt.as_str().into(),
+        }
+    }
+}
+
+/// A value in the row that no conversation can have, named by its field.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} has a value that it cannot have")]
+pub(super) struct InvalidField(&'static str);
+
+impl TryFrom<ConversationRow<'_>> for Conversation {
+    type Error = InvalidField;
+
+    fn try_from(row: ConversationRow<'_>) -> Result<Self, InvalidField> {
+        let client: ClientId = row.client.parse().map_err(|_| InvalidField("client"))?;
+        Ok(StoredConversation {
+            id: row.id,
+            client,
+            created: Timestamp::from_millis(row.created),
+            updated: Timestamp::from_millis(row.updated),
+            due: Timestamp::from_millis(row.due),
+            generation: row.generation,
+            content: row.content.into(),
+            destination: Destination::Endpoint(row.target.into()),
+            policy: DeliveryPolicy {
+                max_attempts: row.policy.max_attempts,
+                timeout_seconds: row.policy.timeout_seconds,
+            },
+            state: row.state.into(),
+            attempts: row.attempts.into_iter().map(Attempt::from).collect(),
+            attempts_before_redelivery: row.attempts_before_redelivery,
+        }
+        .into())
+    }
+}
+
+impl From<ContentRow<'_>> for Content {
+    fn from(row: ContentRow<'_>) -> Self {
+        let info = row.info.map(|info| AdditionalInfo::from_json(info.get().to_owned()));
+        Self { text: row.text.into_owned(), info, format: row.format }
+    }
+}
+
+impl From<TargetRow<'_>> for Target {
+    fn from(row: TargetRow<'_>) -> Self {
+        let headers = row.headers.into_iter();
+        let headers = headers.map(|(name, value)| (name.into_owned(), Secret::new(value.into_owned()))).collect();
+        Self {
+            endpoint: Endpoint::from_stored(row.endpoint.into_owned()),
+            method: row.method,
+            headers: Headers::from_stored(headers),
+        }
+    }
+}
+
+impl From<StateRow<'_>> for State {
+    fn from(row: StateRow<'_>) -> Self {
+        match row {
+            StateRow::Scheduled => Self::Scheduled,
+            StateRow::Delivering { attempt: StartRow { number, started }, lease: LeaseRow { until, token } } => {
+                Self::Delivering {
+                    attempt: AttemptStart { number, started: Timestamp::from_millis(started) },
+                    lease: Lease { until: Timestamp::from_millis(until), token: LeaseToken::from_u64(token) },
+                }
+            }
+            StateRow::Waiting { next_attempt } => Self::Waiting { next_attempt: Timestamp::from_millis(next_attempt) },
+            StateRow::Completed => Self::Completed,
+            StateRow::Failed { reason } => Self::Failed { reason: reason.into_owned() },
+            StateRow::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<AttemptRow<'_>> for Attempt {
+    fn from(row: AttemptRow<'_>) -> Self {
+        Self {
+            start: AttemptStart { number: row.number, started: Timestamp::from_millis(row.started) },
+            result: AttemptResult {
+                outcome: row.outcome,
+                duration_ms: row.duration_ms,
+                http_status: row.http_status,
+                error: row.error,
+                response_excerpt: row.response_excerpt.into_owned(),
+            },
+        }
+    }
+}

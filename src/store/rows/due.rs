@@ -1,0 +1,88 @@
+//! The due row: it exists exactly while a conversation has a wake-up.
+
+use serde::{Deserialize, Serialize};
+
+use super::conversation::is_zero;
+use super::{decode, due_key, encode};
+use crate::domain::{ClientId, Conversation, ConversationId, Timestamp};
+use crate::store::{Etag, Row, StoreError};
+
+/// The part of an outstanding conversation that the sweep needs to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueRow {
+    /// When the conversation needs a worker.
+    pub at: Timestamp,
+    /// Its owner.
+    pub client: ClientId,
+    /// Its id.
+    pub id: ConversationId,
+    /// The row's value.
+    pub note: DueNote,
+    pub(in crate::store) etag: Etag,
+}
+
+/// The value of a due row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueNote {
+    /// The conversation's generation.
+    pub generation: u32,
+    /// When a wake-up was last enqueued; `None` if none was.
+    pub enqueued_at: Option<Timestamp>,
+    /// How many times the sweep has enqueued a wake-up because the conversation was overdue.
+    pub re_enqueued: u32,
+    /// Whether the row stands at the end of a lease.
+    pub leased: bool,
+}
+
+/// The stored form. Its names are those of the first release.
+#[derive(Serialize, Deserialize)]
+struct DueNoteRow {
+    generation: u32,
+    #[serde(rename = "hinted", default, skip_serializing_if = "Option::is_none")]
+    enqueued_at: Option<i64>,
+    #[serde(rename = "rehints", default, skip_serializing_if = "is_zero")]
+    re_enqueued: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    leased: bool,
+}
+
+/// The key and the value of a conversation's due row, while it has one.
+pub(super) fn project(
+    conversation: &Conversation,
+    enqueued_at: Option<Timestamp>,
+) -> Result<Option<(String, String)>, StoreError> {
+    let Some(at) = conversation.next_wake_at() else { return Ok(None) };
+    let leased = conversation.in_flight().is_some();
+    let note = DueNote { generation: conversation.generation(), enqueued_at, re_enqueued: 0, leased };
+    Ok(Some((due_key(at, conversation.client(), conversation.id()), encode_note(&note)?)))
+}
+
+pub(in crate::store) fn encode_note(note: &DueNote) -> Result<String, StoreError> {
+    encode(&DueNoteRow {
+        generation: note.generation,
+        enqueued_at: note.enqueued_at.map(Timestamp::as_millis),
+        re_enqueued: note.re_enqueued,
+        leased: note.leased,
+    })
+}
+
+pub(in crate::store) fn decode_due(row: &Row) -> Result<DueRow, StoreError> {
+    let corrupt = || StoreError::Corrupt { key: row.key.clone(), reason: "not the key of a due row".to_owned() };
+    let mut parts = row.key.split('~').skip(1);
+    let (Some(at), Some(client), Some(id), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return Err(corrupt());
+    };
+    let note: DueNoteRow = decode(row)?;
+    Ok(DueRow {
+        at: Timestamp::from_millis(at.parse().map_err(|_| corrupt())?),
+        client: client.parse().map_err(|_| corrupt())?,
+        id: id.parse().map_err(|_| corrupt())?,
+        note: DueNote {
+            generation: note.generation,
+            enqueued_at: note.enqueued_at.map(Timestamp::from_millis),
+            re_enqueued: note.re_enqueued,
+            leased: note.leased,
+        },
+        etag: row.etag.clone(),
+    })
+}
