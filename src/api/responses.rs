@@ -220,8 +220,9 @@ struct AttemptResponse<F> {
 impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
     pub(crate) fn new(conversation: &'a Conversation, now: Timestamp) -> Self {
         let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy();
-        // An attempt in flight shows when it was claimed; the time of its first byte is known once it is over.
-        let first = conversation.attempts().first().map(|a| a.start);
+        // The time of the first byte is known once an attempt has a result. An attempt in flight or lost has only the
+        // time of its claim.
+        let first = conversation.attempts().first().filter(|a| a.result.outcome != Outcome::Unknown).map(|a| a.start);
         let target = target(conversation);
         Self {
             conversation_id: conversation.id(),

@@ -9,10 +9,11 @@ use futures_util::Stream;
 use http::HeaderMap;
 use http::header::HOST;
 
-use super::functions_host::Invocations;
 use crate::api::Problem;
 use crate::auth::Authenticator;
+use crate::delivery::Deliverer;
 use crate::domain::ConversationId;
+use crate::maintenance::Sweeper;
 use crate::mcp::McpServer;
 use crate::public_url::Origin;
 use crate::scheduler::Scheduler;
@@ -30,6 +31,14 @@ pub struct Services {
     pub mcp: McpServer,
     /// The functions that the Functions host invokes; `None` when the service runs without a host.
     pub invocations: Option<Arc<Invocations>>,
+}
+
+/// The services that the invocations call.
+pub struct Invocations {
+    /// Serves `deliverConversation`.
+    pub deliverer: Arc<Deliverer>,
+    /// Serves `sweepDueConversations`.
+    pub sweeper: Sweeper,
 }
 
 /// The address that a request came from.

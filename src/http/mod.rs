@@ -14,8 +14,8 @@ mod response;
 mod router;
 mod server;
 
-pub use context::{RequestContext, Services};
-pub use functions_host::{Invocations, MAX_DEQUEUE_COUNT, invocation_operations};
+pub use context::{Invocations, RequestContext, Services};
+pub use functions_host::{MAX_DEQUEUE_COUNT, invocation_operations};
 pub use operations::{Access, ClientHandler, HandlerFuture, Operation, operations};
 pub use response::json;
 pub use router::router;

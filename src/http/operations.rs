@@ -10,8 +10,7 @@ use futures_util::future::BoxFuture;
 use http::Method;
 use warp::reply::Response;
 
-use super::context::RequestContext;
-use super::functions_host::Invocations;
+use super::context::{Invocations, RequestContext};
 use super::handlers::{conversations, health, mcp, metadata, oauth_token, token};
 use crate::api::Problem;
 use crate::auth::Principal;

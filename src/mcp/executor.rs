@@ -2,10 +2,9 @@
 
 use futures_util::future::BoxFuture;
 use rmcp::model::{CallToolResult, ContentBlock};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::message::ToolCall;
-use super::tools::ConversationRequest;
 use crate::api::{
     CancelResponse, ConversationResponse, ErrorDetail, ListRequest, ListResponse, Problem, ScheduleRequest,
     ScheduleResponse, UntrustedContent, strict_json,
@@ -13,6 +12,15 @@ use crate::api::{
 use crate::auth::Principal;
 use crate::domain::ConversationId;
 use crate::scheduler::{Scheduler, SchedulerError};
+
+/// The conversation that the tool is for.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ConversationRequest {
+    /// The conversationId that scheduleConversation returned.
+    #[schemars(required, extend("format" = "uuid"))]
+    conversation_id: Option<String>,
+}
 
 /// The function of a tool. It takes the caller, and the arguments as the caller wrote them.
 pub(super) type ToolFunction =
@@ -29,9 +37,9 @@ impl ToolExecutor {
         Self { scheduler }
     }
 
-    /// Runs a call. An error in the call is a result too, so that a model can correct its call.
-    pub(super) async fn run(&self, principal: &Principal, call: &ToolCall) -> ToolResult {
-        let result = (call.tool.tool.run)(self, principal, call.arguments.as_bytes()).await;
+    /// Runs a tool. An error in its arguments is a result too, so that a model can correct its call.
+    pub(super) async fn run(&self, tool: ToolFunction, principal: &Principal, arguments: &[u8]) -> ToolResult {
+        let result = tool(self, principal, arguments).await;
         result.unwrap_or_else(|problem| ToolResult::error(&problem.server_time(self.scheduler.now())))
     }
 

@@ -98,7 +98,8 @@ impl ServerHandler for Handler {
                 None,
             ));
         };
-        Ok(self.executor.run(principal, call).await.into_rmcp().into())
+        let result = self.executor.run(call.tool.tool.run, principal, call.arguments.as_bytes()).await;
+        Ok(result.into_rmcp().into())
     }
 
     /// Requests that rmcp does not know, and calls of tools whose parameters it cannot read.

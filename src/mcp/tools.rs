@@ -6,10 +6,9 @@ use rmcp::model::{JsonObject, ToolAnnotations};
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema, json_schema};
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::executor::ToolFunction;
+use super::executor::{ConversationRequest, ToolFunction};
 use crate::api::{
     CancelResponse, ConversationResponse, ListRequest, ListResponse, ScheduleRequest, ScheduleResponse,
     UntrustedContent,
@@ -116,15 +115,6 @@ impl NamedTool {
             .with_annotations(tool.effect.annotate(ToolAnnotations::with_title(tool.title)))
             .with_raw_output_schema((tool.output)())
     }
-}
-
-/// The conversation that the tool is for.
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct ConversationRequest {
-    /// The conversationId that scheduleConversation returned.
-    #[schemars(required, extend("format" = "uuid"))]
-    pub(super) conversation_id: Option<String>,
 }
 
 /// The JSON Schema of a type, without the parts that not every client can read: references, formats that only Rust

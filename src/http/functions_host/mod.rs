@@ -20,20 +20,12 @@ use tracing::Instrument as _;
 use warp::reply::{Reply as _, Response};
 
 use self::envelope::Envelope;
-use super::context::RequestContext;
+use super::context::{Invocations, RequestContext};
 use super::handlers::health;
 use super::operations::{Access, Operation, get, post};
 use crate::api::Problem;
-use crate::delivery::{Deliverer, DeliveryOutcome, InvalidWakeUp, WakeUp};
+use crate::delivery::{DeliveryOutcome, InvalidWakeUp, WakeUp};
 use crate::maintenance::{SweepReport, Sweeper};
-
-/// The services that the invocations call.
-pub struct Invocations {
-    /// Serves `deliverConversation`.
-    pub deliverer: Arc<Deliverer>,
-    /// Serves `sweepDueConversations`.
-    pub sweeper: Sweeper,
-}
 
 /// The operations that exist only under the Functions host: its ping and the functions that it invokes. Other callers
 /// must not reach these functions, because they could forge messages of the queue.
