@@ -1,4 +1,4 @@
-//! Storage settings, good and wrong.
+//! Valid and invalid settings of the storage account.
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn connection(text: &str) -> Result<AzureSettings, SettingError> {
 }
 
 #[test]
-fn a_connection_string_names_the_account_its_endpoints_and_the_right_to_use_it() {
+fn a_connection_string_has_the_account_its_endpoints_and_the_credential() {
     let key = || AzureCredential::Key(Secret::new(KEY.to_owned()));
     let sas = || AzureCredential::Sas(Secret::new("sv=1&sig=a%3D".to_owned()));
     let public = ("https://abc.table.core.windows.net", "https://abc.queue.core.windows.net");
@@ -78,7 +78,7 @@ fn a_connection_string_names_the_account_its_endpoints_and_the_right_to_use_it()
 }
 
 #[test]
-fn what_is_wrong_with_a_connection_string_is_said_without_it() {
+fn the_error_for_a_connection_string_names_the_wrong_part_and_quotes_no_value() {
     for (text, problem) in [
         ("canary", "part 1 has no '='"),
         ("AccountName=abc;canary=canary", "part 2 is none of AccountName,"),
@@ -87,11 +87,11 @@ fn what_is_wrong_with_a_connection_string_is_said_without_it() {
         (&format!("AccountKey={KEY}"), "AccountKey without AccountName"),
         (&format!("AccountName=abc;AccountKey={KEY};SharedAccessSignature=canary"), "keep one of them"),
         ("AccountName=abc;AccountKey=canary!", "AccountKey, which is not base64"),
-        (&format!("AccountName=canary!;AccountKey={KEY}"), "an account that cannot be"),
+        (&format!("AccountName=canary!;AccountKey={KEY}"), "an account name that is not valid"),
         ("SharedAccessSignature=canary", "has neither TableEndpoint nor AccountName"),
         ("SharedAccessSignature=canary;TableEndpoint=http://a", "has neither QueueEndpoint nor AccountName"),
-        ("SharedAccessSignature=s;TableEndpoint=canary;QueueEndpoint=http://a", "TableEndpoint, which is not an"),
-        ("AccountName=abc;SharedAccessSignature=s;QueueEndpoint=ftp://canary", "QueueEndpoint, which must be an"),
+        ("SharedAccessSignature=s;TableEndpoint=canary;QueueEndpoint=http://a", "TableEndpoint, which is not a URL"),
+        ("AccountName=abc;SharedAccessSignature=s;QueueEndpoint=ftp://canary", "QueueEndpoint, which must be an http"),
         ("AccountName=abc;SharedAccessSignature=s;TableEndpoint=http://a/?sig=canary", "TableEndpoint, which must"),
         ("AccountName=abc;SharedAccessSignature=s;TableEndpoint=http://canary@a", "TableEndpoint, which must"),
         ("AccountName=abc;SharedAccessSignature=s;DefaultEndpointsProtocol=canary", "must be https or http"),
@@ -137,7 +137,7 @@ fn an_account_can_be_used_by_the_identity_of_the_app() {
 }
 
 #[test]
-fn what_is_missing_or_wrong_is_said_by_its_name() {
+fn the_error_has_the_name_of_the_missing_or_wrong_setting() {
     for (vars, name) in [
         (&[][..], CONNECTION),
         (&[(CONNECTION, "UseDevelopmentStorage=true"), (ACCOUNT, "abc")], ACCOUNT),
@@ -159,7 +159,7 @@ fn what_is_missing_or_wrong_is_said_by_its_name() {
 }
 
 #[test]
-fn no_key_shows_in_debug() {
+fn debug_output_hides_the_keys() {
     let shown = format!(
         "{:?}{:?}{:?}",
         connection(&format!("AccountName=abc;AccountKey={KEY}")),
