@@ -171,6 +171,12 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_milliseconds_of_a_duration_are_whole_and_saturate() {
+        assert_eq!(millis(Duration::from_micros(1_999)), 1);
+        assert_eq!(millis(Duration::MAX), u64::MAX);
+    }
+
     proptest! {
         #[test]
         fn a_displayed_time_is_read_back(ms in 0_i64..253_402_300_800_000) {
