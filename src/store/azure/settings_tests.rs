@@ -13,24 +13,28 @@ fn connection(text: &str) -> Result<AzureSettings, SettingError> {
     read(&[(CONNECTION, text)])
 }
 
-#[test]
-fn a_connection_string_has_the_account_its_endpoints_and_the_credential() {
+/// URLs of tables and queues.
+const PUBLIC_URLS: (&str, &str) = ("https://abc.table.core.windows.net", "https://abc.queue.core.windows.net");
+const OWN_URLS: (&str, &str) = ("http://127.0.0.1:1/abc", "http://127.0.0.1:2/abc");
+const EMULATOR_URLS: (&str, &str) =
+    ("http://127.0.0.1:10002/devstoreaccount1", "http://127.0.0.1:10001/devstoreaccount1");
+const PROXIED_URLS: (&str, &str) =
+    ("http://host.internal:10002/devstoreaccount1", "http://host.internal:10001/devstoreaccount1");
+
+/// Connection strings with the account, the URLs of tables and queues, and the credential that they describe.
+fn connection_strings() -> [(String, &'static str, (&'static str, &'static str), AzureCredential); 10] {
     let key = || AzureCredential::Key(Secret::new(KEY.to_owned()));
     let sas = || AzureCredential::Sas(Secret::new("sv=1&sig=a%3D".to_owned()));
-    let public = ("https://abc.table.core.windows.net", "https://abc.queue.core.windows.net");
-    let own = ("http://127.0.0.1:1/abc", "http://127.0.0.1:2/abc");
-    let emulator = ("http://127.0.0.1:10002/devstoreaccount1", "http://127.0.0.1:10001/devstoreaccount1");
-    let proxied = ("http://host.internal:10002/devstoreaccount1", "http://host.internal:10001/devstoreaccount1");
     let emulators_key = || AzureCredential::Key(Secret::new(EMULATOR.1.to_owned()));
-    let cases = [
+    [
         (
             format!("DefaultEndpointsProtocol=https;AccountName=abc;AccountKey={KEY};EndpointSuffix=core.windows.net"),
             "abc",
-            public,
+            PUBLIC_URLS,
             key(),
         ),
-        (format!("AccountName=abc;AccountKey={KEY}"), "abc", public, key()),
-        (format!(" accountname = abc ; ACCOUNTKEY = {KEY} ;; "), "abc", public, key()),
+        (format!("AccountName=abc;AccountKey={KEY}"), "abc", PUBLIC_URLS, key()),
+        (format!(" accountname = abc ; ACCOUNTKEY = {KEY} ;; "), "abc", PUBLIC_URLS, key()),
         (
             format!(
                 "DefaultEndpointsProtocol=http;AccountName=abc;AccountKey={KEY};EndpointSuffix=core.chinacloudapi.cn"
@@ -45,28 +49,32 @@ fn a_connection_string_has_the_account_its_endpoints_and_the_credential() {
                      QueueEndpoint=http://127.0.0.1:2/abc;BlobEndpoint=http://127.0.0.1:3/abc"
             ),
             "abc",
-            own,
+            OWN_URLS,
             key(),
         ),
-        ("AccountName=abc;SharedAccessSignature=?sv=1&sig=a%3D".to_owned(), "abc", public, sas()),
+        ("AccountName=abc;SharedAccessSignature=?sv=1&sig=a%3D".to_owned(), "abc", PUBLIC_URLS, sas()),
         (
             "SharedAccessSignature=sv=1&sig=a%3D;TableEndpoint=http://127.0.0.1:1/abc;\
              QueueEndpoint=http://127.0.0.1:2/abc/"
                 .to_owned(),
             "",
-            own,
+            OWN_URLS,
             sas(),
         ),
-        ("UseDevelopmentStorage=true".to_owned(), "devstoreaccount1", emulator, emulators_key()),
-        ("usedevelopmentstorage=True;".to_owned(), "devstoreaccount1", emulator, emulators_key()),
+        ("UseDevelopmentStorage=true".to_owned(), "devstoreaccount1", EMULATOR_URLS, emulators_key()),
+        ("usedevelopmentstorage=True;".to_owned(), "devstoreaccount1", EMULATOR_URLS, emulators_key()),
         (
             "UseDevelopmentStorage=true;DevelopmentStorageProxyUri=http://host.internal".to_owned(),
             "devstoreaccount1",
-            proxied,
+            PROXIED_URLS,
             emulators_key(),
         ),
-    ];
-    for (text, account, (tables, queues), credential) in cases {
+    ]
+}
+
+#[test]
+fn a_connection_string_has_the_account_its_endpoints_and_the_credential() {
+    for (text, account, (tables, queues), credential) in connection_strings() {
         let expected = AzureSettings {
             account: account.to_owned(),
             table_endpoint: tables.to_owned(),
