@@ -220,7 +220,8 @@ struct AttemptResponse<F> {
 impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
     pub(crate) fn new(conversation: &'a Conversation, now: Timestamp) -> Self {
         let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy();
-        let first = conversation.attempts().first().map(|a| a.start).or_else(|| conversation.in_flight());
+        // An attempt in flight shows when it was claimed; the time of its first byte is known once it is over.
+        let first = conversation.attempts().first().map(|a| a.start);
         let target = target(conversation);
         Self {
             conversation_id: conversation.id(),

@@ -1,8 +1,11 @@
-//! The import directions between modules, and the limits on the length of files and functions.
+//! The import directions between modules, the limits on the length of files and functions, and where the tests of an
+//! operation are.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use mcp_scheduler::http::operations;
 
 /// Each module of the crate, from the outside in, and the modules it may import.
 const ALLOWED: [(&str, &[&str]); 21] = [
@@ -46,13 +49,26 @@ const ALLOWED: [(&str, &[&str]); 21] = [
     ("text", &[]),
 ];
 
+/// Operations whose tests are not in a file of their own name.
+const TESTED_ELSEWHERE: [(&str, &str); 5] = [
+    ("ready", "operations/health"),
+    ("oauthMetadata", "operations/oauth_metadata"),
+    ("protectedResource", "operations/oauth_metadata"),
+    ("protectedMcpResource", "operations/oauth_metadata"),
+    ("mcp", "mcp"),
+];
+
 fn files(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
 fn sources() -> Vec<(String, PathBuf, String)> {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let src = root().join("src");
     files(&src)
         .into_iter()
         .map(|path| {
@@ -64,7 +80,13 @@ fn sources() -> Vec<(String, PathBuf, String)> {
         .collect()
 }
 
-/// The crate's modules that a text names, by `crate::` or by the crate's own name; tests excepted.
+/// `scheduleConversation` as `schedule_conversation`.
+fn snake_case(name: &str) -> String {
+    let word = |c: char| if c.is_uppercase() { format!("_{}", c.to_lowercase()) } else { c.to_string() };
+    name.chars().map(word).collect()
+}
+
+/// The modules that a source file imports by `crate::` or by the name of the crate, without its unit tests.
 fn imports(text: &str) -> BTreeSet<String> {
     let code = text.split("#[cfg(test)]").next().unwrap();
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
@@ -93,7 +115,7 @@ fn imports_point_one_way() {
         for import in imports(&text) {
             assert!(
                 import == module || allowed.contains(&import.as_str()),
-                "{} imports {import}, which {module} may not know",
+                "{} imports {import}, which {module} may not import",
                 path.display()
             );
         }
@@ -116,11 +138,11 @@ fn every_entry_of_the_table_is_needed() {
 
 #[test]
 fn the_table_has_no_cycle() {
-    // Listed from the outside in, each module may only know modules further down.
+    // The list goes from the outside in: each module may import only modules below it.
     for (i, (module, allowed)) in ALLOWED.iter().enumerate() {
         for import in *allowed {
             let at = ALLOWED.iter().position(|(name, _)| name == import);
-            assert!(at.is_none_or(|at| at > i), "{module} imports {import}, which stands above it");
+            assert!(at.is_none_or(|at| at > i), "{module} imports {import}, which is above it in the list");
         }
     }
 }
@@ -209,4 +231,26 @@ fn code() -> Vec<(String, Vec<String>)> {
             (name, code.lines().map(str::to_owned).collect())
         })
         .collect()
+}
+
+#[test]
+fn test_files_have_at_most_400_lines() {
+    for path in files(&root().join("tests/it")) {
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        assert!(lines <= 400, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn every_operation_has_a_file_or_a_folder_of_tests() {
+    let names: Vec<_> = operations().iter().map(|operation| operation.name).collect();
+    for name in &names {
+        let listed = TESTED_ELSEWHERE.iter().find(|(listed, _)| listed == name);
+        let place = listed.map_or_else(|| format!("operations/{}", snake_case(name)), |(_, place)| (*place).to_owned());
+        let path = root().join("tests/it").join(&place);
+        assert!(path.is_dir() || path.with_extension("rs").is_file(), "{name} has no tests in tests/it/{place}");
+    }
+    for (listed, _) in TESTED_ELSEWHERE {
+        assert!(names.contains(&listed), "there is no operation {listed}");
+    }
 }

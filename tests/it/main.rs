@@ -1,7 +1,8 @@
-//! The integration tests: one binary. `operations` has a file for each operation, `store` one suite for all stores.
+//! The integration tests, in one binary. `operations` has a file for each operation, `store` has one suite for all stores,
+//! and `support` has every harness.
 //!
-//! They run against the real service on loopback, the real store in a directory of its own, and real receivers. Tests
-//! about time run on tokio's paused clock.
+//! They use the real service on loopback, the real store in its own directory, and real receivers. Tests about time use
+//! tokio's paused clock.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 

@@ -1,9 +1,9 @@
-//! What the finished package must be like is written in Python, as scripts/package is; this runs it.
+//! Runs the tests of the function app's package, which are in Python as scripts/package is.
 
 use std::process::Command;
 
 #[test]
-fn what_is_packaged_is_what_the_host_can_start() {
+fn the_package_tests_pass() {
     let run = Command::new("python3")
         .args(["-B", "-m", "unittest", "discover", "--start-directory", "tests/package"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -1,10 +1,10 @@
-//! The pipeline, the infrastructure and the scripts of a deployment are checked in Python; this runs it.
+//! Runs the tests of the pipeline, the infrastructure and the scripts, which are in Python.
 
 use std::path::Path;
 use std::process::Command;
 
 #[test]
-fn what_the_pipeline_says_is_so() {
+fn the_pipeline_tests_pass() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join("target/venv/bin/python");
     assert!(python.exists(), "{} is missing: run scripts/test, which makes it", python.display());

@@ -1,5 +1,5 @@
-//! The receivers of docs/receivers.md take real deliveries, once each, and nothing else. Each of them
-//! verifies with the official Standard Webhooks library of its language.
+//! The receivers of docs/receivers.md accept each real delivery once, and refuse everything else. Each of them verifies
+//! with the official Standard Webhooks library of its language.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -23,7 +23,7 @@ mod in_rust;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// A receiver that runs. Dropping it ends it.
+/// A running receiver. It ends when it is dropped.
 struct Running {
     url: String,
     process: Option<Child>,
@@ -44,7 +44,7 @@ impl Running {
     }
 
     fn in_node(secret: &str) -> Self {
-        // Node looks for packages beside the file. Each run has a copy of its own, written whole.
+        // Node looks for packages beside the file, so each run writes its own copy there.
         let packages = installed("target/receivers/node_modules");
         let copy = tempfile::Builder::new().suffix(".mjs").tempfile_in(packages.parent().unwrap()).unwrap();
         fs::copy(Path::new(ROOT).join("examples/receiver.mjs"), copy.path()).unwrap();
@@ -64,7 +64,7 @@ impl Running {
         Self { url: url.to_owned(), process: Some(process) }
     }
 
-    /// Sends it a request and returns status and body of its answer.
+    /// Sends it a request, and returns the status and the body of its answer.
     async fn answer_to(&self, request: &Received) -> (u16, String) {
         let sent = http().request(request.method.clone(), &self.url).headers(request.headers.clone());
         let answer = sent.body(request.body.clone()).send().await.unwrap();
@@ -104,12 +104,12 @@ async fn deliver(app: &TestApp, endpoint: &str, method: &str, format: &str) -> S
     app.client().scheduled(conversation).await
 }
 
-/// What the service really sent, to be sent again by somebody else.
+/// A real delivery of the service, which a test can repeat and change.
 async fn delivered(settings: &[(&str, &str)], method: &str, format: &str) -> Received {
     let (app, recorder) = (TestApp::start_with(settings).await, Receiver::accepting().await);
     deliver(&app, &recorder.url("/"), method, format).await;
     let mut received = recorder.wait_for(1).await.remove(0);
-    // The next connection has its own.
+    // A repeated request gets these headers from its own client.
     for name in ["host", "content-length"] {
         received.headers.remove(name);
     }
@@ -183,7 +183,7 @@ async fn a_duplicate_is_recognised_and_a_forgery_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_secrets_change_receivers_of_the_old_and_of_the_new_one_believe_us() {
+async fn during_a_rotation_receivers_with_the_old_or_the_new_secret_verify() {
     let (old, new) = (new_secret(), new_secret());
     let both = delivered(&[("WEBHOOK_SIGNING_SECRETS", &format!("{new} {old}"))], "POST", "text").await;
     for secret in [&old, &new] {
@@ -194,7 +194,7 @@ async fn while_secrets_change_receivers_of_the_old_and_of_the_new_one_believe_us
 }
 
 #[test]
-fn the_page_shows_the_receivers_as_they_are() {
+fn docs_receivers_shows_the_tested_sources() {
     let page = fs::read_to_string(Path::new(ROOT).join("docs/receivers.md")).unwrap();
     for (file, language) in [("receiver.py", "python"), ("receiver.mjs", "javascript"), ("receiver.rs", "rust")] {
         let code = fs::read_to_string(Path::new(ROOT).join("examples").join(file)).unwrap();

@@ -80,6 +80,27 @@ def test_variables_reach_the_script(tmp_path):
     assert "a.xml an/app" in make("test", "JUNIT=a.xml", "PACKAGED_APP=an/app", cwd=tmp_path).stdout
 
 
+SKIPPED = re.search(r"^skipped=\((.*?)^\)", (ROOT / "scripts/test-fast").read_text(), re.MULTILINE | re.DOTALL)[1].split()
+
+
+@pytest.mark.parametrize("skipped", SKIPPED)
+def test_the_fast_tests_skip_a_module_or_a_test_that_exists(skipped):
+    *modules, test = skipped.split("::")
+    place = ROOT / "tests/it" / "/".join(modules)
+    source = next(path for path in (place.with_suffix(".rs"), place / "mod.rs") if path.is_file())
+    assert not test or re.search(rf"^(?:async )?fn {test}\(\)", source.read_text(), re.MULTILINE)
+
+
+def test_the_fast_tests_skip_whatever_starts_a_process_a_host_or_azurite():
+    tests = ROOT / "tests/it"
+    for source in tests.rglob("*.rs"):
+        module = "::".join(source.relative_to(tests).with_suffix("").parts).removesuffix("::mod") + "::"
+        starts = re.search(r"Command::new|support::(azurite|service|host_harness|python)\b", source.read_text())
+        if module.startswith("support::") or not starts:
+            continue
+        assert any(module.startswith(skipped) or skipped.startswith(module) for skipped in SKIPPED), module
+
+
 @pytest.fixture
 def checkout(tmp_path):
     (tmp_path / "scripts").mkdir()

@@ -1,4 +1,4 @@
-//! Every attempt is on record: before its first byte, and with what came of it afterwards.
+//! Every attempt is recorded: as a claim before its first byte, and with its result afterwards.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::delivery_harness::{Answer, DeliveryHarness, NOON, led_to};
 const PAUSES: [u64; 8] = [5, 30, 120, 600, 1800, 7200, 21600, 43200];
 
 #[tokio::test(start_paused = true)]
-async fn the_claim_is_on_record_before_the_first_byte() {
+async fn the_claim_is_stored_before_the_first_byte() {
     let harness = DeliveryHarness::new();
     let wake_up = harness.schedule(Duration::ZERO, |request| request.timeout_seconds = Some(7)).await;
     harness.deliverer().deliver(&wake_up).await.unwrap();
@@ -63,7 +63,7 @@ async fn a_failing_endpoint_is_tried_eight_times_with_growing_pauses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn between_attempts_it_waits_and_says_until_when() {
+async fn between_attempts_the_record_says_when_the_next_one_is() {
     let harness = DeliveryHarness::new();
     harness.endpoint.will([Answer::error(ErrorClass::ConnectRefused)]);
     let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
@@ -74,14 +74,14 @@ async fn between_attempts_it_waits_and_says_until_when() {
     let pause = NOON.until(*next_attempt);
     assert!((Duration::from_secs(4)..=Duration::from_secs(6)).contains(&pause), "{pause:?}");
     assert_eq!(conversation.attempts()[0].result.error, Some(ErrorClass::ConnectRefused));
-    let put = harness.queue.puts().pop().unwrap();
+    let put = harness.queue.enqueued().pop().unwrap();
     assert_eq!((put.wake_up, put.delay), (wake_up, pause));
     let [row] = &harness.due_rows().await[..] else { panic!() };
     assert_eq!(row.at, *next_attempt);
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_attempt_and_twenty_are_exactly_that() {
+async fn as_many_attempts_are_made_as_max_attempts_says() {
     for max_attempts in [1, 2, 20] {
         let harness = DeliveryHarness::new();
         harness.endpoint.always_fails();
@@ -100,7 +100,7 @@ async fn one_attempt_and_twenty_are_exactly_that() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_no_attempt_would_change_fails_at_once() {
+async fn a_permanent_failure_is_not_retried() {
     for answer in [Answer::status(410), Answer::status(404), Answer::status(302), Answer::error(ErrorClass::Blocked)] {
         let harness = DeliveryHarness::new();
         harness.endpoint.will([answer]);
@@ -112,12 +112,12 @@ async fn an_answer_that_no_attempt_would_change_fails_at_once() {
         assert_eq!(attempt.result.outcome, Outcome::PermanentFailure);
         assert_eq!(*conversation.state(), State::Failed { reason: attempt.result.reason() });
         assert!(harness.due_rows().await.is_empty());
-        assert_eq!(harness.queue.puts().len(), 1, "no wake-up for another attempt");
+        assert_eq!(harness.queue.enqueued().len(), 1, "no wake-up for another attempt");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_may_put_off_the_next_attempt_for_a_day_at_the_most() {
+async fn retry_after_postpones_the_next_attempt_by_at_most_a_day() {
     for (asked, seconds) in [("600", 600..=600), ("1", 4..=6), ("-5", 4..=6), ("9999999", 86_400..=86_400)] {
         let harness = DeliveryHarness::new();
         harness.endpoint.will([Answer::status(429).retry_after(asked)]);
@@ -126,7 +126,7 @@ async fn an_endpoint_may_put_off_the_next_attempt_for_a_day_at_the_most() {
         let conversation = harness.read(wake_up.id).await;
         let State::Waiting { next_attempt } = conversation.state() else { panic!() };
         assert!(seconds.contains(&NOON.until(*next_attempt).as_secs()), "{asked}: {next_attempt}");
-        assert_eq!(harness.queue.puts().pop().unwrap().delay, NOON.until(*next_attempt));
+        assert_eq!(harness.queue.enqueued().pop().unwrap().delay, NOON.until(*next_attempt));
     }
 }
 

@@ -14,7 +14,7 @@ use crate::support::delivery_harness::{Answer, DeliveryHarness};
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn before_its_time_it_is_never_sent() {
+async fn a_conversation_cancelled_before_its_time_is_never_sent() {
     let harness = DeliveryHarness::new();
     let wake_up = harness.schedule(60 * SECOND, |_| ()).await;
     harness.start_worker();
@@ -29,7 +29,7 @@ async fn before_its_time_it_is_never_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_a_worker_holds_it_in_memory_for_its_time_it_is_not_sent_either() {
+async fn a_conversation_cancelled_while_a_worker_holds_it_is_not_sent() {
     let harness = DeliveryHarness::new();
     let wake_up = harness.schedule(60 * SECOND, |_| ()).await;
     tokio::time::sleep(58 * SECOND).await;
@@ -42,7 +42,7 @@ async fn while_a_worker_holds_it_in_memory_for_its_time_it_is_not_sent_either() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_it_waits_for_its_next_attempt_it_is_not_sent_again() {
+async fn a_conversation_cancelled_between_attempts_is_not_sent_again() {
     let harness = DeliveryHarness::new();
     harness.endpoint.always_fails();
     let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
@@ -57,7 +57,7 @@ async fn while_it_waits_for_its_next_attempt_it_is_not_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_an_attempt_is_in_flight_it_is_refused_and_changes_nothing() {
+async fn a_cancel_during_an_attempt_is_refused_and_changes_nothing() {
     let harness = DeliveryHarness::new();
     harness.endpoint.will([Answer::status(200).after(20 * SECOND)]);
     let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
@@ -75,7 +75,7 @@ async fn while_an_attempt_is_in_flight_it_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_the_end_it_is_refused() {
+async fn a_cancel_after_the_end_is_refused() {
     for (status, end, reason) in
         [(200, Status::Completed, AlreadyFinal::Completed), (500, Status::Failed, AlreadyFinal::Failed)]
     {
@@ -92,7 +92,7 @@ async fn after_the_end_it_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn once_the_lease_of_a_lost_attempt_is_over_it_is_accepted_and_final() {
+async fn a_cancel_after_the_lease_of_a_lost_attempt_is_accepted_and_final() {
     let harness = DeliveryHarness::new();
     harness.endpoint.will([Answer::status(200).after(3600 * SECOND)]);
     let wake_up = harness.schedule(Duration::ZERO, |request| request.timeout_seconds = Some(10)).await;
@@ -109,7 +109,7 @@ async fn once_the_lease_of_a_lost_attempt_is_over_it_is_accepted_and_final() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_that_comes_after_the_lease_and_the_cancel_does_not_undo_it() {
+async fn a_result_after_the_lease_and_the_cancel_does_not_undo_the_cancel() {
     let harness = DeliveryHarness::new();
     harness.endpoint.will([Answer::status(200).after(60 * SECOND)]);
     let wake_up = harness.schedule(Duration::ZERO, |request| request.timeout_seconds = Some(10)).await;
@@ -122,11 +122,11 @@ async fn a_result_that_comes_after_the_lease_and_the_cancel_does_not_undo_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn racing_a_worker_either_the_cancel_or_the_attempt_wins() {
+async fn of_a_cancel_and_an_attempt_at_the_same_time_exactly_one_wins() {
     for head_start in 0..6 {
         let harness = Arc::new(DeliveryHarness::new());
         let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
-        // Every call takes a millisecond, so that the two meet at each step of each other.
+        // Each call to the table takes a millisecond, so that the cancel begins at each step of the delivery.
         for _ in 0..20 {
             harness.table.next_call_takes(Duration::from_millis(1));
         }

@@ -1,4 +1,4 @@
-//! Workers die, freeze and lose the store; the conversation goes on.
+//! Workers die, freeze or lose the store, and the conversation is still delivered or fails with a reason.
 
 use std::time::Duration;
 
@@ -11,22 +11,15 @@ use mcp_scheduler::testing::Fault;
 use crate::support::delivery_harness::{Answer, DeliveryHarness, NOON, led_to};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Of a conversation with the default timeout.
+/// The lease of a conversation with the default timeout.
 const LEASE: Duration = Duration::from_mins(1);
 
-/// A worker claims, begins to send and is gone.
-async fn lose_an_attempt(harness: &DeliveryHarness, wake_up: &mcp_scheduler::store::WakeUp) {
-    harness.endpoint.will([Answer::status(200).after(3600 * SECOND)]);
-    let deliverer = harness.deliverer();
-    assert!(tokio::time::timeout(SECOND, deliverer.deliver(wake_up)).await.is_err());
-}
-
 #[tokio::test(start_paused = true)]
-async fn after_a_workers_death_another_takes_over_as_soon_as_the_lease_is_over() {
+async fn after_a_worker_died_another_takes_over_when_the_lease_is_over() {
     for make in [DeliveryHarness::new, DeliveryHarness::in_one_process] {
         let harness = make();
         let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
-        lose_an_attempt(&harness, &wake_up).await;
+        harness.lose_an_attempt(&wake_up).await;
         harness.start_worker();
         tokio::time::sleep(LEASE).await;
         let calls = harness.endpoint.calls();
@@ -47,7 +40,7 @@ async fn a_conversation_whose_last_attempt_is_lost_fails_and_says_so() {
     let harness = DeliveryHarness::new();
     let once = Some(RetryRequest { max_attempts: Some(1) });
     let wake_up = harness.schedule(Duration::ZERO, |request| request.retry = once).await;
-    lose_an_attempt(&harness, &wake_up).await;
+    harness.lose_an_attempt(&wake_up).await;
     harness.start_worker();
     tokio::time::sleep(5 * LEASE).await;
     assert_eq!(harness.endpoint.calls().len(), 1);
@@ -58,16 +51,16 @@ async fn a_conversation_whose_last_attempt_is_lost_fails_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_during_somebody_elses_attempt_is_dropped() {
+async fn a_wake_up_during_the_attempt_of_another_worker_is_dropped() {
     let harness = DeliveryHarness::new();
     let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
-    lose_an_attempt(&harness, &wake_up).await;
-    let puts = harness.queue.puts().len();
+    harness.lose_an_attempt(&wake_up).await;
+    let before = harness.queue.enqueued().len();
     for _ in 0..3 {
         tokio::time::sleep(10 * SECOND).await;
         assert_eq!(harness.deliverer().deliver(&wake_up).await.unwrap(), DeliveryOutcome::NothingToDo);
     }
-    assert_eq!(harness.queue.puts().len(), puts, "its due row sees to the rest");
+    assert_eq!(harness.queue.enqueued().len(), before, "the due row brings the next wake-up");
     assert_eq!(harness.endpoint.calls().len(), 1);
 }
 
@@ -82,7 +75,7 @@ async fn a_worker_that_was_frozen_longer_than_the_margin_does_not_send() {
         assert_eq!(led_to(&delivered) == Some(Status::Completed), sends, "{frozen} s: {delivered:?}");
         assert_eq!(delivered == DeliveryOutcome::Abandoned, !sends, "{frozen} s: {delivered:?}");
         assert_eq!(harness.endpoint.calls().len(), usize::from(sends));
-        // What was not sent is lost and counted, and the next attempt follows.
+        // An attempt that was claimed but not sent counts as lost, and the next attempt follows.
         harness.start_worker();
         tokio::time::sleep(3 * LEASE).await;
         let conversation = harness.read(wake_up.id).await;
@@ -106,9 +99,9 @@ async fn a_claim_whose_commit_or_answer_is_lost_is_settled_by_reading() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_is_written_again_until_it_stands() {
+async fn a_result_is_written_until_it_is_stored() {
     use Fault::{AnswerLost, None, Refused, RequestLost};
-    let troubles: [&[Fault]; 7] = [
+    let scripts: [&[Fault]; 7] = [
         &[Refused],
         &[Refused, Refused, Refused],
         &[AnswerLost],
@@ -117,33 +110,33 @@ async fn a_result_is_written_again_until_it_stands() {
         &[RequestLost, Refused, Refused],
         &[RequestLost, None, AnswerLost],
     ];
-    for trouble in troubles {
+    for script in scripts {
         let harness = DeliveryHarness::new();
         let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
-        let (table, script) = (harness.table.clone(), trouble.to_vec());
-        harness.endpoint.will([Answer::status(200).meanwhile(move || table.next_calls(&script))]);
+        let (table, faults) = (harness.table.clone(), script.to_vec());
+        harness.endpoint.will([Answer::status(200).meanwhile(move || table.next_calls(&faults))]);
         let delivered = harness.deliverer().deliver(&wake_up).await.unwrap();
-        assert_eq!(led_to(&delivered), Some(Status::Completed), "{trouble:?}");
+        assert_eq!(led_to(&delivered), Some(Status::Completed), "{script:?}");
         let conversation = harness.read(wake_up.id).await;
-        assert_eq!((conversation.status(), conversation.attempts().len()), (Status::Completed, 1), "{trouble:?}");
+        assert_eq!((conversation.status(), conversation.attempts().len()), (Status::Completed, 1), "{script:?}");
         assert!(harness.due_rows().await.is_empty());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_is_written_again_until_it_stands_and_its_retry_is_hinted() {
-    for trouble in [Fault::AnswerLost, Fault::RequestLost] {
+async fn a_failure_is_written_until_it_is_stored_and_its_retry_gets_a_wake_up() {
+    for fault in [Fault::AnswerLost, Fault::RequestLost] {
         let harness = DeliveryHarness::new();
         let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
         let table = harness.table.clone();
-        let answer = Answer::status(500).meanwhile(move || table.next_calls(&[trouble, Fault::Refused]));
+        let answer = Answer::status(500).meanwhile(move || table.next_calls(&[fault, Fault::Refused]));
         harness.endpoint.will([answer]);
         let delivered = harness.deliverer().deliver(&wake_up).await.unwrap();
         assert_eq!(led_to(&delivered), Some(Status::InProgress));
         let conversation = harness.read(wake_up.id).await;
         assert_eq!(conversation.attempts().len(), 1);
-        assert_eq!(harness.queue.puts().pop().unwrap().wake_up, wake_up);
-        assert_eq!(harness.queue.puts().len(), 2, "one for the time, one for the retry");
+        assert_eq!(harness.queue.enqueued().pop().unwrap().wake_up, wake_up);
+        assert_eq!(harness.queue.enqueued().len(), 2, "one wake-up at the scheduling, one for the retry");
     }
 }
 
@@ -162,41 +155,41 @@ async fn a_result_that_cannot_be_written_is_left_to_the_lease() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_store_is_down_the_hint_is_kept() {
+async fn while_the_store_is_down_the_wake_up_is_kept() {
     let harness = DeliveryHarness::new();
     let wake_up = harness.schedule(10 * SECOND, |_| ()).await;
-    harness.table.is_down(true);
+    harness.table.set_down(true);
     assert!(matches!(harness.deliverer().deliver(&wake_up).await, Err(StoreError::Unavailable(_))));
     harness.start_worker();
     tokio::time::sleep(40 * SECOND).await;
     assert!(harness.endpoint.calls().is_empty());
-    harness.table.is_down(false);
+    harness.table.set_down(false);
     tokio::time::sleep(6 * SECOND).await;
     assert_eq!(harness.endpoint.calls().len(), 1, "no sweep was needed");
     assert_eq!(harness.read(wake_up.id).await.status(), Status::Completed);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_whose_hint_is_lost_is_found_by_the_sweep() {
-    for luck in [Fault::RequestLost, Fault::Refused] {
+async fn a_retry_whose_wake_up_is_lost_is_found_by_the_sweep() {
+    for fault in [Fault::RequestLost, Fault::Refused] {
         let harness = DeliveryHarness::new();
         let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
         harness.start_worker();
         let queue = std::sync::Arc::clone(&harness.queue);
-        harness.endpoint.will([Answer::status(500).meanwhile(move || queue.set_luck(luck))]);
+        harness.endpoint.will([Answer::status(500).meanwhile(move || queue.set_fault(fault))]);
         tokio::time::sleep(10 * SECOND).await;
-        harness.queue.set_luck(Fault::None);
+        harness.queue.set_fault(Fault::None);
         tokio::time::sleep(2 * LEASE).await;
         let conversation = harness.read(wake_up.id).await;
-        assert_eq!((conversation.status(), conversation.attempts().len()), (Status::Completed, 2), "{luck:?}");
+        assert_eq!((conversation.status(), conversation.attempts().len()), (Status::Completed, 2), "{fault:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_knows_to_be_alone_does_not_wait_for_a_lease() {
+async fn a_worker_with_exclusive_access_does_not_wait_for_leases() {
     let harness = DeliveryHarness::in_one_process();
     let cut_off = harness.schedule(Duration::ZERO, |_| ()).await;
-    lose_an_attempt(&harness, &cut_off).await;
+    harness.lose_an_attempt(&cut_off).await;
     harness.endpoint.will([Answer::status(500)]);
     let waiting = harness.schedule(Duration::ZERO, |_| ()).await;
     harness.deliverer().deliver(&waiting).await.unwrap();

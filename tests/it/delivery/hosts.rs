@@ -1,4 +1,4 @@
-//! Many deliveries to one host, and what that means for the others.
+//! The limit per host: many deliveries to one host do not delay deliveries to other hosts.
 
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ fn calls_to(harness: &DeliveryHarness, host: &str) -> Vec<Call> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_host_gets_eight_at_a_time_and_those_that_wait_spend_no_attempt() {
+async fn a_host_gets_eight_requests_at_a_time_and_waiting_uses_no_attempt() {
     for make in [DeliveryHarness::new, DeliveryHarness::in_one_process] {
         let harness = make();
-        harness.endpoint.takes("slow.example", 3 * SECOND);
+        harness.endpoint.set_latency("slow.example", 3 * SECOND);
         let wake_ups = schedule(&harness, "slow.example", SECOND, 100).await;
         harness.start_worker();
         tokio::time::sleep(Duration::from_mins(5)).await;
@@ -36,7 +36,7 @@ async fn a_host_gets_eight_at_a_time_and_those_that_wait_spend_no_attempt() {
             assert_eq!((conversation.status(), conversation.attempts().len()), (Status::Completed, 1));
             assert_eq!(conversation.attempts()[0].start.number, 1);
         }
-        // 100 deliveries of 3 s, eight at a time, take 39 s; the pauses of those sent away may cost as much again.
+        // 100 deliveries of 3 s, eight at a time, take 39 s. The pauses of postponed deliveries can double that.
         let last = calls.iter().map(|call| call.at).max().unwrap();
         assert!(NOON.until(last) < Duration::from_secs(80), "{last}");
     }
@@ -45,8 +45,8 @@ async fn a_host_gets_eight_at_a_time_and_those_that_wait_spend_no_attempt() {
 #[tokio::test(start_paused = true)]
 async fn a_host_that_stalls_delays_no_other() {
     let harness = DeliveryHarness::in_one_process();
-    harness.endpoint.takes("stalls.example", 30 * SECOND);
-    // More than the worker has in hand, and all of them are due first.
+    harness.endpoint.set_latency("stalls.example", 30 * SECOND);
+    // More than the worker handles at one time, and all of them are due before the others.
     schedule(&harness, "stalls.example", SECOND, 1500).await;
     for number in 0..1000_u32 {
         let ahead = 3 * SECOND + SECOND * number / 100;
@@ -62,13 +62,13 @@ async fn a_host_that_stalls_delays_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_herd_at_a_quick_host_is_not_sent_away() {
+async fn a_thousand_deliveries_to_a_quick_host_are_not_postponed() {
     let harness = DeliveryHarness::in_one_process();
-    harness.endpoint.takes("quick.example", Duration::from_millis(5));
+    harness.endpoint.set_latency("quick.example", Duration::from_millis(5));
     schedule(&harness, "quick.example", SECOND, 1000).await;
-    let before = harness.queue.puts().len();
+    let before = harness.queue.enqueued().len();
     harness.start_worker();
     tokio::time::sleep(10 * SECOND).await;
     assert_eq!(calls_to(&harness, "quick.example").len(), 1000);
-    assert_eq!(harness.queue.puts().len(), before, "no wake-up was put off");
+    assert_eq!(harness.queue.enqueued().len(), before, "no delivery was postponed");
 }

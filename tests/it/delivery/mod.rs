@@ -1,10 +1,11 @@
-//! From a wake-up to a result on record, in virtual time.
+//! Deliveries in virtual time: from a wake-up to a stored result.
 
 mod attempts;
 mod backlog;
 mod cancelling;
 mod failures;
 mod hosts;
+mod lateness;
 mod redelivering;
 mod request;
 mod wake_ups;

@@ -1,4 +1,4 @@
-//! What has failed can be delivered after all.
+//! A failed conversation can be redelivered.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::support::delivery_harness::{Answer, DeliveryHarness, NOON};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A conversation whose two attempts have failed.
+/// Schedules a conversation whose two attempts fail.
 async fn failed(harness: &DeliveryHarness) -> WakeUp {
     harness.endpoint.will([Answer::status(500), Answer::status(500)]);
     let retry = Some(RetryRequest { max_attempts: Some(2) });
@@ -33,15 +33,15 @@ fn outcomes(conversation: &Conversation) -> Vec<Outcome> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_redelivery_is_woken_at_once_and_has_all_attempts_with_the_first_pauses_again() {
+async fn a_redelivery_starts_at_once_with_all_attempts_and_the_first_pauses_again() {
     let harness = DeliveryHarness::new();
     let old = failed(&harness).await;
     harness.endpoint.will([Answer::status(500), Answer::status(200)]);
     harness.start_worker();
     let start = harness.now();
     harness.scheduler.redeliver(&harness.client, old.id).await.unwrap();
-    let put = harness.queue.puts().pop().unwrap();
-    assert_eq!((put.delay, put.wake_up), (Duration::ZERO, WakeUp { generation: 2, ..old.clone() }));
+    let enqueued = harness.queue.enqueued().pop().unwrap();
+    assert_eq!((enqueued.delay, enqueued.wake_up), (Duration::ZERO, WakeUp { generation: 2, ..old.clone() }));
     tokio::time::sleep(20 * SECOND).await;
     let conversation = harness.read(old.id).await;
     assert_eq!(outcomes(&conversation), [Outcome::Failure, Outcome::Failure, Outcome::Failure, Outcome::Success]);
@@ -54,15 +54,15 @@ async fn a_redelivery_is_woken_at_once_and_has_all_attempts_with_the_first_pause
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_redelivery_whose_hint_is_lost_is_found_by_the_sweep() {
+async fn a_redelivery_whose_wake_up_is_lost_is_found_by_the_sweep() {
     let harness = DeliveryHarness::new();
     let old = failed(&harness).await;
     harness.start_worker();
-    harness.queue.set_luck(Fault::Refused);
+    harness.queue.set_fault(Fault::Refused);
     harness.scheduler.redeliver(&harness.client, old.id).await.unwrap();
-    let [row] = &harness.due_rows().await[..] else { panic!("no due row: nobody would ever find it") };
+    let [row] = &harness.due_rows().await[..] else { panic!("no due row: no sweep would find the conversation") };
     assert_eq!((row.at, row.note.generation), (harness.now(), 2));
-    harness.queue.set_luck(Fault::None);
+    harness.queue.set_fault(Fault::None);
     tokio::time::sleep(180 * SECOND).await;
     assert_eq!(harness.read(old.id).await.status(), Status::Completed);
 }
@@ -71,7 +71,7 @@ async fn a_redelivery_whose_hint_is_lost_is_found_by_the_sweep() {
 async fn a_commit_whose_answer_is_lost_is_one_redelivery() {
     for faults in [
         &[Fault::None, Fault::AnswerLost][..],
-        // The answer is lost, and so is the look at what became of it.
+        // The answer of the commit is lost, and the read that follows fails.
         &[Fault::None, Fault::AnswerLost, Fault::Refused],
         &[Fault::None, Fault::RequestLost],
     ] {
@@ -90,15 +90,15 @@ async fn a_commit_whose_answer_is_lost_is_one_redelivery() {
 async fn while_the_store_is_down_nothing_is_acknowledged_and_nothing_changes() {
     let harness = DeliveryHarness::new();
     let old = failed(&harness).await;
-    harness.table.is_down(true);
+    harness.table.set_down(true);
     let refused = harness.scheduler.redeliver(&harness.client, old.id).await;
     assert!(matches!(refused, Err(SchedulerError::Unavailable(StoreError::Unavailable(_)))));
-    harness.table.is_down(false);
+    harness.table.set_down(false);
     assert_eq!(harness.read(old.id).await.status(), Status::Failed);
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_can_be_cancelled_like_any_that_waits() {
+async fn a_redelivery_can_be_cancelled_before_its_attempt() {
     let harness = DeliveryHarness::new();
     let old = failed(&harness).await;
     harness.scheduler.redeliver(&harness.client, old.id).await.unwrap();

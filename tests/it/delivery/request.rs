@@ -1,4 +1,4 @@
-//! What the endpoint is sent, over all attempts.
+//! The request that the endpoint receives, on each attempt.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn calls_of(harness: &DeliveryHarness, attempts: usize) -> Vec<Call> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_body_and_the_id_are_the_same_on_every_attempt_and_the_attempt_counts() {
+async fn the_body_and_the_id_stay_the_same_and_the_attempt_number_grows() {
     let harness = DeliveryHarness::new();
     harness.endpoint.always_fails();
     let wake_up = harness
@@ -61,7 +61,7 @@ async fn the_body_and_the_id_are_the_same_on_every_attempt_and_the_attempt_count
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_callers_headers_are_sent_and_ours_win() {
+async fn the_headers_of_the_caller_are_sent_but_do_not_replace_ours() {
     let harness = DeliveryHarness::new();
     let headers = r#"{"X-Mine":" a\tb ","Authorization":"Bearer x","Content-Type":"application/vnd.me+json",
                       "User-Agent":"me","Idempotency-Key":"mine","Scheduler-Attempt":"99",
@@ -77,7 +77,7 @@ async fn the_callers_headers_are_sent_and_ours_win() {
     assert_eq!(call.header("scheduler-attempt"), Some("1"));
     assert!(call.header("user-agent").unwrap().starts_with("mcp-scheduler/"));
     assert!(call.header("traceparent").unwrap().len() == 55);
-    assert_eq!(call.header("scheduler_scheduled_time"), None, "some receivers take it for ours");
+    assert_eq!(call.header("scheduler_scheduled_time"), None, "some receivers read an underscore as a hyphen");
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,7 +96,7 @@ async fn text_is_sent_verbatim() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_method_is_the_callers_and_get_and_delete_have_no_content() {
+async fn the_method_of_the_caller_is_used_and_get_and_delete_have_no_body() {
     for (name, method) in
         [("put", Method::Put), ("PATCH", Method::Patch), ("GET", Method::Get), ("Delete", Method::Delete)]
     {

@@ -1,4 +1,4 @@
-//! A wake-up is only a reason to look: whatever it says, nothing is sent early, twice, or to nobody.
+//! A wake-up only says which conversation to read: a wrong, early or repeated one sends nothing early or twice.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const HOUR: Duration = Duration::from_hours(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn an_early_hint_of_up_to_two_seconds_is_held_until_the_time() {
+async fn a_wake_up_up_to_two_seconds_early_is_held_until_the_due_time() {
     for early in [1, 10, 11, 1000, 2000].map(Duration::from_millis) {
         let harness = DeliveryHarness::new();
         let wake_up = harness.schedule(HOUR, |_| ()).await;
@@ -27,24 +27,24 @@ async fn an_early_hint_of_up_to_two_seconds_is_held_until_the_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_earlier_hint_is_put_again_for_the_rest_of_the_wait() {
+async fn an_earlier_wake_up_is_enqueued_again_for_the_rest_of_the_wait() {
     for early in [Duration::from_millis(2011), 3 * SECOND, 600 * SECOND] {
         let harness = DeliveryHarness::new();
         let wake_up = harness.schedule(HOUR, |_| ()).await;
         harness.wait_until(NOON + HOUR - early).await;
         assert_eq!(harness.deliverer().deliver(&wake_up).await.unwrap(), DeliveryOutcome::Postponed);
-        let put = harness.queue.puts().pop().unwrap();
-        assert_eq!((put.wake_up, put.delay), (wake_up, early));
+        let enqueued = harness.queue.enqueued().pop().unwrap();
+        assert_eq!((enqueued.wake_up, enqueued.delay), (wake_up, early));
         assert!(harness.endpoint.calls().is_empty());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_gets_hints_far_too_early_still_delivers_on_time() {
+async fn a_worker_that_receives_wake_ups_far_too_early_delivers_on_time() {
     let harness = DeliveryHarness::new();
     let wake_up = harness.schedule(HOUR, |_| ()).await;
     harness.start_worker();
-    harness.store_many_hints(&wake_up, 5).await;
+    harness.enqueue_many_times(&wake_up, 5).await;
     tokio::time::sleep(2 * HOUR).await;
     let calls = harness.endpoint.calls();
     assert_eq!(calls.len(), 1);
@@ -52,11 +52,11 @@ async fn a_worker_that_gets_hints_far_too_early_still_delivers_on_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_due_now_is_not_hinted_before_it_stands() {
+async fn a_conversation_that_is_due_now_gets_its_wake_up_after_its_commit() {
     let harness = DeliveryHarness::new();
     harness.start_worker();
     tokio::time::sleep(SECOND).await;
-    // A worker that got the wake-up during this commit would find nothing and drop it.
+    // A worker that receives the wake-up during this commit would find no conversation and drop the wake-up.
     harness.table.next_call_takes(4 * SECOND);
     harness.schedule(Duration::ZERO, |_| ()).await;
     tokio::time::sleep(SECOND / 2).await;
@@ -79,7 +79,7 @@ async fn a_clock_that_is_set_back_delays_the_delivery_and_one_that_is_set_forwar
 }
 
 #[tokio::test(start_paused = true)]
-async fn fifty_hints_at_once_lead_to_one_delivery() {
+async fn fifty_wake_ups_at_once_lead_to_one_delivery() {
     let harness = DeliveryHarness::new();
     let wake_up = harness.schedule(HOUR, |_| ()).await;
     harness.wait_until(NOON + HOUR - SECOND).await;
@@ -96,7 +96,7 @@ async fn fifty_hints_at_once_lead_to_one_delivery() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_for_nobody_or_for_somebody_elses_conversation_is_dropped() {
+async fn a_wake_up_for_an_unknown_conversation_or_a_wrong_client_is_dropped() {
     let harness = DeliveryHarness::new();
     let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
     let foreign = WakeUp { client: "bob".parse().unwrap(), ..wake_up.clone() };
@@ -108,18 +108,18 @@ async fn a_hint_for_nobody_or_for_somebody_elses_conversation_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stale_hint_neither_hurries_nor_multiplies_the_wait() {
+async fn a_stale_wake_up_neither_sends_early_nor_enqueues_another() {
     let harness = DeliveryHarness::new();
     let wake_up = harness.schedule(HOUR, |_| ()).await;
-    let puts = harness.queue.puts().len();
+    let before = harness.queue.enqueued().len();
     let stale = WakeUp { generation: wake_up.generation - 1, ..wake_up };
     assert_eq!(harness.deliverer().deliver(&stale).await.unwrap(), DeliveryOutcome::NothingToDo);
-    assert_eq!(harness.queue.puts().len(), puts, "whoever moved the conversation saw to its hint");
+    assert_eq!(harness.queue.enqueued().len(), before, "the change of generation enqueued its own wake-up");
     assert!(harness.endpoint.calls().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_ahead_of_its_conversation_is_dropped_and_the_conversations_own_hint_is_not() {
+async fn a_wake_up_of_a_future_generation_is_dropped_and_the_current_one_is_not() {
     let harness = DeliveryHarness::new();
     let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
     let ahead = WakeUp { generation: wake_up.generation + 1, ..wake_up.clone() };
@@ -129,7 +129,7 @@ async fn a_hint_ahead_of_its_conversation_is_dropped_and_the_conversations_own_h
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_after_the_end_is_dropped() {
+async fn a_wake_up_for_a_final_conversation_is_dropped() {
     let harness = DeliveryHarness::new();
     let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
     let deliverer = harness.deliverer();
@@ -141,8 +141,8 @@ async fn a_hint_after_the_end_is_dropped() {
 }
 
 impl DeliveryHarness {
-    /// Shows the same wake-up many times, at once.
-    async fn store_many_hints(&self, wake_up: &WakeUp, times: usize) {
+    /// Enqueues the same wake-up several times, without a delay.
+    async fn enqueue_many_times(&self, wake_up: &WakeUp, times: usize) {
         use mcp_scheduler::store::WakeUpQueue;
         for _ in 0..times {
             self.queue.enqueue(wake_up, Duration::ZERO).await.unwrap();

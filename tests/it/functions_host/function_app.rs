@@ -1,6 +1,4 @@
-//! The files of the function app, the routes, the settings and the code say the same.
-
-mod schema;
+//! The files of the function app agree with the operations, the settings and the constants of the code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,8 +13,9 @@ use serde_json::{Value, json};
 
 use crate::support::delivery_harness::{DeliveryHarness, NOON};
 use crate::support::invocations::{Host, message};
+use crate::support::json_schema;
 
-/// What the host needs beside the settings of the service.
+/// The settings of the host itself.
 const HOST_SETTINGS: [&str; 2] = ["FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"];
 
 fn read(path: &str) -> Value {
@@ -24,7 +23,7 @@ fn read(path: &str) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-/// Every function.json by the name of its folder, in the order of names.
+/// Every function.json by the name of its folder, in alphabetical order.
 fn functions() -> BTreeMap<String, Value> {
     let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("functions")).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -42,15 +41,15 @@ fn trigger(function: &str) -> Value {
 }
 
 #[test]
-fn every_operation_has_its_folder_and_every_folder_its_operation() {
+fn every_operation_has_a_folder_and_every_folder_an_operation() {
     let names: BTreeSet<_> =
         operations().into_iter().chain(invoked()).map(|operation| operation.name.to_owned()).collect();
     assert_eq!(functions().into_keys().collect::<BTreeSet<_>>(), names);
 }
 
 #[test]
-fn an_http_function_has_the_route_and_the_method_of_its_operation_and_nothing_else() {
-    // A further binding would take the function out of the proxy, and change what it gets.
+fn an_http_function_has_exactly_the_route_and_the_method_of_its_operation() {
+    // With another binding, the host would not proxy the function, and its requests would look different.
     for operation in &operations() {
         let function = &functions()[operation.name];
         let expected = json!({ "bindings": [
@@ -64,8 +63,7 @@ fn an_http_function_has_the_route_and_the_method_of_its_operation_and_nothing_el
     }
 }
 
-/// A client of the Model Context Protocol tries GET and DELETE and must be told 405: the host would
-/// answer 404 by itself.
+/// An MCP client tries GET and DELETE and must get 405. The host by itself would answer 404.
 fn methods(operation: &Operation) -> Vec<String> {
     if operation.name == "mcp" {
         return ["get", "post", "delete"].map(str::to_owned).to_vec();
@@ -74,13 +72,12 @@ fn methods(operation: &Operation) -> Vec<String> {
 }
 
 #[test]
-fn the_queue_and_the_timer_call_the_functions_that_no_client_can() {
+fn the_queue_and_the_timer_invoke_their_functions() {
     let queue = json!({ "bindings": [{
         "type": "queueTrigger", "direction": "in", "name": "msg", "queueName": "deliveries",
         "connection": "AzureWebJobsStorage",
     }]});
-    // The sweep looks at everything each time: there is nothing to remember between two of them, and
-    // one at every start of every instance would be one too many.
+    // Each sweep reads everything, so the host need not remember the last one, and no start needs an extra one.
     let timer = json!({ "bindings": [{
         "type": "timerTrigger", "direction": "in", "name": "timer", "schedule": "0 * * * * *",
         "useMonitor": false, "runOnStartup": false,
@@ -90,7 +87,7 @@ fn the_queue_and_the_timer_call_the_functions_that_no_client_can() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_message_arrives_under_the_name_of_its_binding() {
+async fn the_name_of_the_queue_binding_is_the_one_that_is_read() {
     let harness = DeliveryHarness::new();
     let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
     harness.wait_until(NOON).await;
@@ -100,7 +97,7 @@ async fn the_message_arrives_under_the_name_of_its_binding() {
 }
 
 #[test]
-fn the_host_which_takes_the_first_match_in_the_order_of_names_finds_the_right_function() {
+fn the_first_matching_route_by_name_is_the_right_function() {
     let mut sorted: Vec<_> = functions().into_iter().collect();
     sorted.sort_by_key(|(name, _)| name.to_lowercase());
     let finds = |method: &str, path: &str| {
@@ -118,18 +115,18 @@ fn the_host_which_takes_the_first_match_in_the_order_of_names_finds_the_right_fu
         }
     }
     for operation in &invoked() {
-        assert_eq!(finds("post", operation.path.trim_start_matches('/')), None, "nobody can call it from outside");
+        assert_eq!(finds("post", operation.path.trim_start_matches('/')), None, "no client can call it");
     }
 }
 
-/// As the host matches: a parameter is any one segment.
+/// Matches as the host does: a parameter is any one segment.
 fn fits(template: &str, path: &str) -> bool {
     let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
     template.len() == path.len() && template.iter().zip(path).all(|(t, p)| t.starts_with('{') || *t == p)
 }
 
 #[test]
-fn the_names_are_such_as_the_host_accepts() {
+fn function_names_are_valid_for_the_host() {
     for (name, function) in functions() {
         let good = |name: &str, more: &str| {
             name.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -145,7 +142,7 @@ fn the_names_are_such_as_the_host_accepts() {
 }
 
 #[test]
-fn the_host_starts_this_program_and_hands_it_every_request_as_it_came() {
+fn host_json_starts_this_program_and_proxies_requests_unchanged() {
     let host = read("host.json");
     assert_eq!(host["version"], "2.0");
     let expected = json!({
@@ -156,7 +153,7 @@ fn the_host_starts_this_program_and_hands_it_every_request_as_it_came() {
     assert_eq!(host["extensions"]["http"], json!({ "routePrefix": "" }));
     let bundle = json!({ "id": "Microsoft.Azure.Functions.ExtensionBundle", "version": "[4.*, 5.0.0)" });
     assert_eq!(host["extensionBundle"], bundle);
-    // A profile would bring a route that catches all.
+    // A profile would add a route that matches every path.
     assert_eq!(host.get("configurationProfile"), None);
 }
 
@@ -171,9 +168,9 @@ fn the_host_hands_out_as_many_messages_as_can_be_delivered_at_once() {
 }
 
 #[test]
-fn nothing_is_ended_by_the_host_that_would_have_ended_by_itself() {
+fn the_timeout_of_the_host_is_longer_than_every_invocation() {
     let timeout = seconds(read("host.json")["functionTimeout"].as_str().unwrap());
-    // A timeout ends the process, and with it whatever else it is doing.
+    // A timeout ends the process with all its other work.
     assert!(timeout >= 2 * (Duration::from_mins(1) + DeliveryPolicy::LEASE_MARGIN), "{timeout:?}");
     assert!(timeout <= Duration::from_mins(10), "the Consumption plan allows no more");
     assert!(ServerOptions::under_host().idle >= Duration::from_mins(5));
@@ -200,7 +197,7 @@ fn the_example_has_every_setting_with_its_default_and_what_the_host_needs() {
     assert_eq!(names, expected);
     let own = [("FUNCTIONS_WORKER_RUNTIME", "custom"), ("AzureWebJobsStorage", "UseDevelopmentStorage=true")];
     for (name, default) in settings().chain(own) {
-        // The function app is what the other backend is for.
+        // The function app uses the Azure backend.
         let value = if name == "USE_AZURE_SERVICES" { "true" } else { default };
         let own = own.iter().find(|(own, _)| *own == name).map_or(value, |(_, value)| value);
         assert_eq!(values[name], own, "{name}");
@@ -210,7 +207,7 @@ fn the_example_has_every_setting_with_its_default_and_what_the_host_needs() {
 #[test]
 fn the_example_is_a_configuration_that_starts_and_holds_no_secret() {
     let example = read("local.settings.json.example");
-    // Which backend there is, is not the example's affair.
+    // The example must be valid with every backend.
     let lookup =
         |name: &str| example["Values"][name].as_str().filter(|_| name != "USE_AZURE_SERVICES").map(str::to_owned);
     let config = Config::from_vars(lookup).unwrap();
@@ -219,20 +216,20 @@ fn the_example_is_a_configuration_that_starts_and_holds_no_secret() {
 }
 
 #[test]
-fn a_trigger_finds_its_connection_among_the_settings() {
+fn the_connection_of_each_trigger_is_a_setting() {
     let connection = trigger("deliverConversation")["connection"].as_str().unwrap().to_owned();
     assert!(read("local.settings.json.example")["Values"][connection].is_string());
 }
 
 #[test]
-fn all_files_are_as_their_published_schemas_want_them() {
+fn all_files_match_their_published_schemas() {
     let schema = |name: &str| read(&format!("tests/fixtures/schemas/functions.{name}.json"));
-    schema::check(&schema("host"), &read("host.json")).unwrap();
-    schema::check(&schema("local.settings"), &read("local.settings.json.example")).unwrap();
+    json_schema::check(&schema("host"), &read("host.json")).unwrap();
+    json_schema::check(&schema("local.settings"), &read("local.settings.json.example")).unwrap();
     for (name, function) in functions() {
-        schema::check(&schema("function"), &function).unwrap_or_else(|why| panic!("{name}: {why}"));
+        json_schema::check(&schema("function"), &function).unwrap_or_else(|why| panic!("{name}: {why}"));
     }
     let mut wrong = read("host.json");
     wrong["extensions"]["queues"]["batchsize"] = json!(32);
-    assert!(schema::check(&schema("host"), &wrong).is_err());
+    assert!(json_schema::check(&schema("host"), &wrong).is_err());
 }

@@ -1,4 +1,4 @@
-//! The Functions host: the function app's files, its invocations, and the packaged app under a stand-in host.
+//! The Functions host: the files of the function app, its invocations, and the packaged app under a stand-in host.
 
 mod function_app;
 mod invocations;

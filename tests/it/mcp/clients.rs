@@ -1,4 +1,4 @@
-//! Clients that others wrote, against the service itself and through the stand-in for the Functions host.
+//! Third-party clients, against the service itself and through the stand-in for the Functions host.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ use crate::support::service;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const TOOLS: &str = "tools scheduleConversation getConversationStatus cancelConversation listConversations\n";
 
-/// What a client is given.
+/// The address and the credentials that a client gets.
 struct Given {
     address: SocketAddr,
     client: (&'static str, &'static str),
@@ -39,7 +39,7 @@ impl Given {
         Self { address, client, token, receiver: Receiver::accepting().await }
     }
 
-    /// Runs a client to its end and returns what it printed. Nothing may go to stderr.
+    /// Runs a client to its end, and returns its stdout. Its stderr must be empty.
     async fn run(&self, mut command: Command) -> String {
         let node = installed("target/mcp-clients/node_modules/node/bin");
         let path = std::env::join_paths([node, "/usr/local/bin".into(), "/usr/bin".into(), "/bin".into()]).unwrap();
@@ -57,7 +57,7 @@ impl Given {
         out
     }
 
-    /// An example, which logs in by OAuth and has something delivered.
+    /// Runs an example, which logs in by OAuth and waits for a delivery.
     async fn example(&self, mut command: Command, protocol: &str) {
         command.arg(self.receiver.url("/hook"));
         let out = self.run(command).await;
@@ -89,7 +89,7 @@ impl Given {
     }
 
     async fn typescript_sdk(&self) {
-        // Node finds packages from where the file is.
+        // Node looks for packages beside the file.
         let beside = installed("target/mcp-clients").join(format!("agent-{}.mjs", self.address.port()));
         fs::copy(Path::new(ROOT).join("examples/agent.mjs"), &beside).unwrap();
         let mut command = node();
@@ -113,7 +113,7 @@ impl Given {
         serde_json::from_str(&self.run(command).await).unwrap()
     }
 
-    /// Every scenario passes, except those of the list, which have a reason.
+    /// Asserts that every scenario passes, except those in the list, which gives a reason for each.
     async fn conformance(&self) {
         let suite = "target/mcp-clients/node_modules/@modelcontextprotocol/conformance/dist/index.js";
         let proxy = with_token(self.address, self.token.clone()).await;
@@ -143,7 +143,7 @@ fn python(environment: &str, script: &str) -> Command {
     command
 }
 
-/// A way to the service that adds the token, for a client that cannot; everything else passes as it is.
+/// A proxy that adds the token, for a client that cannot send one.
 async fn with_token(service: SocketAddr, token: String) -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -197,19 +197,19 @@ async fn the_typescript_sdk_logs_in_and_works() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_inspector_has_nothing_to_complain_about() {
+async fn the_mcp_inspector_reports_no_problem() {
     let app = TestApp::start().await;
     Given::new(app.address, (CLIENT, KEY)).await.inspector().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_conformance_suite_passes_where_it_applies() {
+async fn the_mcp_conformance_suite_passes_where_it_applies() {
     let app = TestApp::start().await;
     Given::new(app.address, (CLIENT, KEY)).await.conformance().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_of_them_work_through_the_functions_host() {
+async fn all_clients_work_through_the_functions_host() {
     let harness = HostHarness::new();
     let mut options = harness.options();
     options.port = fixed_port();

@@ -1,6 +1,5 @@
-//! The Model Context Protocol: the tools, the protocol around them, and clients of other makers.
+//! The Model Context Protocol: the tools, the protocol around them, and third-party clients.
 
 mod clients;
 mod protocol;
 mod tools;
-mod wire;

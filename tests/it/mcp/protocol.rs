@@ -1,4 +1,4 @@
-//! The protocol around the tools: versions, errors, who may call, and from where.
+//! The protocol around the tools: versions, errors, authorization, and the check of the origin.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,10 @@ use http::Method;
 use mcp_scheduler::http::operations;
 use serde_json::{Value, json};
 
-use super::wire::{NEWEST, OLDEST, Returned, newest, older};
 use crate::support::app::TestApp;
 use crate::support::client::{Answer, ApiClient, conversation};
 use crate::support::golden;
+use crate::support::mcp_wire::{NEWEST, OLDEST, Returned, newest, older};
 
 const CLIENT_CREDENTIALS: &str = "io.modelcontextprotocol/oauth-client-credentials";
 
@@ -28,7 +28,7 @@ fn names(tools: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn every_version_with_a_handshake_is_spoken_and_without_a_session() {
+async fn every_protocol_version_with_a_handshake_works_without_a_session() {
     let app = TestApp::start().await;
     let client = app.client();
     for version in [OLDEST, "2025-06-18", "2025-11-25"] {
@@ -51,7 +51,7 @@ async fn every_version_with_a_handshake_is_spoken_and_without_a_session() {
         assert_eq!(client.status(&returned.text).await.status, 200);
         assert!(answer.json()["result"].get("resultType").is_none(), "{version} does not know it");
     }
-    // Before this transport existed, after the handshake did, and what is no version at all.
+    // A version before this transport, one after the handshake was removed, and a text that is no version.
     for version in ["2024-11-05", NEWEST, "tomorrow"] {
         assert_eq!(client.mcp(initialize(version)).await.json()["result"]["protocolVersion"], "2025-11-25");
     }
@@ -77,7 +77,7 @@ async fn the_newest_version_needs_no_handshake() {
 }
 
 #[tokio::test]
-async fn what_a_model_is_told_of_the_tools_changes_only_on_purpose() {
+async fn the_descriptions_of_the_tools_match_their_golden_file() {
     let app = TestApp::start().await;
     let tools = tools(&app.client()).await;
     golden::check("mcp-tools", &json!(tools));
@@ -97,7 +97,7 @@ async fn what_a_model_is_told_of_the_tools_changes_only_on_purpose() {
 }
 
 #[tokio::test]
-async fn whoever_may_only_look_sees_and_calls_only_what_looks() {
+async fn a_read_only_client_sees_and_calls_only_reading_tools() {
     let app = TestApp::start().await;
     let reader = app.reader();
     let seen = tools(&reader).await;
@@ -123,7 +123,7 @@ async fn whoever_may_only_look_sees_and_calls_only_what_looks() {
 }
 
 #[tokio::test]
-async fn without_a_token_nothing_is_said() {
+async fn without_a_token_every_message_is_401() {
     let app = TestApp::start().await;
     let client = app.client();
     for message in [newest("server/discover", json!({})), initialize(OLDEST), json!("nonsense")] {
@@ -140,7 +140,7 @@ async fn without_a_token_nothing_is_said() {
 }
 
 #[tokio::test]
-async fn there_is_no_stream_to_get_and_no_session_to_delete() {
+async fn get_and_delete_are_405_because_there_is_no_stream_and_no_session() {
     let app = TestApp::start().await;
     let client = app.client();
     for method in [Method::GET, Method::DELETE, Method::PUT, Method::OPTIONS] {
@@ -151,7 +151,7 @@ async fn there_is_no_stream_to_get_and_no_session_to_delete() {
 }
 
 #[tokio::test]
-async fn a_page_of_somebody_else_cannot_call() {
+async fn a_web_page_of_another_origin_cannot_call() {
     let app = TestApp::start().await;
     let client = app.client();
     let message = newest("server/discover", json!({}));
@@ -171,7 +171,7 @@ async fn a_page_of_somebody_else_cannot_call() {
 }
 
 #[tokio::test]
-async fn what_is_no_message_is_refused_with_a_reason() {
+async fn a_body_that_is_no_message_is_refused_with_a_reason() {
     let app = TestApp::start().await;
     let client = app.client();
     let send = async |body: &str| Answer::unchecked(client.mcp_request(&Value::Null).await.body(body.to_owned())).await;
@@ -207,7 +207,7 @@ async fn what_is_no_message_is_refused_with_a_reason() {
 }
 
 #[tokio::test]
-async fn an_unknown_tool_or_method_is_an_error_of_the_protocol() {
+async fn an_unknown_tool_or_method_is_a_protocol_error() {
     let app = TestApp::start().await;
     let client = app.client();
     let unknown = client.mcp(older("tools/call", json!({ "name": "dropTables", "arguments": {} }))).await.json();

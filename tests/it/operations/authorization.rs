@@ -1,4 +1,4 @@
-//! What a token allows: scopes.
+//! Scopes: which operations a token allows.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ fn scope_of(operation: &str) -> &'static str {
     }
 }
 
-/// A token of the first client that allows one thing.
+/// A token of the first client with this scope.
 pub async fn token(client: &ApiClient, scope: &str) -> String {
     let form = [("grant_type", "client_credentials"), ("scope", scope)];
     let request = client.anonymous(Method::POST, "/oauth/token").basic_auth(CLIENT, Some(KEY)).form(&form);
@@ -36,13 +36,13 @@ pub async fn token(client: &ApiClient, scope: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_operation_needs_its_scope_and_the_other_does_not_do() {
+async fn every_operation_needs_its_own_scope() {
     let app = TestApp::start().await;
     let client = app.client();
     let id = client.scheduled(json!({})).await;
     for scope in ["conversations:read", "conversations:write"] {
         let token = token(&client, scope).await;
-        // Last what ends the conversation.
+        // In reverse order, so that the operations that end the conversation come last.
         for operation in operations().iter().filter(|operation| operation.path.starts_with("/api/scheduler")).rev() {
             let needed = scope_of(operation.name);
             let request =
@@ -68,7 +68,7 @@ async fn a_read_only_client_looks_and_changes_nothing() {
     let refused = reader.schedule(json!({})).await;
     refused.assert_problem(403, "insufficient-scope");
     golden::check("problem-insufficient-scope", &refused.json());
-    // It is not told whether there is such a conversation, either.
+    // The refusal does not say whether the conversation exists.
     let id = app.client().scheduled(json!({})).await;
     assert_eq!(reader.cancel(&id).await.text, reader.cancel("no-id").await.text);
     assert_eq!(app.client().status(&id).await.json()["status"], "Scheduled");
@@ -93,7 +93,7 @@ impl Gate {
         Self { table, authenticator: Authenticator::new(directory, keys, settings, public_url, clock) }
     }
 
-    /// Adds or changes a client. A row from before there were scopes has none.
+    /// Adds or changes a client. Rows of releases before scopes have none.
     async fn put(&self, name: &str, scopes: Option<Scopes>) {
         let key = ApiKey::new(Secret::new(Self::KEY.to_owned())).unwrap();
         let mut row = json!({ "id": name, "keyHashes": [hash_key(&key, &SystemEntropy::new())] });
@@ -113,7 +113,7 @@ impl Gate {
         self.authenticator.issue(name, &key, grant, Ipv4Addr::LOCALHOST.into(), &SystemEntropy::new()).await
     }
 
-    /// What a token allows.
+    /// The scopes that a token allows.
     async fn allowed(&self, token: &IssuedToken) -> Scopes {
         let value = format!("Bearer {}", token.token.expose());
         let principal = self.authenticator.authenticate(&[value.as_bytes()]).await.unwrap();
@@ -125,9 +125,9 @@ fn sets() -> [Scopes; 4] {
     [Scopes::none(), Scope::Read.into(), Scope::Write.into(), Scopes::all()]
 }
 
-/// All that can happen to scopes: the client has some, asks for some, and later has some others.
+/// Every combination: the scopes of the client, the requested scopes, and the scopes of the client later.
 #[tokio::test(start_paused = true)]
-async fn a_token_never_allows_what_its_client_may_not_do() {
+async fn a_token_never_allows_more_than_its_client_may_do() {
     for (i, (had, asked)) in sets().iter().flat_map(|had| sets().map(|asked| (*had, asked))).enumerate() {
         let gate = Gate::new();
         let name = format!("client-{i}");
@@ -151,7 +151,7 @@ async fn a_token_never_allows_what_its_client_may_not_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_from_before_there_were_scopes_has_them_all_until_it_is_narrowed() {
+async fn a_client_without_stored_scopes_has_all_scopes() {
     let gate = Gate::new();
     gate.put("old", None).await;
     let token = gate.issue("old", Scopes::all()).await.unwrap();

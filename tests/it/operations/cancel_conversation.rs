@@ -27,7 +27,7 @@ async fn a_cancelled_conversation_stays_visible_and_is_never_sent() {
 }
 
 #[tokio::test]
-async fn repeating_it_says_the_same() {
+async fn a_repeated_cancel_gets_the_same_answer() {
     let app = TestApp::start().await;
     let client = app.client();
     let id = client.scheduled(json!({})).await;
@@ -40,7 +40,7 @@ async fn repeating_it_says_the_same() {
 }
 
 #[tokio::test]
-async fn many_at_once_all_succeed() {
+async fn concurrent_cancels_all_succeed() {
     let app = TestApp::start().await;
     let client = app.client();
     let id = client.scheduled(json!({})).await;
@@ -49,7 +49,7 @@ async fn many_at_once_all_succeed() {
 }
 
 #[tokio::test]
-async fn while_it_is_delivered_it_is_too_late() {
+async fn a_conversation_in_flight_cannot_be_cancelled() {
     let receiver = Receiver::start([Reply::status(200).after(Duration::from_mins(1))]).await;
     let app = TestApp::start().await;
     let client = app.client();
@@ -62,7 +62,7 @@ async fn while_it_is_delivered_it_is_too_late() {
 }
 
 #[tokio::test]
-async fn between_two_attempts_it_is_not() {
+async fn a_conversation_between_attempts_can_be_cancelled() {
     let receiver = Receiver::start([Reply::status(503)]).await;
     let app = TestApp::start().await;
     let client = app.client();
@@ -76,7 +76,7 @@ async fn between_two_attempts_it_is_not() {
 }
 
 #[tokio::test]
-async fn after_its_end_the_answer_says_which_end() {
+async fn a_cancel_of_a_final_conversation_says_how_it_ended() {
     for (status, end) in [(200, "Completed"), (400, "Failed")] {
         let receiver = Receiver::start([Reply::status(status)]).await;
         let app = TestApp::start().await;

@@ -11,7 +11,7 @@ use crate::support::golden;
 use crate::support::receiver::{Receiver, Reply};
 
 #[tokio::test]
-async fn it_shows_all_that_was_scheduled() {
+async fn the_status_shows_every_field_of_the_request() {
     let app = TestApp::start().await;
     let client = app.client();
     let id = client
@@ -59,7 +59,7 @@ async fn all_times_are_utc_to_the_millisecond() {
 }
 
 #[tokio::test]
-async fn a_delivery_under_way_shows() {
+async fn a_delivery_in_flight_is_shown() {
     let (app, receiver) = (TestApp::start().await, Receiver::start([slow()]).await);
     let client = app.client();
     let id = client.scheduled(json!({ "scheduledTime": in_seconds(0), "endpoint": receiver.url("/") })).await;
@@ -93,7 +93,7 @@ async fn a_failed_conversation_says_why() {
 }
 
 #[tokio::test]
-async fn a_conversation_that_waits_for_its_next_attempt_says_until_when() {
+async fn a_conversation_between_attempts_shows_the_time_of_the_next_one() {
     let receiver = Receiver::start([Reply::status(503)]).await;
     let app = TestApp::start().await;
     let client = app.client();
@@ -111,7 +111,7 @@ async fn a_conversation_that_waits_for_its_next_attempt_says_until_when() {
 }
 
 #[tokio::test]
-async fn unknown_malformed_and_foreign_ids_are_the_same_to_the_caller() {
+async fn unknown_malformed_and_foreign_ids_get_the_same_answer() {
     let app = TestApp::start().await;
     let (alice, bob) = (app.client(), app.other_client());
     let foreign = bob.scheduled(json!({})).await;
@@ -140,7 +140,7 @@ async fn unknown_malformed_and_foreign_ids_are_the_same_to_the_caller() {
         "*",
     ] {
         let answer = alice.status(id).await;
-        // A client library resolves "..", so that the service sees another path.
+        // The client library resolves "..", so the service sees another path.
         if id != ".." {
             assert_eq!((answer.status, &answer.text), (404, &unknown.text), "{id:.40}");
         }
@@ -148,7 +148,7 @@ async fn unknown_malformed_and_foreign_ids_are_the_same_to_the_caller() {
     assert_eq!(bob.status(&foreign).await.status, 200);
 }
 
-/// A reply that does not come while a test lasts.
+/// A reply that arrives after the end of the test.
 fn slow() -> Reply {
     Reply::status(200).after(Duration::from_mins(1))
 }

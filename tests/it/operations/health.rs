@@ -2,20 +2,11 @@
 
 use http::Method;
 use mcp_scheduler::store::{Operation, Partition, Table as _};
-use mcp_scheduler::testing::{Fault, Faults};
 use serde_json::json;
 
-use crate::support::app::{BareApi, KEY, TestApp};
+use crate::support::app::{BareApi, KEY, StoreDown, TestApp};
 use crate::support::client::Answer;
 use crate::support::golden;
-/// A store that refuses everything.
-pub struct Down;
-
-impl Faults for Down {
-    fn next(&self) -> Fault {
-        Fault::Refused
-    }
-}
 
 #[tokio::test]
 async fn health_answers_without_a_token() {
@@ -34,7 +25,7 @@ async fn ready_answers_for_the_store() {
 
 #[tokio::test]
 async fn without_its_store_the_service_is_alive_but_not_ready() {
-    let api = BareApi::with_faults(Down).start().await;
+    let api = BareApi::with_faults(StoreDown).start().await;
     let client = api.client();
     assert_eq!(Answer::to(client.anonymous(Method::GET, "/health")).await.status, 200);
     let answer = Answer::to(client.anonymous(Method::GET, "/health/ready")).await;
@@ -45,7 +36,7 @@ async fn without_its_store_the_service_is_alive_but_not_ready() {
 
 #[tokio::test]
 async fn without_its_store_nothing_is_acknowledged() {
-    let api = BareApi::with_faults(Down).start().await;
+    let api = BareApi::with_faults(StoreDown).start().await;
     let client = api.client();
     let id = "01890000-0000-7000-8000-00000000000f";
     for answer in
@@ -57,7 +48,7 @@ async fn without_its_store_nothing_is_acknowledged() {
 }
 
 #[tokio::test]
-async fn of_a_damaged_row_the_caller_learns_nothing() {
+async fn the_error_for_a_damaged_row_does_not_show_the_row() {
     let api = BareApi::new();
     let damaged = Operation::Insert { key: "damaged".to_owned(), value: r#"{"id":"canary"#.to_owned() };
     api.table.commit(Partition::new("clients"), vec![damaged]).await.unwrap();

@@ -3,11 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::Method;
-use mcp_scheduler::testing::{Fault, Faults};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use crate::support::app::{BareApi, CLIENT, KEY, OTHER, READER, TestApp};
+use crate::support::app::{BareApi, CLIENT, KEY, OTHER, READER, StoreDown, TestApp};
 use crate::support::client::{Answer, ApiClient};
 use crate::support::golden;
 
@@ -34,7 +33,7 @@ fn form(parameters: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
 }
 
-/// The parameters of a request that is granted, and some more.
+/// The parameters of a valid request, and more parameters.
 fn asking<'a>(client: &'a str, key: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let usual = [("grant_type", "client_credentials"), ("client_id", client), ("client_secret", key)];
     usual.into_iter().chain(more.iter().copied()).collect()
@@ -44,7 +43,7 @@ fn basic(client: &str, key: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{client}:{key}")))
 }
 
-/// What holds for every answer in the form of OAuth.
+/// Checks what every answer in the form of OAuth must have.
 #[track_caller]
 fn check(answer: &Answer) {
     answer.check_headers(Some("pragma"));
@@ -59,7 +58,7 @@ fn check(answer: &Answer) {
     let members: Vec<_> = json.as_object().unwrap().keys().collect();
     assert_eq!(members, ["error", "error_description"]);
     let description = json["error_description"].as_str().unwrap();
-    // RFC 6749 §5.2 allows no others.
+    // RFC 6749 §5.2 allows no other characters.
     assert!(description.chars().all(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')), "{description}");
 }
 
@@ -80,7 +79,7 @@ async fn list(client: &ApiClient, issued: &Answer) -> Answer {
 }
 
 #[tokio::test]
-async fn both_ways_to_show_the_key_get_a_token_that_works() {
+async fn basic_and_form_credentials_both_get_a_valid_token() {
     let app = TestApp::start().await;
     let client = app.client();
     let grant = form(&[("grant_type", "client_credentials")]);
@@ -102,7 +101,7 @@ async fn both_ways_to_show_the_key_get_a_token_that_works() {
 }
 
 #[tokio::test]
-async fn a_token_is_its_clients_own() {
+async fn a_token_shows_only_the_conversations_of_its_client() {
     let app = TestApp::start().await;
     let (alice, bob) = (app.client(), app.other_client());
     alice.scheduled(json!({})).await;
@@ -126,7 +125,7 @@ async fn parameters_that_are_unknown_or_empty_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_token_allows_what_was_asked_for_and_the_client_may_do() {
+async fn a_token_has_the_requested_scopes_that_the_client_has() {
     let app = TestApp::start().await;
     let (client, reader) = (app.client(), app.reader());
     let (read, write) = ("conversations:read", "conversations:write");
@@ -156,7 +155,7 @@ async fn a_token_allows_what_was_asked_for_and_the_client_may_do() {
 }
 
 #[tokio::test]
-async fn a_token_is_for_the_resources_that_it_was_asked_for() {
+async fn a_token_is_valid_only_for_the_requested_resources() {
     let app = TestApp::start_with(&[("PUBLIC_URL", "https://scheduler.example.com")]).await;
     let client = app.client();
     let (api, mcp) = ("https://scheduler.example.com", "https://scheduler.example.com/mcp");
@@ -191,7 +190,7 @@ async fn a_token_is_for_the_resources_that_it_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_token_for_one_service_is_none_for_another_that_shares_its_keys() {
+async fn a_token_for_another_service_with_the_same_keys_is_refused() {
     let app = TestApp::start_with(&[("PUBLIC_URL", "https://one.example")]).await;
     let other = TestApp::start_with(&[("PUBLIC_URL", "https://other.example")]).await;
     let resource = [("resource", "https://other.example/mcp")];
@@ -201,7 +200,7 @@ async fn a_token_for_one_service_is_none_for_another_that_shares_its_keys() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_request_has_its_code() {
+async fn each_wrong_request_gets_its_error_code() {
     let app = TestApp::start().await;
     let client = app.client();
     let good = form(&asking(CLIENT, KEY, &[]));
@@ -236,14 +235,14 @@ async fn what_is_wrong_with_a_request_has_its_code() {
     ] {
         assert_error(&post(&client, parameters).await, 401, "invalid_client");
     }
-    // Credentials in the address are none.
+    // Credentials in the query are ignored.
     let query = format!("{PATH}?{good}");
     let request = client.anonymous(Method::POST, &query).header("content-type", FORM).body(of(&[grant]));
     assert_error(&Answer::unchecked(request).await, 401, "invalid_client");
 }
 
 #[tokio::test]
-async fn the_key_is_shown_in_one_way_and_by_a_scheme_that_can() {
+async fn the_key_is_accepted_in_one_place_and_by_a_known_scheme() {
     let app = TestApp::start().await;
     let client = app.client();
     let grant = form(&[("grant_type", "client_credentials")]);
@@ -300,7 +299,7 @@ async fn only_a_form_is_a_request() {
 }
 
 #[tokio::test]
-async fn what_has_nothing_to_do_with_oauth_is_a_problem_like_everywhere() {
+async fn errors_outside_of_oauth_are_problem_documents() {
     let app = TestApp::start().await;
     let client = app.client();
     Answer::to(client.anonymous(Method::GET, PATH)).await.assert_problem(405, "method-not-allowed");
@@ -309,21 +308,15 @@ async fn what_has_nothing_to_do_with_oauth_is_a_problem_like_everywhere() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_is_not_a_wrong_key() {
-    struct Down;
-    impl Faults for Down {
-        fn next(&self) -> Fault {
-            Fault::Refused
-        }
-    }
-    let api = BareApi::with_faults(Down).start().await;
+async fn a_store_that_is_down_is_not_a_wrong_key() {
+    let api = BareApi::with_faults(StoreDown).start().await;
     let body = form(&asking("somebody", KEY, &[]));
     let request = api.client().anonymous(Method::POST, PATH).header("content-type", FORM).body(body);
     Answer::to(request).await.assert_problem(503, "unavailable");
 }
 
 #[tokio::test]
-async fn the_eleventh_failure_waits_whichever_way_it_came() {
+async fn failures_of_both_forms_count_together_and_the_eleventh_gets_429() {
     let app = TestApp::start().await;
     let client = app.client();
     for _ in 0..5 {
@@ -334,7 +327,7 @@ async fn the_eleventh_failure_waits_whichever_way_it_came() {
     assert_error(&refused, 429, "invalid_client");
     let seconds: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=60).contains(&seconds), "{seconds}");
-    assert_eq!(post(&client, &asking(CLIENT, KEY, &[])).await.status, 200, "nobody is locked out");
+    assert_eq!(post(&client, &asking(CLIENT, KEY, &[])).await.status, 200, "the client is not locked out");
     assert_error(&post(&client, &asking(OTHER, "wrong", &[])).await, 401, "invalid_client");
 }
 

@@ -69,7 +69,7 @@ async fn a_wrong_key_and_an_unknown_client_look_the_same() {
 }
 
 #[tokio::test]
-async fn the_eleventh_failure_is_told_to_wait_and_the_right_key_is_not() {
+async fn the_eleventh_failure_gets_429_and_the_right_key_does_not() {
     let app = TestApp::start().await;
     let client = app.client();
     for _ in 0..10 {
@@ -88,7 +88,7 @@ async fn the_eleventh_failure_is_told_to_wait_and_the_right_key_is_not() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_the_request_is_pointed_at() {
+async fn each_wrong_member_is_pointed_at() {
     let app = TestApp::start().await;
     let client = app.client();
     for (body, pointers) in [
@@ -130,7 +130,7 @@ async fn no_error_repeats_the_key() {
 }
 
 #[tokio::test]
-async fn a_scheme_in_any_case_is_bearer_and_no_other_is() {
+async fn bearer_is_accepted_in_any_case_and_no_other_scheme_is() {
     let app = TestApp::start().await;
     let client = app.client();
     let token = client.token().await;
@@ -157,7 +157,7 @@ async fn a_scheme_in_any_case_is_bearer_and_no_other_is() {
 }
 
 #[tokio::test]
-async fn a_token_in_the_query_or_of_another_service_is_none() {
+async fn a_token_in_the_query_or_of_another_service_is_refused() {
     let (app, elsewhere) = (TestApp::start().await, TestApp::start_with(&[("JWT_ISSUER", "elsewhere")]).await);
     let (client, foreign) = (app.client(), elsewhere.client());
     let token = client.token().await;

@@ -51,7 +51,7 @@ async fn the_newest_comes_first() {
 }
 
 #[tokio::test]
-async fn of_nothing_there_is_an_empty_page() {
+async fn a_list_without_conversations_is_an_empty_page() {
     let app = TestApp::start().await;
     let answer = app.client().list("").await;
     assert_eq!(answer.status, 200);
@@ -59,7 +59,7 @@ async fn of_nothing_there_is_an_empty_page() {
 }
 
 #[tokio::test]
-async fn pages_have_neither_holes_nor_doubles() {
+async fn each_conversation_is_on_exactly_one_page() {
     let app = TestApp::start().await;
     let client = app.client();
     let scheduled: HashSet<_> = schedule_many(&client, 250).await.into_iter().collect();
@@ -68,7 +68,7 @@ async fn pages_have_neither_holes_nor_doubles() {
     assert_eq!(in_one_go.iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 50]);
     let all = in_one_go.concat();
     assert_eq!(all.iter().cloned().collect::<HashSet<_>>(), scheduled);
-    // Ids of one millisecond sort by their random bits, so the id is the order that pages follow.
+    // Pages follow the order of the ids, and ids of the same millisecond are in random order.
     assert!(all.is_sorted_by(|a, b| a > b));
     for limit in [1, 7, 50] {
         assert_eq!(pages(&client, &format!("limit={limit}")).await.concat(), all, "by {limit}");
@@ -76,7 +76,7 @@ async fn pages_have_neither_holes_nor_doubles() {
 }
 
 #[tokio::test]
-async fn what_is_scheduled_while_one_reads_does_not_disturb_the_pages() {
+async fn scheduling_while_a_client_reads_pages_does_not_change_them() {
     let app = TestApp::start().await;
     let client = app.client();
     let before: HashSet<_> = schedule_many(&client, 10).await.into_iter().collect();
@@ -89,7 +89,7 @@ async fn what_is_scheduled_while_one_reads_does_not_disturb_the_pages() {
 }
 
 #[tokio::test]
-async fn a_status_selects() {
+async fn a_list_can_be_filtered_by_status() {
     let (app, receiver) = (TestApp::start().await, Receiver::accepting().await);
     let client = app.client();
     let mut of = std::collections::HashMap::<&str, Vec<String>>::new();
@@ -123,7 +123,7 @@ async fn a_list_shows_no_text_and_no_headers() {
 }
 
 #[tokio::test]
-async fn nobody_sees_anothers_conversations() {
+async fn a_list_shows_only_the_conversations_of_its_client() {
     let app = TestApp::start().await;
     let (alice, bob) = (app.client(), app.other_client());
     let scheduled = schedule_many(&alice, 3).await;
@@ -135,7 +135,7 @@ async fn nobody_sees_anothers_conversations() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_is_left_empty_is_not_set() {
+async fn an_empty_parameter_counts_as_missing() {
     let app = TestApp::start().await;
     let client = app.client();
     let scheduled = schedule_many(&client, 3).await;
@@ -144,7 +144,7 @@ async fn a_parameter_that_is_left_empty_is_not_set() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_makes_no_sense_is_pointed_at() {
+async fn an_invalid_parameter_is_pointed_at() {
     let app = TestApp::start().await;
     let client = app.client();
     let long = "x".repeat(8000);

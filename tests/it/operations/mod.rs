@@ -1,14 +1,14 @@
-//! One file for each operation, and what holds for all of them.
+//! One file for each operation, and tests of what holds for all of them.
 
 mod authorization;
 mod cancel_conversation;
 mod corpus;
 mod get_conversation_status;
-pub mod health;
+mod health;
 mod issue_oauth_token;
 mod issue_token;
 mod list_conversations;
-pub mod oauth_metadata;
+mod oauth_metadata;
 mod operation_table;
 mod redeliver_conversation;
 mod schedule_conversation;

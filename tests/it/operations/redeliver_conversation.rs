@@ -7,7 +7,7 @@ use crate::support::client::{ApiClient, in_seconds};
 use crate::support::golden;
 use crate::support::receiver::{Receiver, Reply};
 
-/// A conversation that has failed.
+/// Schedules a conversation and waits until it has failed.
 async fn failed(client: &ApiClient, receiver: &Receiver, max_attempts: u32) -> String {
     let retry = json!({ "maxAttempts": max_attempts });
     let now = json!({ "scheduledTime": in_seconds(0), "endpoint": receiver.url("/"), "retry": retry });
@@ -21,7 +21,7 @@ fn numbers(shown: &Value) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn a_failed_conversation_is_attempted_again_now_and_its_history_is_kept() {
+async fn a_failed_conversation_is_sent_again_at_once_and_keeps_its_attempts() {
     let receiver = Receiver::start([Reply::status(503), Reply::status(404), Reply::status(200)]).await;
     let app = TestApp::start().await;
     let client = app.client();
@@ -45,7 +45,7 @@ async fn a_failed_conversation_is_attempted_again_now_and_its_history_is_kept() 
 }
 
 #[tokio::test]
-async fn only_what_has_failed_is_redelivered_and_the_answer_says_what_it_is_instead() {
+async fn only_a_failed_conversation_can_be_redelivered() {
     let receiver = Receiver::accepting().await;
     let app = TestApp::start().await;
     let client = app.client();
@@ -67,7 +67,7 @@ async fn only_what_has_failed_is_redelivered_and_the_answer_says_what_it_is_inst
 }
 
 #[tokio::test]
-async fn of_many_at_once_one_is_a_redelivery() {
+async fn concurrent_redeliveries_make_at_most_one_attempt_each() {
     let receiver = Receiver::start([Reply::status(410)]).await;
     let app = TestApp::start().await;
     let client = app.client();
@@ -77,7 +77,7 @@ async fn of_many_at_once_one_is_a_redelivery() {
     assert!(redelivered >= 1);
     assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 409)), "{answers:?}");
     let shown = client.wait_for(&id, "Failed").await;
-    // A call that comes after the redelivered attempt has failed is a redelivery of its own.
+    // A call after the redelivered attempt has failed is another redelivery, so more than one can succeed.
     assert!((2..=1 + redelivered).contains(&numbers(&shown).len()), "{shown}");
 }
 

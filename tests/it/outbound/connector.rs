@@ -1,4 +1,4 @@
-//! The egress guard, by what reaches a socket.
+//! The egress guard: which connections are made.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use mcp_scheduler::outbound::{Exchange, HttpSender, Sender as _, SystemNetwork};
 use rustls::RootCertStore;
 use tokio::net::TcpListener;
 
-use super::endpoints::{Endpoint, answer};
-use super::network::ScriptedNetwork;
-use super::tls::Authority;
 use super::{laptop, request};
+use crate::support::outbound::endpoints::{Endpoint, answer};
+use crate::support::outbound::network::ScriptedNetwork;
+use crate::support::outbound::tls::Authority;
 
 fn on_azure(network: &Arc<ScriptedNetwork>) -> HttpSender {
     HttpSender::over(Arc::clone(network), EndpointPolicy::default(), RootCertStore::empty()).unwrap()
@@ -24,14 +24,14 @@ async fn blocked(sender: &HttpSender, endpoint: &str) {
     assert_eq!(mcp_scheduler::delivery::classify(exchange).outcome, Outcome::PermanentFailure);
 }
 
-/// Nobody has connected to it.
+/// Whether nothing has connected to the listener.
 async fn untouched(listener: &TcpListener) -> bool {
-    // A connection that was made is accepted at once; one that was not never is.
+    // A connection that was made would be accepted at once.
     tokio::time::timeout(Duration::from_millis(20), listener.accept()).await.is_err()
 }
 
 #[tokio::test]
-async fn no_way_of_writing_or_naming_an_address_of_this_machine_gets_a_byte_through() {
+async fn no_spelling_of_a_local_address_can_be_reached() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let network = ScriptedNetwork::new()
@@ -63,10 +63,10 @@ async fn no_way_of_writing_or_naming_an_address_of_this_machine_gets_a_byte_thro
 }
 
 #[tokio::test]
-async fn the_real_resolver_gets_no_byte_through_either() {
+async fn no_local_name_of_the_real_resolver_can_be_reached() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    // Internal names are accepted for the sake of this network; what they lead to is looked at all the same.
+    // A policy with allowed networks accepts internal names, but their addresses are still checked.
     let elsewhere =
         EndpointPolicy { allowed_networks: vec!["10.9.9.0/24".parse().unwrap()], ..EndpointPolicy::default() };
     let sender = HttpSender::over(Arc::new(SystemNetwork), elsewhere, RootCertStore::empty()).unwrap();
@@ -75,7 +75,7 @@ async fn the_real_resolver_gets_no_byte_through_either() {
 }
 
 #[tokio::test]
-async fn an_allowed_network_is_exempt_and_nothing_beside_it() {
+async fn an_allowed_network_can_be_reached_and_its_neighbours_cannot() {
     let endpoint = Endpoint::answering(answer(200, "")).await;
     let port = endpoint.address().port();
     let network = ScriptedNetwork::new()
@@ -86,7 +86,7 @@ async fn an_allowed_network_is_exempt_and_nothing_beside_it() {
     let sender = HttpSender::over(Arc::clone(&network), laptop(), RootCertStore::empty()).unwrap();
     let exchange = sender.send(request(&format!("http://inside.localhost:{port}/"))).await;
     assert_eq!(exchange.result.unwrap().status, 200);
-    // In the clear to the internet, or to a network that is not allowed: neither.
+    // Neither plain HTTP to the internet nor a network that is not allowed.
     blocked(&sender, &format!("http://outside.localhost:{port}/")).await;
     blocked(&sender, &format!("http://tunnel.localhost:{port}/")).await;
     assert_eq!(network.connects(), [endpoint.address()]);
@@ -105,13 +105,13 @@ async fn a_name_is_looked_up_once_for_each_connection_and_never_for_a_connection
     }
     assert_eq!(network.lookups(), ["rebind.example."], "absolute, so that no search domain is tried");
     assert_eq!(network.connects(), [SocketAddr::from(([93, 184, 215, 14], 443))]);
-    // Another origin needs a connection of its own.
+    // Another origin needs its own connection.
     blocked(&sender, "https://rebind.example:8443/").await;
     assert_eq!((network.lookups().len(), network.connects().len()), (2, 1));
 }
 
 #[tokio::test]
-async fn a_new_connection_is_vetted_anew() {
+async fn each_new_connection_is_checked() {
     let authority = Authority::new();
     let last = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     let listener = authority.listener(&["rebind.example"], last).await;
@@ -125,7 +125,7 @@ async fn a_new_connection_is_vetted_anew() {
 }
 
 #[tokio::test]
-async fn whoever_is_at_the_other_end_has_to_be_whom_we_called() {
+async fn the_peer_of_a_connection_must_have_the_dialled_address() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let network = ScriptedNetwork::leading_to(listener.local_addr().unwrap())
         .pretending_to_be("10.0.0.1:443".parse().unwrap())
@@ -138,7 +138,7 @@ async fn whoever_is_at_the_other_end_has_to_be_whom_we_called() {
 }
 
 #[tokio::test]
-async fn four_addresses_are_tried_and_each_once() {
+async fn at_most_four_addresses_are_tried_once_each() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = gone.local_addr().unwrap();
     drop(gone);
@@ -161,7 +161,7 @@ async fn four_addresses_are_tried_and_each_once() {
 async fn an_address_that_does_not_answer_leaves_time_for_the_next() {
     let endpoint = Endpoint::answering(answer(200, "")).await;
     let port = endpoint.address().port();
-    // Nothing listens on the first.
+    // Nothing listens at the first address.
     let network = ScriptedNetwork::new().name("two.localhost", &[&["127.0.0.2", "127.0.0.1"]]);
     let network = Arc::new(network);
     let sender = HttpSender::over(Arc::clone(&network), laptop(), RootCertStore::empty()).unwrap();

@@ -1,11 +1,8 @@
-//! The real HTTP client against real listeners on loopback that behave well, badly, or not at all.
+//! The real HTTP client with real listeners on loopback that behave well, badly or not at all.
 
 mod connector;
-mod endpoints;
-mod network;
 mod ssrf;
 mod targets;
-mod tls;
 
 use std::time::{Duration, Instant};
 
@@ -14,9 +11,9 @@ use mcp_scheduler::delivery::classify;
 use mcp_scheduler::domain::{AttemptResult, EndpointPolicy, ErrorClass, Method, Outcome, Secret};
 use mcp_scheduler::outbound::{HttpSender, OutboundRequest, Sender};
 
-use endpoints::{Endpoint, answer};
+use crate::support::outbound::endpoints::{Endpoint, answer};
 
-/// As on a laptop: loopback is an endpoint like any other.
+/// The policy on a laptop, which allows loopback.
 fn laptop() -> EndpointPolicy {
     EndpointPolicy {
         allowed_networks: ["127.0.0.0/8", "::1/128"].map(|n| n.parse().unwrap()).to_vec(),
@@ -90,7 +87,7 @@ async fn the_request_arrives_as_it_was_written() {
         assert_eq!(arrived.matches(&format!("\r\n{line}\r\n")).count(), 1, "{line} in {arrived}");
     }
     assert!(arrived.ends_with("\r\n\r\nGrüße"));
-    // Nothing of the library's own, such as a preference for compressed answers.
+    // The library adds no headers, such as one for compressed answers.
     let names = arrived.lines().skip(1).take_while(|l| !l.is_empty()).map(|l| l.split(':').next().unwrap());
     let mut names: Vec<_> = names.collect();
     names.sort_unstable();
@@ -99,7 +96,7 @@ async fn the_request_arrives_as_it_was_written() {
 }
 
 #[tokio::test]
-async fn a_method_without_content_sends_none() {
+async fn a_method_without_a_body_sends_none() {
     for method in [Method::Get, Method::Delete] {
         let endpoint = Endpoint::answering(answer(200, "")).await;
         sender().send(OutboundRequest { method, body: None, ..request(&endpoint.url()) }).await;
@@ -153,7 +150,7 @@ async fn the_beginning_of_the_answer_is_kept_as_text() {
         ("", String::new()),
         ("short", "short".to_owned()),
         (&"x".repeat(2000), "x".repeat(1024)),
-        // 1,024 falls between the two bytes of a character.
+        // Byte 1,024 is inside a character of two bytes.
         (&format!("a{}", "ü".repeat(1000)), format!("a{}", "ü".repeat(511))),
     ] {
         let endpoint = Endpoint::answering(answer(500, body)).await;
@@ -173,14 +170,14 @@ async fn an_answer_that_is_not_utf8_is_kept_as_valid_text_of_bounded_size() {
 }
 
 #[tokio::test]
-async fn an_endless_answer_is_given_up_at_once() {
+async fn an_endless_answer_is_cut_off_after_the_excerpt() {
     let endpoint = Endpoint::streaming_for_ever().await;
     let began = Instant::now();
     let report = send(&endpoint.url()).await;
     assert_eq!((report.outcome, report.http_status), (Outcome::Success, Some(200)));
     assert_eq!(report.response_excerpt.len(), AttemptResult::MAX_EXCERPT);
     assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
-    // What the sockets' own buffers took is not what was read; but it is bounded.
+    // The buffers of the sockets accept more than the client reads, but not without limit.
     assert!(endpoint.sent_when_cut_off().await < 16 * 1024 * 1024);
 }
 
@@ -194,7 +191,7 @@ async fn an_answer_whose_body_breaks_off_keeps_its_status() {
 
 #[tokio::test]
 async fn an_endpoint_that_takes_too_long_is_cut_off_at_the_timeout() {
-    // It says nothing; it sends its head byte by byte for ever.
+    // One does not answer; the other sends its head byte by byte for ever.
     for endpoint in [Endpoint::silent().await, Endpoint::dripping().await] {
         let began = Instant::now();
         let report = send(&endpoint.url()).await;
@@ -248,7 +245,7 @@ async fn a_port_without_tls_is_a_tls_error() {
 }
 
 #[tokio::test]
-async fn the_machines_resolver_is_asked_for_a_name() {
+async fn the_resolver_of_the_machine_is_used() {
     let endpoint = Endpoint::answering(answer(200, "")).await;
     let by_name = format!("http://localhost:{}/", endpoint.address().port());
     assert_eq!(send(&by_name).await.outcome, Outcome::Success);

@@ -1,4 +1,4 @@
-//! The corpus of endpoints that mean no good: what the API says to them, and what a delivery to them does.
+//! The corpus of hostile endpoints: what the API answers to them, and what a delivery to them does.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use mcp_scheduler::outbound::{HttpSender, Sender as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::endpoints::answer;
-use super::network::ScriptedNetwork;
 use super::request;
-use super::tls::Authority;
 use crate::support::app::BareApi;
 use crate::support::client::ApiClient;
+use crate::support::outbound::endpoints::answer;
+use crate::support::outbound::network::ScriptedNetwork;
+use crate::support::outbound::tls::Authority;
 
 #[derive(Deserialize)]
 struct Case {
@@ -37,7 +37,7 @@ struct Input {
 }
 
 #[tokio::test]
-async fn every_endpoint_of_the_corpus_is_treated_as_it_should_be() {
+async fn every_endpoint_of_the_corpus_is_accepted_or_blocked_as_expected() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("../../fixtures/corpora/ssrf.json")).unwrap();
     let policy = EndpointPolicy { own_hosts: vec!["myapp.azurewebsites.net".to_owned()], ..EndpointPolicy::default() };
     assert!(cases.iter().filter_map(|case| case.input.own_host.as_ref()).all(|own| *own == policy.own_hosts[0]));
@@ -64,7 +64,7 @@ async fn schedule(client: &ApiClient, case: &Case) -> Result<(), String> {
     if as_expected { Ok(()) } else { Err(format!("answered {} {}", answer.status, answer.text)) }
 }
 
-/// Sends to the endpoint, whatever the API said: a row in the store may be older than a rule.
+/// Sends to the endpoint even if the API refuses it, because a stored row may be older than a rule.
 async fn deliver(authority: &Authority, policy: &EndpointPolicy, case: &Case) -> Result<(), String> {
     let Input { url, dns, responds, pool, .. } = &case.input;
     let host = url::Url::parse(url).ok().and_then(|url| Some(url.host_str()?.trim_matches(['[', ']', '.']).to_owned()));

@@ -1,7 +1,7 @@
 //! The corpus of targets that misbehave, each played by a real listener.
 //!
-//! Where a case takes half a minute by its nature, the attempt's own timeout is shortened: the limit is the same
-//! one. How long the service waits after an answer is tested where that is decided.
+//! Cases that would take half a minute use a shorter timeout of the attempt. The pauses between attempts are tested in
+//! `delivery`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,9 +13,9 @@ use rustls::RootCertStore;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::endpoints::{Character, Endpoint, answer};
-use super::tls::{Authority, self_signed_listener};
 use super::{laptop, request, sender};
+use crate::support::outbound::endpoints::{Character, Endpoint, answer};
+use crate::support::outbound::tls::{Authority, self_signed_listener};
 
 #[derive(Deserialize)]
 struct Case {
@@ -24,14 +24,12 @@ struct Case {
     expect: Value,
 }
 
-/// Cases about how attempts follow each other, with where they are tested.
-const ELSEWHERE: [(&str, &str); 2] = [
-    ("flaky-5xx-then-200", "deliver_conversation::attempts"),
-    ("one-slow-target-among-many", "deliver_conversation::hosts"),
-];
+/// Cases about several attempts, with the modules that test them.
+const ELSEWHERE: [(&str, &str); 2] =
+    [("flaky-5xx-then-200", "delivery::attempts"), ("one-slow-target-among-many", "delivery::hosts")];
 
 #[tokio::test]
-async fn every_target_of_the_corpus_is_survived_and_judged() {
+async fn every_target_of_the_corpus_is_classified_as_expected() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("../../fixtures/corpora/targets.json")).unwrap();
     assert_eq!(cases.len(), 41);
     let cases: Vec<_> = cases.iter().filter(|case| !ELSEWHERE.iter().any(|(name, _)| *name == case.name)).collect();
@@ -74,7 +72,7 @@ async fn run(case: &Case) -> Result<(), String> {
         ),
         "script-in-body" => Character::Answers(answer(200, "<script>alert(1)</script>").into()),
         "slow-success-after-our-timeout" => Character::Silent,
-        other => return Err(format!("nobody plays {other}")),
+        other => return Err(format!("no listener plays {other}")),
     };
     let endpoint = Endpoint::start(character).await;
     let sender = sender();
@@ -98,7 +96,7 @@ async fn run(case: &Case) -> Result<(), String> {
     as_expected(case, exchange)
 }
 
-/// An answer that is well-formed.
+/// Cases whose endpoint gives a well-formed answer.
 async fn answers(case: &Case) -> Result<(), String> {
     let status = u16::try_from(case.input["status"].as_u64().unwrap()).unwrap();
     let headers = case.input["headers"].as_object().into_iter().flatten();
@@ -122,7 +120,7 @@ async fn answers(case: &Case) -> Result<(), String> {
 
 async fn through_tls(case: &Case) -> Result<(), String> {
     let authority = Authority::new();
-    // A server that knows no newer version than 1.0 agrees on that one.
+    // The answer of a server that knows no newer version than this one.
     let server_hello = |version: u8| {
         let mut hello = vec![22, 3, version, 0, 42, 2, 0, 0, 38, 3, version];
         hello.extend([7; 32]);
@@ -142,7 +140,7 @@ async fn through_tls(case: &Case) -> Result<(), String> {
         "plain-http-on-tls-port" => {
             send(Endpoint::start(Character::Says(answer(400, "").into())).await.address()).await
         }
-        other => return Err(format!("nobody plays {other}")),
+        other => return Err(format!("no listener plays {other}")),
     };
     if case.expect["max_wall_ms"].as_u64().is_some_and(|max| began.elapsed() > Duration::from_millis(max)) {
         return Err(format!("took {:?}", began.elapsed()));
@@ -167,7 +165,7 @@ fn as_expected(case: &Case, exchange: Exchange) -> Result<(), String> {
 }
 
 #[tokio::test]
-async fn a_certificate_has_to_be_of_a_known_authority_for_this_host_and_of_today() {
+async fn a_certificate_needs_a_known_authority_this_host_name_and_a_valid_date() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let good = authority.listener(&["127.0.0.1"], &answer(200, "")).await;
     let sender = HttpSender::over(Arc::new(SystemNetwork), laptop(), authority.roots()).unwrap();
@@ -183,7 +181,7 @@ async fn a_certificate_has_to_be_of_a_known_authority_for_this_host_and_of_today
         assert_eq!(send(bad.address).await, Err(ErrorClass::TlsError));
         assert!(bad.seen().is_empty());
     }
-    // And with the authorities of production, this one is a stranger.
+    // The authorities of production do not include the one of the test.
     let production = HttpSender::new(laptop()).unwrap();
     let exchange = production.send(request(&format!("https://{}/", good.address))).await;
     assert_eq!(exchange.result, Err(ErrorClass::TlsError));
@@ -206,7 +204,7 @@ async fn a_head_has_at_most_a_hundred_headers_and_thirty_two_kibibytes() {
 }
 
 #[tokio::test]
-async fn what_is_left_over_from_one_answer_is_never_taken_for_the_next() {
+async fn bytes_left_from_one_answer_are_not_read_as_the_next() {
     let two = format!("{}{}", answer(200, "one"), answer(500, "two"));
     let endpoint = Endpoint::start(Character::Answers(two.into())).await;
     let sender = sender();
@@ -218,7 +216,7 @@ async fn what_is_left_over_from_one_answer_is_never_taken_for_the_next() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_end_in_order_ends_its_connection() {
+async fn a_connection_that_cannot_be_kept_is_not_used_again() {
     for (reply, excerpt) in [
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nyes\r\nzzz\r\n", "yes"),
         ("HTTP/1.0 200 OK\r\ncontent-length: 3\r\n\r\nyes", "yes"),
@@ -234,7 +232,7 @@ async fn an_answer_that_does_not_end_in_order_ends_its_connection() {
 }
 
 #[tokio::test]
-async fn a_body_that_drags_on_ends_with_the_attempt_and_its_status_stands() {
+async fn a_slow_body_is_cut_off_at_the_timeout_and_the_status_counts() {
     let endpoint = Endpoint::start(Character::Answers("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\npart".into())).await;
     let report = classify(sender().send(request(&endpoint.url())).await);
     assert_eq!((report.outcome, report.response_excerpt.as_str()), (Outcome::Success, "part"));
@@ -242,7 +240,7 @@ async fn a_body_that_drags_on_ends_with_the_attempt_and_its_status_stands() {
 }
 
 #[tokio::test]
-async fn interim_answers_are_passed_over() {
+async fn interim_responses_are_ignored() {
     let interim = "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n".repeat(10);
     let endpoint = Endpoint::start(Character::Answers(format!("{interim}{}", answer(204, "")).into())).await;
     assert_eq!(sender().send(request(&endpoint.url())).await.result.unwrap().status, 204);
@@ -255,14 +253,14 @@ async fn a_connection_that_was_closed_while_idle_is_no_failure() {
     for _ in 0..3 {
         let report: AttemptResult = classify(sender.send(request(&endpoint.url())).await);
         assert_eq!(report.outcome, Outcome::Success, "{report:?}");
-        // The end has to arrive first: a request that meets it half way is another matter, and a failed attempt.
+        // The close must arrive before the next request; a request that crosses it fails its attempt.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!((endpoint.requests().len(), endpoint.connections()), (3, 3));
 }
 
 #[tokio::test]
-async fn secrets_that_an_endpoint_sends_back_are_not_kept() {
+async fn secrets_that_an_endpoint_sends_back_are_redacted() {
     let body = "who is Bearer canary-canary-1? canary-canary-1! \u{1b}[2J";
     let endpoint = Endpoint::start(Character::Answers(answer(401, body).into())).await;
     let mut sent = request(&endpoint.url());
@@ -274,7 +272,7 @@ async fn secrets_that_an_endpoint_sends_back_are_not_kept() {
 }
 
 #[tokio::test]
-async fn no_root_is_believed_that_is_not_given() {
+async fn only_the_given_certificate_authorities_are_trusted() {
     let authority = Authority::new();
     let listener = authority.listener(&["127.0.0.1"], "").await;
     let sender = HttpSender::over(Arc::new(SystemNetwork), laptop(), RootCertStore::empty()).unwrap();

@@ -22,7 +22,7 @@ fn start(place: &Place, connection: &str) -> Service {
     place.start(&[&CONFIGURED[..], &on_azure].concat())
 }
 
-/// The signatures and the account's key are in no log, however much is logged.
+/// Asserts that no signature and no account key is in the logs, at the most detailed level.
 fn assert_discreet(service: &Service) {
     let log = service.stderr();
     for secret in ["SharedKey ", azurite::KEY, KEY] {
@@ -30,10 +30,10 @@ fn assert_discreet(service: &Service) {
     }
 }
 
-// Each has an Azurite of its own: the names of the tables and of the queue are the service's.
+// Each test has its own Azurite, because the service fixes the names of its tables and its queue.
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_scheduled_arrives_at_its_time_and_nothing_is_kept_on_this_machine() {
+async fn a_conversation_arrives_at_its_time_and_no_data_is_on_this_machine() {
     let (azurite, place) = (Azurite::start(), Place::new());
     let service = start(&place, &azurite.connection_string());
     let receiver = Receiver::start(Duration::ZERO).await;
@@ -59,7 +59,7 @@ async fn what_is_scheduled_arrives_at_its_time_and_nothing_is_kept_on_this_machi
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_service_s_conversations_are_delivered_by_the_next_one() {
+async fn the_conversations_of_a_killed_service_are_delivered_by_the_next_one() {
     let (azurite, place) = (Azurite::start(), Place::new());
     let mut first = start(&place, &azurite.connection_string());
     let receiver = Receiver::start(Duration::ZERO).await;
@@ -73,7 +73,7 @@ async fn a_killed_service_s_conversations_are_delivered_by_the_next_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_does_not_wait_for_storage_and_says_when_it_is_not_there() {
+async fn a_start_without_storage_succeeds_and_is_not_ready() {
     let nobody = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
     let place = Place::new();
     let service = start(&place, &azurite::connection_string(nobody, nobody));
@@ -82,7 +82,7 @@ async fn a_start_does_not_wait_for_storage_and_says_when_it_is_not_there() {
     };
     assert_eq!(status("/health").await, 200);
     assert_eq!(status("/health/ready").await, 503);
-    // The configured client needs no storage for its token.
+    // The configured client gets a token without storage.
     let api = Api::login(service.url(), CLIENT, KEY).await;
     assert_eq!(api.try_schedule(SystemClock.now(), "http://127.0.0.1:1/").await, None);
     assert_discreet(&service);

@@ -1,4 +1,4 @@
-//! Arguments, and `client add`.
+//! The arguments of the command line, and `client add`.
 
 use mcp_scheduler::time::{Clock as _, SystemClock};
 
@@ -6,7 +6,7 @@ use crate::support::process_api::Api;
 use crate::support::service::{CLIENT, CONFIGURED, Place, names, text};
 
 #[test]
-fn it_says_its_version_and_how_to_use_it() {
+fn version_and_help_are_printed() {
     let place = Place::new();
     let version = place.run(&["--version"], &[]);
     assert!(version.status.success());
@@ -73,7 +73,7 @@ fn a_client_is_added_once() {
 }
 
 #[test]
-fn a_name_that_would_be_hidden_by_the_first_client_is_refused() {
+fn the_name_of_the_first_client_is_refused() {
     let place = Place::new();
     assert_refused(&place, "local", &[], "local");
     assert_refused(&place, CLIENT, &CONFIGURED, "SCHEDULER_CLIENT_ID");
@@ -89,7 +89,7 @@ fn a_name_that_no_client_can_have_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_service_runs_no_client_is_added_and_the_service_is_unharmed() {
+async fn no_client_can_be_added_while_the_service_runs() {
     let place = Place::new();
     let service = place.start(&CONFIGURED);
     assert_refused(&place, "late", &[], "stop");

@@ -1,4 +1,4 @@
-//! What stops a start, and how it is said.
+//! Configurations that stop a start, and the error that each prints.
 
 use std::net::TcpListener;
 use std::process::Output;
@@ -44,7 +44,7 @@ fn a_setting_that_is_not_unicode_is_wrong_and_not_ignored() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_named_with_the_setting_to_change() {
+fn a_used_port_is_reported_with_its_setting() {
     let place = Place::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
@@ -53,7 +53,7 @@ fn a_port_that_is_taken_is_named_with_the_setting_to_change() {
 }
 
 #[test]
-fn an_address_of_another_machine_is_named_with_the_setting_to_change() {
+fn an_address_of_another_machine_is_reported_with_its_setting() {
     let errors = refused(&Place::new().run(&[], &[("HOST", "192.0.2.1")]));
     assert!(errors.contains("192.0.2.1") && errors.contains("HOST"), "{errors}");
 }
@@ -71,16 +71,16 @@ async fn a_second_process_on_the_same_data_is_refused_and_the_first_goes_on() {
 }
 
 #[test]
-fn data_that_cannot_be_written_is_named() {
+fn a_data_directory_that_cannot_be_written_is_reported() {
     let place = Place::new();
-    // Root may write everywhere, but a file is no directory for anybody.
+    // Tests may run as root, who may write everywhere; but not even root can use a file as a directory.
     std::fs::write(place.data(), "a file").unwrap();
     let errors = refused(&place.run(&[], &CONFIGURED));
     assert!(errors.contains(".scheduler"), "{errors}");
 }
 
 #[test]
-fn damaged_credentials_are_named_and_left_as_they_are() {
+fn damaged_credentials_are_reported_and_not_changed() {
     let place = Place::new();
     place.start(&[]).stop();
     let path = place.data().join("credentials.json");
@@ -90,7 +90,7 @@ fn damaged_credentials_are_named_and_left_as_they_are() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"apiKey\": \"canary");
 }
 
-/// It ended with 1 and said why, on the right stream, in words rather than in Rust.
+/// Asserts that the process exited with 1 and printed the reason on stderr, without Rust's debug format.
 fn refused(output: &Output) -> String {
     let errors = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{errors}");

@@ -1,4 +1,4 @@
-//! The first five minutes: no configuration, three commands, and the demo.
+//! The first start: no configuration, three printed commands, and the demo.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -38,9 +38,9 @@ async fn the_commands_printed_on_the_first_run_deliver_a_conversation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_key_is_kept_for_its_owner_alone_and_printed_once() {
+async fn the_key_file_is_private_and_the_key_is_printed_once() {
     let place = Place::new();
-    // The most careless umask there is.
+    // A umask that protects no file.
     let mut careless = Command::new("sh");
     careless.args(["-c", &format!("umask 000; exec '{BINARY}'")]).current_dir(place.cwd()).env_clear().env("PORT", "0");
     let mut service = place.spawn_command(careless);
@@ -66,12 +66,12 @@ async fn the_key_is_kept_for_its_owner_alone_and_printed_once() {
     assert!(second.stdout().contains(".scheduler/credentials.json"), "{}", second.stdout());
     let api = Api::login(second.url(), &client, &key).await;
     api.schedule(Duration::from_mins(5), "http://127.0.0.1:9/").await;
-    let log = second.stderr();
-    assert!(log.contains("TRACE") && !log.contains(&key) && !log.contains(api.token()), "{log}");
+    let log = second.stderr_with("DEBUG");
+    assert!(!log.contains(&key) && !log.contains(api.token()), "{log}");
 }
 
 #[test]
-fn a_first_start_that_finds_its_port_taken_keeps_its_greeting_for_the_next() {
+fn a_first_start_on_a_used_port_leaves_the_greeting_to_the_next_start() {
     let place = Place::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -80,7 +80,7 @@ fn a_first_start_that_finds_its_port_taken_keeps_its_greeting_for_the_next() {
 }
 
 #[test]
-fn on_all_addresses_the_commands_call_one_that_works() {
+fn with_the_address_0_0_0_0_the_printed_commands_use_loopback() {
     let place = Place::new();
     let service = place.start(&[("HOST", "0.0.0.0")]);
     let (printed, log) = (service.stdout(), service.stderr());
@@ -91,7 +91,7 @@ fn on_all_addresses_the_commands_call_one_that_works() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_serves_when_nobody_reads_what_it_prints() {
+async fn it_serves_when_its_output_is_not_read() {
     let place = Place::new();
     let port = fixed_port().to_string();
     let (reader, writer) = std::io::pipe().unwrap();

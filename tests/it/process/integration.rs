@@ -1,5 +1,4 @@
-//! The integration tests: those of the document that this service was asked for, unchanged, and those of the rest of
-//! the public contract.
+//! The integration tests: the seed tests, which came with the specification, and tests of the rest of the public contract.
 
 use std::path::Path;
 
@@ -10,7 +9,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const TESTS: &str = "tests/integration/test_scheduler_integration.py";
 
 #[test]
-fn they_pass() {
+fn the_integration_tests_pass() {
     let place = Place::new();
     let service = place.start(&CONFIGURED);
     integration::run(service.url());
@@ -18,7 +17,7 @@ fn they_pass() {
 }
 
 #[test]
-fn those_of_the_document_are_as_the_document_has_them() {
+fn the_seed_tests_are_unchanged() {
     let bytes = std::fs::read(Path::new(ROOT).join(TESTS)).unwrap();
     let digest = ring::digest::digest(&ring::digest::SHA256, &bytes);
     assert_eq!(format!("{digest:?}"), "SHA256:381d04e3ff56be53d3cb8bdca327d6198cf0501639fe0f9774ccf912061d4796");

@@ -1,5 +1,5 @@
-//! kill -9, a hundred times over one data directory: nothing acknowledged is lost, nothing is early,
-//! and only what was in flight at a kill comes twice.
+//! kill -9, a hundred times on one data directory: no acknowledged conversation is lost, none is sent early, and only
+//! deliveries in flight at a kill are sent twice.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -18,14 +18,14 @@ use crate::support::service::{CLIENT, CONFIGURED, KEY, Place, Service};
 const CYCLES: u64 = 100;
 const CONNECTIONS: u64 = 4;
 const SEED: u64 = 0x5eed_1e55;
-/// How long after the last start everything must have come. A service that is alone on its store does
-/// not wait for the lease of an attempt that was cut off, which runs for 31 s.
+/// The time after the last start within which everything must have arrived. A service with exclusive access to its store
+/// does not wait for the leases of lost attempts, which last 31 s.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long an exchange with the receiver may be under way, the writing of its result included.
+/// The longest time that a delivery may be in flight, from its request until its result is stored.
 const IN_FLIGHT: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_acknowledged_is_lost_and_nothing_is_early() {
+async fn a_hundred_kills_lose_nothing_and_send_nothing_early() {
     let began = Instant::now();
     let place = Place::new();
     let receiver = Receiver::start(Duration::ZERO).await;
@@ -41,7 +41,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_early() {
         let mut random = Random(SEED + cycle);
         let mut service = place.spawn(&settings);
         let mut load = JoinSet::new();
-        // Every tenth does not live to serve: a kill may come in the middle of a recovery, too.
+        // Every tenth process is killed before it serves, so that some kills hit a recovery.
         if cycle % 10 == 9 {
             pause(random.up_to(40)).await;
         } else {
@@ -86,7 +86,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_early() {
 }
 
 #[test]
-fn a_first_start_that_is_killed_at_any_moment_leaves_a_directory_that_starts() {
+fn after_a_kill_during_the_first_start_the_next_start_succeeds() {
     for after in (0..60).step_by(2).map(Duration::from_millis) {
         let place = Place::new();
         let mut service = place.spawn(&[]);
@@ -132,7 +132,7 @@ fn put_load(
     connections
 }
 
-/// Those that do not get Completed in time, with what they are instead.
+/// The conversations that are not Completed in time, with their status.
 async fn unfinished(api: &Api, ids: Vec<String>, patience: Duration) -> Vec<(String, String)> {
     let deadline = Instant::now() + patience;
     let mut open: Vec<_> = ids.into_iter().map(|id| (id, String::new())).collect();
@@ -168,7 +168,7 @@ impl Verdict {
         for arrival in arrivals {
             came.entry(&arrival.id).or_default().push(arrival.clone());
         }
-        // What was not acknowledged may come, and must not come early either.
+        // A conversation that was not acknowledged may arrive, but not early.
         let due = |arrival: &Arrival| acknowledged.get(&arrival.id).copied().unwrap_or(arrival.scheduled);
         let in_flight =
             |arrival: &Arrival| kills.iter().any(|kill| (arrival.at..=arrival.at + IN_FLIGHT).contains(kill));
@@ -177,7 +177,7 @@ impl Verdict {
             lost: acknowledged.keys().filter(|id| !came.contains_key(id.as_str())).cloned().collect(),
             early: arrivals.iter().filter(|arrival| arrival.at < due(arrival)).cloned().collect(),
             twice: twice.len(),
-            // Each arrival but the last must have been cut off by a kill.
+            // A kill must have cut off each delivery but the last.
             twice_without_cause: twice
                 .into_iter()
                 .filter(|arrivals| !arrivals[..arrivals.len() - 1].iter().all(in_flight))
@@ -186,7 +186,7 @@ impl Verdict {
     }
 }
 
-/// `SplitMix64`: the moments of the kills are the same in every run.
+/// `SplitMix64` with a fixed seed: the pauses before the kills are the same in every run.
 struct Random(u64);
 
 impl Random {

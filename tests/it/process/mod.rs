@@ -1,4 +1,4 @@
-//! The real binary as a process: what a user sees, and what survives a kill.
+//! The real binary as a process: its output, its exit codes, its files, and its recovery after a kill.
 
 mod azure;
 mod command_line;

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: what is under way is finished, what is not is kept.
+//! SIGTERM and SIGINT: work in flight is finished, and everything else is kept for the next start.
 
 use std::time::{Duration, Instant};
 
@@ -11,16 +11,16 @@ use crate::support::recording_receiver::Receiver;
 use crate::support::service::{CLIENT, CONFIGURED, KEY, Place};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sigterm_lets_a_delivery_under_way_finish() {
-    a_delivery_under_way_is_finished_on("TERM").await;
+async fn sigterm_lets_a_delivery_in_flight_finish() {
+    a_delivery_in_flight_is_finished_on("TERM").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sigint_lets_a_delivery_under_way_finish() {
-    a_delivery_under_way_is_finished_on("INT").await;
+async fn sigint_lets_a_delivery_in_flight_finish() {
+    a_delivery_in_flight_is_finished_on("INT").await;
 }
 
-async fn a_delivery_under_way_is_finished_on(signal: &str) {
+async fn a_delivery_in_flight_is_finished_on(signal: &str) {
     let place = Place::new();
     let receiver = Receiver::start(Duration::from_secs(2)).await;
     let mut service = place.start(&CONFIGURED);
@@ -45,7 +45,7 @@ async fn a_delivery_under_way_is_finished_on(signal: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_under_way_is_answered_and_kept() {
+async fn a_request_in_flight_at_a_stop_is_answered_and_stored() {
     let place = Place::new();
     let mut service = place.start(&CONFIGURED);
     let api = Api::login(service.url(), CLIENT, KEY).await;
@@ -81,7 +81,7 @@ async fn a_request_under_way_is_answered_and_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_starts_and_stops_twenty_times_and_keeps_what_it_has() {
+async fn twenty_restarts_lose_nothing() {
     let place = Place::new();
     let mut ids = Vec::new();
     for _ in 0..20 {
@@ -98,14 +98,14 @@ async fn it_starts_and_stops_twenty_times_and_keeps_what_it_has() {
 }
 
 #[test]
-fn it_can_be_stopped_from_the_moment_it_says_that_it_listens() {
+fn it_can_be_stopped_as_soon_as_it_listens() {
     let place = Place::new();
     for _ in 0..20 {
         place.start(&CONFIGURED).stop();
     }
 }
 
-/// The sign that the service reads the body.
+/// Waits for 100 Continue, which says that the service reads the body.
 async fn wait_until_it_reads_on(stream: &mut TcpStream) {
     let expected = b"HTTP/1.1 100 Continue\r\n\r\n";
     let mut sign = vec![0; expected.len()];
@@ -113,7 +113,7 @@ async fn wait_until_it_reads_on(stream: &mut TcpStream) {
     assert_eq!(sign, expected);
 }
 
-/// A service that is stopping takes no new connections.
+/// Waits until the service refuses new connections, which it does once it is stopping.
 async fn wait_until_refused(host: &str) {
     for _ in 0..500 {
         if TcpStream::connect(host).await.is_err() {

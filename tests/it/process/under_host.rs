@@ -1,4 +1,4 @@
-//! The binary as the Functions host starts it.
+//! The binary, started as the Functions host starts it.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -13,10 +13,10 @@ use crate::support::process_api::Api;
 use crate::support::recording_receiver::Receiver;
 use crate::support::service::{CLIENT, CONFIGURED, KEY, Place, Service};
 
-/// Starts the service on a port of the host's choice.
+/// Starts the service on the port that the host chose.
 fn start(place: &Place, port: u16, settings: &[(&str, &str)]) -> Service {
     let port = port.to_string();
-    // These are the host's own business: the platform sets PORT for the host, too.
+    // The service must ignore these: the platform sets PORT for the host itself.
     let mut all = vec![("FUNCTIONS_CUSTOMHANDLER_PORT", &*port), ("HOST", "::1"), ("PORT", "no port")];
     all.extend(settings);
     place.start(&all)
@@ -48,7 +48,7 @@ async fn it_listens_where_the_host_calls_and_answers_the_ping() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_delivers_when_the_host_says_so_and_never_by_itself() {
+async fn it_delivers_when_the_host_invokes_it_and_not_by_itself() {
     let (place, receiver) = (Place::new(), Receiver::start(Duration::ZERO).await);
     let service = start(&place, fixed_port(), &CONFIGURED);
     let api = Api::login(service.url(), CLIENT, KEY).await;
@@ -70,7 +70,7 @@ async fn it_delivers_when_the_host_says_so_and_never_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn alone_it_has_no_invocations() {
+async fn without_the_host_the_service_has_no_invocations() {
     let place = Place::new();
     let service = place.start(&CONFIGURED);
     for function in ["deliverConversation", "sweepDueConversations", ""] {
@@ -81,8 +81,8 @@ async fn alone_it_has_no_invocations() {
 }
 
 #[test]
-fn asked_to_end_it_asks_to_be_started_again() {
-    // The host lets a process that exits with 0 lie, and fails every call from then on.
+fn after_sigterm_it_exits_with_200_so_that_the_host_restarts_it() {
+    // The host restarts a process that exits with 200. After 0 it does not, and every later call fails.
     for signal in ["TERM", "INT"] {
         let place = Place::new();
         let mut service = start(&place, fixed_port(), &CONFIGURED);
@@ -92,7 +92,7 @@ fn asked_to_end_it_asks_to_be_started_again() {
 }
 
 #[test]
-fn what_stops_a_start_is_a_failure_that_the_host_sees() {
+fn a_start_that_fails_exits_with_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     for (value, named) in [(&*port, &*port), ("x", "FUNCTIONS_CUSTOMHANDLER_PORT")] {
@@ -104,13 +104,13 @@ fn what_stops_a_start_is_a_failure_that_the_host_sees() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_errors_go_to_the_stream_that_the_host_takes_for_errors() {
+async fn only_errors_go_to_stderr() {
     let place = Place::new();
-    // No credentials are configured: what is made is kept, and not printed into the host's log.
+    // No credentials are configured: new ones are stored, and not printed into the log of the host.
     let service = start(&place, fixed_port(), &[("RUST_LOG", "debug")]);
     assert_eq!(service.stderr(), "");
     assert!(service.stdout().contains("WARN"), "{}", service.stdout());
-    assert_eq!(invoke(&service, "deliverConversation", &json!({ "Data": { "msg": "no hint" } })).await.0, 500);
+    assert_eq!(invoke(&service, "deliverConversation", &json!({ "Data": { "msg": "no wake-up" } })).await.0, 500);
     assert_eq!(service.stderr(), "");
     assert_eq!(invoke(&service, "deliverConversation", &json!({ "Data": { "message": "{}" } })).await.0, 400);
     let errors = until(|| service.stderr(), |text| text.ends_with('\n'));

@@ -1,4 +1,4 @@
-//! Connections: how long, how many, how much, and how they end.
+//! Connections: their time limits, their number, the size of a head, and a stop of the service.
 
 mod requests;
 
@@ -18,7 +18,7 @@ use crate::support::wire::{Wire, head};
 
 const IDLE: Duration = Duration::from_millis(300);
 
-async fn impatient() -> Running {
+async fn with_short_idle_time() -> Running {
     let mut api = BareApi::new();
     api.options = ServerOptions { idle: IDLE, drain: Duration::from_millis(500), ..ServerOptions::default() };
     api.start().await
@@ -26,15 +26,15 @@ async fn impatient() -> Running {
 
 #[tokio::test]
 async fn a_connection_that_says_nothing_is_closed() {
-    let api = impatient().await;
+    let api = with_short_idle_time().await;
     let began = Instant::now();
     assert!(Wire::connect(api.address).await.closes_within(4 * IDLE).await);
     assert!(began.elapsed() >= IDLE);
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_end_is_not_waited_for() {
-    let api = impatient().await;
+async fn a_connection_whose_head_does_not_end_is_closed() {
+    let api = with_short_idle_time().await;
     let mut wire = Wire::connect(api.address).await;
     wire.send("GET /health HTTP/1.1\r\nHost: h\r\n").await;
     let began = Instant::now();
@@ -49,7 +49,7 @@ async fn a_head_that_does_not_end_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_connection_is_kept_between_requests_for_a_while() {
-    let api = impatient().await;
+    let api = with_short_idle_time().await;
     let mut wire = Wire::connect(api.address).await;
     for _ in 0..3 {
         assert_eq!(wire.exchange(head("GET", "/health", &[])).await.unwrap().status, 200);
@@ -59,9 +59,9 @@ async fn a_connection_is_kept_between_requests_for_a_while() {
 }
 
 #[tokio::test]
-async fn a_head_far_beyond_32_kib_or_of_more_than_100_headers_is_431() {
+async fn a_head_far_over_32_kib_or_with_more_than_100_headers_is_431() {
     let app = TestApp::start().await;
-    // What has arrived in one piece is looked at, so that the limit is not to the byte.
+    // The service checks the limit after each read, so it is not exact to the byte.
     let big = "x".repeat(128 * 1024);
     let mut wire = Wire::connect(app.address).await;
     assert_eq!(wire.exchange(head("GET", "/health", &[("X", &big)])).await.unwrap().status, 431);
@@ -86,7 +86,7 @@ async fn a_thousand_idle_connections_do_not_slow_the_next() {
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }
 
-/// A store that takes its time.
+/// A store whose every call takes this time.
 struct Slow(Duration);
 
 impl Faults for Slow {
@@ -105,7 +105,7 @@ async fn a_stop_lets_an_open_request_finish_and_refuses_the_next() {
     let (answer, ()) = tokio::join!(client.schedule(json!({})), async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         stop.cancel();
-        // The listener goes at once, though a request is still open.
+        // The listener is closed at once, although a request is still open.
         while TcpStream::connect(address).await.is_ok() {
             assert!(began.elapsed() < Duration::from_millis(450), "still listening");
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -117,8 +117,8 @@ async fn a_stop_lets_an_open_request_finish_and_refuses_the_next() {
 }
 
 #[tokio::test]
-async fn a_stop_does_not_wait_for_idle_connections_nor_for_ever_for_busy_ones() {
-    let mut api = impatient().await;
+async fn a_stop_waits_not_for_idle_connections_and_a_limited_time_for_busy_ones() {
+    let mut api = with_short_idle_time().await;
     let mut idle = Wire::connect(api.address).await;
     assert_eq!(idle.exchange(head("GET", "/health", &[])).await.unwrap().status, 200);
     let mut busy = Wire::connect(api.address).await;
@@ -136,7 +136,7 @@ async fn a_stop_does_not_wait_for_idle_connections_nor_for_ever_for_busy_ones() 
 }
 
 #[tokio::test]
-async fn the_whole_service_stops_within_ten_seconds_with_a_delivery_and_a_request_open() {
+async fn the_service_stops_within_ten_seconds_during_a_delivery_and_a_request() {
     let receiver = Receiver::start([Reply::status(200).after(Duration::from_mins(1))]).await;
     let mut app = TestApp::start().await;
     let client = app.client();
@@ -154,7 +154,7 @@ async fn the_whole_service_stops_within_ten_seconds_with_a_delivery_and_a_reques
 }
 
 #[tokio::test]
-async fn whatever_is_answered_the_process_stays_up() {
+async fn the_process_survives_every_kind_of_error() {
     let app = TestApp::start().await;
     for garbage in [
         &b"\0\0\0\0"[..],

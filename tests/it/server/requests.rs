@@ -10,7 +10,7 @@ use crate::support::wire::{Wire, head};
 const KIB: usize = 1024;
 const SCHEDULE: &str = "/api/scheduler/schedule";
 
-/// The head of a schedule request with its body's framing.
+/// The head of a schedule request, with these headers for the length of its body.
 async fn schedule_head(client: &ApiClient, framing: &[(&str, &str)]) -> String {
     let bearer = format!("Bearer {}", client.token().await);
     let headers = [&[("Authorization", &*bearer), ("Content-Type", "application/json")], framing].concat();
@@ -38,7 +38,7 @@ async fn exchange(app: &TestApp, bytes: impl AsRef<[u8]>) -> Answer {
     answer
 }
 
-/// A good request of exactly so many bytes.
+/// A valid request body of exactly this size.
 fn padded(bytes: usize) -> String {
     let good = conversation(json!({})).to_string();
     let padding = " ".repeat(bytes - good.len());
@@ -60,7 +60,7 @@ async fn a_body_may_have_256_kib_and_no_byte_more() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_and_wrong_from_the_start_is_told_what_is_wrong() {
+async fn a_body_that_is_wrong_from_the_start_is_refused_for_that_before_its_size() {
     let app = TestApp::start().await;
     let client = app.client();
     for body in ["{\"a\":".repeat(100 * KIB), format!("{{\"endpiont\":1,\"text\":\"{}\"}}", "x".repeat(300 * KIB))] {
@@ -81,14 +81,14 @@ async fn a_body_may_come_byte_by_byte() {
 }
 
 #[tokio::test]
-async fn of_a_body_that_breaks_off_nothing_is_recorded() {
+async fn a_request_whose_body_breaks_off_is_not_stored() {
     let app = TestApp::start().await;
     let client = app.client();
     let good = conversation(json!({})).to_string();
     let framed = with_length(&client, &good).await;
     let longer = schedule_head(&client, &[("Content-Length", &(good.len() + 1).to_string())]).await + &good;
     let unended = in_chunks(&client, &good, 10).await;
-    // All of the JSON is there each time but the first; only the framing says that more was meant.
+    // The JSON is complete in all cases but the first; only the framing says that the body is not.
     for bytes in [&framed[..framed.len() - 1], longer.as_bytes(), &unended[..unended.len() - 5]] {
         let mut wire = Wire::connect(app.address).await;
         wire.send(bytes).await;
@@ -103,7 +103,7 @@ async fn of_a_body_that_breaks_off_nothing_is_recorded() {
 }
 
 #[tokio::test]
-async fn a_caller_that_asks_before_it_sends_is_answered() {
+async fn expect_100_continue_is_answered() {
     let app = TestApp::start().await;
     let client = app.client();
     let good = conversation(json!({})).to_string();
@@ -170,7 +170,7 @@ async fn a_connection_outlives_an_error() {
 }
 
 #[tokio::test]
-async fn a_path_has_one_spelling() {
+async fn a_path_matches_only_in_its_exact_spelling() {
     let app = TestApp::start().await;
     let long = format!("/{}", "x".repeat(30 * KIB));
     let mut kept = None;
@@ -215,7 +215,7 @@ async fn a_path_has_one_spelling() {
 }
 
 #[tokio::test]
-async fn a_wrong_method_is_told_the_right_ones() {
+async fn a_wrong_method_is_405_with_the_allowed_ones() {
     let app = TestApp::start().await;
     for (method, path, allowed) in [
         ("POST", "/health", "GET"),
@@ -240,7 +240,7 @@ async fn a_wrong_method_is_told_the_right_ones() {
 }
 
 #[tokio::test]
-async fn a_head_has_no_body() {
+async fn the_answer_to_head_has_no_body() {
     let app = TestApp::start().await;
     let mut wire = Wire::connect(app.address).await;
     for path in ["/health", "/nowhere", "/api/scheduler"] {

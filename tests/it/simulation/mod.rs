@@ -1,9 +1,9 @@
-//! Whole runs of the real code in a world where everything goes wrong, repeatable by their seed.
+//! Simulated runs of the real code under random faults. A seed decides every fault, so a run can be repeated.
 //!
-//! A run schedules a few conversations, cancels some, delivers the rest, and redelivers some that
-//! failed, with workers that are killed, frozen and restarted, over a table and a queue that refuse,
-//! lose and repeat calls. Then the faults stop, and once everything has come to rest no promise may be
-//! broken (docs/architecture.md).
+//! A run schedules a few conversations, cancels some, delivers the rest, and redelivers some that failed. Its workers
+//! are killed, frozen and restarted; its table and its queue refuse, lose and repeat calls. Then the faults stop. When
+//! nothing is left to do, every promise of docs/delivery.md must have been kept.
+//!
 //! `SIM_SEEDS=100000 cargo test simulation` runs more; `SIM_FIRST=17 SIM_SEEDS=1` repeats one.
 
 use std::sync::Arc;
@@ -15,21 +15,16 @@ use mcp_scheduler::scheduler::{Scheduler, SchedulerError};
 use mcp_scheduler::store::{ConversationStore, StoreError};
 use mcp_scheduler::time::Clock;
 
-use invariant_checker::Tally;
-use process::Process;
-use world::World;
-
-mod extra_row;
-mod invariant_checker;
-mod process;
-mod seeded_rng;
-mod world;
+use crate::support::simulation::extra_row;
+use crate::support::simulation::invariant_checker::Tally;
+use crate::support::simulation::process::{self, Process};
+use crate::support::simulation::world::World;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
 #[test]
 #[allow(clippy::disallowed_methods)] // the two settings of this test
-fn no_promise_is_broken_whatever_fails() {
+fn no_promise_is_broken_while_everything_fails() {
     let setting = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
     let first = setting("SIM_FIRST").unwrap_or(0);
     let seeds = setting("SIM_SEEDS").unwrap_or(1000);
@@ -38,7 +33,7 @@ fn no_promise_is_broken_whatever_fails() {
         let run = run(seed);
         assert!(
             run.violations.is_empty(),
-            "seed {seed} breaks promises (SIM_FIRST={seed} SIM_SEEDS=1 repeats it):\n{:#?}\nits history:\n{}",
+            "seed {seed} breaks a promise (SIM_FIRST={seed} SIM_SEEDS=1 repeats it):\n{:#?}\nits history:\n{}",
             run.violations,
             run.history.join("\n"),
         );
@@ -46,8 +41,8 @@ fn no_promise_is_broken_whatever_fails() {
     }
     println!("{seeds} seeds: {total:?}");
     if seeds >= 100 {
-        let Tally { sent, deaths, freezes, takeovers, cancels, redeliveries, .. } = total;
-        let all = [sent, deaths, freezes, takeovers, cancels, redeliveries];
+        let Tally { sent, deaths, freezes, lease_takeovers, cancels, redeliveries, .. } = total;
+        let all = [sent, deaths, freezes, lease_takeovers, cancels, redeliveries];
         assert!(all.into_iter().all(|n| n >= seeds / 5), "{total:?}");
     }
 }
@@ -92,12 +87,12 @@ fn run_in(world: impl FnOnce() -> Arc<World>) -> Run {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let world = world();
-        storm(&world).await;
-        world.weather().calm_down();
-        quiesce(&world).await;
+        run_with_faults(&world).await;
+        world.faults().stop();
+        run_without_faults(&world).await;
         let (rows, now) = (world.all_rows().await, world.now());
         world.checker(|checker| {
-            checker.at_rest(now, &rows);
+            checker.check_at_rest(now, &rows);
             Run {
                 digest: checker.digest(),
                 violations: std::mem::take(&mut checker.violations),
@@ -108,22 +103,22 @@ fn run_in(world: impl FnOnce() -> Arc<World>) -> Run {
     })
 }
 
-/// Twenty minutes in which clients come and go and everything fails.
-async fn storm(world: &Arc<World>) {
+/// Twenty minutes in which clients call and everything can fail.
+async fn run_with_faults(world: &Arc<World>) {
     let rng = world.rng();
     let mut actors = tokio::task::JoinSet::new();
     for number in 0..2 + rng.below(5) {
         actors.spawn(client(Arc::clone(world), number));
     }
     for _ in 0..2 + rng.below(2) {
-        actors.spawn(restart_for_ever(Arc::clone(world)));
+        actors.spawn(keep_a_worker_running(Arc::clone(world)));
     }
     tokio::time::sleep(20 * MINUTE).await;
     actors.shutdown().await;
 }
 
-/// A worker's slot: as soon as one has died, another follows.
-async fn restart_for_ever(world: Arc<World>) {
+/// Starts a worker, kills it after a while, and starts the next one.
+async fn keep_a_worker_running(world: Arc<World>) {
     let rng = world.rng();
     loop {
         let worker = KillOnDrop(Process::start_worker(&world));
@@ -142,8 +137,7 @@ impl Drop for KillOnDrop {
     }
 }
 
-/// Schedules one conversation and may try to cancel it, most likely around its time, or to have it
-/// delivered after all.
+/// Schedules one conversation, and may cancel it (most likely around its due time) or redeliver it.
 async fn client(world: Arc<World>, number: u64) {
     let rng = world.rng();
     let seconds = Duration::from_secs;
@@ -195,14 +189,14 @@ fn scheduler(world: &Arc<World>) -> Scheduler {
     )
 }
 
-/// Good weather until nothing is outstanding. Days without work are passed without workers.
-async fn quiesce(world: &Arc<World>) {
+/// Runs a worker without faults until nothing is left to do. No worker runs on days without work.
+async fn run_without_faults(world: &Arc<World>) {
     const LATEST: Duration = Duration::from_mins(20);
     let mut worker = KillOnDrop(Process::start_worker(world));
-    let mut calm = Duration::ZERO;
+    let mut waited = Duration::ZERO;
     while let Some(next) = world.checker(|checker| checker.next_wake_up()) {
         let ahead = world.now().until(next);
-        if calm > LATEST && next.until(world.now()) > LATEST {
+        if waited > LATEST && next.until(world.now()) > LATEST {
             return;
         }
         if ahead > 30 * MINUTE {
@@ -211,9 +205,9 @@ async fn quiesce(world: &Arc<World>) {
             worker = KillOnDrop(Process::start_worker(world));
         }
         tokio::time::sleep(MINUTE).await;
-        calm += MINUTE;
+        waited += MINUTE;
     }
-    // Nothing may stir any more, either.
+    // And nothing may happen after that.
     tokio::time::sleep(15 * MINUTE).await;
 }
 
@@ -224,7 +218,7 @@ impl Tally {
         self.duplicates += other.duplicates;
         self.deaths += other.deaths;
         self.freezes += other.freezes;
-        self.takeovers += other.takeovers;
+        self.lease_takeovers += other.lease_takeovers;
         self.cancels += other.cancels;
         self.redeliveries += other.redeliveries;
     }

@@ -1,4 +1,4 @@
-//! The storage ports: one suite of cases, run on every backend, and what only one backend has.
+//! The storage ports: one suite of cases for every backend, and tests of what only one backend does.
 
 mod azurite;
 mod embedded;

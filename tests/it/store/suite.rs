@@ -1,11 +1,11 @@
 //! What every backend of the storage ports must do.
 //!
-//! A case is a plain function that gets an empty table (or queue) and knows nothing of the backend.
-//! [`table_suite!`] and [`queue_suite!`] make a test of each; a new backend calls them with what lends
-//! it, `crate::store::azure::lend().await` say. A case that is missing from the lists is an unused function, which is a warning.
+//! A case is a function that gets an empty table or queue and does not know the backend. [`table_suite!`] and
+//! [`queue_suite!`] make a test of each case. A new backend calls them with an expression that creates a [`TestTable`] or
+//! a [`TestQueue`]. A case that is missing from their lists is an unused function, which the compiler warns about.
 //!
-//! The cases ask for nothing that Azure Table Storage cannot do: 512-byte keys, 100 operations and
-//! 4 MiB in one commit, and a network between.
+//! The cases need nothing that Azure Table Storage cannot do: keys of at most 512 bytes, at most 100 operations and
+//! 4 MiB in one commit.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -24,37 +24,37 @@ pub mod races;
 pub mod scans;
 pub mod values;
 
-/// The partition that most cases live in, and another one.
+/// The partition of most cases, and another one.
 pub const HERE: Partition = Partition::new("here");
 pub const THERE: Partition = Partition::new("there");
 
-/// An empty table, with what has to live as long as it does.
+/// An empty table, and whatever must be dropped after it.
 pub struct TestTable {
     pub table: Arc<dyn Table>,
     pub keep: Box<dyn Any + Send>,
 }
 
-/// Both ends of an empty queue, and what its documentation says of its delays.
+/// Both ends of an empty queue, and how precise its delays are.
 pub struct TestQueue {
     pub queue: Arc<dyn WakeUpQueue>,
     pub receiver: Arc<dyn WakeUpReceiver>,
-    /// How much earlier than asked it may show a wake-up.
+    /// How much too early a wake-up may become visible.
     pub early: Duration,
-    /// How much later than asked it may show one to a receiver that waits.
+    /// How much too late a waiting receiver may get it.
     pub late: Duration,
     pub keep: Box<dyn Any + Send>,
 }
 
-/// Makes a test of each case: `$test` is its attribute, `$lend` lends a table or a queue,
-/// and `$argument` is what the case gets of it.
+/// Makes a test of each case. `$test` is the attribute of the test, `$create` creates a table or a queue, and `$argument`
+/// is the argument of the case.
 macro_rules! tests {
-    ($test:meta, $lend:expr, |$lent:ident| $argument:expr; $($group:ident { $($case:ident)* })*) => {
+    ($test:meta, $create:expr, |$backend:ident| $argument:expr; $($group:ident { $($case:ident)* })*) => {
         $(mod $group {
             $(#[$test]
             async fn $case() {
-                let $lent = $lend;
+                let $backend = $create;
                 $crate::store::suite::$group::$case($argument).await;
-                drop($lent.keep);
+                drop($backend.keep);
             })*
         })*
     };
@@ -62,8 +62,8 @@ macro_rules! tests {
 
 /// Runs all cases of the table port on a backend.
 macro_rules! table_suite {
-    ($lend:expr) => {
-        $crate::store::suite::tests! { tokio::test, $lend, |lent| &*lent.table;
+    ($create:expr) => {
+        $crate::store::suite::tests! { tokio::test, $create, |backend| &*backend.table;
             conditions {
                 an_inserted_row_is_read_back
                 a_row_that_was_never_written_is_not_there
@@ -71,7 +71,7 @@ macro_rules! table_suite {
                 a_deleted_row_can_be_inserted_again
                 replacing_with_the_current_etag_changes_the_value
                 replacing_with_a_stale_etag_conflicts_and_keeps_the_row
-                replacing_a_row_that_never_was_conflicts_and_makes_none
+                replacing_a_row_that_was_never_written_conflicts_and_writes_none
                 replacing_a_deleted_row_with_its_last_etag_conflicts
                 replacing_a_row_that_was_deleted_and_inserted_again_conflicts
                 deleting_with_the_current_etag_removes_the_row
@@ -82,45 +82,45 @@ macro_rules! table_suite {
                 deleting_twice_conflicts
                 replacing_without_an_etag_changes_the_row_whatever_its_state
                 replacing_a_missing_row_without_an_etag_conflicts_and_makes_none
-                the_etag_of_one_row_opens_no_other
+                the_etag_of_one_row_does_not_fit_another
             }
             groups {
                 inserts_replaces_and_deletes_are_applied_together
-                an_existing_row_anywhere_undoes_the_whole_group
-                a_stale_replace_anywhere_undoes_the_whole_group
-                a_replace_of_nothing_anywhere_undoes_the_whole_group
-                a_stale_delete_anywhere_undoes_the_whole_group
-                a_delete_of_nothing_anywhere_undoes_the_whole_group
+                one_insert_of_an_existing_row_undoes_the_whole_group
+                one_stale_replace_undoes_the_whole_group
+                one_replace_of_a_missing_row_undoes_the_whole_group
+                one_stale_delete_undoes_the_whole_group
+                one_delete_of_a_missing_row_undoes_the_whole_group
                 a_failed_group_can_be_tried_again_with_the_same_etags
                 a_conflict_names_the_first_operation_whose_condition_does_not_hold
                 a_hundred_operations_are_one_commit
                 a_hundred_operations_with_a_broken_last_one_leave_nothing
                 a_hundred_and_one_operations_are_refused
-                no_operations_are_refused
+                a_commit_without_operations_is_refused
                 one_key_twice_in_a_commit_is_refused
                 keys_outside_the_alphabet_are_refused
                 one_illegal_key_refuses_the_whole_group
             }
             etags {
                 every_write_gives_a_new_etag_even_of_the_same_value
-                no_etag_comes_back_after_a_deletion
+                no_etag_is_used_again_after_a_deletion
                 etags_come_in_the_order_of_the_operations_and_none_for_deletions
                 reads_show_the_etag_that_the_commit_returned
-                a_returned_etag_is_usable_at_once
-                a_change_leaves_the_etags_of_other_rows_alone
-                a_failed_commit_leaves_the_etag_alone
+                a_returned_etag_can_be_used_at_once
+                a_change_keeps_the_etags_of_other_rows
+                a_failed_commit_keeps_the_etag
                 rows_written_in_one_commit_change_independently_afterwards
             }
             keys {
                 the_same_key_in_two_partitions_names_two_rows
                 a_scan_stays_in_its_partition
-                the_etag_of_one_partition_opens_no_row_of_another
-                a_partition_and_a_key_do_not_run_into_each_other
+                an_etag_does_not_fit_a_row_of_another_partition
+                partition_and_key_are_not_joined_into_one_name
                 keys_that_differ_only_in_case_name_two_rows
                 a_key_is_not_its_own_prefix
                 rows_come_in_the_order_of_the_bytes_of_their_keys
                 a_key_comes_before_the_keys_that_continue_it
-                keys_of_512_bytes_are_told_apart_by_their_last
+                keys_of_512_bytes_that_differ_in_the_last_byte_are_two
             }
             scans {
                 an_empty_table_has_an_empty_scan
@@ -128,12 +128,12 @@ macro_rules! table_suite {
                 the_ends_of_a_range_need_not_exist
                 a_range_that_ends_before_it_begins_is_empty
                 the_order_does_not_depend_on_the_order_of_writing
-                a_limit_cuts_the_range_short
-                a_limit_of_zero_gives_nothing
+                a_scan_returns_at_most_limit_rows
+                a_limit_of_zero_returns_nothing
                 a_prefix_holds_its_keys_and_no_others
                 the_range_after_a_key_begins_at_the_very_next_one
-                pages_lose_and_double_nothing_while_rows_come_and_go
-                a_scan_sees_the_values_and_etags_that_get_sees
+                pages_lose_and_repeat_no_row_while_others_are_added_and_deleted
+                a_scan_returns_the_values_and_etags_that_get_returns
                 every_commit_is_seen_by_the_next_read
                 a_scan_can_be_longer_than_a_thousand_rows
             }
@@ -146,12 +146,12 @@ macro_rules! table_suite {
                 a_value_of_192_kib_survives
                 a_value_of_192_kib_of_four_byte_characters_survives
                 lengths_around_64_kib_survive
-                a_short_value_leaves_nothing_of_a_long_one
+                a_short_value_replaces_all_of_a_long_one
                 a_commit_holds_several_long_values
             }
         }
         $crate::store::suite::tests! {
-            tokio::test(flavor = "multi_thread", worker_threads = 2), $lend, |lent| &lent.table;
+            tokio::test(flavor = "multi_thread", worker_threads = 2), $create, |backend| &backend.table;
             races {
                 of_many_inserts_of_one_row_exactly_one_wins
                 of_many_replaces_with_one_etag_exactly_one_wins
@@ -159,37 +159,37 @@ macro_rules! table_suite {
                 of_a_replace_and_a_delete_with_one_etag_exactly_one_wins
                 commits_of_different_rows_do_not_disturb_each_other
                 of_groups_that_share_a_row_exactly_one_wins
-                whoever_meets_a_conflict_can_read_what_it_was
+                after_a_conflict_the_row_of_the_winner_can_be_read
                 a_counter_loses_no_increment
                 inserts_and_deletes_of_one_row_alternate
-                a_row_that_is_moved_about_is_never_lost_or_doubled
+                a_row_that_moves_between_keys_is_never_lost_or_doubled
             }
         }
     };
 }
 
-/// Runs all cases of the queue ports on a backend. `$test` is the attribute of each: paused time
-/// where the queue lives in it.
+/// Runs all cases of the queue ports on a backend. `$test` is the attribute of each test; a queue in memory uses paused
+/// time.
 macro_rules! queue_suite {
-    ($test:meta, $lend:expr) => {
-        $crate::store::suite::tests! { $test, $lend, |lent| &lent;
+    ($test:meta, $create:expr) => {
+        $crate::store::suite::tests! { $test, $create, |backend| &backend;
             queue {
-                a_hint_comes_back_as_it_was_put
-                a_hint_without_delay_is_shown_at_once
-                a_hint_is_not_shown_before_its_time
-                a_hint_is_shown_at_its_time
-                hints_come_in_the_order_of_their_times
-                a_put_wakes_a_receiver_that_waits_for_nothing
-                a_put_wakes_a_receiver_that_waits_for_a_later_hint
-                a_receiver_waits_while_no_hint_is_visible
-                a_receiver_that_gave_up_has_taken_nothing
-                no_more_than_asked_for_are_received_and_the_rest_is_kept
-                hints_that_are_visible_together_are_received_together
-                many_hints_of_one_instant_all_come_once
-                receivers_share_the_hints_between_them
-                a_hint_that_was_dealt_with_is_not_shown_again
-                hints_that_differ_only_in_generation_are_two
-                a_hint_is_kept_for_as_long_as_the_sweep_looks_ahead
+                a_wake_up_is_received_as_it_was_enqueued
+                a_wake_up_without_a_delay_is_visible_at_once
+                a_wake_up_is_not_visible_before_its_time
+                a_wake_up_is_visible_at_its_time
+                wake_ups_are_received_in_the_order_of_their_times
+                enqueueing_wakes_a_receiver_of_an_empty_queue
+                enqueueing_wakes_a_receiver_that_waits_for_a_later_wake_up
+                a_receiver_waits_while_no_wake_up_is_visible
+                a_receiver_that_is_cancelled_has_taken_nothing
+                at_most_max_wake_ups_are_received_and_the_rest_is_kept
+                wake_ups_that_are_visible_together_are_received_together
+                many_wake_ups_of_one_instant_are_each_received_once
+                each_wake_up_goes_to_one_of_the_receivers
+                a_wake_up_that_was_deleted_is_not_received_again
+                wake_ups_that_differ_only_in_generation_are_two
+                a_wake_up_can_be_enqueued_as_far_ahead_as_the_sweep_looks
             }
         }
     };
@@ -217,19 +217,19 @@ pub fn delete_whatever_is_there(key: &str) -> Operation {
     Operation::Delete { key: key.to_owned(), if_match: None }
 }
 
-/// Commits one operation; the new etag, if it is a write.
+/// Commits one operation and returns the new etag of a write.
 pub async fn commit_one(table: &dyn Table, operation: Operation) -> Result<Option<Etag>, StoreError> {
     let etags = table.commit(HERE, vec![operation]).await?;
     let [etag] = <[_; 1]>::try_from(etags).expect("one etag for one operation");
     Ok(etag)
 }
 
-/// Writes a row that is needed for a case.
+/// Inserts a row that a case needs.
 pub async fn put(table: &dyn Table, key: &str, value: &str) -> Etag {
     commit_one(table, insert(key, value)).await.expect("the row is new").expect("an insert has an etag")
 }
 
-/// Replaces a row that is needed for a case.
+/// Replaces a row that a case needs.
 pub async fn change(table: &dyn Table, key: &str, value: &str, etag: &Etag) -> Etag {
     commit_one(table, replace(key, value, etag)).await.expect("the etag is right").expect("a replace has an etag")
 }
@@ -255,7 +255,7 @@ pub fn keys_of(rows: Vec<Row>) -> Vec<String> {
     rows.into_iter().map(|row| row.key).collect()
 }
 
-/// Inserts rows with these keys, as many to a commit as it takes.
+/// Inserts rows with these keys, in as few commits as possible.
 pub async fn fill(table: &dyn Table, keys: &[String]) {
     for chunk in keys.chunks(MAX_COMMIT_OPERATIONS) {
         table.commit(HERE, chunk.iter().map(|key| insert(key, key)).collect()).await.expect("the rows are new");

@@ -1,6 +1,6 @@
-//! A store that an earlier release has left, killed in the middle of its work, is read by this one, which goes on.
+//! This release reads the store of an earlier release, which was killed at work, and continues that work.
 //!
-//! tests/fixtures/upgrade/make.py makes such a store with the program of a release; one for each stays for good.
+//! tests/fixtures/upgrade/make.py makes such a store with the program of a release. The store of each release is kept.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,9 +19,8 @@ use mcp_scheduler::domain::{ClientId, Conversation, Destination, EndpointPolicy,
 use mcp_scheduler::maintenance::Sweeper;
 use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Sender};
 use mcp_scheduler::scheduler::Scheduler;
-use mcp_scheduler::store::WakeUp;
 use mcp_scheduler::store::{
-    AzureNames, ClientStore, ConversationStore, EmbeddedStore, MemoryQueue, Operation, Table as _,
+    AzureNames, ClientStore, ConversationStore, EmbeddedStore, MemoryQueue, Operation, Table as _, WakeUp,
 };
 use mcp_scheduler::testing::{SimulatedQueue, SimulatedTable};
 use mcp_scheduler::time::{Clock as _, SystemClock, SystemEntropy, VirtualClock};
@@ -34,7 +33,7 @@ use crate::support::azurite::{self, azurite};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// What a conversation was when the release was killed.
+/// A conversation as it was when the earlier release was killed.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Expected {
@@ -46,7 +45,7 @@ struct Expected {
     attempts: usize,
 }
 
-/// Name → what it was.
+/// The expected conversations by their names in make.py.
 type Conversations = BTreeMap<String, Expected>;
 
 fn releases() -> Vec<PathBuf> {
@@ -70,7 +69,7 @@ fn client() -> ClientId {
     "tester".parse().unwrap()
 }
 
-/// Takes everything.
+/// Answers 200 to every request.
 #[derive(Default)]
 struct Endpoint(Mutex<Vec<OutboundRequest>>);
 
@@ -90,8 +89,8 @@ async fn get(store: &ConversationStore, expected: &Expected) -> Conversation {
     store.get(&client(), id).await.unwrap().unwrap_or_else(|| panic!("{id} is gone")).value
 }
 
-/// Reads everything as it was, then works until nothing is left that is due.
-async fn goes_on(store: ConversationStore, conversations: &Conversations) {
+/// Reads each conversation as it was, then delivers those that are due.
+async fn works_on(store: ConversationStore, conversations: &Conversations) {
     for (name, expected) in conversations {
         let read = get(&store, expected).await;
         assert_eq!(read.content().text, expected.conversation_text, "{name}");
@@ -127,7 +126,7 @@ async fn goes_on(store: ConversationStore, conversations: &Conversations) {
             assert!(Instant::now() < deadline, "{name} is {:?}", read.state());
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
-        // What was under way when the release was killed is among them, as unknown.
+        // The attempt that the earlier release had begun counts too, with an unknown result.
         assert_eq!(read.attempts().len(), expected.attempts + 1, "{name}");
     }
     stop.cancel();
@@ -152,7 +151,7 @@ async fn an_embedded_store_of_an_earlier_release_is_read_and_worked_on() {
         let unpacked = Command::new("tar").arg("-xf").arg(release.join("embedded.tar")).arg("-C").arg(&dir).status();
         assert!(unpacked.unwrap().success());
         let store = EmbeddedStore::open(&dir).unwrap();
-        goes_on(ConversationStore::new(store.conversations()), &expected(&release, "embedded")).await;
+        works_on(ConversationStore::new(store.conversations()), &expected(&release, "embedded")).await;
         store.close();
     }
 }
@@ -172,14 +171,14 @@ async fn tables_of_an_earlier_release_are_read_and_worked_on() {
         store.create().await.unwrap();
         put(&connection, &kept.tables).await;
         let conversations = expected(&release, "azure");
-        goes_on(ConversationStore::new(store.conversations()), &conversations).await;
+        works_on(ConversationStore::new(store.conversations()), &conversations).await;
         assert!(ClientStore::new(store.clients()).get(&client()).await.is_ok());
         let wake_up = WakeUp::from_message(&kept.message).unwrap();
         assert_eq!(wake_up.id.to_string(), conversations["far"].conversation_id);
     }
 }
 
-/// The entities as they are, past our own code.
+/// Writes the entities as they are, without our own code.
 async fn put(connection: &str, tables: &BTreeMap<String, Vec<Value>>) {
     let settings = azurite::settings(connection);
     let location = CloudLocation::Custom { account: settings.account.clone(), uri: settings.table_endpoint };
@@ -195,9 +194,9 @@ async fn put(connection: &str, tables: &BTreeMap<String, Vec<Value>>) {
     }
 }
 
-/// Two versions work side by side while a deployment goes on, and after a rollback.
+/// Two versions work side by side during a deployment, and after a rollback.
 #[tokio::test]
-async fn a_row_of_a_newer_version_is_left_alone_and_holds_nothing_up() {
+async fn a_row_of_a_newer_version_is_not_changed_and_delays_nothing() {
     let table = Arc::new(SimulatedTable::new(()));
     let store = ConversationStore::new(Arc::clone(&table) as _);
     let queue = Arc::new(SimulatedQueue::new(()));
@@ -207,7 +206,7 @@ async fn a_row_of_a_newer_version_is_left_alone_and_holds_nothing_up() {
     let scheduler = Scheduler::new(store.clone(), Arc::clone(&queue) as _, policy, Arc::clone(&clock) as _, entropy);
     let mut newer = Vec::new();
     for partition in ConversationStore::partitions() {
-        // Earlier than all others: whoever stops at it finds none of them.
+        // This row sorts before all others: a sweep that stopped at it would find none of them.
         let key = format!("d~{:014}~tester~01890000-0000-7000-8000-00000000000{}", 1, partition.as_str());
         let insert = Operation::Insert { key: key.clone(), value: r#"{"v":2,"row":{"form":"new"}}"#.to_owned() };
         table.commit(partition, vec![insert]).await.unwrap();

@@ -12,7 +12,7 @@ use mcp_scheduler::mcp::McpServer;
 use mcp_scheduler::public_url::PublicUrl;
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{Client, ClientStore, ConversationStore, MemoryQueue};
-use mcp_scheduler::testing::{Faults, SimulatedTable};
+use mcp_scheduler::testing::{Fault, Faults, SimulatedTable};
 use mcp_scheduler::time::{Clock, SystemClock, SystemEntropy};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -25,12 +25,11 @@ pub const CLIENT: &str = "alice";
 pub const KEY: &str = "alice's-key-for-tests";
 pub const OTHER: &str = "bob";
 pub const READER: &str = "carol";
-/// What deliveries are signed with.
+/// The secret that signs deliveries.
 pub const SIGNING_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const SIGNING_KEYS: &str = "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
-/// The whole service, as `main` runs it, on a port and a directory of its own. It has three
-/// clients and ends when it is dropped.
+/// The whole service, as `main` runs it, on its own port and directory. It has three clients. It ends when it is dropped.
 pub struct TestApp {
     pub address: SocketAddr,
     other_key: ApiKey,
@@ -45,7 +44,7 @@ impl TestApp {
         Self::start_with(&[]).await
     }
 
-    /// Starts with settings of the caller's beside, or in place of, those of the tests.
+    /// Starts with these settings, which replace or extend the settings of the tests.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         let data = tempfile::tempdir().unwrap();
         let dir = data.path().to_str().unwrap().to_owned();
@@ -75,12 +74,12 @@ impl TestApp {
         ApiClient::new(self.address, CLIENT, KEY)
     }
 
-    /// A client that owns nothing of the first one's.
+    /// Another client, which owns no conversation of the first one.
     pub fn other_client(&self) -> ApiClient {
         ApiClient::new(self.address, OTHER, self.other_key.secret().expose())
     }
 
-    /// A client that may look and do nothing else.
+    /// A client with the scope `conversations:read` only.
     pub fn reader(&self) -> ApiClient {
         ApiClient::new(self.address, READER, self.reader_key.secret().expose())
     }
@@ -102,7 +101,7 @@ impl Drop for TestApp {
     }
 }
 
-/// A clock that stands still.
+/// A clock that always shows the same time.
 #[derive(Clone, Copy)]
 pub struct Fixed(pub Timestamp);
 
@@ -112,7 +111,16 @@ impl Clock for Fixed {
     }
 }
 
-/// The API alone: no worker delivers, and the test decides over store, clock and patience.
+/// A store that refuses every call.
+pub struct StoreDown;
+
+impl Faults for StoreDown {
+    fn next(&self) -> Fault {
+        Fault::Refused
+    }
+}
+
+/// The API without a worker. The test chooses the store, the clock and the time limits.
 pub struct BareApi {
     pub clock: Arc<dyn Clock>,
     pub table: SimulatedTable,
@@ -128,7 +136,7 @@ impl BareApi {
         Self::with_faults(())
     }
 
-    /// On a table that fails as it is told to.
+    /// An API on a table with these faults.
     pub fn with_faults(faults: impl Faults) -> Self {
         let own_name = || "mcp-scheduler".to_owned();
         Self {

@@ -1,4 +1,4 @@
-//! The function app, staged as the host wants it.
+//! The function app, staged in a folder as the host needs it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +12,7 @@ pub struct AppFolder {
 }
 
 impl AppFolder {
-    /// The packaged app that `PACKAGED_APP` names; else one staged in the same way with the program of this build.
+    /// The packaged app in the folder `PACKAGED_APP`, or one staged in the same way with the program of this build.
     #[allow(clippy::disallowed_methods)] // a setting of the tests, not of the service
     pub fn get() -> Self {
         if let Some(packaged) = std::env::var_os("PACKAGED_APP") {
@@ -23,7 +23,7 @@ impl AppFolder {
         Self::harness()
     }
 
-    /// Staged in a folder of its own, which may be changed and goes when this is dropped.
+    /// An app in its own folder, which a test may change. The folder is removed when this is dropped.
     pub fn harness() -> Self {
         let made = tempfile::tempdir().unwrap();
         let path = made.path().join("app");

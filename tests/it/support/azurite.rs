@@ -1,5 +1,4 @@
-//! Azurite, the stand-in for Azure storage: one process for each test process, started when it is
-//! first needed.
+//! Azurite, the emulator of Azure storage. Each test process starts one when a test first needs it.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -15,11 +14,11 @@ use tempfile::TempDir;
 
 use super::ports::fixed_port;
 
-/// The account that every Azurite has, and its key, which every Azurite has.
+/// The account that every Azurite has, and its public key.
 pub const ACCOUNT: &str = "devstoreaccount1";
 pub const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
-/// How many accounts an Azurite has beside the one that every Azurite has.
+/// The number of additional accounts.
 const ACCOUNTS: u32 = 64;
 
 /// A running Azurite.
@@ -31,7 +30,7 @@ pub struct Azurite {
     location: TempDir,
 }
 
-/// The one that all tests of this process share.
+/// The Azurite that all tests of this process share.
 pub fn azurite() -> &'static Azurite {
     static SHARED: OnceLock<Azurite> = OnceLock::new();
     SHARED.get_or_init(Azurite::start)
@@ -48,17 +47,17 @@ impl Azurite {
         started
     }
 
-    /// Ends the process in order, so that what it has acknowledged is on disk: it writes only every few seconds.
+    /// Stops the process with SIGTERM, so that it writes its data to disk; otherwise it writes every few seconds.
     pub fn stop(&mut self) {
         let sent = Command::new("sh").args(["-c", &format!("kill -s TERM {}", self.pid())]).status().unwrap();
         assert!(sent.success());
-        // To wait closes the pipe, which would end the process before it has written.
+        // `wait` closes the pipe, and the process would exit before it has written.
         let pipe = self.process.stdin.take();
         self.process.wait().unwrap();
         drop(pipe);
     }
 
-    /// Starts again after a stop, at the same addresses and with what it had.
+    /// Starts again after a stop, at the same addresses and with the same data.
     pub fn start_again(&mut self) {
         let mut command = command(self.location.path(), self.blobs, self.queues, self.tables);
         self.process = command.spawn().expect("node starts");
@@ -73,12 +72,12 @@ impl Azurite {
         }
     }
 
-    /// What `AzureWebJobsStorage` would say.
+    /// The value of `AzureWebJobsStorage`.
     pub fn connection_string(&self) -> String {
         connection_string(self.tables, self.queues)
     }
 
-    /// The same for an account that nobody else has.
+    /// The connection string of an account that no other test uses.
     pub fn fresh_account(&self) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -98,7 +97,7 @@ impl Drop for Azurite {
     }
 }
 
-/// The emulator's account behind other addresses.
+/// The connection string of the account at other addresses.
 pub fn connection_string(tables: SocketAddr, queues: SocketAddr) -> String {
     connection_string_of(ACCOUNT, tables, queues)
 }
@@ -110,7 +109,7 @@ fn connection_string_of(account: &str, tables: SocketAddr, queues: SocketAddr) -
     )
 }
 
-/// The same account, with its tables behind another address.
+/// The same connection string with another address for its tables.
 pub fn with_tables_at(tables: SocketAddr, connection_string: &str) -> String {
     let settings = settings(connection_string);
     connection_string.replace(&settings.table_endpoint, &format!("http://{tables}/{}", settings.account))
@@ -124,7 +123,7 @@ pub fn settings(connection_string: &str) -> AzureSettings {
     AzureSettings::from_vars(|name| (name == "AzureWebJobsStorage").then(|| connection_string.to_owned())).unwrap()
 }
 
-/// Tables and a queue that nobody else has.
+/// Names of tables and a queue that no other test uses.
 pub fn fresh_names() -> AzureNames {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -135,7 +134,7 @@ pub fn fresh_names() -> AzureNames {
     }
 }
 
-/// A store of a test's own on the shared Azurite.
+/// A new store on the shared Azurite.
 pub fn store() -> AzureStore {
     store_at(&azurite().connection_string(), &fresh_names())
 }
@@ -144,7 +143,7 @@ pub fn store_at(connection_string: &str, names: &AzureNames) -> AzureStore {
     store_under(connection_string, names, Arc::new(SystemClock))
 }
 
-/// The same under a clock of the caller's.
+/// A store with this clock.
 pub fn store_under(connection_string: &str, names: &AzureNames, clock: Arc<dyn Clock>) -> AzureStore {
     AzureStore::new(&settings(connection_string), names, clock).unwrap()
 }
@@ -152,7 +151,7 @@ pub fn store_under(connection_string: &str, names: &AzureNames, clock: Arc<dyn C
 fn command(location: &Path, blobs: SocketAddr, queues: SocketAddr, tables: SocketAddr) -> Command {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/azurite/node_modules/azurite/dist/src/azurite.js");
     assert!(script.exists(), "Azurite is not installed: run scripts/test, which puts it under target/");
-    // The tests' process keeps the one end of this pipe: when it ends, however it ends, so does Azurite.
+    // The test process holds the other end of this pipe, so Azurite exits when the test process ends in any way.
     let watched = "process.stdin.resume().on('end', () => process.exit()).unref(); require(process.argv[1])";
     let mut command = Command::new("node");
     command.args(["-e", watched]).arg(script).args(["--silent", "--disableTelemetry", "--location"]).arg(location);

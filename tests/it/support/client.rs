@@ -1,4 +1,4 @@
-//! A client of the API that holds every answer to the contract.
+//! A client of the API that checks every answer against the contract.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -77,7 +77,7 @@ impl ApiClient {
         Answer::to(request.header("content-type", "application/json").body(body)).await
     }
 
-    /// Schedules what is sure to be accepted and returns its id.
+    /// Schedules a conversation that must be accepted, and returns its id.
     pub async fn scheduled(&self, overrides: Value) -> String {
         let answer = self.schedule(overrides).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
@@ -88,7 +88,7 @@ impl ApiClient {
         self.get(&format!("/api/scheduler/status/{id}")).await
     }
 
-    /// The conversation, once it has that status.
+    /// Waits until the conversation has that status, and returns it.
     pub async fn wait_for(&self, id: &str, status: &str) -> Value {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
@@ -115,7 +115,7 @@ impl ApiClient {
     }
 }
 
-/// A schedule request that is accepted, with some members replaced or added.
+/// A valid schedule request, with some members replaced or added.
 pub fn conversation(overrides: Value) -> Value {
     let mut request = json!({
         "conversationText": "hello",
@@ -127,7 +127,7 @@ pub fn conversation(overrides: Value) -> Value {
     request
 }
 
-/// The time some seconds from now, as the service writes it.
+/// The time some seconds from now, as text.
 pub fn in_seconds(seconds: i64) -> String {
     let shift = Duration::from_secs(seconds.unsigned_abs());
     let now = SystemClock.now();
@@ -139,7 +139,7 @@ pub fn http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().unwrap()
 }
 
-/// An answer that keeps what the contract says of every answer.
+/// An answer that meets the contract of all answers.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
@@ -148,14 +148,14 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The answer to a request, checked.
+    /// Sends a request and checks the answer against the contract.
     pub async fn to(request: RequestBuilder) -> Self {
         let answer = Self::unchecked(request).await;
         answer.check();
         answer
     }
 
-    /// The answer to a request that is answered in a form of its own.
+    /// Sends a request whose answer has another form, and does not check it.
     pub async fn unchecked(request: RequestBuilder) -> Self {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -170,14 +170,14 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Where `errors` points, in order.
+    /// The pointers in `errors`, in order.
     pub fn pointers(&self) -> Vec<String> {
         let json = self.json();
         let errors = json["errors"].as_array().cloned().unwrap_or_default();
         errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// What a refused caller is told to bring. It is always told where to learn more, too.
+    /// The challenge of a refusal, without its link to the metadata, which it must have.
     #[track_caller]
     pub fn challenge(&self) -> &str {
         let (challenge, metadata) = self.header("www-authenticate").split_once("resource_metadata=").unwrap();
@@ -201,7 +201,7 @@ impl Answer {
         assert_eq!(self.pointers(), pointers, "{}", self.text);
     }
 
-    /// What holds for every answer of the API, whatever was asked.
+    /// Checks what every answer of the API must have.
     #[track_caller]
     pub fn check(&self) {
         self.check_headers(None);
@@ -226,7 +226,7 @@ impl Answer {
         assert!(self.text.len() < 32 * 1024, "an error is short, whatever caused it: {}", self.text.len());
     }
 
-    /// A header that is not on this list tells something nobody decided to tell.
+    /// Checks that the answer has no header but those on this list.
     #[track_caller]
     pub fn check_headers(&self, more: Option<&'static str>) {
         let mut expected = vec![
@@ -241,13 +241,13 @@ impl Answer {
         expected.extend(more);
         expected.extend(match self.status {
             401 => Some("www-authenticate"),
-            // The other one is where somebody else's page calls; no token would help it.
+            // A 403 for the wrong origin has no challenge, because a token would not help.
             403 if self.text.contains("insufficient-scope") => Some("www-authenticate"),
             405 => Some("allow"),
             429 | 503 => Some("retry-after"),
             _ => None,
         });
-        // Where the rest of a body is left unread, or the service is stopping.
+        // The service closes the connection if it left a body unread or if it is stopping.
         if matches!(self.status, 408 | 413) || self.headers.contains_key("connection") {
             expected.push("connection");
             assert_eq!(self.header("connection"), "close");

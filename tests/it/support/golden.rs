@@ -1,12 +1,12 @@
-//! Answers kept as files: what a caller sees changes only when somebody means it to.
+//! Golden files: answers change only on purpose.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-/// Compares an answer with `tests/fixtures/answers/<name>.json`, ids, times and tokens masked.
+/// Compares an answer with `tests/fixtures/answers/<name>.json`, with ids, times and tokens masked.
 ///
-/// `UPDATE_ANSWERS=1` writes the file instead; the change is then reviewed like any other.
+/// `UPDATE_ANSWERS=1` writes the file first; review the change like any other.
 #[track_caller]
 #[allow(clippy::disallowed_methods)] // the switch is the developer's, not the service's
 pub fn check(name: &str, answer: &Value) {
@@ -21,7 +21,7 @@ pub fn check(name: &str, answer: &Value) {
     assert_eq!(text, kept, "{name} has changed");
 }
 
-/// Replaces what differs from run to run by what it is. A value of another shape is left, and shows.
+/// Replaces values that differ from run to run by their kind. A value of an unexpected form stays and fails the test.
 fn mask(name: &str, value: &mut Value) {
     match value {
         Value::Object(members) => members.iter_mut().for_each(|(name, member)| mask(name, member)),
@@ -42,7 +42,7 @@ fn mask(name: &str, value: &mut Value) {
     }
 }
 
-/// Replaces every part of a text that looks like the pattern: `0` is a digit, `x` a hex digit.
+/// Replaces every part of a text that matches the pattern: `0` stands for a digit, `x` for a hex digit.
 fn replace_all(text: &mut String, pattern: &str, mask: &str) {
     let alike = |part: &str| {
         part.len() == pattern.len()

@@ -1,4 +1,4 @@
-//! A function app with a storage account of its own.
+//! A function app with its own storage account.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::support::ports::fixed_port;
 use crate::support::process_api::Api;
 use crate::support::service::{CLIENT, CONFIGURED, KEY};
 
-/// How long anything may take on a machine that is busy with other tests.
+/// The time limit of every wait, for a machine that is busy with other tests.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct HostHarness {
@@ -27,7 +27,7 @@ pub struct HostHarness {
 }
 
 impl HostHarness {
-    /// On an account of the Azurite that all tests share.
+    /// An app on a new account of the shared Azurite.
     pub fn new() -> Self {
         Self::on(azurite().fresh_account())
     }
@@ -36,7 +36,7 @@ impl HostHarness {
         Self { folder: AppFolder::get(), connection, port: fixed_port() }
     }
 
-    /// With an app folder that may be changed.
+    /// An app in its own folder, which the test may change.
     pub fn staged() -> Self {
         Self { folder: AppFolder::harness(), connection: azurite().fresh_account(), port: fixed_port() }
     }
@@ -46,7 +46,7 @@ impl HostHarness {
         Self::on(self.connection.clone())
     }
 
-    /// What a host is started with here. The timer goes every second, so that a sweep need not be waited for.
+    /// The options of a host for this app. The timer fires every second, so that no test waits long for a sweep.
     pub fn options(&self) -> HostOptions {
         let on_azure = [
             ("USE_AZURE_SERVICES", "true"),
@@ -68,14 +68,14 @@ impl HostHarness {
         Host::start(self.options()).await
     }
 
-    /// The same with further settings.
+    /// Starts a host with more settings.
     pub async fn host_with(&self, settings: &[(&str, &str)]) -> Host {
         let mut options = self.options();
         options.settings.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         Host::start(options).await
     }
 
-    /// The queue of wake-ups, and what has been put aside.
+    /// The queue of wake-ups and its poison queue.
     pub fn queues(&self) -> (QueueClient, QueueClient) {
         let settings = azurite::settings(&self.connection);
         let location = CloudLocation::Custom { account: settings.account.clone(), uri: settings.queue_endpoint };
@@ -90,12 +90,12 @@ pub async fn login(host: &Host) -> Api {
     Api::login(&host.url(), CLIENT, KEY).await
 }
 
-/// A caller that holds every answer to the contract.
+/// A client that checks every answer against the contract.
 pub fn caller(host: &Host) -> ApiClient {
     ApiClient::new(host.address(), CLIENT, KEY)
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 pub async fn until(host: &Host, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
@@ -104,7 +104,7 @@ pub async fn until(host: &Host, is_so: impl Fn() -> bool) {
     }
 }
 
-/// The first message of a queue, once there are both. It is hidden from then on.
+/// Waits for a message in a queue, which need not exist yet, and receives it.
 pub async fn message(queue: &QueueClient) -> Message {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -117,7 +117,7 @@ pub async fn message(queue: &QueueClient) -> Message {
     }
 }
 
-/// Waits until a queue holds nothing, hidden or not.
+/// Waits until a queue has no messages, hidden or not.
 pub async fn emptied(queue: &QueueClient) {
     let deadline = Instant::now() + PATIENCE;
     while queue.get_metadata().await.unwrap().approximate_messages_count > 0 {

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::support::service::{CLIENT, KEY};
 
-/// Runs all of them, those of the seed document included, by the command that the pipeline uses.
+/// Runs all of them, with the seed tests, by the command of the pipeline.
 pub fn run(url: &str) {
     let output = Command::new("scripts/integration")
         .arg("-q")

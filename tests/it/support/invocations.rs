@@ -1,4 +1,4 @@
-//! The host's end: it posts envelopes and holds every answer to what a host can bear.
+//! The Functions host of in-process tests: it posts envelopes, and checks that every answer is one that a host accepts.
 
 use std::sync::Arc;
 
@@ -7,28 +7,28 @@ use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
-use mcp_scheduler::auth::{Authenticator, ClientDirectory, TokenSettings};
-use mcp_scheduler::domain::EndpointPolicy;
+use mcp_scheduler::auth::{ApiKey, Authenticator, ClientDirectory, TokenSettings, hash_key};
+use mcp_scheduler::domain::{ConversationId, EndpointPolicy, Scopes, Secret};
 use mcp_scheduler::http::{Invocations, Operation, Services, invocation_operations, operations, router};
 use mcp_scheduler::mcp::McpServer;
 use mcp_scheduler::scheduler::Scheduler;
-use mcp_scheduler::store::ClientStore;
-use mcp_scheduler::store::WakeUp;
+use mcp_scheduler::store::{Client, ClientStore, WakeUp};
 use mcp_scheduler::testing::SimulatedTable;
 use mcp_scheduler::time::SystemEntropy;
 use serde_json::{Value, json};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use crate::support::delivery_harness::DeliveryHarness;
+use crate::support::app::KEY;
+use crate::support::delivery_harness::{CLIENT, DeliveryHarness};
 
-/// The service as the host sees it.
+/// The service, called as the host calls it.
 #[derive(Clone)]
 pub struct Host {
     routes: BoxedFilter<(Response,)>,
 }
 
-/// What came back.
+/// The answer of the service.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
@@ -43,7 +43,7 @@ impl Host {
         Self { routes: router(services(harness, Some(invocations)), table) }
     }
 
-    /// The same service, started by nobody in particular.
+    /// The same service, started without the host.
     pub fn none(harness: &DeliveryHarness) -> Self {
         Self { routes: router(services(harness, None), operations()) }
     }
@@ -70,17 +70,27 @@ impl Host {
         answer
     }
 
+    /// The answer of `getConversationStatus` for a conversation of the harness.
+    pub async fn status(&self, id: ConversationId) -> Value {
+        let login = json!({ "clientId": CLIENT, "apiKey": KEY }).to_string();
+        let login = Request::post("/api/auth/token").header("content-type", "application/json").body(login.into());
+        let token = self.request(login.unwrap()).await.json()["token"].as_str().unwrap().to_owned();
+        let status =
+            Request::get(format!("/api/scheduler/status/{id}")).header("authorization", format!("Bearer {token}"));
+        self.request(status.body(Full::default()).unwrap()).await.json()
+    }
+
     pub async fn deliver(&self, body: impl Into<Bytes>) -> Answer {
         self.invoke("deliverConversation", body).await
     }
 }
 
 impl Answer {
-    /// The host waits for ever on 2xx without an object, and logs the lines that it finds.
+    /// Checks the body: after a 2xx without a JSON object the host waits for ever, and it logs the lines in `Logs`.
     #[track_caller]
     fn check(&self) {
         assert_eq!(self.headers["content-type"], "application/json");
-        let body: Value = serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e} in {self:?}"));
+        let body = self.json();
         let names: Vec<_> = body.as_object().unwrap().keys().collect();
         assert_eq!(names, ["Logs", "Outputs", "ReturnValue"]);
         assert_eq!((&body["Outputs"], &body["ReturnValue"]), (&json!({}), &Value::Null));
@@ -88,9 +98,13 @@ impl Answer {
         assert!(line.len() > 10 && line.len() < 300 && !line.contains('\n'), "{line}");
     }
 
-    /// The one line of its log.
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// The one line in `Logs`.
     pub fn line(&self) -> String {
-        let body: Value = serde_json::from_str(&self.text).unwrap();
+        let body = self.json();
         let [line] = body["Logs"].as_array().unwrap().as_slice() else { panic!("{}", self.text) };
         line.as_str().unwrap().to_owned()
     }
@@ -108,7 +122,15 @@ fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<
     );
     let keys = format!("k1:{}", "00".repeat(32)).parse().unwrap();
     let tokens = TokenSettings { issuer: "i".to_owned(), audience: "a".to_owned(), ttl_seconds: 60 };
-    let directory = ClientDirectory::new(None, ClientStore::new(Arc::new(SimulatedTable::new(()))));
+    let key = ApiKey::new(Secret::new(KEY.to_owned())).unwrap();
+    let client = Client {
+        id: harness.client.clone(),
+        key_hashes: vec![hash_key(&key, &*entropy)],
+        scopes: Scopes::all(),
+        disabled: false,
+        tokens_valid_from: None,
+    };
+    let directory = ClientDirectory::new(Some(client), ClientStore::new(Arc::new(SimulatedTable::new(()))));
     let public_url = "https://scheduler.example.com".parse().unwrap();
     let tools: Vec<_> = operations().iter().filter_map(Operation::tool).collect();
     let mcp = McpServer::new(scheduler.clone(), &public_url, tools);
@@ -121,7 +143,7 @@ pub fn message(wake_up: &WakeUp) -> Value {
     serde_json::from_str(&wake_up.to_message()).unwrap()
 }
 
-/// What the host posts for a message: its text as a JSON string literal in a JSON string.
+/// The envelope that the host posts for a message: the text is a JSON string literal in a JSON string.
 pub fn envelope(text: &str) -> Value {
     let literal = Value::from(text).to_string();
     json!({ "Data": { "msg": literal }, "Metadata": { "DequeueCount": "1", "Id": "\"3f1c\"", "sys": {} } })

@@ -1,16 +1,21 @@
-//! The harnesses that tests share. Not every test module uses everything here.
+//! Every harness of the tests.
 #![allow(dead_code)]
 
 pub mod app;
 pub mod app_folder;
 pub mod azurite;
+pub mod captured_log;
 pub mod client;
 pub mod delivery_harness;
+pub mod discovery;
 pub mod functions_host;
 pub mod golden;
 pub mod host_harness;
 pub mod integration;
 pub mod invocations;
+pub mod json_schema;
+pub mod mcp_wire;
+pub mod outbound;
 pub mod ports;
 pub mod process_api;
 pub mod proxy;
@@ -18,4 +23,5 @@ pub mod python;
 pub mod receiver;
 pub mod recording_receiver;
 pub mod service;
+pub mod simulation;
 pub mod wire;

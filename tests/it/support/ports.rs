@@ -1,10 +1,10 @@
-//! Ports that nobody else takes.
+//! Ports that no other test uses.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// A port that stays the same over restarts. It lies below those that the system hands out, so that
-/// no connection of another test takes it in between.
+/// A port that a service can use again after a restart. It is below the range from which the system chooses ports, so no
+/// connection of another test takes it.
 pub fn fixed_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 10_000).unwrap();

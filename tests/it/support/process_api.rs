@@ -1,4 +1,4 @@
-//! A client of the service, as far as these tests need one.
+//! A small client of the service, which works over restarts.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use mcp_scheduler::domain::Timestamp;
 use mcp_scheduler::time::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
-/// Keeps its connections and its token over restarts of the service.
+/// A client that keeps its connections and its token over restarts of the service.
 #[derive(Clone)]
 pub struct Api {
     http: reqwest::Client,
@@ -19,7 +19,7 @@ impl Api {
         Self::try_login(url, client, key).await.expect("the service refuses the key")
     }
 
-    /// `Err` with the status if the service does not give a token.
+    /// Logs in; `Err` with the status if the service refuses.
     #[allow(clippy::disallowed_methods)] // a caller, not a part of the service
     pub async fn try_login(url: &str, client: &str, key: &str) -> Result<Self, u16> {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
@@ -33,7 +33,7 @@ impl Api {
         Ok(Self { http, url: url.to_owned(), token: body["token"].as_str().unwrap().to_owned() })
     }
 
-    /// The same caller, after the service has moved.
+    /// The same client at another address of the service.
     pub fn at(&self, url: &str) -> Self {
         Self { url: url.to_owned(), ..self.clone() }
     }
@@ -42,7 +42,7 @@ impl Api {
         &self.token
     }
 
-    /// The new conversation's id, once the service has acknowledged it; `None` if it did not.
+    /// Schedules and returns the id; `None` if the service did not accept the conversation.
     pub async fn try_schedule(&self, due: Timestamp, endpoint: &str) -> Option<String> {
         let conversation = json!({
             "conversationText": "hello", "scheduledTime": due.to_string(), "endpoint": endpoint, "timeoutSeconds": 5,
@@ -67,7 +67,7 @@ impl Api {
         self.try_status(id).await.expect("the service does not know it")
     }
 
-    /// `Err` with the HTTP status if there is no such conversation.
+    /// The conversation; `Err` with the HTTP status if the service refuses.
     pub async fn try_status(&self, id: &str) -> Result<Value, u16> {
         let request = self.http.get(format!("{}/api/scheduler/status/{id}", self.url)).bearer_auth(&self.token);
         let response = request.send().await.unwrap();
@@ -77,7 +77,7 @@ impl Api {
         Ok(serde_json::from_slice(&response.bytes().await.unwrap()).unwrap())
     }
 
-    /// The whole record, once it is Completed.
+    /// Waits until the conversation is Completed, and returns it.
     pub async fn completed(&self, id: &str, patience: Duration) -> Value {
         let deadline = tokio::time::Instant::now() + patience;
         loop {

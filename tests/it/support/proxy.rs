@@ -1,4 +1,4 @@
-//! A place between a client and a service where things get lost, and where every request is counted.
+//! A proxy in front of a service that loses requests and answers by script, and records every request.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,17 +17,17 @@ use tokio::net::TcpListener;
 
 use super::client;
 
-/// What happens to a request.
+/// The fate of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mishap {
     None,
     /// The connection breaks before the service sees the request.
     RequestLost,
-    /// The service does it, and the connection breaks before the answer.
+    /// The service handles the request, and the connection breaks before the answer.
     AnswerLost,
-    /// The service does it, and the connection breaks inside the answer.
+    /// The service handles the request, and the connection breaks inside the answer.
     AnswerCutShort,
-    /// Somebody on the way answers with this status.
+    /// The proxy answers with this status.
     Refused(u16),
 }
 
@@ -62,17 +62,17 @@ impl Proxy {
         proxy
     }
 
-    /// What happens to the next requests, in order.
+    /// Sets the fates of the next requests, in order.
     pub fn then(&self, mishaps: impl IntoIterator<Item = Mishap>) {
         self.next.lock().unwrap().extend(mishaps);
     }
 
-    /// From now on, everything is refused, or nothing.
+    /// Sets whether every request is refused.
     pub fn is_down(&self, down: bool) {
         self.down.store(down, Ordering::Relaxed);
     }
 
-    /// The requests since this was last asked: method and path.
+    /// The method and the path of each request since the last call.
     pub fn seen(&self) -> Vec<String> {
         std::mem::take(&mut self.seen.lock().unwrap())
     }
@@ -108,7 +108,7 @@ async fn forward(
     match mishap {
         Mishap::AnswerLost => Err(broken()),
         Mishap::AnswerCutShort => {
-            // Less than is announced: the server ends the connection there.
+            // The body is shorter than its length says, so the server closes the connection there.
             response.headers_mut().insert("content-length", (body.len() + 1).into());
             Ok(response.map(|()| Full::new(body)))
         }

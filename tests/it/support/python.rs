@@ -1,4 +1,4 @@
-//! Tests in Python, against the running binary.
+//! Runs tests in Python against the running binary.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +7,7 @@ use crate::support::service::{Service, text};
 
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Runs the tests of a file, as this client; as many have to pass as are said to be in it.
+/// Runs the tests of a file as this client, and asserts that exactly this number of tests passes.
 #[track_caller]
 pub fn pytest(file: &str, service: &Service, (client, key): (&str, &str), tests: usize) {
     let python = Path::new(ROOT).join("target/venv/bin/python");
@@ -16,7 +16,7 @@ pub fn pytest(file: &str, service: &Service, (client, key): (&str, &str), tests:
         .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", file])
         .current_dir(ROOT)
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        // Some send a local time without saying which zone; the service takes it as UTC.
+        // Some tests send a local time without a zone, which the service reads as UTC.
         .env("TZ", "UTC")
         .env("NO_PROXY", "*")
         .env("TEST_APP_URL", service.url())

@@ -1,5 +1,4 @@
-//! What conversations are delivered to: a real listener on loopback that does as it is told and
-//! remembers what it was sent.
+//! An endpoint for deliveries: a real listener on loopback that answers by script and records its requests.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -20,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// What to do with one request.
+/// The reply to one request.
 #[derive(Clone, Debug)]
 pub struct Reply {
     status: StatusCode,
@@ -65,7 +64,7 @@ impl Reply {
 /// A request as it arrived.
 #[derive(Clone, Debug)]
 pub struct Received {
-    /// When the whole of it was there.
+    /// When all of it had arrived.
     pub at: Timestamp,
     pub method: Method,
     /// Path and query.
@@ -87,7 +86,7 @@ impl Receiver {
         Self::start([]).await
     }
 
-    /// Gives these replies, one a request; the last one again and again.
+    /// Gives these replies, one for each request, and then the last one again.
     pub async fn start(script: impl IntoIterator<Item = Reply>) -> Self {
         let script = Arc::new(Mutex::new(script.into_iter().collect::<VecDeque<_>>()));
         Self::serve(move |stream, record| {
@@ -100,8 +99,8 @@ impl Receiver {
         .await
     }
 
-    /// Writes these bytes after each request head, whether they are HTTP or not, and ends the
-    /// connection that way. Requests are recorded without headers and body.
+    /// Writes these bytes after each request head, and ends the connection in this way. The bytes need not be HTTP.
+    /// Requests are recorded without headers and body.
     pub async fn raw(bytes: impl Into<Bytes>, ending: Ending) -> Self {
         let bytes: Bytes = bytes.into();
         Self::serve(move |stream, record| write_raw(stream, bytes.clone(), ending, record)).await
@@ -116,7 +115,7 @@ impl Receiver {
         let (sender, received) = watch::channel(Vec::new());
         let record = Record(Arc::new(sender));
         let task = tokio::spawn(async move {
-            // Dropping the set, with the task, ends the connections too.
+            // The set is dropped with the task, which ends the connections.
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 connections.spawn(connection(stream, record.clone()));
@@ -125,24 +124,24 @@ impl Receiver {
         Self { address, received, task }
     }
 
-    /// The URL of a path here.
+    /// The URL of a path of this receiver.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// What has arrived so far.
+    /// The requests so far.
     pub fn received(&self) -> Vec<Received> {
         self.received.borrow().clone()
     }
 
-    /// What has arrived, once it is at least that many requests.
+    /// Waits for at least that many requests, and returns them.
     pub async fn wait_for(&self, count: usize) -> Vec<Received> {
         let enough = self.wait_until(Duration::from_secs(20), |requests| requests.len() >= count).await;
         assert!(enough, "{count} requests, not {}", self.received().len());
         self.received()
     }
 
-    /// Waits until what has arrived satisfies a condition; `false` if it does not in time.
+    /// Waits until the requests meet a condition; `false` if they do not in time.
     pub async fn wait_until(&self, patience: Duration, condition: impl Fn(&[Received]) -> bool) -> bool {
         let mut received = self.received.clone();
         tokio::time::timeout(patience, received.wait_for(|requests| condition(requests))).await.is_ok()
@@ -158,11 +157,11 @@ impl Drop for Receiver {
 /// How a raw receiver ends a connection.
 #[derive(Clone, Copy, Debug)]
 pub enum Ending {
-    /// In order.
+    /// A regular close.
     Close,
-    /// With a reset.
+    /// A reset.
     Reset,
-    /// Not at all.
+    /// The connection stays open.
     Never,
 }
 
@@ -176,18 +175,18 @@ impl Record {
     }
 }
 
-/// The peer went away, or is to be left without an answer.
+/// The client closed the connection, or the script gives it no answer.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer")]
-struct SendFailure;
+struct NoAnswer;
 
 async fn answer(
     request: Request<Incoming>,
     script: Arc<Mutex<VecDeque<Reply>>>,
     record: Record,
-) -> Result<Response<Full<Bytes>>, SendFailure> {
+) -> Result<Response<Full<Bytes>>, NoAnswer> {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| SendFailure)?.to_bytes();
+    let body = body.collect().await.map_err(|_| NoAnswer)?.to_bytes();
     let reply = {
         let mut script = script.lock().unwrap();
         let next = if script.len() > 1 { script.pop_front() } else { script.front().cloned() };
@@ -196,7 +195,7 @@ async fn answer(
     record.add(head.method, head.uri.to_string(), head.headers, body);
     tokio::time::sleep(reply.delay).await;
     if reply.close {
-        return Err(SendFailure);
+        return Err(NoAnswer);
     }
     let mut response = Response::new(Full::new(reply.body));
     *response.status_mut() = reply.status;

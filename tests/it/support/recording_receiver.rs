@@ -1,4 +1,4 @@
-//! The endpoint that the service delivers to, seen as conversations that arrive.
+//! An endpoint that records the conversations that arrive.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use crate::support::receiver::{Received, Receiver as Listener, Reply};
 
-/// One conversation that came.
+/// A conversation that arrived.
 #[derive(Clone, Debug)]
 pub struct Arrival {
     pub id: String,
     pub at: Timestamp,
-    /// The time that the delivery itself says it was scheduled for.
+    /// The scheduled time in the request.
     pub scheduled: Timestamp,
 }
 
@@ -29,12 +29,12 @@ impl Arrival {
 pub struct Receiver {
     pub endpoint: String,
     listener: Listener,
-    /// What was read of the requests so far: thousands come, and each is looked at again and again.
+    /// The requests that have been parsed. They are kept, because tests ask often and thousands arrive.
     read: Mutex<Vec<Arrival>>,
 }
 
 impl Receiver {
-    /// Answers 200 after a while.
+    /// Starts an endpoint that answers 200 after this time.
     pub async fn start(answers_after: Duration) -> Self {
         let listener = Listener::start([Reply::status(200).after(answers_after)]).await;
         Self { endpoint: listener.url("/inbox"), listener, read: Mutex::default() }
@@ -44,7 +44,7 @@ impl Receiver {
         self.read(&self.listener.received()).clone()
     }
 
-    /// Waits until what came satisfies a condition; `false` if it does not in time.
+    /// Waits until the arrivals meet a condition; `false` if they do not in time.
     pub async fn wait(&self, patience: Duration, condition: impl Fn(&[Arrival]) -> bool) -> bool {
         self.listener.wait_until(patience, |requests| condition(&self.read(requests))).await
     }

@@ -1,4 +1,4 @@
-//! Starts the binary, reads what it prints, and ends it.
+//! Starts the binary, reads its output, and ends it.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub const KEY: &str = "a-key-for-the-process-tests";
 
 pub const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// A configured client, signing key and secret: nothing is made on the first run, and tokens outlive restarts.
+/// Settings with a client, a signing key and a secret, so that the first start makes none and tokens survive restarts.
 pub const CONFIGURED: [(&str, &str); 4] = [
     ("SCHEDULER_CLIENT_ID", CLIENT),
     ("SCHEDULER_API_KEY", KEY),
@@ -22,7 +22,7 @@ pub const CONFIGURED: [(&str, &str); 4] = [
     ("WEBHOOK_SIGNING_SECRETS", SECRET),
 ];
 
-/// A working directory of a test's own. The logs lie beside it, not in it.
+/// The working directory of one test. The logs are beside it.
 pub struct Place {
     dir: TempDir,
 }
@@ -40,7 +40,7 @@ impl Place {
         self.dir.path().join("cwd")
     }
 
-    /// What the binary gets as `TMPDIR`.
+    /// The `TMPDIR` of the binary.
     pub fn tmp(&self) -> PathBuf {
         self.dir.path().join("tmp")
     }
@@ -49,7 +49,7 @@ impl Place {
         self.cwd().join(".scheduler")
     }
 
-    /// The binary in this place with these settings and no others, on any free port unless one is set.
+    /// A command for the binary in this place, with only these settings, on a free port unless they set one.
     pub fn command(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
         let mut command = Command::new(BINARY);
         command.args(arguments).current_dir(self.cwd()).env_clear();
@@ -57,19 +57,19 @@ impl Place {
         command
     }
 
-    /// Runs a command that ends by itself.
+    /// Runs the binary with arguments with which it ends by itself.
     pub fn run(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
         self.command(arguments, settings).output().unwrap()
     }
 
-    /// Starts the service and waits until it says where it listens.
+    /// Starts the service and waits until it prints its address.
     pub fn start(&self, settings: &[(&str, &str)]) -> Service {
         let mut service = self.spawn(settings);
         service.wait_until_listening();
         service
     }
 
-    /// Starts the service and does not wait.
+    /// Starts the service without waiting.
     pub fn spawn(&self, settings: &[(&str, &str)]) -> Service {
         self.spawn_command(self.command(&[], settings))
     }
@@ -102,9 +102,22 @@ impl Service {
         fs::read_to_string(&self.err).unwrap()
     }
 
+    /// Waits until stderr contains this text, and returns all of it so far.
+    pub fn stderr_with(&self, text: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let log = self.stderr();
+            if log.contains(text) {
+                return log;
+            }
+            assert!(Instant::now() < deadline, "{text} is not in the log:\n{log}");
+            sleep(Duration::from_millis(10));
+        }
+    }
+
     pub fn wait_until_listening(&mut self) {
         let listening = |out: &str| {
-            // Under the Functions host the log is on the same stream.
+            // Under the Functions host the log is on stdout too.
             let url = out.lines().find_map(|line| line.split_once(" is listening on "))?.1;
             Some(url.to_owned()).filter(|_| out.ends_with('\n'))
         };
@@ -122,13 +135,13 @@ impl Service {
         }
     }
 
-    /// Sends a signal by its name, without waiting for what comes of it.
+    /// Sends a signal by its name and does not wait.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("sh").args(["-c", &format!("kill -s {name} {}", self.child.id())]).status().unwrap();
         assert!(sent.success());
     }
 
-    /// Waits for the end, at most ten seconds: what the service promises for a stop.
+    /// Waits for the end for at most ten seconds, which is the promise of the service for a stop.
     pub fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + Duration::from_secs(10);
         while Instant::now() < deadline {

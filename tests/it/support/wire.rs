@@ -1,4 +1,4 @@
-//! HTTP/1.1 as bytes on a socket, for requests that no client library would send.
+//! HTTP/1.1 as bytes on a socket, for requests that no client library sends.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::client::Answer;
 
-/// How long the service may be silent before the test fails.
+/// The time without a byte from the service after which a test fails.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A connection to the service.
@@ -28,12 +28,12 @@ impl Wire {
         Self { writer, reader: Reader { half, buffer: Vec::new() } }
     }
 
-    /// Sends bytes; says whether the service still took them.
+    /// Sends bytes. Returns whether the service still accepted them.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.writer.write_all(bytes.as_ref()).await.is_ok()
     }
 
-    /// Says that nothing more will be sent.
+    /// Closes the sending side.
     pub async fn finish(&mut self) {
         let _ = self.writer.shutdown().await;
     }
@@ -51,12 +51,12 @@ impl Wire {
         }
     }
 
-    /// The next answer; none if the service closes the connection instead.
+    /// The next answer; `None` if the service closes the connection instead.
     pub async fn answer(&mut self) -> Option<Answer> {
         self.reader.answer(false).await
     }
 
-    /// The next answer to a HEAD, which has no body whatever its headers say.
+    /// The next answer to a HEAD request, which has no body.
     pub async fn answer_to_head(&mut self) -> Option<Answer> {
         self.reader.answer(true).await
     }
@@ -70,7 +70,7 @@ impl Wire {
         answers
     }
 
-    /// Whether the service closes the connection, without another byte, within a time.
+    /// Whether the service closes the connection within this time, without another byte.
     pub async fn closes_within(&mut self, time: Duration) -> bool {
         assert!(self.reader.buffer.is_empty(), "{:?}", String::from_utf8_lossy(&self.reader.buffer));
         matches!(tokio::time::timeout(time, self.reader.more()).await, Ok(false))
@@ -116,7 +116,7 @@ impl Reader {
         Some(Answer { status, headers, text })
     }
 
-    /// Reads on; false at the end, and a reset is an end too.
+    /// Reads more bytes; `false` at the end or after a reset of the connection.
     async fn more(&mut self) -> bool {
         let read = self.half.read_buf(&mut self.buffer);
         tokio::time::timeout(PATIENCE, read).await.expect("the service says something in time").unwrap_or(0) > 0

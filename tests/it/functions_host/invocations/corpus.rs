@@ -1,8 +1,5 @@
-//! The corpus of queue messages: each is delivered, dropped, postponed or given back, and the service
-//! lives on.
+//! The corpus of queue messages: each is delivered, dropped, postponed or refused, and the service keeps working.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -12,7 +9,9 @@ use mcp_scheduler::domain::Status;
 use mcp_scheduler::store::WakeUp;
 use serde::Deserialize;
 use serde_json::Value;
+use tracing::Level;
 
+use crate::support::captured_log::CapturedLog;
 use crate::support::delivery_harness::{self, DeliveryHarness, NOON};
 use crate::support::invocations::{Answer, Host};
 
@@ -27,16 +26,13 @@ struct Case {
 }
 
 #[test]
-fn every_message_of_the_corpus_is_treated_as_it_should_be() {
+fn every_message_of_the_corpus_has_the_expected_outcome() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("../../../fixtures/corpora/queue_messages.json")).unwrap();
     assert_eq!(cases.len(), 33);
     for case in cases {
-        // Each in a time of its own.
+        // Each case has its own paused clock.
         let paused = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        let log = Log::default();
-        let guard = tracing::subscriber::set_default(
-            tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish(),
-        );
+        let (log, guard) = CapturedLog::start(Level::INFO);
         println!("{}", case.name);
         paused.block_on(run(&case));
         drop(guard);
@@ -75,7 +71,7 @@ async fn run(case: &Case) {
     assert_eq!(host.call(Method::GET, "/").await.status, 200);
 }
 
-/// What the case says of the time before the message.
+/// Brings the harness to the state that the case describes before its message.
 async fn set_up(harness: &DeliveryHarness, case: &Case) -> WakeUp {
     let due = if case.name == "early" { 10 * Duration::from_mins(1) } else { HOUR };
     let attempts = if case.name.contains("exhausted") { 1 } else { 8 };
@@ -99,7 +95,7 @@ async fn set_up(harness: &DeliveryHarness, case: &Case) -> WakeUp {
         _ => harness.wait_until(NOON + HOUR).await,
     }
     match case.name.as_str() {
-        "storage-down-on-claim" => harness.table.is_down(true),
+        "storage-down-on-claim" => harness.table.set_down(true),
         "storage-slow-45s-on-claim" => {
             harness.table.next_call_takes(Duration::ZERO);
             harness.table.next_call_takes(45 * SECOND);
@@ -109,7 +105,7 @@ async fn set_up(harness: &DeliveryHarness, case: &Case) -> WakeUp {
     wake_up
 }
 
-/// Ends a worker in the middle of an exchange.
+/// Ends a worker during its exchange with the endpoint.
 async fn be_killed_while_sending(harness: &DeliveryHarness, wake_up: &WakeUp) {
     harness.endpoint.will([delivery_harness::Answer::status(200).after(HOUR)]);
     let (deliverer, wake_up) = (harness.deliverer(), wake_up.clone());
@@ -122,7 +118,7 @@ async fn be_killed_while_sending(harness: &DeliveryHarness, wake_up: &WakeUp) {
 
 async fn check_outcome(harness: &DeliveryHarness, case: &Case, wake_up: &WakeUp, sent: usize, answers: &[Answer]) {
     let sends = harness.endpoint.calls().len() - sent;
-    harness.table.is_down(false);
+    harness.table.set_down(false);
     let record = harness.read(wake_up.id).await;
     match case.expect["outcome"].as_str().unwrap() {
         "deliver" => {
@@ -131,27 +127,29 @@ async fn check_outcome(harness: &DeliveryHarness, case: &Case, wake_up: &WakeUp,
         }
         "drop" => assert!(sends == 0 && answers[0].line().contains("nothing to do"), "{answers:?}"),
         "requeue_until_due" => {
-            let put = harness.queue.puts().pop().unwrap();
-            assert_eq!((sends, put.wake_up, put.delay), (0, wake_up.clone(), 10 * Duration::from_mins(1)));
+            let enqueued = harness.queue.enqueued().pop().unwrap();
+            assert_eq!((sends, enqueued.wake_up, enqueued.delay), (0, wake_up.clone(), 10 * Duration::from_mins(1)));
         }
         "fail_visible" => assert_eq!((sends, record.status()), (0, Status::Failed)),
         "retry_then_poison" | "error" => assert_eq!((sends, record.status()), (0, Status::Scheduled)),
         "drop_no_send_if_deadline_passed" => assert_eq!((sends, record.status()), (0, Status::InProgress)),
         "redelivered_within" => redelivered(harness, wake_up, case.expect["seconds"].as_u64().unwrap()).await,
-        other => panic!("{}: what is {other}?", case.name),
+        other => panic!("{}: unknown outcome {other}", case.name),
     }
 }
 
-/// The timer ticks; the host hands out what the sweep puts.
+/// Fires the timer and delivers the wake-ups that the sweep enqueues, until the conversation is Completed.
 async fn redelivered(harness: &DeliveryHarness, wake_up: &WakeUp, seconds: u64) {
-    let (host, began, mut handed_out) = (Host::of(harness), harness.now(), harness.queue.puts().len());
+    let (host, began, mut handed_out) = (Host::of(harness), harness.now(), harness.queue.enqueued().len());
     while harness.read(wake_up.id).await.status() != Status::Completed {
         assert!(began.until(harness.now()).as_secs() <= seconds, "not delivered again");
         assert_eq!(host.invoke("sweepDueConversations", "{}").await.status, 200);
-        for put in harness.queue.puts().drain(handed_out..) {
+        for enqueued in harness.queue.enqueued().drain(handed_out..) {
             handed_out += 1;
             assert_eq!(
-                host.deliver(crate::support::invocations::envelope(&put.wake_up.to_message()).to_string()).await.status,
+                host.deliver(crate::support::invocations::envelope(&enqueued.wake_up.to_message()).to_string())
+                    .await
+                    .status,
                 200
             );
         }
@@ -159,32 +157,4 @@ async fn redelivered(harness: &DeliveryHarness, wake_up: &WakeUp, seconds: u64) 
     }
     let [first, second] = &harness.endpoint.calls()[..] else { panic!("two attempts") };
     assert_eq!(first.header("webhook-id"), second.header("webhook-id"));
-}
-
-/// What was logged.
-#[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    pub fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
 }

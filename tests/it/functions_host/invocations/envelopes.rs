@@ -1,4 +1,4 @@
-//! Envelopes and messages in every dress that a host, another version or a stranger may put them in.
+//! The envelopes and messages that a host, another version or another program can send.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn due() -> (DeliveryHarness, WakeUp, Host) {
     (harness, wake_up, host)
 }
 
-/// Posts each body to a service that has a conversation due, and says what must come of it.
+/// Posts each body to its own service with a due conversation. Asserts this status, and that only 200 means a delivery.
 async fn all(status: u16, bodies: impl Fn(&WakeUp) -> Vec<(&'static str, Bytes)>) {
     let names = bodies(&due().await.1).len();
     for i in 0..names {
@@ -42,7 +42,7 @@ fn bytes(value: &Value) -> Bytes {
     value.to_string().into()
 }
 
-/// A message in the place of the right one, as an object.
+/// An envelope with a changed message, as an object.
 fn with(wake_up: &WakeUp, change: impl FnOnce(&mut Value)) -> Bytes {
     let mut message = message(wake_up);
     change(&mut message);
@@ -54,7 +54,7 @@ fn metadata(wake_up: &WakeUp, metadata: &Value) -> Bytes {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_is_found_in_every_dress_that_the_host_gives_it() {
+async fn the_message_is_found_in_every_form_of_envelope() {
     all(200, |wake_up| {
         let text = wake_up.to_message();
         let pretty = serde_json::to_string_pretty(&message(wake_up)).unwrap();
@@ -83,7 +83,7 @@ async fn a_message_is_found_in_every_dress_that_the_host_gives_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_host_says_about_a_message_never_keeps_it_from_its_delivery() {
+async fn no_metadata_of_a_message_prevents_its_delivery() {
     all(200, |wake_up| {
         let count = |count: &str| -> Bytes {
             format!(r#"{{"Data":{{"msg":{}}},"Metadata":{{"DequeueCount":{count}}}}}"#, message(wake_up)).into()
@@ -112,7 +112,7 @@ async fn what_the_host_says_about_a_message_never_keeps_it_from_its_delivery() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_is_no_wake_up_is_given_back_until_it_is_poison() {
+async fn a_message_that_is_no_wake_up_is_answered_with_500() {
     all(500, |wake_up| {
         let text = wake_up.to_message();
         let id = wake_up.id.to_string();
@@ -146,7 +146,7 @@ async fn a_message_that_is_no_wake_up_is_given_back_until_it_is_poison() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_envelope_is_the_hosts_mistake() {
+async fn a_body_that_is_no_envelope_is_400() {
     all(400, |wake_up| {
         let whole = bytes(&envelope(&wake_up.to_message()));
         let deep = format!(r#"{{"Data":{{"msg":{}}},"Metadata":{}}}"#, message(wake_up), "[".repeat(100_000));
@@ -196,20 +196,20 @@ async fn the_type_of_the_body_does_not_matter() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_for_nothing_or_for_a_generation_that_is_over_does_no_harm() {
+async fn a_wake_up_for_an_unknown_conversation_or_an_old_generation_does_no_harm() {
     let (harness, wake_up, host) = due().await;
     let unknown = WakeUp { id: wake_up.id.to_string().replace('7', "8").parse().unwrap(), ..wake_up.clone() };
     let answer = host.deliver(bytes(&envelope(&unknown.to_message()))).await;
     assert!(answer.status == 200 && answer.line().contains("nothing to do"), "{answer:?}");
     assert!(harness.endpoint.calls().is_empty());
-    // The conversation is due all the same, and this is as good a reason to look as any.
+    // The conversation is due, so a wake-up of an older generation delivers it too.
     let older = WakeUp { generation: 0, ..wake_up.clone() };
     assert_eq!(host.deliver(bytes(&envelope(&older.to_message()))).await.status, 200);
     assert_eq!(harness.read(wake_up.id).await.status(), Status::Completed);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_host_tries_again_exactly_as_long_as_nothing_was_claimed() {
+async fn the_host_retries_only_while_no_attempt_is_claimed() {
     for (faults, status) in [
         (vec![Fault::Refused], 500),                  // the row cannot be read
         (vec![Fault::None, Fault::Refused], 500),     // the claim is refused

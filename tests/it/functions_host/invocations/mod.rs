@@ -2,4 +2,5 @@
 
 mod corpus;
 mod envelopes;
+mod lateness;
 mod sweeping;

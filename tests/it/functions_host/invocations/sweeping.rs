@@ -1,4 +1,4 @@
-//! The timer's end: whatever it says, it is time to sweep.
+//! `sweepDueConversations`: each call of the timer is a sweep, whatever its body is.
 
 use std::time::Duration;
 
@@ -16,48 +16,48 @@ async fn tick(host: &Host) -> Answer {
     host.invoke("sweepDueConversations", body.to_string()).await
 }
 
-/// A conversation whose wake-up was lost, four minutes before its time.
-async fn forgotten() -> DeliveryHarness {
+/// A harness whose conversation is overdue by half a minute, because its wake-up was refused.
+async fn overdue() -> DeliveryHarness {
     let harness = DeliveryHarness::new();
-    harness.queue.set_luck(Fault::Refused);
+    harness.queue.set_fault(Fault::Refused);
     harness.schedule(HOUR, |_| ()).await;
-    harness.queue.set_luck(Fault::None);
+    harness.queue.set_fault(Fault::None);
     harness.wait_until(NOON + HOUR + Duration::from_secs(30)).await;
     harness
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tick_of_the_timer_puts_the_wake_ups_that_are_missing() {
-    let harness = forgotten().await;
-    let before = harness.queue.puts().len();
+async fn the_timer_enqueues_missing_wake_ups() {
+    let harness = overdue().await;
+    let before = harness.queue.enqueued().len();
     let answer = tick(&Host::of(&harness)).await;
-    assert_eq!((answer.status, harness.queue.puts().len()), (200, before + 1));
+    assert_eq!((answer.status, harness.queue.enqueued().len()), (200, before + 1));
     let line = "1 conversations due soon or overdue, the oldest overdue by 30 s; 1 wake-ups enqueued; 0 messages in the poison queue";
     assert_eq!(answer.line(), line);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_timer_says_does_not_matter() {
+async fn the_sweep_runs_whatever_the_timer_sends() {
     for body in ["", "null", "{}", "not JSON", r#"{"Data":{}}"#, &"a".repeat(1024 * 1024)] {
-        let harness = forgotten().await;
-        let before = harness.queue.puts().len();
+        let harness = overdue().await;
+        let before = harness.queue.enqueued().len();
         let answer = Host::of(&harness).invoke("sweepDueConversations", body.to_owned()).await;
-        assert_eq!((answer.status, harness.queue.puts().len()), (200, before + 1), "{answer:?}");
+        assert_eq!((answer.status, harness.queue.enqueued().len()), (200, before + 1), "{answer:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sweep_that_fails_is_seen_to_have_failed() {
-    let harness = forgotten().await;
-    harness.table.is_down(true);
+async fn a_sweep_that_fails_is_answered_with_500() {
+    let harness = overdue().await;
+    harness.table.set_down(true);
     assert_eq!(tick(&Host::of(&harness)).await.status, 500);
-    harness.table.is_down(false);
+    harness.table.set_down(false);
     assert_eq!(tick(&Host::of(&harness)).await.status, 200);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sweep_that_does_not_end_is_left_to_the_next_before_the_host_ends_the_process() {
-    let harness = forgotten().await;
+async fn a_sweep_stops_before_the_timeout_of_its_function() {
+    let harness = overdue().await;
     harness.table.next_call_takes(HOUR);
     let began = harness.now();
     let answer = tick(&Host::of(&harness)).await;

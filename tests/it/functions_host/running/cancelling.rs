@@ -1,4 +1,4 @@
-//! Withdrawing a conversation, in time and too late.
+//! Cancelling a conversation, in time and too late.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::support::host_harness::{HostHarness, PATIENCE, caller, login, until};
 use crate::support::recording_receiver::Receiver;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_cancelled_in_time_never_arrives_and_its_wake_up_finds_nothing_to_do() {
+async fn a_cancelled_conversation_never_arrives_and_its_wake_up_does_nothing() {
     let harness = HostHarness::new();
     let (host, receiver) = (harness.host().await, Receiver::start(Duration::ZERO).await);
     let api = login(&host).await;
@@ -26,7 +26,7 @@ async fn what_is_cancelled_in_time_never_arrives_and_its_wake_up_finds_nothing_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_being_delivered_cannot_be_cancelled_any_more() {
+async fn a_conversation_in_flight_cannot_be_cancelled() {
     let harness = HostHarness::new();
     let (host, receiver) = (harness.host().await, Receiver::start(Duration::from_secs(3)).await);
     let api = login(&host).await;

@@ -1,4 +1,4 @@
-//! What is scheduled arrives at its time.
+//! Conversations arrive at their time.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::support::host_harness::{HostHarness, PATIENCE, login, until};
 use crate::support::recording_receiver::Receiver;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_scheduled_arrives_at_its_time() {
+async fn conversations_arrive_at_their_time() {
     let harness = HostHarness::new();
     let (host, receiver) = (harness.host().await, Receiver::start(Duration::ZERO).await);
     let api = login(&host).await;

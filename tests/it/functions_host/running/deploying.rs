@@ -1,4 +1,4 @@
-//! A deployment is nothing to a conversation: a new package over a running one, while 500 are due.
+//! A deployment loses no conversation: a new package replaces a running one while 500 conversations are due.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -16,14 +16,14 @@ use crate::support::process_api::Api;
 use crate::support::recording_receiver::{Arrival, Receiver};
 
 const DUE: usize = 500;
-/// Within which all of them fall due.
+/// All conversations are due within this time.
 const WITHIN: Duration = Duration::from_secs(5);
-/// An attempt that was cut off is followed by the next when its lease is over, after 35 s, and the sweep has seen it.
+/// The attempt after a lost one begins when the lease of 35 s is over and a sweep has found the conversation.
 const PATIENCE: Duration = Duration::from_mins(4);
-/// What a process sent just before it was killed is still read from the sockets afterwards. Far shorter than a lease.
+/// A request that was sent just before the kill may be read this long after it. Far shorter than a lease.
 const ON_THE_WAY: Duration = Duration::from_secs(5);
 
-/// Schedules them on several connections, and none too late to be accepted before it is due.
+/// Schedules the conversations on several connections, all of them before the first is due.
 async fn schedule(api: &Api, endpoint: &str) -> HashSet<String> {
     let mut first = SystemClock.now() + Duration::from_secs(30);
     let step = WITHIN / u32::try_from(DUE).unwrap();
@@ -47,7 +47,7 @@ fn came(arrivals: &[Arrival]) -> HashMap<&str, Vec<Timestamp>> {
     came
 }
 
-/// Everything arrives, and is Completed. Returns how many came twice.
+/// Asserts that every conversation arrives and is Completed. Returns how many arrived twice.
 async fn classify(host: &Host, api: &Api, receiver: &Receiver, ids: &HashSet<String>, deployed: Timestamp) -> usize {
     let all = |arrivals: &[Arrival]| came(arrivals).len() == ids.len();
     let in_time = receiver.wait(PATIENCE, all).await;
@@ -59,7 +59,7 @@ async fn classify(host: &Host, api: &Api, receiver: &Receiver, ids: &HashSet<Str
     for times in &twice {
         assert!(
             times[0] <= deployed + ON_THE_WAY,
-            "nothing but the deployment was a reason to send it again: {times:?}, {deployed}"
+            "only the deployment may cause a second delivery: {times:?}, {deployed}"
         );
     }
     let late = arrivals.iter().map(|arrival| arrival.scheduled.until(arrival.at)).max().unwrap();
@@ -73,13 +73,13 @@ async fn half_way(receiver: &Receiver, host: &Host) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_program_in_place_of_the_old_one_goes_on_where_that_was_killed() {
+async fn a_new_program_continues_the_work_of_the_old_one_that_was_killed() {
     let (harness, new) = (HostHarness::staged(), AppFolder::harness());
     let (host, receiver) = (harness.host().await, Receiver::start(Duration::from_millis(200)).await);
     let api = login(&host).await;
     let ids = schedule(&api, &receiver.endpoint).await;
     half_way(&receiver, &host).await;
-    // As a mounted package is changed: another folder under the same name, then the end of the process.
+    // As the platform replaces a mounted package: another folder gets its name, then the process ends.
     let app = harness.options().app;
     fs::rename(&app, app.with_extension("old")).unwrap();
     fs::rename(new.path(), &app).unwrap();
@@ -91,7 +91,7 @@ async fn a_new_program_in_place_of_the_old_one_goes_on_where_that_was_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_instance_takes_over_while_the_old_one_ends_what_it_has_begun() {
+async fn a_new_instance_takes_over_while_the_old_one_finishes_its_calls() {
     let harness = HostHarness::new();
     let (old, receiver) = (harness.host().await, Receiver::start(Duration::from_millis(200)).await);
     let api = login(&old).await;

@@ -1,4 +1,4 @@
-//! What is due after longer than a queue can hide a message.
+//! Conversations that are due later than a queue can hide a message.
 
 use std::fs;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ const SIGNING_KEYS: &str = "k1:000102030405060708090a0b0c0d0e0f10111213141516171
 const DAY: Duration = Duration::from_hours(24);
 const SWEEP: &str = "sweepDueConversations";
 
-/// The machine's clock, moved on by the test.
+/// The clock of the machine, which the test can move ahead.
 #[derive(Default)]
 struct MovedClock {
     ahead: AtomicI64,
@@ -55,8 +55,8 @@ impl Clock for MovedClock {
     }
 }
 
-/// The service in this process, under the clock of the test, where the host looks for its handler. The program in the
-/// staged app only lives.
+/// Serves in this process, with the clock of the test, on the port of the handler. The program in the staged app does
+/// nothing.
 async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
     let (program, clock) = (harness.options().app.join("mcp-scheduler"), clock as Arc<dyn Clock>);
     fs::write(program, "#!/bin/sh\nexec /bin/sleep 3600\n").unwrap();
@@ -102,7 +102,7 @@ async fn count(queue: &QueueClient) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_due_in_8_and_in_400_days_waits_in_the_table_and_arrives_at_its_time() {
+async fn conversations_due_in_8_and_in_400_days_arrive_at_their_time() {
     let (harness, clock) = (HostHarness::staged(), Arc::new(MovedClock::default()));
     let _serving = serve(&harness, Arc::clone(&clock)).await;
     let mut options = harness.options();
@@ -117,7 +117,7 @@ async fn what_is_due_in_8_and_in_400_days_waits_in_the_table_and_arrives_at_its_
     }
     assert_eq!(count(&queue).await, 0, "a queue would not hide it for so long");
     for (n, (due, id)) in waiting.into_iter().enumerate() {
-        // Time passes, in steps of up to a month.
+        // Moves the clock, in steps of up to a month.
         while clock.now().until(due) > DAY {
             clock.move_to((clock.now() + 30 * DAY).min(due - DAY));
             host.fire_timer(SWEEP).await;
@@ -134,5 +134,5 @@ async fn what_is_due_in_8_and_in_400_days_waits_in_the_table_and_arrives_at_its_
         let record = login(&host).await.completed(&id, PATIENCE).await;
         assert_eq!(record["attempts"].as_array().unwrap().len(), 1, "{record}");
     }
-    assert!(poison.get_messages().await.is_err(), "nothing was put aside");
+    assert!(poison.get_messages().await.is_err(), "the poison queue does not exist");
 }

@@ -1,12 +1,12 @@
-//! The front of the host: what of a request reaches the service, and what of its answer comes back.
+//! The host in front of the service: which parts of requests and answers it passes on.
 
 use std::time::Duration;
 
 use http::Method;
 use serde_json::json;
 
-use crate::operations::oauth_metadata::list_by_the_links_alone;
 use crate::support::client::{Answer, conversation};
+use crate::support::discovery::list_by_links_alone;
 use crate::support::functions_host::Host;
 use crate::support::host_harness::{HostHarness, PATIENCE, caller, login};
 use crate::support::recording_receiver::Receiver;
@@ -14,11 +14,11 @@ use crate::support::service::{CLIENT, KEY};
 use crate::support::wire::{Wire, head};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_operation_is_reached_through_the_host_and_answers_as_it_does_alone() {
+async fn every_operation_answers_through_the_host_as_without_it() {
     let harness = HostHarness::new();
     let host = harness.host().await;
     let caller = caller(&host);
-    // Each answer is held to the contract by the client itself, headers included.
+    // The client checks each answer against the contract, headers included.
     let id = caller.scheduled(json!({})).await;
     assert_eq!(caller.status(&id).await.json()["status"], "Scheduled");
     assert_eq!(caller.list("?limit=5&status=Scheduled").await.json()["conversations"].as_array().unwrap().len(), 1);
@@ -31,15 +31,15 @@ async fn every_operation_is_reached_through_the_host_and_answers_as_it_does_alon
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_finds_its_way_in_through_the_front_by_the_name_that_the_platform_gives() {
+async fn a_client_finds_the_token_endpoint_through_the_host_by_links_alone() {
     let harness = HostHarness::new();
     let host = harness.host_with(&[("WEBSITE_HOSTNAME", "app.azurewebsites.net")]).await;
-    let answer = list_by_the_links_alone(&caller(&host), (CLIENT, KEY), "https://app.azurewebsites.net").await;
+    let answer = list_by_links_alone(&caller(&host), (CLIENT, KEY), "https://app.azurewebsites.net").await;
     assert_eq!(answer.status, 200, "{}", answer.text);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_only_the_host_may_call_cannot_be_called_through_it() {
+async fn functions_of_the_host_cannot_be_called_by_clients() {
     let harness = HostHarness::new();
     let host = harness.host().await;
     host.ready().await;
@@ -64,7 +64,7 @@ async fn a_request_without_a_length_is_streamed_through() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_older_host_forwards_what_has_a_length_and_all_is_delivered() {
+async fn an_older_host_forwards_requests_that_have_a_length() {
     let harness = HostHarness::new();
     let mut options = harness.options();
     options.knows_proxying = false;
@@ -73,7 +73,7 @@ async fn an_older_host_forwards_what_has_a_length_and_all_is_delivered() {
     let id = api.schedule(Duration::from_secs(2), &receiver.endpoint).await;
     assert!(receiver.wait(PATIENCE, |arrivals| !arrivals.is_empty()).await, "{}", host.log());
     api.completed(&id, PATIENCE).await;
-    // Such a host drops the body; what is left is refused with a word.
+    // An older host drops a body without a length, so the service refuses the request.
     let answer = chunked(&host).await;
     assert_eq!(answer.status, 400, "{}", answer.text);
 }

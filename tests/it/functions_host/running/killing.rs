@@ -1,4 +1,4 @@
-//! kill -9 of the handler, and of the whole instance, while a thousand conversations are due.
+//! kill -9 of the handler and of the whole instance, while a thousand conversations are due.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use crate::support::process_api::Api;
 use crate::support::recording_receiver::{Arrival, Receiver};
 
 const CONVERSATIONS: u32 = 1_000;
-/// While they are put, nothing is due; afterwards, all within fifteen seconds.
+/// The first conversation is due this long after the start, when all are scheduled; all are due within 15 s.
 const AHEAD: Duration = Duration::from_secs(20);
 const APART: Duration = Duration::from_millis(15);
 const KILLS: usize = 9;
 const BETWEEN_KILLS: Duration = Duration::from_millis(2_500);
-/// After the last kill: a lease of 31 s, the sweep's 20 s of grace and a minute's pause before the third wake-up, on a
-/// machine that is busy with other tests.
+/// The time for recovery after the last kill: a lease of 31 s, the grace of 20 s of the sweep, and a pause of a minute
+/// before the third wake-up, on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_mins(4);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,7 +39,7 @@ async fn a_thousand_due_conversations_survive_any_kill() {
         sleep(BETWEEN_KILLS).await;
         kills.push(SystemClock.now());
         if n % 3 == 0 {
-            // What it had in hand is locked for ten minutes.
+            // The messages of this instance stay locked for ten minutes.
             host.die().await;
             host = start(&harness).await;
         } else {
@@ -71,7 +71,7 @@ async fn a_thousand_due_conversations_survive_any_kill() {
     assert!(cut_off > 0, "no kill met anything in flight");
 }
 
-/// A timer period of five seconds: a sweep reads everything that is due soon.
+/// Starts a host whose timer fires every five seconds.
 async fn start(harness: &HostHarness) -> Host {
     let mut options = harness.options();
     options.timer_period = Some(Duration::from_secs(5));
@@ -91,8 +91,8 @@ async fn put(api: &Api, endpoint: &str) -> Vec<String> {
     ids.buffer_unordered(16).collect().await
 }
 
-/// Whatever came was an attempt on record, and what came more than once was cut off by a kill: its attempt has no known
-/// end, and none without one began after the last kill. Returns how many were cut off.
+/// Asserts that each arrival has a recorded attempt, that each attempt but the last has an unknown result, and that none of
+/// those began after the last kill. Returns the number of attempts with an unknown result.
 fn classify(record: &Value, came: &HashMap<&str, Vec<Arrival>>, last_kill: Timestamp) -> usize {
     let arrivals = &came[record["conversationId"].as_str().unwrap()];
     let attempts = record["attempts"].as_array().unwrap();

@@ -1,5 +1,5 @@
-//! How late and how fast, under the stand-in host. Not part of the tests, because other work on the machine decides, too:
-//! docs/performance.md says how to run these, and what they showed.
+//! Measures lateness and start-up time under the stand-in host. Not run with the tests, because the results depend on
+//! other work on the machine. docs/performance.md says how to run these, and shows results.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -16,9 +16,9 @@ use crate::support::host_harness::{HostHarness, login};
 use crate::support::recording_receiver::Receiver;
 
 const DELIVERIES: u32 = 1_400;
-/// Twenty a second.
+/// Twenty deliveries a second.
 const APART: Duration = Duration::from_millis(50);
-/// While they are put, nothing is due.
+/// All are scheduled within this time, before the first is due.
 const AHEAD: Duration = Duration::from_secs(45);
 const STARTS: usize = 20;
 
@@ -30,14 +30,14 @@ async fn lag_at_twenty_deliveries_a_second() {
     let host = as_on_azure(&harness).await;
     let (api, first) = (&login(&host).await, SystemClock.now() + AHEAD);
     let endpoint = &*receiver.endpoint;
-    // Not in the order of their times: 37 is prime to their number.
-    let puts = stream::iter((0..DELIVERIES).map(|n| first + n * 37 % DELIVERIES * APART));
-    let ids: HashSet<String> = puts
+    // In mixed order: 37 and the number of deliveries have no common factor, so each time is used once.
+    let due_times = stream::iter((0..DELIVERIES).map(|n| first + n * 37 % DELIVERIES * APART));
+    let ids: HashSet<String> = due_times
         .map(|due| async move { api.try_schedule(due, endpoint).await.expect("not accepted") })
         .buffer_unordered(16)
         .collect()
         .await;
-    assert!(SystemClock.now() < first, "not all were put before the first was due");
+    assert!(SystemClock.now() < first, "the first was due before all were scheduled");
     let all = first + DELIVERIES * APART;
     let patience = SystemClock.now().until(all) + Duration::from_mins(2);
     assert!(receiver.wait(patience, |arrivals| arrivals.len() >= ids.len()).await, "{}", host.log());
@@ -82,7 +82,7 @@ async fn from_exec_to_the_first_answer() {
     }
 }
 
-/// With the timer's own schedule.
+/// Starts a host whose timer follows its own schedule, as on Azure.
 async fn as_on_azure(harness: &HostHarness) -> Host {
     let mut options = harness.options();
     options.timer_period = None;

@@ -1,4 +1,4 @@
-//! Storage that is gone for a while.
+//! An outage of storage.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use crate::support::host_harness::{HostHarness, PATIENCE, caller, login};
 use crate::support::recording_receiver::{Arrival, Receiver};
 
 const OUTAGE: Duration = Duration::from_secs(30);
-/// An attempt that begins this close to the moment when storage goes may not get its result written down.
+/// The result of an attempt that begins this shortly before the outage may be lost.
 const IN_FLIGHT: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_storage_is_gone_callers_are_told_when_to_come_back_and_afterwards_nothing_is_missing() {
+async fn during_an_outage_of_storage_callers_get_503_and_nothing_is_lost() {
     let mut azurite = Azurite::start();
     let harness = HostHarness::on(azurite.connection_string());
     let (host, receiver) = (harness.host().await, Receiver::start(Duration::ZERO).await);
     let (api, caller) = (login(&host).await, caller(&host));
-    // Due before the outage, in it, and after it.
+    // Some are due before the outage, some during it, and some after it.
     let mut ids = Vec::new();
     for n in 0..60 {
         let due = SystemClock.now() + Duration::from_millis(2_000 + n * 700);

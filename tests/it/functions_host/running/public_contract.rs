@@ -1,4 +1,4 @@
-//! The integration tests that the pipeline runs against a deployment, against the app under the stand-in for the host.
+//! Runs the integration tests that the pipeline runs against a deployment, here against the app under the stand-in host.
 
 use crate::support::host_harness::HostHarness;
 use crate::support::integration;

@@ -1,4 +1,4 @@
-//! The host's own rules, held against handlers that break them.
+//! The rules of the host for its handler, with handlers that break them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,7 +13,7 @@ use crate::support::functions_host::{Host, HostOptions, Source};
 use crate::support::host_harness::{HostHarness, caller, until};
 use crate::support::ports::fixed_port;
 
-/// An app with one HTTP function, whose handler is this shell script.
+/// Makes an app with one HTTP function and this shell script as its handler.
 fn app(script: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |path: &str, text: &str| fs::write(folder.path().join(path), text).unwrap();
@@ -50,7 +50,7 @@ async fn a_handler_that_fails_three_times_ends_the_host() {
     let app = app("echo starting; echo broken >&2; exit 3");
     let host = host(app.path()).await;
     until(&host, || host.has_stopped()).await;
-    // The last lines may still be on their way.
+    // The last lines may not be read yet.
     until(&host, || host.lines(Source::Stdout).len() + host.lines(Source::Stderr).len() == 6).await;
     assert_eq!((host.handler_starts(), host.lines(Source::Stderr)), (3, vec!["broken".to_owned(); 3]));
     let answer = http().get(format!("{}/api/health", host.url())).send().await.unwrap();
@@ -58,7 +58,7 @@ async fn a_handler_that_fails_three_times_ends_the_host() {
 }
 
 #[tokio::test]
-async fn a_handler_that_asks_for_it_is_started_again_and_one_that_ends_in_order_is_not() {
+async fn a_handler_that_exits_with_200_is_restarted_and_one_that_exits_with_0_is_not() {
     let app = app("echo x >> starts; [ $(wc -l < starts) -lt 6 ] && exit 200; exit 0");
     let host = host(app.path()).await;
     until(&host, || host.lines(Source::Host).iter().any(|line| line.contains("ended with 0"))).await;
@@ -73,7 +73,7 @@ async fn a_handler_that_is_killed_is_started_again_on_the_same_port() {
     for starts in 2..=3 {
         host.kill_handler();
         until(&host, || host.handler_starts() == starts).await;
-        // A request that comes meanwhile waits.
+        // A request during the restart waits.
         assert_eq!(caller(&host).get("/health").await.status, 200);
     }
     host.kill_handler();
@@ -81,7 +81,7 @@ async fn a_handler_that_is_killed_is_started_again_on_the_same_port() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn asked_to_end_the_service_asks_to_be_started_again() {
+async fn after_sigterm_the_service_is_restarted_by_the_host() {
     let harness = HostHarness::new();
     let host = harness.host().await;
     for starts in 2..=5 {
@@ -94,7 +94,7 @@ async fn asked_to_end_the_service_asks_to_be_started_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_beyond_the_function_s_timeout_costs_the_handler_its_life() {
+async fn the_host_kills_the_handler_when_a_function_times_out() {
     let timeout = ("AzureFunctionsJobHost__functionTimeout", "00:00:01");
     let harness = HostHarness::new();
     let (host, receiver) = (

@@ -1,4 +1,4 @@
-//! Wake-ups that are doubled, stale, early or lost.
+//! Duplicate, stale, early and lost wake-ups.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn doubled_stale_and_early_wake_ups_change_nothing() {
     let api = login(&host).await;
     let id = api.schedule(Duration::from_secs(10), &receiver.endpoint).await;
     let (queue, poison) = harness.queues();
-    // Nine seconds early, all at once; then the one of a generation that was never written.
+    // Twenty wake-ups, nine seconds early; then one of a generation that does not exist.
     for _ in 0..20 {
         queue.put_message(message(&id, 1)).await.unwrap();
     }
@@ -30,7 +30,7 @@ async fn doubled_stale_and_early_wake_ups_change_nothing() {
     assert!(receiver.wait(PATIENCE, |arrivals| !arrivals.is_empty()).await, "{}", host.log());
     let record = api.completed(&id, PATIENCE).await;
     assert_eq!(record["attempts"].as_array().unwrap().len(), 1, "{record}");
-    // After its end, too.
+    // And one after the conversation is final.
     queue.put_message(message(&id, 1)).await.unwrap();
     let handled = |lines: &[String]| lines.iter().filter(|line| line.contains(&id)).count();
     until(&host, || handled(&host.lines(Source::Function)) >= 42).await;
@@ -40,11 +40,11 @@ async fn doubled_stale_and_early_wake_ups_change_nothing() {
     let said = host.lines(Source::Function);
     let with = |ending: &str| said.iter().filter(|line| line.contains(&id) && line.ends_with(ending)).count();
     assert!(with("another wake-up was enqueued") > 0 && with("now Completed") == 1, "{said:#?}");
-    assert!(poison.get_messages().await.is_err(), "nothing was put aside");
+    assert!(poison.get_messages().await.is_err(), "the poison queue does not exist");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_wake_up_is_put_again_by_the_sweep() {
+async fn the_sweep_replaces_a_lost_wake_up() {
     let harness = HostHarness::new();
     let (host, receiver) = (harness.host().await, Receiver::start(Duration::ZERO).await);
     let api = login(&host).await;
@@ -54,18 +54,18 @@ async fn a_lost_wake_up_is_put_again_by_the_sweep() {
     let arrivals = receiver.arrivals();
     let late = arrivals[0].scheduled.until(arrivals[0].at);
     eprintln!("a lost wake-up costs {late:?}, with a sweep each second");
-    // What is on its way is given twenty seconds before it counts as lost.
+    // A wake-up counts as lost twenty seconds after its time.
     assert!(late >= Duration::from_secs(20), "{late:?}");
     assert_eq!(api.completed(&id, PATIENCE).await["attempts"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wake_up_that_can_be_read_by_nobody_or_by_newer_code_does_not_hold_up_the_others() {
+async fn messages_that_cannot_be_read_do_not_delay_the_others() {
     let harness = HostHarness::new();
     let (host, receiver) = (harness.host().await, Receiver::start(Duration::ZERO).await);
     let api = login(&host).await;
     let (queue, _) = harness.queues();
-    for text in ["", "no hint", r#"{"v":2,"job":{}}"#, r#"{"v":1,"job":{"client":"x","id":"y","generation":1}}"#] {
+    for text in ["", "no wake-up", r#"{"v":2,"job":{}}"#, r#"{"v":1,"job":{"client":"x","id":"y","generation":1}}"#] {
         queue.put_message(text).await.unwrap();
     }
     let missing = "0189c0de-0000-7000-8000-000000000001";

@@ -1,4 +1,4 @@
-//! Every token of the corpus, straight at the authenticator and over HTTP.
+//! The corpus of hostile tokens, with the authenticator alone and over HTTP.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ fn seconds(value: &Value) -> Timestamp {
     Timestamp::from_millis(value.as_i64().unwrap() * 1000)
 }
 
-/// The active key first: it is the one that signs.
+/// The keys of the fixture, the active one first, because the first key signs.
 fn keys(fixture: &Value) -> SigningKeys {
     let (active, all) = (fixture["active_kid"].as_str().unwrap(), fixture["verify_kids"].as_object().unwrap());
     let others = all.keys().map(String::as_str).filter(|kid| *kid != active);
@@ -61,7 +61,7 @@ async fn clients(fixture: &Value) -> SimulatedTable {
     table
 }
 
-/// For the service at `https://api.scheduler.test`.
+/// The authenticator of the service at `https://api.scheduler.test`.
 fn authenticator(fixture: &Value, clients: Arc<SimulatedTable>, now: Timestamp) -> Authenticator {
     let directory = ClientDirectory::new(None, ClientStore::new(clients));
     let public_url = "https://api.scheduler.test".parse().unwrap();
@@ -77,7 +77,7 @@ fn authorization(input: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_token_of_the_corpus_is_accepted_or_not_as_it_should_be() {
+async fn every_token_of_the_corpus_is_accepted_or_refused_as_expected() {
     let fixture = fixture();
     let table = Arc::new(clients(&fixture).await);
     for Case { name, input, expect } in cases() {
@@ -124,7 +124,7 @@ async fn over_http_every_refused_token_gets_the_same_body() {
     assert!(bodies.windows(2).all(|two| two[0] == two[1]), "{bodies:#?}");
 }
 
-/// A token that says what it is told to, under the active key.
+/// A token with any header and claims, signed with the active key.
 fn signed(header: &Value, claims: &Value) -> String {
     let fixture = fixture();
     let hex = fixture["verify_kids"]["k1"].as_str().unwrap();

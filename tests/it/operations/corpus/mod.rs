@@ -1,4 +1,4 @@
-//! The corpora: hostile requests over real sockets, and hostile tokens.
+//! The corpora of hostile requests, over real sockets, and of hostile tokens.
 
 mod jwt;
 
@@ -18,8 +18,7 @@ use crate::support::client::{Answer, in_seconds};
 use crate::support::golden;
 use crate::support::wire::{Wire, head};
 
-/// Cases about what the service does not have yet, with the reason. One that passes has to leave
-/// this list.
+/// Cases about features that the service does not have yet. A case that passes must leave this list.
 const NOT_YET: [(&str, &str); 2] =
     [("idem-different-body", "Idempotency-Key is not read yet"), ("idem-key-256", "Idempotency-Key is not read yet")];
 
@@ -30,7 +29,7 @@ struct Case {
     expect: Value,
 }
 
-/// What the placeholders of a case stand for.
+/// The service, and the values for the placeholders in the cases.
 struct World {
     app: TestApp,
     words: HashMap<&'static str, String>,
@@ -38,10 +37,10 @@ struct World {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_request_of_the_corpus_is_answered_as_it_should_be() {
+async fn every_request_of_the_corpus_gets_the_expected_answer() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("../../../fixtures/corpora/requests.json")).unwrap();
     let world = &World::new().await;
-    // All at once, because one of them takes half a minute by design.
+    // All cases run at the same time, because one of them takes half a minute.
     let results: Vec<_> = stream::iter(&cases)
         .map(|case| async move { (case, tokio::time::timeout(Duration::from_secs(50), world.run(case)).await) })
         .buffer_unordered(cases.len())
@@ -69,7 +68,7 @@ async fn every_request_of_the_corpus_is_answered_as_it_should_be() {
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
     let health = Answer::to(world.app.client().anonymous(Method::GET, "/health")).await;
     assert_eq!(health.status, 200);
-    // The dripped request was the other client's, and it was never whole.
+    // The other client sent the slow request, which was never complete.
     assert_eq!(world.app.other_client().list("").await.json()["conversations"], json!([]));
 }
 
@@ -93,7 +92,7 @@ impl World {
         Self { app, words, cancelled }
     }
 
-    /// The answer, if it is an expected one; none if the connection was closed, and that is fine.
+    /// The answer of the service; `None` if it closed the connection, which some cases allow.
     async fn run(&self, case: &Case) -> Result<Option<Answer>, String> {
         let began = Instant::now();
         let answer = match case.input["level"].as_str() {
@@ -163,7 +162,7 @@ impl World {
         }
     }
 
-    /// Sends what counts as one request and accepts one answer at the most.
+    /// Sends bytes that are one request, and accepts at most one answer.
     async fn one_answer(&self, bytes: &str) -> Result<Option<Answer>, String> {
         let mut wire = Wire::connect(self.app.address).await;
         let first = wire.exchange(bytes).await;
@@ -199,7 +198,7 @@ impl World {
     }
 }
 
-/// Builds what is too long to be written out.
+/// Builds a value that the corpus describes instead of writing it out.
 fn expand(json: &Value) -> Value {
     match json {
         Value::Object(members) => match members.get("$repeat") {
@@ -230,7 +229,7 @@ fn verdict(expect: &Value, answer: Option<&Answer>, took: Duration) -> Result<()
         return Err(format!("is {:?}", answer.header("content-type")));
     }
     for (name, value) in expect["headers_expected"].as_object().into_iter().flatten() {
-        // The corpus knows nothing of where to learn more, which every challenge says, too.
+        // Every challenge also has a link to the metadata, which the corpus does not contain.
         let given =
             if name.eq_ignore_ascii_case("www-authenticate") { answer.challenge() } else { answer.header(name) };
         if given != value.as_str().unwrap() {
@@ -242,7 +241,7 @@ fn verdict(expect: &Value, answer: Option<&Answer>, took: Duration) -> Result<()
     {
         return Err(format!("points at {:?}", answer.pointers()));
     }
-    // Twenty times what the corpus asks for: the tests run side by side, on whatever machine there is.
+    // Twenty times the limit of the corpus, because tests run at the same time and on slow machines.
     match expect["max_wall_ms"].as_u64() {
         Some(max) if took > Duration::from_millis(20 * max) => Err(format!("took {took:?}")),
         _ => Ok(()),

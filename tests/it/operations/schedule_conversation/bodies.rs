@@ -1,4 +1,4 @@
-//! Bodies that are wrong in one way each, and their harmless neighbours.
+//! Bodies with one mistake each, and similar bodies that are valid.
 
 use serde_json::json;
 
@@ -8,13 +8,13 @@ use crate::support::golden;
 
 const KIB: usize = 1024;
 
-/// A good request's text with more members written into it, so that they may be twice or not JSON.
+/// The text of a valid request with more members, which may be duplicates or invalid JSON.
 fn with(members: &str) -> String {
     let good = conversation(json!({})).to_string();
     format!("{},{members}}}", good.strip_suffix('}').unwrap())
 }
 
-/// A good request's text with one of its own members in another spelling.
+/// The text of a valid request with one member written in another way.
 fn instead(name: &str, spelling: &str) -> String {
     let mut request = conversation(json!({}));
     request.as_object_mut().unwrap().remove(name).unwrap();
@@ -29,7 +29,7 @@ async fn assert_points(client: &ApiClient, body: String, pointer: &str) {
 }
 
 #[tokio::test]
-async fn a_member_that_does_not_exist_is_pointed_at() {
+async fn an_unknown_member_is_pointed_at() {
     let app = TestApp::start().await;
     for (members, pointer) in [
         (r#""endpiont":"https://example.com/""#, "/endpiont"),
@@ -96,7 +96,7 @@ async fn a_value_of_another_type_is_pointed_at() {
 }
 
 #[tokio::test]
-async fn a_number_that_is_none_or_out_of_range_is_pointed_at() {
+async fn a_number_that_is_malformed_or_out_of_range_is_pointed_at() {
     let app = TestApp::start().await;
     let client = app.client();
     for wrong in [
@@ -157,7 +157,7 @@ async fn a_nul_is_pointed_at_in_every_text() {
 }
 
 #[tokio::test]
-async fn what_is_not_json_is_called_that() {
+async fn a_body_that_is_not_json_is_malformed_json() {
     let app = TestApp::start().await;
     let client = app.client();
     let good = conversation(json!({})).to_string();

@@ -12,7 +12,7 @@ use crate::support::golden;
 use crate::support::receiver::Receiver;
 
 #[tokio::test]
-async fn the_answer_has_the_id_the_instant_and_how_long_until_then() {
+async fn the_answer_has_the_id_the_time_and_the_seconds_until_then() {
     let app = TestApp::start().await;
     let answer = app.client().schedule(json!({ "scheduledTime": "2035-06-01T14:00:00.25+02:00" })).await;
     assert_eq!(answer.status, 200);
@@ -33,7 +33,7 @@ async fn a_naive_time_is_utc() {
 }
 
 #[tokio::test]
-async fn a_time_in_the_last_minute_means_now() {
+async fn a_time_in_the_last_minute_is_due_now() {
     let (app, receiver) = (TestApp::start().await, Receiver::accepting().await);
     let client = app.client();
     let id = client.scheduled(json!({ "scheduledTime": in_seconds(-50), "endpoint": receiver.url("/") })).await;
@@ -73,7 +73,7 @@ async fn an_optional_field_may_be_null() {
 }
 
 #[tokio::test]
-async fn everything_that_is_wrong_is_said_at_once() {
+async fn all_errors_of_a_request_are_reported_together() {
     let app = TestApp::start().await;
     let answer = app.client().schedule_raw("{}").await;
     answer.assert_invalid(&["/conversationText", "/scheduledTime", "/endpoint"]);
@@ -89,7 +89,7 @@ async fn two_conversations_never_share_an_id() {
 }
 
 #[tokio::test]
-async fn who_is_calling_is_asked_before_what_is_wanted() {
+async fn a_request_is_authenticated_before_it_is_validated() {
     let app = TestApp::start().await;
     let request = app.client().anonymous(Method::POST, "/api/scheduler/schedule");
     let answer = Answer::to(request.header("content-type", "text/plain").body("{")).await;

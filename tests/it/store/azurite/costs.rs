@@ -1,4 +1,4 @@
-//! What a conversation costs in storage operations, counted on the wire.
+//! The number of storage operations that a conversation costs, counted on the wire.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +55,7 @@ impl Account {
         self.scheduler.schedule(&self.client, new).await.unwrap()
     }
 
-    /// The operations on tables and on the queue since this was last asked.
+    /// The number of operations on tables and on the queue since the last call.
     fn operations(&self) -> (usize, usize) {
         (self.tables.seen().len(), self.queues.seen().len())
     }

@@ -1,5 +1,4 @@
-//! The identity that the platform gives an app: tokens from a stand-in of its endpoint, and what the
-//! tables see of them.
+//! Managed identity: tokens from a stand-in for the identity endpoint, and the tokens that storage receives.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -19,7 +18,7 @@ use tokio::net::TcpListener;
 
 use crate::store::suite::HERE;
 
-/// Serves on loopback; answers each request by a function of its path and headers.
+/// Starts a server on loopback that answers each request by a function of its path and headers.
 async fn serve(answer: impl Fn(&str, &HeaderMap) -> (u16, String) + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -39,27 +38,27 @@ async fn serve(answer: impl Fn(&str, &HeaderMap) -> (u16, String) + Send + Sync 
     url
 }
 
-/// A calendar that the test turns.
-struct Calendar(Mutex<Timestamp>);
+/// A clock that the test moves.
+struct MovableClock(Mutex<Timestamp>);
 
-impl Calendar {
+impl MovableClock {
     fn pass(&self, time: Duration) {
         let mut now = self.0.lock().unwrap();
         *now = *now + time;
     }
 }
 
-impl Clock for Calendar {
+impl Clock for MovableClock {
     fn now(&self) -> Timestamp {
         *self.0.lock().unwrap()
     }
 }
 
-/// The platform's endpoint, a storage account that keeps what it is shown, and a table between them.
-struct Place {
-    clock: Arc<Calendar>,
+/// An identity endpoint, a storage account that records the tokens it receives, and a table that uses both.
+struct IdentityHarness {
+    clock: Arc<MovableClock>,
     table: Arc<dyn Table>,
-    /// What was asked of the endpoint.
+    /// The requests to the identity endpoint.
     asked: Arc<Mutex<Vec<String>>>,
     /// The authorization of each request to storage.
     shown: Arc<Mutex<Vec<String>>>,
@@ -68,10 +67,10 @@ struct Place {
     withdrawn: Arc<Mutex<String>>,
 }
 
-impl Place {
-    /// Tokens are good for an hour; `expires` writes the end down as the endpoint does.
+impl IdentityHarness {
+    /// Tokens are valid for an hour. `expires` formats the end of that hour as the endpoint does.
     async fn new(client_id: Option<&str>, expires: fn(i64) -> String) -> Self {
-        let clock = Arc::new(Calendar(Mutex::new(SystemClock.now())));
+        let clock = Arc::new(MovableClock(Mutex::new(SystemClock.now())));
         let (asked, shown) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<Mutex<Vec<String>>>::default());
         let broken = Arc::new(Mutex::new(false));
         let (calendar, requests, is_broken) = (Arc::clone(&clock), Arc::clone(&asked), Arc::clone(&broken));
@@ -107,7 +106,7 @@ impl Place {
         Self { clock, table: store.conversations(), asked, shown, broken, withdrawn }
     }
 
-    /// Reads a row, and says with which token.
+    /// Reads a row, and returns the token of that request.
     async fn read(&self) -> Result<String, StoreError> {
         self.table.get(HERE, "k").await?;
         Ok(self.shown.lock().unwrap().last().unwrap().clone())
@@ -124,7 +123,7 @@ fn as_text(end: i64) -> String {
 
 #[tokio::test]
 async fn the_system_s_identity_is_asked_for_by_resource_alone() {
-    let place = Place::new(None, as_text).await;
+    let place = IdentityHarness::new(None, as_text).await;
     assert_eq!(place.read().await.unwrap(), "Bearer token-1");
     let asked = place.asked.lock().unwrap().clone();
     assert_eq!(asked, ["/msi/token?api-version=2019-08-01&resource=https%3A%2F%2Fstorage.azure.com%2F"]);
@@ -132,14 +131,14 @@ async fn the_system_s_identity_is_asked_for_by_resource_alone() {
 
 #[tokio::test]
 async fn an_identity_of_the_user_is_asked_for_by_its_client_id() {
-    let place = Place::new(Some("0000-1111"), |end| end.to_string()).await;
+    let place = IdentityHarness::new(Some("0000-1111"), |end| end.to_string()).await;
     assert_eq!(place.read().await.unwrap(), "Bearer token-1");
     assert!(place.asked.lock().unwrap()[0].ends_with("&client_id=0000-1111"));
 }
 
 #[tokio::test]
 async fn a_token_is_kept_and_renewed_five_minutes_before_its_end() {
-    let place = Place::new(None, as_text).await;
+    let place = IdentityHarness::new(None, as_text).await;
     for _ in 0..3 {
         assert_eq!(place.read().await.unwrap(), "Bearer token-1");
     }
@@ -152,7 +151,7 @@ async fn a_token_is_kept_and_renewed_five_minutes_before_its_end() {
 
 #[tokio::test]
 async fn many_requests_at_once_ask_for_one_token() {
-    let place = Place::new(None, as_text).await;
+    let place = IdentityHarness::new(None, as_text).await;
     let reads = (0..16).map(|_| place.read());
     for read in futures_util::future::join_all(reads).await {
         assert_eq!(read.unwrap(), "Bearer token-1");
@@ -162,7 +161,7 @@ async fn many_requests_at_once_ask_for_one_token() {
 
 #[tokio::test]
 async fn a_token_that_storage_refuses_is_not_shown_again() {
-    let place = Place::new(None, as_text).await;
+    let place = IdentityHarness::new(None, as_text).await;
     place.read().await.unwrap();
     *place.withdrawn.lock().unwrap() = "Bearer token-1".to_owned();
     assert!(matches!(place.read().await, Err(StoreError::Unavailable(_))));
@@ -171,7 +170,7 @@ async fn a_token_that_storage_refuses_is_not_shown_again() {
 
 #[tokio::test]
 async fn a_token_that_cannot_be_renewed_is_used_to_its_end() {
-    let place = Place::new(None, as_text).await;
+    let place = IdentityHarness::new(None, as_text).await;
     place.read().await.unwrap();
     *place.broken.lock().unwrap() = true;
     place.clock.pass(Duration::from_mins(56));
@@ -189,7 +188,7 @@ async fn a_token_that_cannot_be_renewed_is_used_to_its_end() {
 
 #[tokio::test]
 async fn without_a_token_nothing_is_sent_and_the_store_is_unavailable() {
-    let place = Place::new(None, as_text).await;
+    let place = IdentityHarness::new(None, as_text).await;
     *place.broken.lock().unwrap() = true;
     let error = place.read().await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
@@ -197,7 +196,7 @@ async fn without_a_token_nothing_is_sent_and_the_store_is_unavailable() {
     assert!(place.shown.lock().unwrap().is_empty());
     let insert = crate::store::suite::insert("k", "v");
     assert!(matches!(place.table.commit(HERE, vec![insert]).await, Err(CommitError::Unavailable(_))));
-    // An expired token is none.
+    // An expired token is not used.
     *place.broken.lock().unwrap() = false;
     place.read().await.unwrap();
     *place.broken.lock().unwrap() = true;

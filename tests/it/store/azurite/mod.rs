@@ -1,5 +1,4 @@
-//! The suite on Azure Table Storage, as far as Azurite is like it, and what only a storage account
-//! behind a network has to do.
+//! The suite on Azure Table Storage, played by Azurite, and tests of what only a storage account does.
 
 use super::suite::{self, TestTable};
 use crate::support::azurite;
@@ -10,9 +9,9 @@ mod network;
 mod queue;
 mod signature;
 
-suite::table_suite!(crate::store::azurite::lend());
+suite::table_suite!(crate::store::azurite::test_table());
 
-fn lend() -> TestTable {
+fn test_table() -> TestTable {
     let store = azurite::store();
     TestTable { table: store.conversations(), keep: Box::new(store) }
 }

@@ -1,4 +1,4 @@
-//! What a network between the program and its tables can do, and what the table then says.
+//! Network failures between the program and its tables, and the error that each one becomes.
 
 use mcp_scheduler::api::ScheduleRequest;
 use mcp_scheduler::domain::{Conversation, ConversationId, EndpointPolicy, Timestamp};
@@ -35,13 +35,13 @@ async fn a_commit_whose_answer_is_lost_is_unknown_and_was_applied_once() {
     let (store, proxy) = behind_proxy().await;
     let table = store.conversations();
     for (key, mishap) in [("lost", AnswerLost), ("cut", AnswerCutShort)] {
-        // The connection is in use already, so a client that repeats what it lost would do so here.
+        // The connection has been used before, so a client that repeats lost requests would do it here.
         assert_eq!(value_of(&*table, key).await, None);
         proxy.seen();
         proxy.then([mishap]);
         let result = commit_one(&*table, insert(key, "v")).await;
         assert!(is_unknown(&result), "{mishap:?} gave {result:?}");
-        assert_eq!(proxy.seen().len(), 1, "a commit must not be repeated behind the caller's back");
+        assert_eq!(proxy.seen().len(), 1, "the client must not repeat a commit by itself");
         assert_eq!(value_of(&*table, key).await.as_deref(), Some("v"));
     }
 }
@@ -60,7 +60,7 @@ async fn a_commit_whose_request_is_lost_is_unknown_and_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_status_says_whether_a_commit_can_have_been_applied() {
+async fn the_status_of_a_failed_commit_decides_between_unavailable_unknown_and_refused() {
     let (store, proxy) = behind_proxy().await;
     let table = store.conversations();
     for status in [401, 403, 429, 503] {
@@ -82,7 +82,7 @@ async fn a_status_says_whether_a_commit_can_have_been_applied() {
 }
 
 #[tokio::test]
-async fn a_read_that_fails_is_unavailable_however_it_fails() {
+async fn every_failed_read_is_unavailable() {
     let (store, proxy) = behind_proxy().await;
     let table = store.conversations();
     for mishap in [RequestLost, AnswerLost, AnswerCutShort, Refused(403), Refused(429), Refused(500), Refused(503)] {
@@ -94,8 +94,8 @@ async fn a_read_that_fails_is_unavailable_however_it_fails() {
 }
 
 #[tokio::test]
-async fn where_nobody_listens_nothing_was_done() {
-    // A port that was free a moment ago.
+async fn a_refused_connection_is_unavailable_and_the_error_shows_no_address() {
+    // The listener is dropped, so nothing listens on its port.
     let nobody = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
     let store = azurite::store_at(&azurite::connection_string(nobody, nobody), &azurite::fresh_names());
     let table = store.conversations();
@@ -109,7 +109,7 @@ async fn where_nobody_listens_nothing_was_done() {
 }
 
 #[tokio::test]
-async fn an_insert_makes_the_table_and_a_read_finds_nothing_without_it() {
+async fn an_insert_creates_the_table_and_a_read_without_it_finds_nothing() {
     let table = azurite::store().conversations();
     assert_eq!(value_of(&*table, "k").await, None);
     assert_eq!(all(&*table).await, []);
@@ -119,7 +119,7 @@ async fn an_insert_makes_the_table_and_a_read_finds_nothing_without_it() {
 }
 
 #[tokio::test]
-async fn many_first_inserts_make_one_table() {
+async fn many_first_inserts_at_once_create_one_table() {
     let table = azurite::store().conversations();
     let inserts = (0..8).map(|i| {
         let table = std::sync::Arc::clone(&table);
@@ -130,7 +130,7 @@ async fn many_first_inserts_make_one_table() {
 }
 
 #[tokio::test]
-async fn a_group_whose_answer_is_lost_is_there_as_a_whole() {
+async fn a_group_whose_answer_is_lost_is_applied_as_a_whole() {
     let (store, proxy) = behind_proxy().await;
     let table = store.conversations();
     let etag = put(&*table, "main", "old").await;
@@ -143,7 +143,7 @@ async fn a_group_whose_answer_is_lost_is_there_as_a_whole() {
 }
 
 #[tokio::test]
-async fn an_etag_that_was_lost_with_its_answer_is_read_again() {
+async fn an_etag_that_was_lost_with_its_answer_can_be_read() {
     let (store, proxy) = behind_proxy().await;
     let table = store.conversations();
     let old = put(&*table, "k", "1").await;
@@ -156,7 +156,7 @@ async fn an_etag_that_was_lost_with_its_answer_is_read_again() {
 }
 
 #[tokio::test]
-async fn a_long_scan_takes_as_few_calls_as_can_be_and_reads_no_more_than_asked() {
+async fn a_long_scan_takes_few_calls_and_reads_at_most_limit_rows() {
     let (store, proxy) = behind_proxy().await;
     let table = store.conversations();
     let keys: Vec<String> = (0..1_100).map(|i| format!("k{i:04}")).collect();
@@ -172,7 +172,7 @@ async fn a_long_scan_takes_as_few_calls_as_can_be_and_reads_no_more_than_asked()
 }
 
 #[tokio::test]
-async fn a_scan_that_breaks_in_the_middle_gives_no_half_of_it() {
+async fn a_scan_that_fails_in_the_middle_returns_no_rows() {
     let (store, proxy) = behind_proxy().await;
     let table = store.conversations();
     let inserts: Vec<Operation> = (0..1_050).map(|i| insert(&format!("k{i:04}"), "v")).collect();
@@ -185,7 +185,7 @@ async fn a_scan_that_breaks_in_the_middle_gives_no_half_of_it() {
 }
 
 #[tokio::test]
-async fn a_value_that_no_entity_holds_is_refused_and_nothing_is_written() {
+async fn a_value_too_long_for_an_entity_is_refused_and_not_written() {
     let table = azurite::store().conversations();
     put(&*table, "k", "v").await;
     assert_refused(commit_one(&*table, insert("long", &"x".repeat(530_000))).await);
@@ -196,7 +196,7 @@ async fn a_value_that_no_entity_holds_is_refused_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn keys_that_a_filter_would_take_for_something_else_are_refused() {
+async fn keys_with_filter_syntax_are_refused() {
     let table = azurite::store().conversations();
     assert_refused(table.get(HERE, "x' or '1' eq '1").await);
     let range = KeyRange { from: "a".to_owned(), to: "z' or RowKey ge 'a".to_owned() };
@@ -215,15 +215,15 @@ fn conversation() -> Conversation {
     Conversation::new(ConversationId::new(now, &[7; 10]), "client".parse().unwrap(), new, now)
 }
 
-/// The protocol above the port finds out what the port cannot know.
+/// The conversation store reads after an unknown result, and so finds out what the table cannot know.
 #[tokio::test]
-async fn a_conversation_is_added_once_although_the_answer_was_lost() {
+async fn a_conversation_is_added_once_although_the_answer_is_lost() {
     let (store, proxy) = behind_proxy().await;
     let conversations = ConversationStore::new(store.conversations());
     let new = conversation();
     proxy.then([AnswerLost]);
     conversations.insert(&new, None).await.unwrap();
-    assert_eq!(proxy.seen().len(), 2, "the second insert finds the first one's work");
+    assert_eq!(proxy.seen().len(), 2, "the second insert finds the row of the first");
     let read = conversations.get(new.client(), new.id()).await.unwrap().unwrap();
     proxy.then([AnswerLost]);
     let cancelled = read.value.clone().cancel(Timestamp::from_millis(1_900_000_000_000)).unwrap();

@@ -1,4 +1,4 @@
-//! The queue on Azure Queue Storage. It lives in real time.
+//! The queue on Azure Queue Storage, in real time.
 
 use std::time::Duration;
 
@@ -7,8 +7,9 @@ use azure_storage::{CloudLocation, StorageCredentials};
 use azure_storage_queues::operations::Message;
 use azure_storage_queues::{QueueClient, QueueServiceClientBuilder};
 use mcp_scheduler::domain::Timestamp;
-use mcp_scheduler::store::WakeUp;
-use mcp_scheduler::store::{AzureNames, AzureStore, Receipt, StoreError, WakeUpQueue as _, WakeUpReceiver as _};
+use mcp_scheduler::store::{
+    AzureNames, AzureStore, Receipt, StoreError, WakeUp, WakeUpQueue as _, WakeUpReceiver as _,
+};
 use tokio::time::{sleep, timeout};
 
 use crate::store::suite::TestQueue;
@@ -16,27 +17,27 @@ use crate::support::azurite::{self, ACCOUNT, KEY, azurite};
 use crate::support::proxy::Mishap::{AnswerLost, Refused, RequestLost};
 use crate::support::proxy::Proxy;
 
-pub fn lend() -> TestQueue {
+pub fn test_queue() -> TestQueue {
     let queue = azurite::store().wake_ups();
     TestQueue {
         receiver: queue.clone(),
         queue,
-        // Whole seconds, and one for the poll.
+        // Storage has whole seconds, and a poll takes up to one more.
         early: Duration::from_secs(2),
         late: Duration::from_secs(1),
         keep: Box::new(()),
     }
 }
 
-crate::store::suite::queue_suite!(tokio::test, crate::store::azurite::queue::lend());
+crate::store::suite::queue_suite!(tokio::test, crate::store::azurite::queue::test_queue());
 
 fn wake_up() -> WakeUp {
     let id = "0189c0de-0000-7000-8000-000000000001".parse().unwrap();
     WakeUp { client: "client".parse().unwrap(), id, generation: 1 }
 }
 
-/// A store, and its queue as the service itself shows it.
-async fn queue_and_raw() -> (AzureStore, QueueClient, QueueClient) {
+/// A store, its queue and its poison queue. The queues are clients of the storage service, without our code.
+async fn store_and_raw_queues() -> (AzureStore, QueueClient, QueueClient) {
     let names = azurite::fresh_names();
     let store = azurite::store_at(&azurite().connection_string(), &names);
     store.create().await.unwrap();
@@ -52,28 +53,28 @@ fn raw(names: &AzureNames) -> (QueueClient, QueueClient) {
     (service.queue_client(&names.wake_ups), service.queue_client(format!("{}-poison", names.wake_ups)))
 }
 
-/// Receives what is visible, and hides it for a second.
-async fn look(queue: &QueueClient) -> Vec<Message> {
+/// Receives all visible messages, and hides them for a second.
+async fn receive_raw(queue: &QueueClient) -> Vec<Message> {
     queue.get_messages().number_of_messages(32).visibility_timeout(Duration::from_secs(1)).await.unwrap().messages
 }
 
-/// How many messages there are, hidden or not.
+/// The number of messages, hidden or not.
 async fn count(queue: &QueueClient) -> usize {
     queue.get_metadata().await.unwrap().approximate_messages_count
 }
 
 #[tokio::test]
-async fn a_hint_is_a_message_of_plain_text_that_never_expires() {
-    let (store, queue, _) = queue_and_raw().await;
+async fn a_wake_up_is_a_message_of_plain_text_that_never_expires() {
+    let (store, queue, _) = store_and_raw_queues().await;
     store.wake_ups().enqueue(&wake_up(), Duration::ZERO).await.unwrap();
-    let messages = look(&queue).await;
+    let messages = receive_raw(&queue).await;
     assert_eq!(messages.len(), 1);
     assert_eq!(messages[0].message_text, wake_up().to_message());
     assert_eq!(messages[0].expiration_time.year(), 9999);
 }
 
 #[tokio::test]
-async fn the_horizon_lies_beyond_what_the_sweep_looks_at_and_the_queue_takes_it() {
+async fn the_queue_takes_a_wake_up_at_its_horizon_of_ten_minutes() {
     let wake_ups = azurite::store().wake_ups();
     assert_eq!(wake_ups.horizon(), Duration::from_mins(10));
     assert_eq!(wake_ups.retained_since(), Timestamp::MIN);
@@ -81,18 +82,18 @@ async fn the_horizon_lies_beyond_what_the_sweep_looks_at_and_the_queue_takes_it(
 }
 
 #[tokio::test]
-async fn a_hint_is_shown_one_to_two_seconds_before_its_time() {
-    // A delay of 3.9 s: hidden for 2 s, where a second earlier would be 1.9 s early.
-    let (store, queue, _) = queue_and_raw().await;
+async fn a_wake_up_is_visible_one_to_two_seconds_before_its_time() {
+    // A delay of 3.9 s hides the message for 2 s, because storage has whole seconds and a poll takes up to one more.
+    let (store, queue, _) = store_and_raw_queues().await;
     store.wake_ups().enqueue(&wake_up(), Duration::from_millis(3_900)).await.unwrap();
     sleep(Duration::from_millis(1_500)).await;
-    assert_eq!(look(&queue).await.len(), 0);
+    assert_eq!(receive_raw(&queue).await.len(), 0);
     sleep(Duration::from_millis(1_200)).await;
-    assert_eq!(look(&queue).await.len(), 1);
+    assert_eq!(receive_raw(&queue).await.len(), 1);
 }
 
 #[tokio::test]
-async fn the_first_put_makes_the_queue_and_a_receiver_waits_for_it() {
+async fn the_first_enqueue_creates_the_queue_and_a_receiver_waits_for_it() {
     let wake_ups = azurite::store().wake_ups();
     assert!(timeout(Duration::from_millis(300), wake_ups.receive(1)).await.is_err());
     wake_ups.enqueue(&wake_up(), Duration::ZERO).await.unwrap();
@@ -100,18 +101,18 @@ async fn the_first_put_makes_the_queue_and_a_receiver_waits_for_it() {
 }
 
 #[tokio::test]
-async fn a_received_hint_is_hidden_until_it_is_deleted() {
-    let (store, queue, _) = queue_and_raw().await;
+async fn a_received_wake_up_is_hidden_until_it_is_deleted() {
+    let (store, queue, _) = store_and_raw_queues().await;
     store.wake_ups().enqueue(&wake_up(), Duration::ZERO).await.unwrap();
     let received = store.wake_ups().receive(8).await.unwrap();
-    assert_eq!(look(&queue).await.len(), 0);
+    assert_eq!(receive_raw(&queue).await.len(), 0);
     store.wake_ups().delete(&received[0]).await.unwrap();
     assert_eq!(count(&queue).await, 0);
 }
 
 #[tokio::test]
-async fn deleting_what_is_gone_or_was_received_by_somebody_else_is_no_error() {
-    let (store, queue, _) = queue_and_raw().await;
+async fn deleting_a_message_that_is_gone_or_was_received_again_is_no_error() {
+    let (store, queue, _) = store_and_raw_queues().await;
     let wake_ups = store.wake_ups();
     wake_ups.enqueue(&wake_up(), Duration::ZERO).await.unwrap();
     let mut received = wake_ups.receive(1).await.unwrap().remove(0);
@@ -125,9 +126,9 @@ async fn deleting_what_is_gone_or_was_received_by_somebody_else_is_no_error() {
 }
 
 #[tokio::test]
-async fn messages_that_are_no_hints_hold_nobody_up_and_are_not_put_aside_at_once() {
-    let (store, queue, poison) = queue_and_raw().await;
-    for text in ["not a hint", r#"{"v":2,"job":"of the future"}"#, "<&>\u{fffd}"] {
+async fn messages_that_are_no_wake_ups_delay_nothing_and_are_not_poison_at_once() {
+    let (store, queue, poison) = store_and_raw_queues().await;
+    for text in ["not a wake-up", r#"{"v":2,"job":"of the future"}"#, "<&>\u{fffd}"] {
         queue.put_message(text).await.unwrap();
     }
     store.wake_ups().enqueue(&wake_up(), Duration::ZERO).await.unwrap();
@@ -140,23 +141,23 @@ async fn messages_that_are_no_hints_hold_nobody_up_and_are_not_put_aside_at_once
 }
 
 #[tokio::test]
-async fn a_message_that_is_no_hint_is_put_aside_when_it_is_received_for_the_fifth_time() {
-    const TEXT: &str = "<not> & a \"hint\"";
-    let (store, queue, poison) = queue_and_raw().await;
+async fn a_message_that_is_no_wake_up_is_poison_when_it_is_received_for_the_fifth_time() {
+    const TEXT: &str = "<not> & a \"wake-up\"";
+    let (store, queue, poison) = store_and_raw_queues().await;
     queue.put_message(TEXT).await.unwrap();
     for _ in 1..=4 {
-        assert_eq!(look(&queue).await.len(), 1);
+        assert_eq!(receive_raw(&queue).await.len(), 1);
         sleep(Duration::from_millis(1_100)).await;
     }
-    assert!(timeout(Duration::from_secs(1), store.wake_ups().receive(8)).await.is_err(), "it is no hint");
-    let aside = poison.get_messages().await.unwrap().messages;
-    assert_eq!(aside.len(), 1);
-    assert_eq!((aside[0].message_text.as_str(), aside[0].expiration_time.year()), (TEXT, 9999));
+    assert!(timeout(Duration::from_secs(1), store.wake_ups().receive(8)).await.is_err(), "it is no wake-up");
+    let poisoned = poison.get_messages().await.unwrap().messages;
+    assert_eq!(poisoned.len(), 1);
+    assert_eq!((poisoned[0].message_text.as_str(), poisoned[0].expiration_time.year()), (TEXT, 9999));
     assert_eq!((count(&queue).await, store.wake_ups().poison_queue_length().await.unwrap()), (0, 1));
 }
 
 #[tokio::test]
-async fn a_put_is_not_repeated_and_says_what_is_known_of_it() {
+async fn an_enqueue_is_not_repeated_and_its_error_says_what_is_known() {
     let proxy = Proxy::before(azurite().queues).await;
     let connection = azurite::connection_string(azurite().tables, proxy.address);
     let store = azurite::store_at(&connection, &azurite::fresh_names());
@@ -172,18 +173,18 @@ async fn a_put_is_not_repeated_and_says_what_is_known_of_it() {
         }
         assert_eq!(proxy.seen().len(), 1);
     }
-    assert_eq!(store.wake_ups().receive(8).await.unwrap().len(), 1, "only the one whose answer was lost");
+    assert_eq!(store.wake_ups().receive(8).await.unwrap().len(), 1, "only the wake-up whose answer was lost");
 }
 
 #[tokio::test]
-async fn a_receiver_that_finds_nothing_asks_less_and_less_often() {
+async fn a_receiver_of_an_empty_queue_polls_less_and_less_often() {
     let proxy = Proxy::before(azurite().queues).await;
     let connection = azurite::connection_string(azurite().tables, proxy.address);
     let store = azurite::store_at(&connection, &azurite::fresh_names());
     store.create().await.unwrap();
     proxy.seen();
     assert!(timeout(Duration::from_secs(4), store.wake_ups().receive(8)).await.is_err());
-    // At 0, 0.1, 0.3, 0.7, 1.5, 2.5 and 3.5 s.
+    // The polls are at 0, 0.1, 0.3, 0.7, 1.5, 2.5 and 3.5 s.
     let calls = proxy.seen().len();
     assert!((5..=7).contains(&calls), "{calls} calls in four seconds");
 }

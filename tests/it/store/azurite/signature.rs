@@ -11,7 +11,7 @@ use url::form_urlencoded;
 use crate::store::suite::{commit_one, insert, value_of};
 use crate::support::azurite::{self, ACCOUNT, KEY, azurite};
 
-/// Signs what an account's signature grants: everything in tables and queues, until this time.
+/// Makes an account SAS that allows everything in tables and queues until this time.
 fn signature(to: &str) -> String {
     let (permissions, services, types, from, protocol, version) =
         ("raupdwlc", "qt", "sco", "2020-01-01T00:00:00Z", "https,http", "2019-12-12");
@@ -48,7 +48,7 @@ async fn a_signature_opens_the_tables_and_the_queue() {
     queue.delete(&received[0]).await.unwrap();
 }
 
-/// The emulator asks for no permission inside a transaction, so what it refuses here is the time.
+/// Azurite checks no permissions inside a transaction; it refuses this one because the signature has expired.
 #[tokio::test]
 async fn a_signature_that_has_ended_commits_nothing_and_is_not_shown() {
     let names = azurite::fresh_names();

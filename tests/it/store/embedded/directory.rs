@@ -1,4 +1,4 @@
-//! The store as a directory: closed and opened again, by one process at a time, of one format.
+//! The directory of the store: rows survive a restart, one process at a time opens it, and its format has a version.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -46,7 +46,7 @@ async fn rows_survive_closing_and_opening() {
 }
 
 #[tokio::test]
-async fn an_etag_from_before_closing_is_good_afterwards() {
+async fn an_etag_is_valid_after_a_restart() {
     let dir = TempDir::new().unwrap();
     let etag = session(dir.path(), async |store| put(&*store.conversations(), "k", "old").await).await;
     session(dir.path(), async |store| change(&*store.conversations(), "k", "new", &etag).await).await;
@@ -54,7 +54,7 @@ async fn an_etag_from_before_closing_is_good_afterwards() {
 }
 
 #[tokio::test]
-async fn no_etag_comes_back_after_opening_again() {
+async fn no_etag_is_used_again_after_a_restart() {
     let dir = TempDir::new().unwrap();
     let mut seen: Vec<Etag> = Vec::new();
     for _ in 0..4 {
@@ -88,7 +88,7 @@ async fn the_tables_of_a_store_do_not_share_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn closing_in_the_middle_loses_nothing_that_was_acknowledged() {
+async fn closing_during_commits_loses_no_acknowledged_one() {
     let dir = TempDir::new().unwrap();
     let store = EmbeddedStore::open(dir.path()).unwrap();
     let commits: Vec<_> = rows(400)
@@ -111,7 +111,7 @@ async fn closing_in_the_middle_loses_nothing_that_was_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_closed_store_takes_no_commits() {
+async fn a_closed_store_accepts_no_commits() {
     let dir = TempDir::new().unwrap();
     let store = EmbeddedStore::open(dir.path()).unwrap();
     let table = store.conversations();
@@ -121,7 +121,7 @@ async fn a_closed_store_takes_no_commits() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_that_many_tasks_got_acknowledged_is_there_after_opening_again() {
+async fn all_acknowledged_commits_of_many_tasks_survive_a_restart() {
     const TASKS: usize = 64;
     const EACH: usize = 50;
     let dir = TempDir::new().unwrap();
@@ -147,7 +147,7 @@ async fn all_that_many_tasks_got_acknowledged_is_there_after_opening_again() {
 }
 
 #[tokio::test]
-async fn a_directory_has_one_store_at_a_time() {
+async fn a_directory_is_open_in_one_store_at_a_time() {
     let dir = TempDir::new().unwrap();
     session(dir.path(), async |store| {
         let second = EmbeddedStore::open(dir.path()).map(drop).unwrap_err();
@@ -155,7 +155,7 @@ async fn a_directory_has_one_store_at_a_time() {
         let text = second.to_string();
         assert!(text.contains(dir.path().to_str().unwrap()), "says where: {text}");
         assert!(text.contains("SCHEDULER_DATA_DIR"), "says what to do: {text}");
-        put(&*store.conversations(), "k", "the first one goes on").await;
+        put(&*store.conversations(), "k", "the first store still works").await;
     })
     .await;
     assert_eq!(all_rows(dir.path()).await.len(), 1);
@@ -180,7 +180,7 @@ async fn another_process_is_told_that_the_directory_is_in_use() {
     .await;
 }
 
-/// Writes the number of the format as a version of this program would.
+/// Writes a number of the format, as another version of this program would.
 fn set_format(dir: &Path, format: u64) {
     let database = Database::builder(dir.join("store")).open().unwrap();
     let rows = database.keyspace("rows", KeyspaceCreateOptions::default).unwrap();
@@ -189,7 +189,7 @@ fn set_format(dir: &Path, format: u64) {
 }
 
 #[tokio::test]
-async fn a_store_of_a_newer_format_is_refused_and_left_as_it_is() {
+async fn a_store_of_a_newer_format_is_refused_and_not_changed() {
     let dir = TempDir::new().unwrap();
     session(dir.path(), async |store| put(&*store.conversations(), "k", "v").await).await;
     for newer in [2, 7, u64::MAX] {
@@ -205,7 +205,7 @@ async fn a_store_of_a_newer_format_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_no_directory_is_an_error_that_says_so() {
+async fn a_path_that_is_no_directory_is_an_error_with_the_path() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("file");
     std::fs::write(&file, "not a directory").unwrap();

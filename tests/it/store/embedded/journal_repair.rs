@@ -1,8 +1,8 @@
-//! Power lost in the middle of a write: what was acknowledged before is there, the torn commit is
-//! there as a whole or not at all, and the store opens.
+//! A power failure during a write: the store opens, it has every commit that was acknowledged before, and it has the torn
+//! commit as a whole or not at all.
 //!
-//! The directory is copied while the store is open, which is what the disk holds when power goes: every
-//! acknowledged commit was synced before it was answered. Then the end of the copy's journal is torn.
+//! The tests copy the directory while the store is open. The copy is what the disk holds at a power failure, because every
+//! commit is synced before it is acknowledged. Then they damage the end of the copy's journal.
 
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
@@ -13,12 +13,12 @@ use tempfile::TempDir;
 
 use crate::store::suite::{HERE, all, change, insert, keys_of, put, value_of};
 
-/// How many commits came before the torn one.
+/// The number of commits before the torn one.
 const BEFORE: usize = 20;
-/// How much of the journal's end the torn commit takes: more than any tear here.
+/// The size of the torn commit in the journal; no test damages more.
 const TORN_BYTES: usize = 3 * 30_000;
 
-/// The disk at the moment when power went, and where the journal's written part ends in it.
+/// The disk at the power failure, and where the written part of its journal ends.
 struct Disk {
     dir: TempDir,
     journal: PathBuf,
@@ -58,7 +58,7 @@ impl Disk {
         file.write_all(bytes).unwrap();
     }
 
-    /// Opens what is left. Says whether the torn commit is there.
+    /// Opens what is left. Returns whether the torn commit is there.
     async fn open(self, what: &str) -> bool {
         let store = EmbeddedStore::open(self.dir.path()).unwrap_or_else(|e| panic!("{what}: {e}"));
         let table = store.conversations();
@@ -66,7 +66,7 @@ impl Disk {
         let torn: Vec<String> = keys.extract_if(.., |key| key.starts_with("torn")).collect();
         assert_eq!(keys.len(), BEFORE * 2, "{what}: what was acknowledged before is there");
         assert!(torn.is_empty() || torn.len() == 3, "{what}: {torn:?} is a part of a commit");
-        goes_on(&*table).await;
+        works_on(&*table).await;
         drop(table);
         store.close();
 
@@ -77,8 +77,8 @@ impl Disk {
     }
 }
 
-/// The store takes commits, and knows the states of the rows that it kept.
-async fn goes_on(table: &dyn Table) {
+/// Checks that the store accepts commits and knows the etags of the rows that it kept.
+async fn works_on(table: &dyn Table) {
     let etag = put(table, "new", "v").await;
     change(table, "new", "w", &etag).await;
     let kept = table.get(HERE, "k00").await.unwrap().unwrap();
@@ -100,7 +100,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The journal is made longer than what is in it: from here on there are only zeros.
+/// The length of a file without the zeros at its end: the store allocates its journal in advance.
 fn written_part(bytes: &[u8]) -> usize {
     const ZEROS: [u8; 4096] = [0; 4096];
     let pages = bytes.chunks(ZEROS.len()).rposition(|page| page != &ZEROS[..page.len()]).map_or(0, |page| page + 1);
@@ -115,7 +115,7 @@ fn newest_journal(dir: &Path) -> PathBuf {
 }
 
 #[tokio::test]
-async fn a_copy_of_an_open_store_has_everything_that_was_acknowledged() {
+async fn a_copy_of_an_open_store_has_every_acknowledged_commit() {
     let disk = Disk::after_some_commits().await;
     assert!(disk.open("untouched").await, "the last commit was acknowledged as well");
 }
@@ -139,7 +139,7 @@ async fn a_journal_that_ends_in_zeros_loses_its_last_commit_only() {
 }
 
 #[tokio::test]
-async fn garbage_behind_the_last_commit_loses_nothing() {
+async fn garbage_after_the_last_commit_loses_nothing() {
     for (what, garbage) in
         [("ones", vec![0xff; 5000]), ("a cycle", (0..=255).cycle().take(5000).collect()), ("one byte", vec![7])]
     {
@@ -149,10 +149,9 @@ async fn garbage_behind_the_last_commit_loses_nothing() {
     }
 }
 
-/// The disk need not write the blocks of one write in their order, so the end of the last commit may be
-/// there and its middle not.
+/// A disk may write the blocks of one write in any order, so the end of the last commit can be there without its middle.
 #[tokio::test]
-async fn a_last_commit_with_a_hole_is_lost_alone() {
+async fn a_last_commit_with_a_hole_is_lost_and_no_other() {
     for (from_end, bytes) in [(60_000, 4096), (60_000, 1024), (89_000, 80_000), (2048, 1024)] {
         let disk = Disk::after_some_commits().await;
         disk.overwrite(disk.end - from_end, &vec![0; bytes]);
@@ -160,9 +159,9 @@ async fn a_last_commit_with_a_hole_is_lost_alone() {
     }
 }
 
-/// A byte that changed is damage, not a torn write: nothing is guessed and nothing is changed.
+/// A changed byte is damage, not a torn write: the store does not repair it.
 #[tokio::test]
-async fn a_damaged_journal_is_reported_and_left_as_it_is() {
+async fn a_damaged_journal_is_reported_and_not_changed() {
     let disk = Disk::after_some_commits().await;
     disk.overwrite(disk.end - 60_000, b"?");
     let before = fs::read(&disk.journal).unwrap();

@@ -1,4 +1,4 @@
-//! The suite on the embedded store, and what only a store with a directory has to do.
+//! The suite on the embedded store, and tests of what only a store in a directory does.
 
 use mcp_scheduler::store::EmbeddedStore;
 use tempfile::TempDir;
@@ -8,11 +8,11 @@ use super::suite::{self, TestTable};
 mod directory;
 mod journal_repair;
 
-suite::table_suite!(crate::store::embedded::lend());
+suite::table_suite!(crate::store::embedded::test_table());
 
-fn lend() -> TestTable {
+fn test_table() -> TestTable {
     let dir = TempDir::new().unwrap();
     let store = EmbeddedStore::open(dir.path()).unwrap();
-    // The store goes before its directory.
+    // The store is dropped before its directory.
     TestTable { table: store.conversations(), keep: Box::new((store, dir)) }
 }

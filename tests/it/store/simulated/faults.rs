@@ -1,4 +1,4 @@
-//! What goes wrong: each fault does what it says, and the conversation store recovers as it says.
+//! The faults of the simulated table, and how the conversation store recovers from them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -13,11 +13,11 @@ use tokio::time::Instant;
 
 use crate::store::suite::{HERE, all, assert_conflict, assert_refused, commit_one, insert, put, value_of};
 
-/// Faults for the next calls, in order; nothing after them. Shared with the test, which may add some.
+/// The faults of the next calls, in order. Later calls succeed. A clone shares the list, so a test can add faults.
 #[derive(Clone, Default)]
-pub struct Script(Arc<Mutex<VecDeque<Fault>>>);
+pub struct FaultScript(Arc<Mutex<VecDeque<Fault>>>);
 
-impl Script {
+impl FaultScript {
     pub fn of<const N: usize>(faults: [Fault; N]) -> Self {
         let script = Self::default();
         script.then(faults);
@@ -33,7 +33,7 @@ impl Script {
     }
 }
 
-impl Faults for Script {
+impl Faults for FaultScript {
     fn next(&self) -> Fault {
         self.0.lock().unwrap().pop_front().unwrap_or_default()
     }
@@ -49,28 +49,28 @@ fn is_unknown<T>(result: &Result<T, StoreError>) -> bool {
 
 #[tokio::test]
 async fn a_refused_commit_is_not_applied_and_says_so() {
-    let table = SimulatedTable::new(Script::of([Refused]));
+    let table = SimulatedTable::new(FaultScript::of([Refused]));
     assert!(is_unavailable(&commit_one(&table, insert("k", "v")).await));
     assert_eq!(value_of(&table, "k").await, None);
 }
 
 #[tokio::test]
-async fn a_commit_whose_request_is_lost_is_not_applied_and_nobody_knows() {
-    let table = SimulatedTable::new(Script::of([RequestLost]));
+async fn a_commit_whose_request_is_lost_is_not_applied_and_unknown() {
+    let table = SimulatedTable::new(FaultScript::of([RequestLost]));
     assert!(is_unknown(&commit_one(&table, insert("k", "v")).await));
     assert_eq!(value_of(&table, "k").await, None);
 }
 
 #[tokio::test]
-async fn a_commit_whose_answer_is_lost_is_applied_and_nobody_knows() {
-    let table = SimulatedTable::new(Script::of([AnswerLost]));
+async fn a_commit_whose_answer_is_lost_is_applied_and_unknown() {
+    let table = SimulatedTable::new(FaultScript::of([AnswerLost]));
     assert!(is_unknown(&commit_one(&table, insert("k", "v")).await));
     assert_eq!(value_of(&table, "k").await.as_deref(), Some("v"));
 }
 
 #[tokio::test]
-async fn a_commit_whose_answer_is_lost_still_has_to_hold() {
-    let faults = Script::default();
+async fn a_conflicting_commit_whose_answer_is_lost_is_not_applied() {
+    let faults = FaultScript::default();
     let table = SimulatedTable::new(faults.clone());
     put(&table, "k", "v").await;
     faults.then([AnswerLost]);
@@ -80,22 +80,22 @@ async fn a_commit_whose_answer_is_lost_still_has_to_hold() {
 
 #[tokio::test]
 async fn a_commit_is_never_doubled() {
-    let table = SimulatedTable::new(Script::of([Doubled]));
+    let table = SimulatedTable::new(FaultScript::of([Doubled]));
     assert!(commit_one(&table, insert("k", "v")).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_commit_that_breaks_the_rules_is_refused_before_anything_can_go_wrong() {
-    let faults = Script::of([AnswerLost]);
+async fn an_invalid_commit_is_refused_before_any_fault() {
+    let faults = FaultScript::of([AnswerLost]);
     let table = SimulatedTable::new(faults.clone());
     assert_refused(table.commit(HERE, Vec::new()).await);
     assert!(!faults.is_used_up());
 }
 
 #[tokio::test]
-async fn a_read_that_is_lost_either_way_is_unavailable() {
+async fn a_read_whose_request_or_answer_is_lost_is_unavailable() {
     for fault in [Refused, RequestLost, AnswerLost] {
-        let table = SimulatedTable::new(Script::of([fault, fault]));
+        let table = SimulatedTable::new(FaultScript::of([fault, fault]));
         assert!(is_unavailable(&table.get(HERE, "k").await));
         assert!(is_unavailable(&table.scan(HERE, &KeyRange::prefix(""), 1).await));
         assert_eq!(table.get(HERE, "k").await.unwrap(), None);
@@ -103,7 +103,7 @@ async fn a_read_that_is_lost_either_way_is_unavailable() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_take_as_long_as_they_are_told_to() {
+async fn a_call_takes_as_long_as_its_latency_says() {
     struct Slow;
     impl Faults for Slow {
         fn latency(&self) -> Duration {
@@ -132,24 +132,24 @@ fn conversation() -> Conversation {
     Conversation::new(ConversationId::new(NOW, &[1; 10]), "client".parse().unwrap(), new, NOW)
 }
 
-/// A conversation store whose table goes wrong as the script says.
-struct Shaky {
-    faults: Script,
+/// A conversation store over a table with scripted faults.
+struct FaultyStore {
+    faults: FaultScript,
     store: ConversationStore,
 }
 
-impl Shaky {
+impl FaultyStore {
     fn new() -> Self {
-        let faults = Script::default();
+        let faults = FaultScript::default();
         let store = ConversationStore::new(Arc::new(SimulatedTable::new(faults.clone())));
         Self { faults, store }
     }
 
     async fn with_one() -> (Self, Versioned<Conversation>) {
-        let shaky = Self::new();
-        shaky.store.insert(&conversation(), None).await.unwrap();
-        let read = shaky.read().await.unwrap();
-        (shaky, read)
+        let faulty = Self::new();
+        faulty.store.insert(&conversation(), None).await.unwrap();
+        let read = faulty.read().await.unwrap();
+        (faulty, read)
     }
 
     async fn insert<const N: usize>(&self, faults: [Fault; N]) -> Result<(), StoreError> {
@@ -176,7 +176,7 @@ impl Shaky {
         self.store.get(expected.client(), expected.id()).await.unwrap()
     }
 
-    /// When workers are to wake up for it, from the due rows.
+    /// The times of the due rows.
     async fn wake_ups(&self) -> Vec<Timestamp> {
         let mut found = Vec::new();
         for partition in ConversationStore::partitions() {
@@ -201,98 +201,98 @@ fn claimed(read: &Versioned<Conversation>, token: u8) -> Conversation {
 #[tokio::test]
 async fn an_insert_whose_first_result_is_unknown_is_tried_again() {
     for fault in [RequestLost, AnswerLost] {
-        let shaky = Shaky::new();
-        shaky.insert([fault]).await.unwrap();
-        assert_eq!(shaky.read().await.unwrap().value, conversation(), "{fault:?}");
-        assert_eq!(shaky.wake_ups().await, [conversation().due()], "{fault:?}");
+        let faulty = FaultyStore::new();
+        faulty.insert([fault]).await.unwrap();
+        assert_eq!(faulty.read().await.unwrap().value, conversation(), "{fault:?}");
+        assert_eq!(faulty.wake_ups().await, [conversation().due()], "{fault:?}");
     }
 }
 
 #[tokio::test]
-async fn an_insert_that_stays_unknown_says_so() {
+async fn an_insert_that_is_unknown_twice_reports_unknown() {
     for (faults, added) in [
         ([RequestLost, RequestLost], false),
         ([RequestLost, AnswerLost], true),
         ([AnswerLost, RequestLost], true),
         ([AnswerLost, AnswerLost], true),
     ] {
-        let shaky = Shaky::new();
-        let result = shaky.insert(faults).await;
+        let faulty = FaultyStore::new();
+        let result = faulty.insert(faults).await;
         assert!(is_unknown(&result), "{faults:?} gave {result:?}");
-        assert_eq!(shaky.read().await.is_some(), added, "{faults:?}");
+        assert_eq!(faulty.read().await.is_some(), added, "{faults:?}");
     }
 }
 
 #[tokio::test]
-async fn an_insert_says_that_nothing_was_added_only_if_nothing_was() {
-    let shaky = Shaky::new();
-    assert!(is_unavailable(&shaky.insert([Refused]).await));
-    assert!(shaky.read().await.is_none());
-    // The refusal of the second try says nothing about the first.
+async fn an_insert_is_unavailable_only_if_nothing_was_added() {
+    let faulty = FaultyStore::new();
+    assert!(is_unavailable(&faulty.insert([Refused]).await));
+    assert!(faulty.read().await.is_none());
+    // The refusal of the second try does not say whether the first one was applied.
     for first in [RequestLost, AnswerLost] {
-        let result = Shaky::new().insert([first, Refused]).await;
+        let result = FaultyStore::new().insert([first, Refused]).await;
         assert!(is_unknown(&result), "{first:?} gave {result:?}");
     }
 }
 
 #[tokio::test]
 async fn a_conversation_whose_id_is_taken_conflicts() {
-    let (shaky, read) = Shaky::with_one().await;
-    assert_conflict(shaky.insert([]).await);
-    assert_eq!(shaky.read().await.unwrap().revision, read.revision);
+    let (faulty, read) = FaultyStore::with_one().await;
+    assert_conflict(faulty.insert([]).await);
+    assert_eq!(faulty.read().await.unwrap().revision, read.revision);
 }
 
 #[tokio::test]
-async fn a_replace_whose_answer_is_lost_is_found_to_be_done() {
-    let (shaky, read) = Shaky::with_one().await;
-    let written = shaky.replace(read.revision.clone(), claimed(&read, 1), [AnswerLost]).await.unwrap();
-    // What it gives back is good for the next step.
+async fn a_replace_whose_answer_is_lost_is_found_by_reading() {
+    let (faulty, read) = FaultyStore::with_one().await;
+    let written = faulty.replace(read.revision.clone(), claimed(&read, 1), [AnswerLost]).await.unwrap();
+    // The revision that it returns can be used for the next change.
     let next = written.value.clone().cancel(written.value.next_wake_at().unwrap()).unwrap();
-    shaky.replace(written.revision, next, []).await.unwrap();
-    assert_eq!(shaky.read().await.unwrap().value.status(), Status::Cancelled);
-    assert_eq!(shaky.wake_ups().await, []);
+    faulty.replace(written.revision, next, []).await.unwrap();
+    assert_eq!(faulty.read().await.unwrap().value.status(), Status::Cancelled);
+    assert_eq!(faulty.wake_ups().await, []);
 }
 
 #[tokio::test]
-async fn a_replace_whose_request_is_lost_stays_unknown_and_may_be_asked_for_again() {
-    let (shaky, read) = Shaky::with_one().await;
-    assert!(is_unknown(&shaky.replace(read.revision.clone(), cancelled(&read), [RequestLost]).await));
-    assert_eq!(shaky.read().await.unwrap().revision, read.revision);
-    assert_eq!(shaky.wake_ups().await, [conversation().due()]);
-    shaky.replace(read.revision.clone(), cancelled(&read), []).await.expect("nothing stands in the way");
+async fn a_replace_whose_request_is_lost_is_unknown_and_can_be_repeated() {
+    let (faulty, read) = FaultyStore::with_one().await;
+    assert!(is_unknown(&faulty.replace(read.revision.clone(), cancelled(&read), [RequestLost]).await));
+    assert_eq!(faulty.read().await.unwrap().revision, read.revision);
+    assert_eq!(faulty.wake_ups().await, [conversation().due()]);
+    faulty.replace(read.revision.clone(), cancelled(&read), []).await.expect("the row has not changed");
 }
 
 #[tokio::test]
-async fn a_replace_that_nobody_can_look_after_stays_unknown() {
+async fn a_replace_is_unknown_if_the_read_after_it_fails() {
     for fault in [RequestLost, AnswerLost] {
-        let (shaky, read) = Shaky::with_one().await;
-        let result = shaky.replace(read.revision.clone(), cancelled(&read), [fault, Refused]).await;
+        let (faulty, read) = FaultyStore::with_one().await;
+        let result = faulty.replace(read.revision.clone(), cancelled(&read), [fault, Refused]).await;
         assert!(is_unknown(&result), "{fault:?} gave {result:?}");
     }
 }
 
 #[tokio::test]
 async fn a_refused_replace_changes_nothing() {
-    let (shaky, read) = Shaky::with_one().await;
-    assert!(is_unavailable(&shaky.replace(read.revision.clone(), cancelled(&read), [Refused]).await));
-    assert_eq!(shaky.read().await.unwrap().revision, read.revision);
-    assert_eq!(shaky.wake_ups().await, [conversation().due()]);
+    let (faulty, read) = FaultyStore::with_one().await;
+    assert!(is_unavailable(&faulty.replace(read.revision.clone(), cancelled(&read), [Refused]).await));
+    assert_eq!(faulty.read().await.unwrap().revision, read.revision);
+    assert_eq!(faulty.wake_ups().await, [conversation().due()]);
 }
 
 #[tokio::test]
-async fn a_claim_of_somebody_else_is_not_taken_for_ones_own() {
+async fn the_claim_of_another_worker_is_not_taken_for_its_own() {
     for fault in [Nothing, RequestLost, AnswerLost] {
-        let (shaky, read) = Shaky::with_one().await;
-        shaky.replace(read.revision.clone(), claimed(&read, 1), []).await.unwrap();
-        assert_conflict(shaky.replace(read.revision.clone(), claimed(&read, 2), [fault]).await);
-        assert_eq!(shaky.read().await.unwrap().value, claimed(&read, 1), "{fault:?}");
+        let (faulty, read) = FaultyStore::with_one().await;
+        faulty.replace(read.revision.clone(), claimed(&read, 1), []).await.unwrap();
+        assert_conflict(faulty.replace(read.revision.clone(), claimed(&read, 2), [fault]).await);
+        assert_eq!(faulty.read().await.unwrap().value, claimed(&read, 1), "{fault:?}");
     }
 }
 
 #[tokio::test]
-async fn two_cancels_are_one_whoever_wrote_it() {
-    let (shaky, read) = Shaky::with_one().await;
-    shaky.replace(read.revision.clone(), cancelled(&read), []).await.unwrap();
-    let second = shaky.replace(read.revision.clone(), cancelled(&read), [AnswerLost]).await.unwrap();
-    assert_eq!(second.revision, shaky.read().await.unwrap().revision);
+async fn two_equal_cancels_both_succeed() {
+    let (faulty, read) = FaultyStore::with_one().await;
+    faulty.replace(read.revision.clone(), cancelled(&read), []).await.unwrap();
+    let second = faulty.replace(read.revision.clone(), cancelled(&read), [AnswerLost]).await.unwrap();
+    assert_eq!(second.revision, faulty.read().await.unwrap().revision);
 }

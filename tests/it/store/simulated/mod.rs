@@ -1,4 +1,4 @@
-//! The suite on the stores in memory, and what goes wrong when they are told to.
+//! The suite on the simulated table and the queues in memory, and tests of their faults.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,38 +12,38 @@ use super::suite::{self, TestQueue, TestTable};
 mod faults;
 mod queues;
 
-suite::table_suite!(crate::store::simulated::lend());
+suite::table_suite!(crate::store::simulated::test_table());
 
-fn lend() -> TestTable {
+fn test_table() -> TestTable {
     TestTable { table: Arc::new(SimulatedTable::new(())), keep: Box::new(()) }
 }
 
 mod simulated_queue {
     crate::store::suite::queue_suite!(
         tokio::test(start_paused = true),
-        crate::store::simulated::lend_simulated_queue()
+        crate::store::simulated::simulated_test_queue()
     );
 }
 
 mod memory_queue {
-    crate::store::suite::queue_suite!(tokio::test(start_paused = true), crate::store::simulated::lend_memory_queue());
+    crate::store::suite::queue_suite!(tokio::test(start_paused = true), crate::store::simulated::memory_test_queue());
 }
 
-fn lend_simulated_queue() -> TestQueue {
-    lend_queue(SimulatedQueue::new(()))
+fn simulated_test_queue() -> TestQueue {
+    queue_in_memory(SimulatedQueue::new(()))
 }
 
-fn lend_memory_queue() -> TestQueue {
-    lend_queue(MemoryQueue::new(Timestamp::from_millis(1_900_000_000_000)))
+fn memory_test_queue() -> TestQueue {
+    queue_in_memory(MemoryQueue::new(Timestamp::from_millis(1_900_000_000_000)))
 }
 
-fn lend_queue(queue: impl WakeUpQueue + WakeUpReceiver) -> TestQueue {
+fn queue_in_memory(queue: impl WakeUpQueue + WakeUpReceiver) -> TestQueue {
     let queue = Arc::new(queue);
     TestQueue {
         receiver: Arc::clone(&queue) as _,
         queue,
         early: Duration::from_millis(15),
-        // The step of tokio's timer.
+        // tokio's timer has steps of a millisecond.
         late: Duration::from_millis(1),
         keep: Box::new(()),
     }

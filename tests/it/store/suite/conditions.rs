@@ -1,4 +1,4 @@
-//! One operation at a time: each condition held and broken.
+//! One operation in a commit: each condition, when it holds and when it fails.
 
 use mcp_scheduler::store::Table;
 
@@ -47,7 +47,7 @@ pub async fn replacing_with_a_stale_etag_conflicts_and_keeps_the_row(table: &dyn
     assert_eq!(all(table).await, before);
 }
 
-pub async fn replacing_a_row_that_never_was_conflicts_and_makes_none(table: &dyn Table) {
+pub async fn replacing_a_row_that_was_never_written_conflicts_and_writes_none(table: &dyn Table) {
     let of_another = put(table, "k", "v").await;
     assert_conflict(commit_one(table, replace("l", "v", &of_another)).await);
     assert_eq!(value_of(table, "l").await, None);
@@ -107,7 +107,7 @@ pub async fn deleting_twice_conflicts(table: &dyn Table) {
     assert_conflict(commit_one(table, delete_whatever_is_there("k")).await);
 }
 
-pub async fn the_etag_of_one_row_opens_no_other(table: &dyn Table) {
+pub async fn the_etag_of_one_row_does_not_fit_another(table: &dyn Table) {
     put(table, "k", "v").await;
     let of_another = put(table, "l", "v").await;
     assert_conflict(commit_one(table, replace("k", "w", &of_another)).await);

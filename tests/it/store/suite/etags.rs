@@ -1,4 +1,4 @@
-//! Etags: each names one state of one row, and never another.
+//! Etags: each belongs to one state of one row, and never to another.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ pub async fn every_write_gives_a_new_etag_even_of_the_same_value(table: &dyn Tab
     }
 }
 
-pub async fn no_etag_comes_back_after_a_deletion(table: &dyn Table) {
+pub async fn no_etag_is_used_again_after_a_deletion(table: &dyn Table) {
     let mut seen = HashSet::new();
     for _ in 0..5 {
         let inserted = put(table, "k", "v").await;
@@ -58,7 +58,7 @@ pub async fn reads_show_the_etag_that_the_commit_returned(table: &dyn Table) {
     assert_eq!(scanned[0].etag, replaced);
 }
 
-pub async fn a_returned_etag_is_usable_at_once(table: &dyn Table) {
+pub async fn a_returned_etag_can_be_used_at_once(table: &dyn Table) {
     let mut etag = put(table, "k", "0").await;
     for i in 1..=20 {
         etag = change(table, "k", &i.to_string(), &etag).await;
@@ -67,7 +67,7 @@ pub async fn a_returned_etag_is_usable_at_once(table: &dyn Table) {
     commit_one(table, delete("k", &etag)).await.unwrap();
 }
 
-pub async fn a_change_leaves_the_etags_of_other_rows_alone(table: &dyn Table) {
+pub async fn a_change_keeps_the_etags_of_other_rows(table: &dyn Table) {
     let changed = put(table, "a", "v").await;
     let left_alone = put(table, "b", "v").await;
     change(table, "a", "w", &changed).await;
@@ -75,7 +75,7 @@ pub async fn a_change_leaves_the_etags_of_other_rows_alone(table: &dyn Table) {
     change(table, "b", "w", &left_alone).await;
 }
 
-pub async fn a_failed_commit_leaves_the_etag_alone(table: &dyn Table) {
+pub async fn a_failed_commit_keeps_the_etag(table: &dyn Table) {
     let stale = put(table, "k", "v").await;
     let current = change(table, "k", "w", &stale).await;
     assert_conflict(commit_one(table, replace("k", "x", &stale)).await);

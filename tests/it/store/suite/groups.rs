@@ -1,4 +1,4 @@
-//! Several operations in one commit: all or none.
+//! Several operations in one commit: all of them are applied, or none.
 
 use mcp_scheduler::store::{CommitError, MAX_COMMIT_OPERATIONS, Operation, Table};
 
@@ -23,7 +23,7 @@ pub async fn inserts_replaces_and_deletes_are_applied_together(table: &dyn Table
     assert_eq!(rows, ["a", "d", "e"].map(|key| (key.to_owned(), "new".to_owned())));
 }
 
-/// Puts an operation that cannot hold in front of, between and behind ones that do.
+/// Commits an operation whose condition fails before, between and after operations whose conditions hold.
 async fn assert_undoes_its_group(table: &dyn Table, broken: Operation) {
     let replaced = put(table, "sound.replaced", "old").await;
     let deleted = put(table, "sound.deleted", "old").await;
@@ -44,29 +44,29 @@ async fn assert_undoes_its_group(table: &dyn Table, broken: Operation) {
     table.commit(HERE, sound.to_vec()).await.expect("without it the group is sound");
 }
 
-pub async fn an_existing_row_anywhere_undoes_the_whole_group(table: &dyn Table) {
+pub async fn one_insert_of_an_existing_row_undoes_the_whole_group(table: &dyn Table) {
     put(table, "k", "v").await;
     assert_undoes_its_group(table, insert("k", "again")).await;
 }
 
-pub async fn a_stale_replace_anywhere_undoes_the_whole_group(table: &dyn Table) {
+pub async fn one_stale_replace_undoes_the_whole_group(table: &dyn Table) {
     let stale = put(table, "k", "v").await;
     change(table, "k", "w", &stale).await;
     assert_undoes_its_group(table, replace("k", "x", &stale)).await;
 }
 
-pub async fn a_replace_of_nothing_anywhere_undoes_the_whole_group(table: &dyn Table) {
+pub async fn one_replace_of_a_missing_row_undoes_the_whole_group(table: &dyn Table) {
     let of_another = put(table, "k", "v").await;
     assert_undoes_its_group(table, replace("nothing", "x", &of_another)).await;
 }
 
-pub async fn a_stale_delete_anywhere_undoes_the_whole_group(table: &dyn Table) {
+pub async fn one_stale_delete_undoes_the_whole_group(table: &dyn Table) {
     let stale = put(table, "k", "v").await;
     change(table, "k", "w", &stale).await;
     assert_undoes_its_group(table, delete("k", &stale)).await;
 }
 
-pub async fn a_delete_of_nothing_anywhere_undoes_the_whole_group(table: &dyn Table) {
+pub async fn one_delete_of_a_missing_row_undoes_the_whole_group(table: &dyn Table) {
     assert_undoes_its_group(table, delete_whatever_is_there("nothing")).await;
 }
 
@@ -119,7 +119,7 @@ pub async fn a_hundred_and_one_operations_are_refused(table: &dyn Table) {
     assert_eq!(all(table).await, []);
 }
 
-pub async fn no_operations_are_refused(table: &dyn Table) {
+pub async fn a_commit_without_operations_is_refused(table: &dyn Table) {
     assert_refused(table.commit(HERE, Vec::new()).await);
 }
 

@@ -1,4 +1,4 @@
-//! Partitions and keys: what is told apart, and in which order it comes.
+//! Partitions and keys: which are different, and in which order a scan returns them.
 
 use mcp_scheduler::store::{KeyRange, Partition, Table};
 
@@ -24,7 +24,7 @@ pub async fn a_scan_stays_in_its_partition(table: &dyn Table) {
     assert_eq!(all_of(table, Partition::new("nowhere")).await, []);
 }
 
-pub async fn the_etag_of_one_partition_opens_no_row_of_another(table: &dyn Table) {
+pub async fn an_etag_does_not_fit_a_row_of_another_partition(table: &dyn Table) {
     let here = put(table, "k", "v").await;
     table.commit(THERE, vec![insert("other", "v")]).await.unwrap();
     assert_conflict(table.commit(THERE, vec![replace("k", "w", &here)]).await);
@@ -32,7 +32,7 @@ pub async fn the_etag_of_one_partition_opens_no_row_of_another(table: &dyn Table
     assert_eq!(value_of(table, "k").await.as_deref(), Some("v"));
 }
 
-pub async fn a_partition_and_a_key_do_not_run_into_each_other(table: &dyn Table) {
+pub async fn partition_and_key_are_not_joined_into_one_name(table: &dyn Table) {
     let (short, long) = (Partition::new("a"), Partition::new("ab"));
     table.commit(short, vec![insert("bc", "of a")]).await.unwrap();
     table.commit(long, vec![insert("c", "of ab")]).await.unwrap();
@@ -57,11 +57,11 @@ pub async fn a_key_is_not_its_own_prefix(table: &dyn Table) {
     assert_eq!(value_of(table, "key").await.as_deref(), Some("v"));
 }
 
-/// The alphabet of keys in the order of its bytes.
+/// All characters of keys, in the order of their bytes.
 const ALPHABET: &str = "-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~";
 
 pub async fn rows_come_in_the_order_of_the_bytes_of_their_keys(table: &dyn Table) {
-    // Each character alone, and in the middle of a key as our own rows use it.
+    // Each character alone, and in the middle of a key, as our own rows use it.
     let mut keys: Vec<String> = ALPHABET.chars().flat_map(|c| [c.to_string(), format!("m{c}z")]).collect();
     keys.reverse();
     fill(table, &keys).await;
@@ -75,7 +75,7 @@ pub async fn a_key_comes_before_the_keys_that_continue_it(table: &dyn Table) {
     assert_eq!(keys_of(all(table).await), keys);
 }
 
-pub async fn keys_of_512_bytes_are_told_apart_by_their_last(table: &dyn Table) {
+pub async fn keys_of_512_bytes_that_differ_in_the_last_byte_are_two(table: &dyn Table) {
     let keys: Vec<String> = ["-", "0", "a", "~"].map(|last| "k".repeat(511) + last).into();
     fill(table, &keys).await;
     assert_eq!(keys_of(all(table).await), keys);
@@ -84,7 +84,7 @@ pub async fn keys_of_512_bytes_are_told_apart_by_their_last(table: &dyn Table) {
     commit_one(table, replace(&keys[2], "w", &row.etag)).await.unwrap();
     let range = KeyRange { from: keys[1].clone(), to: keys[3].clone() };
     assert_eq!(keys_of(table.scan(HERE, &range, 10).await.unwrap()), keys[1..3]);
-    // The next key after the longest one is one that nobody can write, and still a bound.
+    // The key after the longest one is too long to be written, but it can be the bound of a range.
     let behind = table.scan(HERE, &KeyRange::prefix("k").after(&keys[2]), 10).await.unwrap();
     assert_eq!(keys_of(behind), keys[3..]);
 }

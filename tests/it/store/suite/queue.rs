@@ -1,13 +1,12 @@
-//! The wake-up queue: shown at its time, to one receiver, until it is dealt with.
+//! The wake-up queue: a wake-up becomes visible at its time, to one receiver, until it is deleted.
 //!
-//! Delays are seconds, so that a queue that does not live in tokio's time can be waited for.
+//! Delays are a few seconds long, because some queues need real time.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use mcp_scheduler::domain::{ConversationId, Timestamp};
-use mcp_scheduler::store::ReceivedWakeUp;
-use mcp_scheduler::store::WakeUp;
+use mcp_scheduler::store::{ReceivedWakeUp, WakeUp};
 use tokio::time::{Instant, timeout};
 
 use super::TestQueue;
@@ -15,7 +14,7 @@ use super::TestQueue;
 const AT_ONCE: Duration = Duration::ZERO;
 const SOON: Duration = Duration::from_secs(3);
 const LATER: Duration = Duration::from_secs(6);
-/// Longer than anything here takes; a case that comes to it has failed.
+/// Longer than any wait in a case that passes.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn wake_up(number: u16) -> WakeUp {
@@ -26,20 +25,20 @@ fn wake_up(number: u16) -> WakeUp {
 }
 
 impl TestQueue {
-    async fn put(&self, wake_up: &WakeUp, delay: Duration) {
-        self.queue.enqueue(wake_up, delay).await.expect("the queue takes it");
+    async fn enqueue(&self, wake_up: &WakeUp, delay: Duration) {
+        self.queue.enqueue(wake_up, delay).await.expect("the queue accepts it");
     }
 
-    /// Receives once and deals with what comes.
+    /// Receives once, and deletes what was received.
     async fn receive(&self, max: usize) -> Vec<WakeUp> {
-        let received = timeout(PATIENCE, self.receiver.receive(max)).await.expect("a wake-up is shown");
+        let received = timeout(PATIENCE, self.receiver.receive(max)).await.expect("a wake-up is visible");
         let received = received.expect("the queue answers");
-        self.deal_with(received).await
+        self.delete_all(received).await
     }
 
-    async fn deal_with(&self, received: Vec<ReceivedWakeUp>) -> Vec<WakeUp> {
+    async fn delete_all(&self, received: Vec<ReceivedWakeUp>) -> Vec<WakeUp> {
         for received in &received {
-            self.receiver.delete(received).await.expect("the queue forgets it");
+            self.receiver.delete(received).await.expect("the message is deleted");
         }
         received.into_iter().map(|received| received.wake_up).collect()
     }
@@ -50,156 +49,156 @@ impl TestQueue {
         wake_ups.into_iter().next().expect("there is one")
     }
 
-    /// Whatever comes within a while.
-    async fn receive_for(&self, while_: Duration) -> Vec<WakeUp> {
-        let end = Instant::now() + while_;
+    /// Receives for this time.
+    async fn receive_for(&self, time: Duration) -> Vec<WakeUp> {
+        let end = Instant::now() + time;
         let mut wake_ups = Vec::new();
         while let Ok(received) = tokio::time::timeout_at(end, self.receiver.receive(8)).await {
-            wake_ups.extend(self.deal_with(received.expect("the queue answers")).await);
+            wake_ups.extend(self.delete_all(received.expect("the queue answers")).await);
         }
         wake_ups
     }
 }
 
-pub async fn a_hint_comes_back_as_it_was_put(lent: &TestQueue) {
-    let put = WakeUp { client: "a-Client.with_09".parse().unwrap(), generation: u32::MAX, ..wake_up(7) };
-    lent.put(&put, AT_ONCE).await;
-    assert_eq!(lent.receive_one().await, put);
+pub async fn a_wake_up_is_received_as_it_was_enqueued(queue: &TestQueue) {
+    let wake_up = WakeUp { client: "a-Client.with_09".parse().unwrap(), generation: u32::MAX, ..wake_up(7) };
+    queue.enqueue(&wake_up, AT_ONCE).await;
+    assert_eq!(queue.receive_one().await, wake_up);
 }
 
-pub async fn a_hint_without_delay_is_shown_at_once(lent: &TestQueue) {
-    let put = Instant::now();
-    lent.put(&wake_up(1), AT_ONCE).await;
-    lent.receive_one().await;
-    assert!(put.elapsed() <= lent.late, "shown after {:?}", put.elapsed());
+pub async fn a_wake_up_without_a_delay_is_visible_at_once(queue: &TestQueue) {
+    let start = Instant::now();
+    queue.enqueue(&wake_up(1), AT_ONCE).await;
+    queue.receive_one().await;
+    assert!(start.elapsed() <= queue.late, "visible after {:?}", start.elapsed());
 }
 
-pub async fn a_hint_is_not_shown_before_its_time(lent: &TestQueue) {
-    let put = Instant::now();
-    lent.put(&wake_up(1), SOON).await;
-    lent.receive_one().await;
-    assert!(put.elapsed() + lent.early >= SOON, "shown after {:?}", put.elapsed());
+pub async fn a_wake_up_is_not_visible_before_its_time(queue: &TestQueue) {
+    let start = Instant::now();
+    queue.enqueue(&wake_up(1), SOON).await;
+    queue.receive_one().await;
+    assert!(start.elapsed() + queue.early >= SOON, "visible after {:?}", start.elapsed());
 }
 
-pub async fn a_hint_is_shown_at_its_time(lent: &TestQueue) {
-    let put = Instant::now();
-    lent.put(&wake_up(1), SOON).await;
-    lent.receive_one().await;
-    assert!(put.elapsed() <= SOON + lent.late, "shown after {:?}", put.elapsed());
+pub async fn a_wake_up_is_visible_at_its_time(queue: &TestQueue) {
+    let start = Instant::now();
+    queue.enqueue(&wake_up(1), SOON).await;
+    queue.receive_one().await;
+    assert!(start.elapsed() <= SOON + queue.late, "visible after {:?}", start.elapsed());
 }
 
-pub async fn hints_come_in_the_order_of_their_times(lent: &TestQueue) {
+pub async fn wake_ups_are_received_in_the_order_of_their_times(queue: &TestQueue) {
     for number in [4, 1, 3, 2] {
-        lent.put(&wake_up(number), Duration::from_secs(2 * u64::from(number))).await;
+        queue.enqueue(&wake_up(number), Duration::from_secs(2 * u64::from(number))).await;
     }
     for number in 1..=4 {
-        assert_eq!(lent.receive_one().await, wake_up(number));
+        assert_eq!(queue.receive_one().await, wake_up(number));
     }
 }
 
-pub async fn a_put_wakes_a_receiver_that_waits_for_nothing(lent: &TestQueue) {
-    let (received, ()) = tokio::join!(lent.receive_one(), async {
+pub async fn enqueueing_wakes_a_receiver_of_an_empty_queue(queue: &TestQueue) {
+    let (received, ()) = tokio::join!(queue.receive_one(), async {
         tokio::time::sleep(SOON).await;
-        lent.put(&wake_up(1), AT_ONCE).await;
+        queue.enqueue(&wake_up(1), AT_ONCE).await;
     });
     assert_eq!(received, wake_up(1));
 }
 
-pub async fn a_put_wakes_a_receiver_that_waits_for_a_later_hint(lent: &TestQueue) {
-    lent.put(&wake_up(1), 2 * LATER).await;
+pub async fn enqueueing_wakes_a_receiver_that_waits_for_a_later_wake_up(queue: &TestQueue) {
+    queue.enqueue(&wake_up(1), 2 * LATER).await;
     let start = Instant::now();
-    let ((received, after), ()) = tokio::join!(async { (lent.receive_one().await, start.elapsed()) }, async {
+    let ((received, after), ()) = tokio::join!(async { (queue.receive_one().await, start.elapsed()) }, async {
         tokio::time::sleep(SOON).await;
-        lent.put(&wake_up(2), AT_ONCE).await;
+        queue.enqueue(&wake_up(2), AT_ONCE).await;
     });
     assert_eq!(received, wake_up(2));
-    assert!(after <= SOON + lent.late, "shown after {after:?}");
-    assert_eq!(lent.receive_one().await, wake_up(1));
+    assert!(after <= SOON + queue.late, "visible after {after:?}");
+    assert_eq!(queue.receive_one().await, wake_up(1));
 }
 
-pub async fn a_receiver_waits_while_no_hint_is_visible(lent: &TestQueue) {
-    lent.put(&wake_up(1), LATER).await;
-    let waited = timeout(SOON, lent.receiver.receive(1)).await;
-    assert!(waited.is_err(), "nothing was visible, and yet it got {waited:?}");
+pub async fn a_receiver_waits_while_no_wake_up_is_visible(queue: &TestQueue) {
+    queue.enqueue(&wake_up(1), LATER).await;
+    let waited = timeout(SOON, queue.receiver.receive(1)).await;
+    assert!(waited.is_err(), "received {waited:?}, which was not visible");
 }
 
-pub async fn a_receiver_that_gave_up_has_taken_nothing(lent: &TestQueue) {
-    lent.put(&wake_up(1), LATER).await;
+pub async fn a_receiver_that_is_cancelled_has_taken_nothing(queue: &TestQueue) {
+    queue.enqueue(&wake_up(1), LATER).await;
     for _ in 0..5 {
-        assert!(timeout(SOON / 5, lent.receiver.receive(1)).await.is_err());
+        assert!(timeout(SOON / 5, queue.receiver.receive(1)).await.is_err());
     }
-    assert_eq!(lent.receive_one().await, wake_up(1));
+    assert_eq!(queue.receive_one().await, wake_up(1));
 }
 
-pub async fn no_more_than_asked_for_are_received_and_the_rest_is_kept(lent: &TestQueue) {
+pub async fn at_most_max_wake_ups_are_received_and_the_rest_is_kept(queue: &TestQueue) {
     for number in 0..10 {
-        lent.put(&wake_up(number), AT_ONCE).await;
+        queue.enqueue(&wake_up(number), AT_ONCE).await;
     }
-    tokio::time::sleep(lent.late).await;
+    tokio::time::sleep(queue.late).await;
     let mut numbers = HashSet::new();
     for max in [1, 2, 3, 4] {
-        let received = lent.receive(max).await;
+        let received = queue.receive(max).await;
         assert!((1..=max).contains(&received.len()), "{} for {max}", received.len());
         numbers.extend(received.into_iter().map(|wake_up| wake_up.id));
     }
     while numbers.len() < 10 {
-        numbers.insert(lent.receive_one().await.id);
+        numbers.insert(queue.receive_one().await.id);
     }
-    assert_eq!(lent.receive_for(SOON).await, []);
+    assert_eq!(queue.receive_for(SOON).await, []);
 }
 
-pub async fn hints_that_are_visible_together_are_received_together(lent: &TestQueue) {
+pub async fn wake_ups_that_are_visible_together_are_received_together(queue: &TestQueue) {
     for number in 0..5 {
-        lent.put(&wake_up(number), AT_ONCE).await;
+        queue.enqueue(&wake_up(number), AT_ONCE).await;
     }
-    tokio::time::sleep(lent.late).await;
-    let received: HashSet<_> = lent.receive(32).await.into_iter().map(|wake_up| wake_up.id).collect();
+    tokio::time::sleep(queue.late).await;
+    let received: HashSet<_> = queue.receive(32).await.into_iter().map(|wake_up| wake_up.id).collect();
     assert_eq!(received, (0..5).map(|number| wake_up(number).id).collect());
 }
 
-pub async fn many_hints_of_one_instant_all_come_once(lent: &TestQueue) {
+pub async fn many_wake_ups_of_one_instant_are_each_received_once(queue: &TestQueue) {
     const MANY: u16 = 500;
     for number in 0..MANY {
-        lent.put(&wake_up(number), SOON).await;
+        queue.enqueue(&wake_up(number), SOON).await;
     }
     let mut seen = HashSet::new();
     while seen.len() < usize::from(MANY) {
-        for wake_up in lent.receive(32).await {
-            assert!(seen.insert(wake_up.id), "{wake_up:?} came twice");
+        for wake_up in queue.receive(32).await {
+            assert!(seen.insert(wake_up.id), "{wake_up:?} was received twice");
         }
     }
-    assert_eq!(lent.receive_for(SOON).await, []);
+    assert_eq!(queue.receive_for(SOON).await, []);
 }
 
-pub async fn receivers_share_the_hints_between_them(lent: &TestQueue) {
+pub async fn each_wake_up_goes_to_one_of_the_receivers(queue: &TestQueue) {
     for number in 0..60 {
-        lent.put(&wake_up(number), Duration::from_millis(50) * u32::from(number)).await;
+        queue.enqueue(&wake_up(number), Duration::from_millis(50) * u32::from(number)).await;
     }
-    let three = futures_util::future::join_all((0..3).map(|_| lent.receive_for(LATER))).await;
+    let three = futures_util::future::join_all((0..3).map(|_| queue.receive_for(LATER))).await;
     let received: Vec<_> = three.into_iter().flatten().map(|wake_up| wake_up.id).collect();
     let different: HashSet<_> = received.iter().collect();
     assert_eq!((received.len(), different.len()), (60, 60));
 }
 
-pub async fn a_hint_that_was_dealt_with_is_not_shown_again(lent: &TestQueue) {
-    lent.put(&wake_up(1), AT_ONCE).await;
-    lent.receive_one().await;
-    assert_eq!(lent.receive_for(LATER).await, []);
+pub async fn a_wake_up_that_was_deleted_is_not_received_again(queue: &TestQueue) {
+    queue.enqueue(&wake_up(1), AT_ONCE).await;
+    queue.receive_one().await;
+    assert_eq!(queue.receive_for(LATER).await, []);
 }
 
-pub async fn hints_that_differ_only_in_generation_are_two(lent: &TestQueue) {
+pub async fn wake_ups_that_differ_only_in_generation_are_two(queue: &TestQueue) {
     for generation in [1, 2] {
-        lent.put(&WakeUp { generation, ..wake_up(1) }, AT_ONCE).await;
+        queue.enqueue(&WakeUp { generation, ..wake_up(1) }, AT_ONCE).await;
     }
     let generations: HashSet<_> =
-        [lent.receive_one().await, lent.receive_one().await].map(|wake_up| wake_up.generation).into();
+        [queue.receive_one().await, queue.receive_one().await].map(|wake_up| wake_up.generation).into();
     assert_eq!(generations, HashSet::from([1, 2]));
 }
 
-pub async fn a_hint_is_kept_for_as_long_as_the_sweep_looks_ahead(lent: &TestQueue) {
-    // The sweep looks 5 minutes ahead and comes every minute. A queue that took less would leave a
-    // gap between the wake-ups enqueued at scheduling and what the sweep finds.
-    assert!(lent.queue.horizon() >= Duration::from_mins(6));
-    lent.put(&wake_up(1), lent.queue.horizon()).await;
-    assert!(timeout(SOON, lent.receiver.receive(1)).await.is_err());
+pub async fn a_wake_up_can_be_enqueued_as_far_ahead_as_the_sweep_looks(queue: &TestQueue) {
+    // The sweep runs every minute and looks 5 minutes ahead. With a shorter horizon, some conversations would get no
+    // wake-up at their scheduling and none from a sweep in time.
+    assert!(queue.queue.horizon() >= Duration::from_mins(6));
+    queue.enqueue(&wake_up(1), queue.queue.horizon()).await;
+    assert!(timeout(SOON, queue.receiver.receive(1)).await.is_err());
 }

@@ -1,4 +1,4 @@
-//! Many at once: it comes out as if one had come after the other.
+//! Concurrent commits: the result is the same as of commits one after another.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{
 
 const MANY: usize = 32;
 
-/// Commits all groups at once, each from a task of its own; says of each whether it was applied.
+/// Commits all groups at the same time, each in its own task. Returns for each whether it was applied.
 async fn race(table: &Arc<dyn Table>, groups: Vec<Vec<Operation>>) -> Vec<bool> {
     let start = Arc::new(Barrier::new(groups.len()));
     let tasks = groups.into_iter().map(|group| {
@@ -30,7 +30,7 @@ async fn race(table: &Arc<dyn Table>, groups: Vec<Vec<Operation>>) -> Vec<bool> 
     join_all(tasks).await.into_iter().map(Result::unwrap).collect()
 }
 
-/// The number of the only one that was applied.
+/// The index of the only group that was applied.
 fn only_winner(applied: &[bool]) -> usize {
     let winners: Vec<usize> = (0..applied.len()).filter(|i| applied[*i]).collect();
     assert_eq!(winners.len(), 1, "applied: {applied:?}");
@@ -61,7 +61,7 @@ pub async fn of_many_deletes_with_one_etag_exactly_one_wins(table: &Arc<dyn Tabl
     assert_eq!(value_of(&**table, "k").await, None);
 }
 
-/// A claim and a cancel.
+/// As a claim and a cancel at the same time do.
 pub async fn of_a_replace_and_a_delete_with_one_etag_exactly_one_wins(table: &Arc<dyn Table>) {
     for round in 0..20 {
         let key = format!("k{round}");
@@ -93,7 +93,7 @@ pub async fn commits_of_different_rows_do_not_disturb_each_other(table: &Arc<dyn
 
 pub async fn of_groups_that_share_a_row_exactly_one_wins(table: &Arc<dyn Table>) {
     let own = |i: usize| format!("own{i:02}");
-    // The shared row stands first in some and last in others.
+    // The shared row is the first operation of some groups and the last of others.
     let groups = (0..MANY).map(|i| {
         let mut group = vec![insert("shared", &i.to_string()), insert(&own(i), "v")];
         group.rotate_left(i % 2);
@@ -104,7 +104,7 @@ pub async fn of_groups_that_share_a_row_exactly_one_wins(table: &Arc<dyn Table>)
     assert_eq!(value_of(&**table, "shared").await, Some(winner.to_string()));
 }
 
-pub async fn whoever_meets_a_conflict_can_read_what_it_was(table: &Arc<dyn Table>) {
+pub async fn after_a_conflict_the_row_of_the_winner_can_be_read(table: &Arc<dyn Table>) {
     for round in 0..5 {
         let tasks = (0..MANY).map(|_| {
             let (table, key) = (Arc::clone(table), format!("k{round}"));
@@ -127,7 +127,7 @@ pub async fn a_counter_loses_no_increment(table: &Arc<dyn Table>) {
         let table = Arc::clone(table);
         tokio::spawn(async move {
             let mut done = 0;
-            // Each round somebody gets on, so nobody needs more rounds than there are increments.
+            // In each round at least one task succeeds, so no task needs more rounds than there are increments.
             for _ in 0..TASKS * EACH {
                 let row = table.get(HERE, "counter").await.unwrap().unwrap();
                 let next = row.value.parse::<usize>().unwrap() + 1;
@@ -140,7 +140,7 @@ pub async fn a_counter_loses_no_increment(table: &Arc<dyn Table>) {
                     return;
                 }
             }
-            panic!("somebody else was faster every time");
+            panic!("another task was faster every time");
         })
     });
     join_all(tasks).await.into_iter().for_each(Result::unwrap);
@@ -157,11 +157,11 @@ pub async fn inserts_and_deletes_of_one_row_alternate(table: &Arc<dyn Table>) {
     assert_eq!(inserted, deleted + left);
 }
 
-/// What the due row of a conversation does.
-pub async fn a_row_that_is_moved_about_is_never_lost_or_doubled(table: &Arc<dyn Table>) {
+/// As the due row of a conversation moves with its time.
+pub async fn a_row_that_moves_between_keys_is_never_lost_or_doubled(table: &Arc<dyn Table>) {
     let start = put(&**table, "main", "at0").await;
     fill(&**table, &["at0".to_owned()]).await;
-    // Another partition's rows of the same names must not matter.
+    // Rows with the same keys in another partition must have no effect.
     table.commit(THERE, vec![insert("main", "at0"), insert("at0", "v")]).await.unwrap();
     change(&**table, "main", "at0", &start).await;
     let movers = (1..=8).map(|mover| {
@@ -181,6 +181,6 @@ pub async fn a_row_that_is_moved_about_is_never_lost_or_doubled(table: &Arc<dyn 
     });
     join_all(movers).await.into_iter().for_each(Result::unwrap);
     let place = value_of(&**table, "main").await.unwrap();
-    assert_ne!(place, "at0", "somebody moved it");
+    assert_ne!(place, "at0", "the row has moved");
     assert_eq!(keys_of(all(&**table).await), [place, "main".to_owned()]);
 }

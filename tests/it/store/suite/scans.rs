@@ -45,7 +45,7 @@ pub async fn the_order_does_not_depend_on_the_order_of_writing(table: &dyn Table
     assert_eq!(keys_of(all(table).await), ["a", "c", "m", "q", "z"]);
 }
 
-pub async fn a_limit_cuts_the_range_short(table: &dyn Table) {
+pub async fn a_scan_returns_at_most_limit_rows(table: &dyn Table) {
     fill_with(table, ["a", "b", "c", "d"]).await;
     assert_eq!(scanned_keys(table, &range("b", "z"), 1).await, ["b"]);
     assert_eq!(scanned_keys(table, &range("b", "z"), 2).await, ["b", "c"]);
@@ -53,7 +53,7 @@ pub async fn a_limit_cuts_the_range_short(table: &dyn Table) {
     assert_eq!(scanned_keys(table, &range("b", "z"), 4).await, ["b", "c", "d"]);
 }
 
-pub async fn a_limit_of_zero_gives_nothing(table: &dyn Table) {
+pub async fn a_limit_of_zero_returns_nothing(table: &dyn Table) {
     fill_with(table, ["a", "b"]).await;
     assert_eq!(scanned_keys(table, &range("a", "z"), 0).await, [""; 0]);
 }
@@ -76,8 +76,8 @@ pub async fn the_range_after_a_key_begins_at_the_very_next_one(table: &dyn Table
     assert_eq!(scanned_keys(table, &behind("b"), 100).await, [""; 0]);
 }
 
-/// Every row that is there from beginning to end is on exactly one page, whatever else happens.
-pub async fn pages_lose_and_double_nothing_while_rows_come_and_go(table: &dyn Table) {
+/// A row that exists during the whole scan is on exactly one page, whatever happens to other rows.
+pub async fn pages_lose_and_repeat_no_row_while_others_are_added_and_deleted(table: &dyn Table) {
     let lasting: Vec<String> = (0..60).map(|i| format!("k{i:02}~lasting")).collect();
     let passing: Vec<String> = (0..60).step_by(3).map(|i| format!("k{i:02}~passing")).collect();
     fill(table, &lasting).await;
@@ -90,7 +90,7 @@ pub async fn pages_lose_and_double_nothing_while_rows_come_and_go(table: &dyn Ta
         let Some(last) = page.last().cloned() else { break };
         assert!(page.len() == 7 || last >= lasting[59], "only the last page may be short");
         seen.extend(page);
-        // The row the page ended with goes, as do one before and one behind; others come on both sides.
+        // The last row of the page is deleted, and one before and one after it. Rows are added on both sides.
         for gone in [&last, &passing[pages % passing.len()], &passing[passing.len() - 1 - pages % passing.len()]] {
             if !lasting.contains(gone)
                 && let Some(row) = table.get(HERE, gone).await.unwrap()
@@ -112,7 +112,7 @@ pub async fn pages_lose_and_double_nothing_while_rows_come_and_go(table: &dyn Ta
     assert_eq!(seen, lasting);
 }
 
-pub async fn a_scan_sees_the_values_and_etags_that_get_sees(table: &dyn Table) {
+pub async fn a_scan_returns_the_values_and_etags_that_get_returns(table: &dyn Table) {
     fill_with(table, ["a", "b", "c"]).await;
     for row in all(table).await {
         assert_eq!(table.get(HERE, &row.key).await.unwrap(), Some(row));
@@ -135,7 +135,7 @@ pub async fn every_commit_is_seen_by_the_next_read(table: &dyn Table) {
 }
 
 pub async fn a_scan_can_be_longer_than_a_thousand_rows(table: &dyn Table) {
-    // Azure Table Storage answers with at most a thousand at a time.
+    // Azure Table Storage returns at most a thousand rows at a time.
     let keys: Vec<String> = (0..1_200).map(|i| format!("k{i:04}")).collect();
     fill(table, &keys).await;
     assert_eq!(scanned_keys(table, &KeyRange::prefix("k"), 1_150).await, keys[..1_150]);

@@ -1,4 +1,4 @@
-//! Values come back as they were written, to the byte.
+//! Values are read as they were written, byte for byte.
 
 use mcp_scheduler::store::Table;
 
@@ -7,7 +7,7 @@ use super::{HERE, all, change, insert, put, value_of};
 /// The longest text of a conversation.
 const LONGEST: usize = 192 * 1024;
 
-/// Inserts and replaces with a value, and reads it both ways.
+/// Writes a value by insert and by replace, and reads it by get and by scan.
 async fn assert_survives(table: &dyn Table, key: &str, value: &str) {
     let replaced = format!("{key}.replaced");
     let etag = put(table, &replaced, "old").await;
@@ -26,7 +26,7 @@ pub async fn an_empty_value_is_a_value(table: &dyn Table) {
 }
 
 pub async fn quotes_newlines_and_control_characters_survive(table: &dyn Table) {
-    // All but NUL, which no conversation may contain.
+    // All control characters but NUL, which no conversation may contain.
     let controls: String = ('\u{1}'..=' ').chain('\u{7f}'..='\u{9f}').collect();
     assert_survives(table, "controls", &controls).await;
     assert_survives(table, "quotes", r#"it's "quoted" \ `so` \" \\ \n \u0041"#).await;
@@ -65,8 +65,8 @@ pub async fn white_space_at_the_ends_survives(table: &dyn Table) {
 }
 
 pub async fn unicode_survives_to_the_byte(table: &dyn Table) {
-    // Composed and decomposed stay apart; joiners, right-to-left marks, non-characters and the last
-    // code point stay.
+    // Composed and decomposed characters stay different. Joiners, right-to-left marks, non-characters and the last code
+    // point are kept.
     assert_survives(table, "composed", "\u{e9} e\u{301} \u{212b} \u{c5}").await;
     assert_survives(table, "scripts", "日本語 עברית \u{200f}العربية\u{200e} ไทย Ελληνικά 𝕌𝕟𝕚 𐍈").await;
     assert_survives(table, "joined", "👩‍👩‍👧‍👦 🏳️‍🌈 🇪🇺").await;
@@ -78,8 +78,8 @@ pub async fn a_value_of_192_kib_survives(table: &dyn Table) {
 }
 
 pub async fn a_value_of_192_kib_of_four_byte_characters_survives(table: &dyn Table) {
-    // Four bytes of UTF-8 and two units of UTF-16 each; the odd ones in front keep them off every
-    // round number, so that a value cut into pieces is cut inside a character.
+    // Each character has four bytes in UTF-8 and two units in UTF-16. Odd characters in front shift them, so that a store
+    // that cuts the value into pieces cuts inside a character.
     for front in ["", "a", "é", "日"] {
         let value = format!("{front}{}", "🦀".repeat(LONGEST / 4 - 1));
         assert_survives(table, &format!("k{}", front.len()), &value).await;
@@ -93,7 +93,7 @@ pub async fn lengths_around_64_kib_survive(table: &dyn Table) {
     }
 }
 
-pub async fn a_short_value_leaves_nothing_of_a_long_one(table: &dyn Table) {
+pub async fn a_short_value_replaces_all_of_a_long_one(table: &dyn Table) {
     let etag = put(table, "k", &"long".repeat(LONGEST / 4)).await;
     let etag = change(table, "k", "short", &etag).await;
     assert_eq!(value_of(table, "k").await.as_deref(), Some("short"));

@@ -1,4 +1,4 @@
-//! A function app as the host reads it: `host.json`, and `function.json` in each folder directly beside it.
+//! Reads a function app as the host does: `host.json`, and `function.json` in each folder beside it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,16 +18,16 @@ pub(super) struct FunctionApp {
     pub initialization_timeout: Duration,
     pub function_timeout: Duration,
     pub queues: QueueOptions,
-    /// In the order of their names, which is the order in which routes are tried.
+    /// The functions in the order of their names, in which the host tries their routes.
     pub functions: Vec<Function>,
 }
 
-/// How HTTP functions reach the handler.
+/// How the host passes HTTP requests to the handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PassThrough {
-    /// The request is streamed through as it is.
+    /// The request is streamed unchanged.
     Proxying,
-    /// The request is written anew: what older hosts do.
+    /// The request is built again, as older hosts do.
     Forwarding,
 }
 
@@ -57,7 +57,7 @@ pub(super) enum Trigger {
 pub(super) struct QueueTrigger {
     pub binding: String,
     pub queue: String,
-    /// The name of the setting that holds the connection string.
+    /// The name of the setting with the connection string.
     pub connection: String,
 }
 
@@ -69,9 +69,9 @@ pub(super) struct TimerTrigger {
 }
 
 impl FunctionApp {
-    /// Reads the app; a setting `AzureFunctionsJobHost__a__b` stands in place of `a.b` in host.json.
+    /// Reads the app. A setting `AzureFunctionsJobHost__a__b` replaces `a.b` in host.json.
     ///
-    /// A real host disables a function whose file is wrong and goes on; here that ends the test.
+    /// A real host disables a function whose file is wrong; here that ends the test.
     pub fn read(root: &Path, settings: &[(String, String)], knows_proxying: bool) -> Self {
         let mut host = read_json(&root.join("host.json"));
         assert_eq!(host["version"], "2.0", "host.json");
@@ -138,7 +138,7 @@ fn trigger(function: &str, bindings: &[Value], prefix: &str) -> Trigger {
     assert!(text(&input["direction"]) == "in", "{function}: the trigger comes first");
     let binding = text(&input["name"]).to_owned();
     if is(input, "httpTrigger") {
-        // With any other binding beside, the host neither proxies nor forwards.
+        // With another binding, the host would neither proxy nor forward the request.
         assert!(others.len() == 1 && is(&others[0], "http"), "{function}: HTTP in the JSON mode is not played here");
         let methods = input["methods"].as_array().map(Vec::as_slice).unwrap_or_default();
         let route = input["route"].as_str().unwrap_or(function);
@@ -156,7 +156,7 @@ fn trigger(function: &str, bindings: &[Value], prefix: &str) -> Trigger {
         return Trigger::Queue(QueueTrigger { binding, queue, connection });
     }
     assert!(is(input, "timerTrigger"), "{function}: {} is not played here", input["type"]);
-    // The schedule's status would be kept in a storage account's blobs.
+    // The host would keep the status of the schedule in blobs, which the stand-in does not have.
     assert_eq!(input["useMonitor"], false, "{function}: a monitored timer is not played here");
     let schedule = Schedule::parse(text(&input["schedule"]));
     Trigger::Timer(TimerTrigger { binding, schedule, run_on_startup: flag(&input["runOnStartup"]) })

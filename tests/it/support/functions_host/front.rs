@@ -1,4 +1,4 @@
-//! The host's front: HTTP requests on their way to the handler.
+//! The HTTP front of the host, which passes requests to the handler.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -21,7 +21,7 @@ use tokio::time::sleep;
 use super::app::{PassThrough, Trigger};
 use super::{Instance, invocation, routes};
 
-/// What belongs to one connection and is not passed on.
+/// Headers of one connection, which are not passed on.
 const HOP_BY_HOP: [&str; 10] = [
     "connection",
     "keep-alive",
@@ -34,12 +34,12 @@ const HOP_BY_HOP: [&str; 10] = [
     "upgrade",
     "upgrade-insecure-requests",
 ];
-/// How often a connection to the handler is tried, and the first and the longest pause between.
+/// The number of tries to connect to the handler, and the first and the longest pause between them.
 const CONNECT_TRIES: u32 = 10;
 const CONNECT_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
 
 pub(super) async fn serve(instance: Arc<Instance>, listener: TcpListener) {
-    // Dropped with the task, and the connections with it.
+    // The set is dropped with the task, which ends the connections.
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         stream.set_nodelay(true).unwrap();
@@ -53,7 +53,7 @@ pub(super) async fn serve(instance: Arc<Instance>, listener: TcpListener) {
 
 async fn answer(instance: Arc<Instance>, request: Request<Incoming>) -> Result<Response<reqwest::Body>, Infallible> {
     let path = request.uri().path();
-    // The host's own come before all functions.
+    // The host's own routes come before all functions.
     if path.starts_with("/admin/") || path.starts_with("/runtime/") {
         return Ok(bare(StatusCode::UNAUTHORIZED));
     }
@@ -85,7 +85,7 @@ fn bare(status: StatusCode) -> Response<reqwest::Body> {
     response
 }
 
-/// As it came, streamed both ways.
+/// Passes a request on unchanged, streamed in both directions.
 async fn proxy(instance: &Instance, request: Request<Incoming>) -> reqwest::Result<Response<reqwest::Body>> {
     let (mut head, body) = request.into_parts();
     strip(&mut head.headers);
@@ -110,7 +110,8 @@ async fn proxy(instance: &Instance, request: Request<Incoming>) -> reqwest::Resu
         .map(returned)
 }
 
-/// Written anew: a body only with a Content-Length, one value for each key in the query, the answer read to its end.
+/// Builds a new request: a body only if it has a Content-Length, and one value for each key in the query. Reads the answer
+/// to its end.
 async fn forward(instance: &Instance, request: Request<Incoming>) -> reqwest::Result<Response<reqwest::Body>> {
     let (mut head, body) = request.into_parts();
     let has_length = head.headers.get("content-length").is_some_and(|length| length != "0");
@@ -157,7 +158,7 @@ fn returned(response: reqwest::Response) -> Response<reqwest::Body> {
     response
 }
 
-/// Takes away what belongs to the connection, also by its own list.
+/// Removes the headers of the connection, with those that `Connection` lists.
 fn strip(headers: &mut HeaderMap) {
     let listed = headers.get_all("connection").iter().filter_map(|value| value.to_str().ok());
     let listed: Vec<HeaderName> =
@@ -167,7 +168,7 @@ fn strip(headers: &mut HeaderMap) {
     }
 }
 
-/// A body that can be sent again as long as nothing of it was sent.
+/// A body that can be sent again if no part of it was sent.
 #[derive(Clone)]
 struct Shared(Arc<Mutex<Incoming>>);
 

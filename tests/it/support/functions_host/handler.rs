@@ -1,4 +1,4 @@
-//! The handler's process: started, asked whether it is ready, started again when it ends.
+//! The process of the handler: its start, its ping, and its restarts.
 
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,24 +12,24 @@ use tokio::time::{Instant, sleep, timeout};
 use super::app::FunctionApp;
 use super::log::{Log, Source};
 
-/// What an exit code says to the host.
+/// The exit code after which the host restarts the handler without counting a failure.
 const START_AGAIN: i32 = 200;
 const STRIKES: usize = 3;
-/// An error that came longer than this after the one before begins to count anew.
+/// Failures that are further apart than this are not counted together.
 const STRIKE_WINDOW: Duration = Duration::from_mins(30);
 const PING_EVERY: Duration = Duration::from_millis(25);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Started, and not heard of yet. Invocations wait.
+    /// Started, and without an answer to the ping yet. Invocations wait.
     Starting,
-    /// It answers, or has answered once and has ended with 0: the host does not notice that.
+    /// The handler has answered. The host does not notice when it exits with 0 afterwards.
     Ready,
     /// The host has given up.
     Stopped,
 }
 
-/// The host does not run any more, or its handler does not get ready.
+/// The host has stopped, or its handler does not become ready.
 #[derive(Debug, thiserror::Error)]
 #[error("the handler is not running")]
 pub(super) struct NotRunning;
@@ -38,7 +38,7 @@ pub(super) struct Handler {
     pub address: SocketAddr,
     state: watch::Sender<State>,
     child: Mutex<Option<Child>>,
-    /// It is the host that ends the process, which is no error of the handler's.
+    /// The host itself ends the process, which is no failure of the handler.
     ended_by_host: AtomicBool,
     starts: AtomicU32,
     log: Log,
@@ -77,7 +77,7 @@ impl Handler {
             match ended.and_then(|status| status.code()) {
                 _ if self.ended_by_host.swap(false, Ordering::Relaxed) => {}
                 Some(0) => {
-                    // The state stays as it is: every call from now on finds nobody.
+                    // The state stays, so every later call fails to connect.
                     self.log.add(Source::Host, "the handler ended with 0 and is not started again");
                     return;
                 }
@@ -102,7 +102,7 @@ impl Handler {
 
     fn spawn(&self, app: &FunctionApp, settings: &[(String, String)]) {
         let (port, root) = (self.address.port().to_string(), app.root.as_os_str());
-        // A real host's own environment is there, too; here nothing is that is not said.
+        // A real host passes its own environment on as well; here the handler gets only these settings.
         let mut command = Command::new(&app.program);
         command.current_dir(&app.root).env_clear().envs(settings.iter().map(|(name, value)| (name, value)));
         for name in ["FUNCTIONS_CUSTOMHANDLER_PORT", "FUNCTIONS_HTTPWORKER_PORT"] {
@@ -120,7 +120,7 @@ impl Handler {
         self.starts.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Any answer will do; only that nobody listens will not.
+    /// Waits until the handler answers the ping, with any status.
     async fn answers(&self, http: &reqwest::Client) {
         while http.get(format!("http://{}/", self.address)).send().await.is_err_and(|error| error.is_connect()) {
             sleep(PING_EVERY).await;
@@ -150,13 +150,13 @@ impl Handler {
         *self.state.borrow()
     }
 
-    /// Waits until the host has given up, which may be for ever.
+    /// Waits until the host has given up; it may never do so.
     pub async fn stopped(&self) {
-        // The sender is in `self`.
+        // This cannot fail, because the sender is in `self`.
         let _ = self.state.subscribe().wait_for(|state| *state == State::Stopped).await;
     }
 
-    /// How often a process was started.
+    /// The number of starts.
     pub fn starts(&self) -> u32 {
         self.starts.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! One call of a function that is no HTTP function: the envelope, and what an answer means.
+//! A call of a function without an HTTP trigger: its envelope, and the meaning of the answer.
 
 use mcp_scheduler::time::{Clock as _, SystemClock, SystemEntropy, random};
 use serde_json::{Map, Value, json};
@@ -54,7 +54,7 @@ async fn exchange(instance: &Instance, function: &str, id: &str, body: &Value) -
     let is_json = media_type.is_some_and(|value| value.starts_with("application/json"));
     let text = response.text().await.map_err(Failed::Transport)?;
     if text.is_empty() || is_json && text.trim() == "null" {
-        // Nothing completes such an invocation but its timeout.
+        // Such an invocation ends only with its timeout.
         std::future::pending::<()>().await;
     }
     match serde_json::from_str(&text) {
@@ -67,13 +67,13 @@ pub(super) fn new_id() -> String {
     Uuid::from_bytes(random(&SystemEntropy::new())).to_string()
 }
 
-/// What the host says with every invocation.
+/// The metadata `sys` of every invocation.
 pub(super) fn sys(function: &str) -> Value {
     json!({ "MethodName": function, "UtcNow": SystemClock.now().to_string(), "RandGuid": new_id() })
 }
 
-/// The envelope of a queue message. Whatever is no object goes as its JSON text, in a string; then the top-level
-/// fields of the message come over what is said about it.
+/// The envelope of a queue message. The host sends a message that is no JSON object as its JSON text in a string. The
+/// top-level fields of a message that is an object replace metadata of the same name.
 pub(super) fn of_message(function: &str, binding: &str, message: &Message) -> Value {
     let mut metadata = Map::new();
     let mut say = |name: &str, value: &Value| {

@@ -1,18 +1,18 @@
-//! What a host writes down: the handler's output, line by line, and what the host has to say itself.
+//! The log of a host: the output of the handler, line by line, and the messages of the host itself.
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::sync::{Arc, Mutex};
 
-/// Where a line comes from.
+/// The source of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The handler, as information.
+    /// The handler's stdout.
     Stdout,
-    /// The handler, as an error.
+    /// The handler's stderr.
     Stderr,
     /// The host.
     Host,
-    /// A function's answer: its `Logs`.
+    /// The `Logs` in the answer of a function.
     Function,
 }
 
@@ -24,7 +24,7 @@ impl Log {
         self.0.lock().unwrap().push((source, line.into()));
     }
 
-    /// Reads a stream of the handler's to its end.
+    /// Reads an output stream of the handler to its end.
     pub fn follow(&self, source: Source, stream: impl Read + Send + 'static) {
         let log = self.clone();
         std::thread::spawn(move || {

@@ -1,12 +1,12 @@
-//! A stand-in for the Azure Functions host, version 4, as far as a custom handler can tell the difference.
+//! A stand-in for the Azure Functions host, version 4, that a custom handler cannot tell from the real one.
 //!
 //! It reads a staged function app (`host.json`, a `function.json` in each folder beside it), starts the program that
-//! `host.json` names, proxies HTTP requests to it, hands it the messages of its queues and calls its timers. So a
-//! wrong file, a wrong answer or a wrong exit code fails here as it would there. What each part does follows the
+//! `host.json` names, proxies HTTP requests to it, sends it the messages of its queues and calls its timers. So a
+//! wrong file, a wrong answer or a wrong exit code fails here as it would there. Each part follows the
 //! sources of the host and of its extensions: `azure-functions-host` (`Workers/Http`, `Workers/ProcessManagement`),
 //! `azure-sdk-for-net` (`QueueListener`, `QueueProcessor`), `azure-webjobs-sdk-extensions` (timers).
 //!
-//! What it does not play is refused with a word, never passed over in silence.
+//! A feature that it does not have ends the test with an error; it ignores nothing silently.
 #![allow(dead_code)] // a small library: not every user of it needs everything
 
 mod app;
@@ -31,28 +31,28 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// The version that the stand-in says it has.
+/// The version that the stand-in reports.
 const VERSION: &str = "4.1052.200";
 
-/// What a host is started with.
+/// The options of a host.
 pub struct HostOptions {
     /// The staged app: the folder with `host.json`.
     pub app: PathBuf,
-    /// The app settings, which are the environment of the handler. `AzureFunctionsJobHost__a__b` stands in place of
+    /// The app settings, which are the environment of the handler. `AzureFunctionsJobHost__a__b` replaces
     /// `a.b` in `host.json`, as it does on Azure.
     pub settings: Vec<(String, String)>,
-    /// The port on which the host itself is called; 0 for any.
+    /// The port of the host itself; 0 for any.
     pub port: u16,
     /// The port of the handler on 127.0.0.1, which stays the same over its restarts.
     pub handler_port: u16,
-    /// Call every timer this often, whatever its schedule says.
+    /// The period of every timer, in place of its schedule.
     pub timer_period: Option<Duration>,
-    /// False for an older host, which does not know `enableProxyingHttpRequest` and forwards.
+    /// False for an older host, which does not know `enableProxyingHttpRequest` and forwards requests.
     pub knows_proxying: bool,
 }
 
-/// A running host. Dropping it is the sudden death of the instance: the handler is killed, and what was taken from the
-/// queue stays locked.
+/// A running host. Dropping it plays the sudden death of the instance: the handler is killed, and received messages stay
+/// locked.
 pub struct Host {
     instance: Arc<Instance>,
     address: SocketAddr,
@@ -62,12 +62,12 @@ pub struct Host {
     supervisor: JoinSet<()>,
 }
 
-/// What the parts of a host share.
+/// The state that the parts of a host share.
 struct Instance {
     app: FunctionApp,
     settings: Vec<(String, String)>,
     handler: Handler,
-    /// To the handler. Connections are kept.
+    /// The client for requests to the handler. It keeps its connections.
     http: reqwest::Client,
     log: Log,
 }
@@ -80,7 +80,7 @@ impl Instance {
 }
 
 impl Host {
-    /// Starts a host, which starts the handler. Requests are taken at once and wait for it.
+    /// Starts a host, which starts the handler. It accepts requests at once; they wait for the handler.
     pub async fn start(options: HostOptions) -> Self {
         let HostOptions { app, settings, port, handler_port, timer_period, knows_proxying } = options;
         let app = FunctionApp::read(&app, &settings, knows_proxying);
@@ -116,7 +116,7 @@ impl Host {
         Self { instance, address, drain, front, triggers, supervisor }
     }
 
-    /// Where the host takes requests, without a slash at the end.
+    /// The URL of the host, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -131,12 +131,12 @@ impl Host {
         ready.unwrap_or_else(|error| panic!("{error}:\n{}", self.log()));
     }
 
-    /// SIGKILL to the handler; the host starts another one, or stops at the third failure.
+    /// Sends SIGKILL to the handler. The host starts another one, or stops after the third failure.
     pub fn kill_handler(&self) {
         self.instance.handler.kill();
     }
 
-    /// SIGTERM to the handler, which no host sends; somebody else may.
+    /// Sends SIGTERM to the handler. The real host never does, but the platform can.
     pub fn terminate_handler(&self) {
         self.instance.handler.terminate();
     }
@@ -146,7 +146,7 @@ impl Host {
         self.instance.handler.state() == State::Stopped
     }
 
-    /// How often the handler was started.
+    /// The number of starts of the handler.
     pub fn handler_starts(&self) -> u32 {
         self.instance.handler.starts()
     }
@@ -160,16 +160,16 @@ impl Host {
         timer::fire(&self.instance, function, trigger).await;
     }
 
-    /// What the platform does when it takes an instance away in order: nothing new is taken, calls under way end, the
-    /// handler is killed.
+    /// Plays the orderly removal of an instance: the host receives no more messages, waits for the calls in flight, and
+    /// kills the handler.
     pub async fn shut_down(mut self) {
         self.drain.cancel();
         while self.triggers.join_next().await.is_some() {}
     }
 
-    /// The death of the instance, at once.
+    /// Plays the sudden death of the instance.
     pub async fn die(mut self) {
-        // Before the handler, whose end the calls under way would otherwise see.
+        // The tasks end before the handler, so that no call sees the handler's end.
         self.triggers.shutdown().await;
     }
 
@@ -178,7 +178,7 @@ impl Host {
         self.instance.log.lines(source)
     }
 
-    /// Everything that was written down so far, for the message of a failing test.
+    /// The whole log so far, for the message of a failing test.
     pub fn log(&self) -> String {
         self.instance.log.text()
     }

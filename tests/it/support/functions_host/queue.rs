@@ -21,10 +21,10 @@ use super::app::{QueueOptions, QueueTrigger};
 use super::invocation::{self, Message};
 use super::log::Source;
 
-/// How long a message that is worked on is hidden. Nothing can change that: after an instance has died, this is how
-/// long its messages are gone.
+/// How long a received message is hidden. No setting changes that: after the death of an instance, its messages are hidden
+/// for this time.
 const LOCK: Duration = Duration::from_mins(10);
-/// How long a message lies in the poison queue.
+/// How long a message stays in the poison queue.
 const POISON_LIFE: Duration = Duration::from_hours(7 * 24);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -36,8 +36,8 @@ struct Listener {
     poison: QueueClient,
 }
 
-/// Takes messages and calls the function, until `drain`; then waits for the calls that are under way. Dropping this
-/// leaves them to their locks.
+/// Receives messages and calls the function until `drain`, then waits for the calls in flight. If the future is dropped,
+/// their messages stay locked.
 pub(super) async fn listen(instance: Arc<Instance>, function: String, trigger: QueueTrigger, drain: CancellationToken) {
     let service = service(instance.setting(&trigger.connection));
     let listener = Arc::new(Listener {
@@ -78,7 +78,7 @@ impl Listener {
                 calls.join_next().await;
             }
             let batch = u8::try_from(self.options().batch_size).unwrap();
-            // A queue that is not there, or storage that does not answer, is waited for.
+            // The queue may not exist yet, and storage may be down; the next poll tries again.
             match self.queue.get_messages().number_of_messages(batch).visibility_timeout(LOCK).await {
                 Ok(answer) if !answer.messages.is_empty() => {
                     pause.reset();
@@ -97,7 +97,7 @@ impl Listener {
         let mut receipt = received.pop_receipt();
         if count > self.options().max_dequeue_count {
             self.log(&format!("message {} was handed out {count} times", received.message_id));
-            return self.put_aside(&received, receipt).await;
+            return self.move_to_poison_queue(&received, receipt).await;
         }
         let failed = match self.decode(&received) {
             Some(text) => self.call(message(&received, text), &received, &mut receipt).await.err(),
@@ -108,13 +108,13 @@ impl Listener {
         };
         self.log(&format!("{} failed on message {}, time {count}: {failed}", self.function, received.message_id));
         if count >= self.options().max_dequeue_count {
-            return self.put_aside(&received, receipt).await;
+            return self.move_to_poison_queue(&received, receipt).await;
         }
         let visible = self.options().visibility_timeout;
         self.note("release", self.queue.pop_receipt_client(receipt).update(received.message_text, visible).await);
     }
 
-    /// Calls the function; until it answers, the lock is renewed when half of it is over.
+    /// Calls the function, and renews the lock of the message after half of its time.
     async fn call(&self, message: Message, received: &Received, receipt: &mut PopReceipt) -> Result<(), String> {
         let envelope = invocation::of_message(&self.function, &self.binding, &message);
         let mut call = std::pin::pin!(invocation::invoke(&self.instance, &self.function, &envelope));
@@ -131,7 +131,7 @@ impl Listener {
         }
     }
 
-    /// None if the text is not what `messageEncoding` says.
+    /// The text of the message; `None` if it is not encoded as `messageEncoding` says.
     fn decode(&self, received: &Received) -> Option<String> {
         if !self.options().base64 {
             return Some(received.message_text.clone());
@@ -139,7 +139,7 @@ impl Listener {
         String::from_utf8(STANDARD.decode(&received.message_text).ok()?).ok()
     }
 
-    async fn put_aside(&self, received: &Received, receipt: PopReceipt) {
+    async fn move_to_poison_queue(&self, received: &Received, receipt: PopReceipt) {
         let put = || self.poison.put_message(&received.message_text).ttl(POISON_LIFE).into_future();
         let mut done = put().await;
         if done.is_err() {
@@ -149,10 +149,10 @@ impl Listener {
         if done.is_ok() {
             self.note("delete", self.queue.pop_receipt_client(receipt).delete().await);
         }
-        self.note("put aside", done);
+        self.note("moved to the poison queue", done);
     }
 
-    /// What storage refuses is not tried again: the message stays hidden until its lock is over.
+    /// Logs an error of storage. The call is not repeated, so the message stays hidden until its lock ends.
     fn note<T>(&self, what: &str, done: azure_core::Result<T>) {
         if let Err(error) = done {
             self.log(&format!("{what}: {error}"));
@@ -179,8 +179,7 @@ fn message(received: &Received, text: String) -> Message {
     }
 }
 
-/// The pauses of a listener that finds nothing: 100 ms, then up to twice as long each time, by chance, up to the
-/// longest.
+/// The pauses of a listener whose queue is empty: 100 ms at first, then about twice as long each time, up to the longest.
 struct Pause {
     longest: Duration,
     exponent: i32,
@@ -199,14 +198,14 @@ impl Pause {
         let chance = f64::from(u32::from_be_bytes(random(&SystemEntropy::new()))) / f64::from(u32::MAX);
         let more = if self.exponent == 0 { 0.0 } else { (0.8 + 0.4 * chance) * 2_f64.powi(self.exponent - 1) };
         let pause = FIRST_PAUSE.mul_f64(1.0 + more).min(self.longest);
-        // Once it is the longest it stays so.
+        // After the longest pause, all pauses are the longest.
         self.exponent = if pause < self.longest { self.exponent + 1 } else { 30 };
         pause
     }
 }
 
 #[test]
-fn pauses_grow_by_chance_up_to_the_longest() {
+fn pauses_grow_up_to_the_longest() {
     let mut pause = Pause::new(Duration::from_secs(1));
     for _ in 0..2 {
         let pauses: Vec<_> = (0..7).map(|_| pause.next().as_millis()).collect();

@@ -1,5 +1,5 @@
-//! Which function a path belongs to: routes are tried in the order of the functions' names, and the first that fits
-//! is taken. None is preferred for being more exact.
+//! Finds the function of a path. Routes are tried in the order of the functions' names, and the first match is taken, even
+//! if a later one is more exact.
 
 use http::Method;
 
@@ -13,7 +13,7 @@ pub(super) struct Template(Vec<Segment>);
 enum Segment {
     Literal(String),
     Parameter,
-    /// Everything that follows, also if nothing does.
+    /// The rest of the path, which may be empty.
     Rest,
 }
 
@@ -33,7 +33,7 @@ impl Template {
     }
 
     fn fits(&self, path: &str) -> bool {
-        // A slash at the end makes no difference to the host.
+        // The host ignores a slash at the end.
         let mut path = path.trim_start_matches('/').trim_end_matches('/').split('/').filter(|part| !part.is_empty());
         for segment in &self.0 {
             match (segment, path.next()) {
@@ -47,10 +47,10 @@ impl Template {
     }
 }
 
-/// The function that a request goes to. Methods count: another function may have the same route.
+/// The function of a request. The method counts too, because another function may have the same route.
 pub(super) fn find<'a>(functions: &'a [Function], method: &Method, path: &str) -> Option<&'a Function> {
     functions.iter().find(|function| match &function.trigger {
-        // No method named means every method.
+        // A function without methods accepts every method.
         Trigger::Http { methods, route, .. } => (methods.is_empty() || methods.contains(method)) && route.fits(path),
         Trigger::Queue(_) | Trigger::Timer(_) => false,
     })

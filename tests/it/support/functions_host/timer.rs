@@ -1,4 +1,4 @@
-//! Timers: when, and what the function is told.
+//! Timers: the schedule, and the body of the call.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,8 @@ use super::Instance;
 use super::app::TimerTrigger;
 use super::log::Source;
 
-/// Six fields from seconds to weekdays, each `*`, a number, a range, a list, or with a step.
+/// A schedule of six fields from seconds to weekdays. A field is `*`, a number, a range or a list, each with an optional
+/// step.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule([Vec<u32>; 6]);
 
@@ -30,7 +31,7 @@ impl Schedule {
         Self([(); 6].map(|()| fields.next().unwrap()))
     }
 
-    /// How long from now until the next time, at least a moment.
+    /// The time from now until the next call, more than zero.
     fn until_next(&self) -> Duration {
         let now = SystemClock.now();
         let year = now.as_secs() + 1..now.as_secs() + 366 * 86_400;
@@ -56,7 +57,7 @@ fn values(part: &str, (least, most): (u32, u32)) -> Vec<u32> {
     (from..=to).step_by(step).collect()
 }
 
-/// Calls the function at each of its times, one call after the other.
+/// Calls the function at each of its times, one call at a time.
 pub(super) async fn keep_time(
     instance: Arc<Instance>,
     function: String,

@@ -1,9 +1,8 @@
-//! As much of JSON Schema as the published schemas of the host's files use, and no more: a word that
-//! is not known here fails the test.
+//! The part of JSON Schema that the published schemas of the host's files use. Any other keyword fails the test.
 
 use serde_json::Value;
 
-/// Says where and why a document is not as a schema wants it.
+/// Checks a document against a schema. The error says where the document is wrong and why.
 pub fn check(schema: &Value, document: &Value) -> Result<(), String> {
     matches(schema, schema, document, "")
 }
@@ -54,7 +53,7 @@ fn matches(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), 
     Ok(())
 }
 
-/// The words that concern a value alone.
+/// The keywords about a single value.
 fn alone(word: &str, rule: &Value, value: &Value) -> bool {
     let number = |holds: fn(f64, f64) -> bool| value.as_f64().is_none_or(|n| holds(n, rule.as_f64().unwrap()));
     match word {
@@ -73,7 +72,7 @@ fn alone(word: &str, rule: &Value, value: &Value) -> bool {
         "const" => rule == value,
         "minimum" => number(|n, least| n >= least),
         "maximum" => number(|n, most| n <= most),
-        // All patterns of these schemas are ways to write a time span.
+        // All patterns of these schemas describe a time span.
         "pattern" => value.as_str().is_none_or(is_time_span),
         "$schema" | "$id" | "id" | "title" | "description" | "default" | "definitions" | "examples" => true,
         other => panic!("the schema says {other}, which is not known here"),

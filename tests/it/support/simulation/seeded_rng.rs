@@ -1,4 +1,4 @@
-//! Chance that can be repeated, and how much of it there is in one run.
+//! Random numbers that can be repeated, and the plan of the faults in one run.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use mcp_scheduler::testing::{Fault, Faults};
 use mcp_scheduler::time::Entropy;
 
-/// A generator of random numbers (splitmix64): equal seeds, equal numbers.
+/// A generator of random numbers (splitmix64). Equal seeds give equal numbers.
 pub struct SeededRng(Mutex<u64>);
 
 impl SeededRng {
@@ -15,7 +15,7 @@ impl SeededRng {
         Self(Mutex::new(seed))
     }
 
-    pub fn roll(&self) -> u64 {
+    pub fn next_u64(&self) -> u64 {
         let mut state = self.0.lock().unwrap();
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = *state;
@@ -25,7 +25,7 @@ impl SeededRng {
     }
 
     pub fn below(&self, end: u64) -> u64 {
-        self.roll() % end
+        self.next_u64() % end
     }
 
     pub fn chance(&self, per_mille: u64) -> bool {
@@ -36,7 +36,7 @@ impl SeededRng {
         from[usize::try_from(self.below(from.len() as u64)).unwrap()]
     }
 
-    /// Anything from nothing up to `longest`.
+    /// A duration from zero to `longest`.
     pub fn up_to(&self, longest: Duration) -> Duration {
         Duration::from_millis(self.below(1 + u64::try_from(longest.as_millis()).unwrap()))
     }
@@ -44,23 +44,23 @@ impl SeededRng {
 
 impl Entropy for SeededRng {
     fn fill(&self, buffer: &mut [u8]) {
-        buffer.fill_with(|| self.roll().to_le_bytes()[0]);
+        buffer.fill_with(|| self.next_u64().to_le_bytes()[0]);
     }
 }
 
-/// How often things go wrong in this run, per thousand calls.
+/// The rates of the faults in one run, per thousand calls.
 #[derive(Debug)]
 pub struct FaultPlan {
     refused: u64,
     request_lost: u64,
     answer_lost: u64,
-    hint_lost: u64,
-    hint_doubled: u64,
-    pub hint_early: u64,
+    wake_up_lost: u64,
+    wake_up_doubled: u64,
+    pub wake_up_early: u64,
     pub process_dies: u64,
     pub process_freezes: u64,
     pub endpoint_takes_it: u64,
-    calm: AtomicBool,
+    stopped: AtomicBool,
 }
 
 impl FaultPlan {
@@ -69,26 +69,26 @@ impl FaultPlan {
             refused: rng.pick(&[0, 10, 30, 80]),
             request_lost: rng.pick(&[0, 10, 30, 80]),
             answer_lost: rng.pick(&[0, 10, 30, 80]),
-            hint_lost: rng.pick(&[0, 50, 300]),
-            hint_doubled: rng.pick(&[0, 50, 300]),
-            hint_early: rng.pick(&[0, 0, 200]),
+            wake_up_lost: rng.pick(&[0, 50, 300]),
+            wake_up_doubled: rng.pick(&[0, 50, 300]),
+            wake_up_early: rng.pick(&[0, 0, 200]),
             process_dies: rng.pick(&[0, 1, 10]),
             process_freezes: rng.pick(&[0, 10, 40]),
             endpoint_takes_it: rng.pick(&[1000, 700, 300, 0]),
-            calm: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
         }
     }
 
-    /// From now on nothing goes wrong any more.
-    pub fn calm_down(&self) {
-        self.calm.store(true, Ordering::Relaxed);
+    /// Ends all faults.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
     }
 
-    pub fn is_calm(&self) -> bool {
-        self.calm.load(Ordering::Relaxed)
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
     }
 
-    pub fn on_a_call(&self, rng: &SeededRng) -> Fault {
+    pub fn on_table_call(&self, rng: &SeededRng) -> Fault {
         let limits = [
             (self.refused, Fault::Refused),
             (self.request_lost, Fault::RequestLost),
@@ -97,40 +97,40 @@ impl FaultPlan {
         self.choose(rng, &limits)
     }
 
-    fn on_a_hint(&self, rng: &SeededRng) -> Fault {
+    fn on_queue_call(&self, rng: &SeededRng) -> Fault {
         let limits = [
             (self.refused, Fault::Refused),
-            (self.hint_lost, Fault::RequestLost),
-            (self.hint_doubled, Fault::Doubled),
+            (self.wake_up_lost, Fault::RequestLost),
+            (self.wake_up_doubled, Fault::Doubled),
             (self.answer_lost, Fault::AnswerLost),
         ];
         self.choose(rng, &limits)
     }
 
     fn choose(&self, rng: &SeededRng, limits: &[(u64, Fault)]) -> Fault {
-        if self.is_calm() {
+        if self.is_stopped() {
             return Fault::None;
         }
-        let mut roll = rng.below(1000);
+        let mut next_u64 = rng.below(1000);
         for (limit, fault) in limits {
-            if roll < *limit {
+            if next_u64 < *limit {
                 return *fault;
             }
-            roll -= limit;
+            next_u64 -= limit;
         }
         Fault::None
     }
 }
 
 /// The faults of the queue.
-pub struct OnHints(pub std::sync::Arc<(SeededRng, FaultPlan)>);
+pub struct QueueFaults(pub std::sync::Arc<(SeededRng, FaultPlan)>);
 
-impl Faults for OnHints {
+impl Faults for QueueFaults {
     fn next(&self) -> Fault {
-        self.0.1.on_a_hint(&self.0.0)
+        self.0.1.on_queue_call(&self.0.0)
     }
 
     fn latency(&self) -> Duration {
-        if self.0.1.is_calm() { Duration::ZERO } else { self.0.0.up_to(Duration::from_millis(40)) }
+        if self.0.1.is_stopped() { Duration::ZERO } else { self.0.0.up_to(Duration::from_millis(40)) }
     }
 }

@@ -1,4 +1,4 @@
-//! Endpoints of every character.
+//! Endpoints that behave well, badly or not at all.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// A listener on loopback and what it has seen. It ends with the value.
+/// A listener on loopback that records its requests. It ends when it is dropped.
 pub struct Endpoint {
     address: SocketAddr,
     seen: Arc<Seen>,
@@ -31,27 +31,27 @@ pub enum Character {
     Answers(Vec<u8>),
     /// Gives this answer and closes the connection.
     AnswersAndCloses(Vec<u8>),
-    /// Begins to answer like this, and never ends.
+    /// Begins with these bytes and never ends its answer.
     Streams(Vec<u8>),
-    /// Says this as soon as the connection stands, whoever is there.
+    /// Sends this as soon as the connection is made, without reading.
     Says(Vec<u8>),
-    /// Reads the request and says nothing.
+    /// Reads the request and does not answer.
     Silent,
     /// Accepts the connection and does not read from it.
     ReadsNothing,
-    /// Sends a head that has no end, a byte at a time.
+    /// Sends a head without an end, one byte at a time.
     Drips,
     /// Reads the request and resets the connection.
     Resets,
-    /// Resets the connection as soon as it stands.
+    /// Resets the connection as soon as it is made.
     ResetsAtOnce,
-    /// Is not there.
+    /// Does not listen.
     Closed,
 }
 
 /// A well-formed answer.
 pub fn answer(status: u16, body: &str) -> String {
-    // These have no content, whatever their head says.
+    // Responses with these statuses have no body.
     let length =
         if matches!(status, 204 | 304) { String::new() } else { format!("content-length: {}\r\n", body.len()) };
     format!("HTTP/1.1 {status} Whatever\r\n{length}\r\n{body}")
@@ -72,12 +72,12 @@ impl Endpoint {
         Self::start(Character::Streams(b"HTTP/1.1 200 OK\r\n\r\n".to_vec())).await
     }
 
-    /// Reads the request and says nothing.
+    /// Reads the request and does not answer.
     pub async fn silent() -> Self {
         Self::start(Character::Silent).await
     }
 
-    /// Sends a head that has no end, a byte at a time.
+    /// Sends a head without an end, one byte at a time.
     pub async fn dripping() -> Self {
         Self::start(Character::Drips).await
     }
@@ -87,7 +87,7 @@ impl Endpoint {
         Self::start(Character::Resets).await
     }
 
-    /// Resets the connection as soon as it stands.
+    /// Resets the connection as soon as it is made.
     pub async fn resetting_at_once() -> Self {
         Self::start(Character::ResetsAtOnce).await
     }
@@ -127,7 +127,7 @@ impl Endpoint {
         self.seen.connections.load(SeqCst)
     }
 
-    /// How many bytes the endless answer had when its reader went away.
+    /// The number of bytes of the endless answer when the client closed the connection.
     pub async fn sent_when_cut_off(&self) -> usize {
         tokio::time::timeout(Duration::from_secs(5), self.seen.cut_off.notified()).await.unwrap();
         self.seen.sent.load(SeqCst)
@@ -140,7 +140,7 @@ impl Drop for Endpoint {
     }
 }
 
-/// What breaks off here is the client's doing, and part of the test.
+/// Serves one connection. Errors are ignored: the client may close the connection at any time.
 async fn serve(mut stream: TcpStream, character: Character, seen: Arc<Seen>) {
     match &character {
         Character::ResetsAtOnce => {
@@ -156,7 +156,7 @@ async fn serve(mut stream: TcpStream, character: Character, seen: Arc<Seen>) {
     while let Some(request) = read_request(&mut stream).await {
         seen.requests.lock().unwrap().push(request);
         match &character {
-            // A client that is gone sends nothing more, either.
+            // A failed write means that the client has closed the connection.
             Character::Answers(answer) => {
                 let _ = stream.write_all(answer).await;
             }
@@ -188,7 +188,7 @@ async fn serve(mut stream: TcpStream, character: Character, seen: Arc<Seen>) {
     }
 }
 
-/// A request with its body; for anything but HTTP, whatever comes first; `None` at the end.
+/// Reads a request with its body, or the first bytes if they are not HTTP; `None` at the end of the connection.
 async fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut read = Vec::new();
     loop {

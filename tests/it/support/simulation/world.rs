@@ -1,4 +1,4 @@
-//! What all processes of a run share: the time, the table, the queue, and the checker who watches.
+//! What all processes of a run share: the clock, the table, the queue and the checker.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,13 +13,13 @@ use mcp_scheduler::time::{Clock, VirtualClock};
 
 use super::extra_row;
 use super::invariant_checker::InvariantChecker;
-use super::seeded_rng::{FaultPlan, OnHints, SeededRng};
+use super::seeded_rng::{FaultPlan, QueueFaults, SeededRng};
 
 /// 2030-01-01T12:00:00Z.
 pub const START: Timestamp = Timestamp::from_millis(1_893_499_200_000);
 
 pub struct World {
-    chance: Arc<(SeededRng, FaultPlan)>,
+    random: Arc<(SeededRng, FaultPlan)>,
     pub clock: VirtualClock,
     table: SimulatedTable,
     pub queue: SimulatedQueue,
@@ -28,32 +28,32 @@ pub struct World {
 }
 
 impl World {
-    /// A world in which everything that happens follows from the seed. To be made in paused time.
+    /// A world whose events all follow from the seed. Needs paused time.
     pub fn new(seed: u64) -> Arc<Self> {
         Self::with_projection(seed, Projection::default())
     }
 
-    /// The same with more kinds of rows.
+    /// A world whose conversations have more kinds of rows.
     pub fn with_projection(seed: u64, projection: Projection) -> Arc<Self> {
         let rng = SeededRng::new(seed);
-        let weather = FaultPlan::of(&rng);
-        let chance = Arc::new((rng, weather));
+        let faults = FaultPlan::of(&rng);
+        let random = Arc::new((rng, faults));
         Arc::new(Self {
             clock: VirtualClock::starting_at(START),
             table: SimulatedTable::new(()),
-            queue: SimulatedQueue::new(OnHints(Arc::clone(&chance))),
+            queue: SimulatedQueue::new(QueueFaults(Arc::clone(&random))),
             projection,
             checker: Mutex::new(InvariantChecker::default()),
-            chance,
+            random,
         })
     }
 
     pub fn rng(&self) -> &SeededRng {
-        &self.chance.0
+        &self.random.0
     }
 
-    pub fn weather(&self) -> &FaultPlan {
-        &self.chance.1
+    pub fn faults(&self) -> &FaultPlan {
+        &self.random.1
     }
 
     pub fn now(&self) -> Timestamp {
@@ -64,14 +64,14 @@ impl World {
         ask(&mut self.checker.lock().unwrap())
     }
 
-    /// Commits with this run's luck. What was really applied is shown to the checker.
+    /// Commits with a fault of this run's plan. The checker sees each commit that was applied.
     pub async fn commit(
         &self,
         partition: Partition,
         operations: Vec<Operation>,
     ) -> Result<Vec<Option<Etag>>, CommitError> {
-        self.travel().await;
-        match self.weather().on_a_call(self.rng()) {
+        self.network_latency().await;
+        match self.faults().on_table_call(self.rng()) {
             Fault::None | Fault::Doubled => self.apply(partition, operations).await,
             Fault::Refused => Err(CommitError::Unavailable("simulated".into())),
             Fault::RequestLost => Err(CommitError::Unknown("simulated".into())),
@@ -83,16 +83,16 @@ impl World {
     }
 
     pub async fn get(&self, partition: Partition, key: &str) -> Result<Option<Row>, StoreError> {
-        self.before_a_read().await?;
+        self.before_read().await?;
         self.table.get(partition, key).await
     }
 
     pub async fn scan(&self, partition: Partition, range: &KeyRange, limit: usize) -> Result<Vec<Row>, StoreError> {
-        self.before_a_read().await?;
+        self.before_read().await?;
         self.table.scan(partition, range, limit).await
     }
 
-    /// Every row there is, read through the port.
+    /// All rows of the table.
     pub async fn all_rows(&self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
         for partition in ConversationStore::partitions() {
@@ -107,23 +107,23 @@ impl World {
     async fn apply(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, CommitError> {
         let result = self.table.commit(partition, operations.clone()).await;
         if result.is_ok() {
-            // No await lies between the change and this, so the checker sees every change in order.
+            // No await separates this from the commit, so the checker sees all changes in their order.
             let now = self.now();
             self.checker(|checker| checker.saw_commit(now, &operations));
         }
         result
     }
 
-    async fn before_a_read(&self) -> Result<(), StoreError> {
-        self.travel().await;
-        match self.weather().on_a_call(self.rng()) {
+    async fn before_read(&self) -> Result<(), StoreError> {
+        self.network_latency().await;
+        match self.faults().on_table_call(self.rng()) {
             Fault::None | Fault::Doubled => Ok(()),
             _ => Err(StoreError::Unavailable("simulated".into())),
         }
     }
 
-    async fn travel(&self) {
-        if !self.weather().is_calm() {
+    async fn network_latency(&self) {
+        if !self.faults().is_stopped() {
             tokio::time::sleep(self.rng().up_to(Duration::from_millis(40))).await;
         }
     }

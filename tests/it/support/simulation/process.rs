@@ -1,4 +1,4 @@
-//! A process that may freeze or die at any of its calls.
+//! A process that can freeze or die at each of its calls.
 
 use std::future::{Future, pending};
 use std::sync::Arc;
@@ -20,25 +20,24 @@ use tokio_util::sync::CancellationToken;
 use super::world::World;
 use crate::support::app::SIGNING_SECRET;
 
-/// One process. Once it is dead, none of its calls does anything or returns; what it had asked for
-/// by then happens all the same.
+/// One process. After its death, its calls do nothing and never return. A call that was under way still has its effect.
 #[derive(Clone)]
 pub struct Process {
     world: Arc<World>,
     dead: CancellationToken,
 }
 
-/// The world's chance as seen by the product: the same numbers for everybody.
-struct Chance(Arc<World>);
+/// The random numbers of the world, which all processes share, as the service reads them.
+struct WorldEntropy(Arc<World>);
 
-impl Entropy for Chance {
+impl Entropy for WorldEntropy {
     fn fill(&self, buffer: &mut [u8]) {
         self.0.rng().fill(buffer);
     }
 }
 
 pub fn entropy(world: &Arc<World>) -> Arc<dyn Entropy> {
-    Arc::new(Chance(Arc::clone(world)))
+    Arc::new(WorldEntropy(Arc::clone(world)))
 }
 
 impl Process {
@@ -46,7 +45,7 @@ impl Process {
         Self { world: Arc::clone(world), dead: CancellationToken::new() }
     }
 
-    /// Starts the real worker in a process of its own.
+    /// Starts the real worker in its own process.
     pub fn start_worker(world: &Arc<World>) -> Self {
         let process = Self::new(world);
         let wake_ups: Arc<dyn WakeUpQueue> = Arc::new(process.clone());
@@ -83,20 +82,20 @@ impl Process {
     }
 
     async fn call<T>(&self, call: impl Future<Output = T>) -> T {
-        self.hazard().await;
+        self.may_die_or_freeze().await;
         let result = call.await;
-        self.hazard().await;
+        self.may_die_or_freeze().await;
         result
     }
 
-    async fn hazard(&self) {
-        let (rng, weather) = (self.world.rng(), self.world.weather());
-        if !weather.is_calm() {
-            if rng.chance(weather.process_dies) {
+    async fn may_die_or_freeze(&self) {
+        let (rng, faults) = (self.world.rng(), self.world.faults());
+        if !faults.is_stopped() {
+            if rng.chance(faults.process_dies) {
                 self.world.checker(|checker| checker.tally.deaths += 1);
                 self.kill();
             }
-            if rng.chance(weather.process_freezes) {
+            if rng.chance(faults.process_freezes) {
                 self.world.checker(|checker| checker.tally.freezes += 1);
                 tokio::time::sleep(rng.up_to(Duration::from_mins(4))).await;
             }
@@ -122,7 +121,7 @@ impl Table for Process {
     }
 
     async fn scan(&self, partition: Partition, range: &KeyRange, limit: usize) -> Result<Vec<Row>, StoreError> {
-        // Sixteen a minute: these would be nearly all of the calls that a process dies at.
+        // There are sixteen scans a minute. A process would die at them nearly always, and rarely at another call.
         self.still_alive().await;
         let rows = self.world.scan(partition, range, limit).await;
         self.still_alive().await;
@@ -133,8 +132,8 @@ impl Table for Process {
 #[async_trait]
 impl WakeUpQueue for Process {
     async fn enqueue(&self, wake_up: &WakeUp, delay: Duration) -> Result<(), StoreError> {
-        let (rng, weather) = (self.world.rng(), self.world.weather());
-        let early = !weather.is_calm() && rng.chance(weather.hint_early);
+        let (rng, faults) = (self.world.rng(), self.world.faults());
+        let early = !faults.is_stopped() && rng.chance(faults.wake_up_early);
         let delay = if early { delay.saturating_sub(rng.up_to(Duration::from_secs(90))) } else { delay };
         self.call(self.world.queue.enqueue(wake_up, delay)).await
     }
@@ -165,20 +164,19 @@ impl WakeUpReceiver for Process {
 
 #[async_trait]
 impl Sender for Process {
-    /// The endpoint: takes it or does not, in its own time, and its answer may come too late.
+    /// The endpoint: it accepts the conversation or not, after some time, and its answer may come too late.
     ///
-    /// A process does not freeze between its last check and the first byte: nothing but the endpoint
-    /// itself could guard against that.
+    /// A process does not freeze between its last check and the first byte: only the endpoint itself could detect that.
     async fn send(&self, request: OutboundRequest) -> Exchange {
         self.still_alive().await;
         let (world, rng) = (&self.world, self.world.rng());
         let sending = world.checker(|checker| checker.saw_begin(world.now(), &request));
-        let takes_it = rng.chance(world.weather().endpoint_takes_it);
+        let takes_it = rng.chance(world.faults().endpoint_takes_it);
         let answers = rng.chance(900);
         let takes = if answers { rng.up_to(request.timeout) } else { request.timeout };
         tokio::time::sleep(takes).await;
         world.checker(|checker| checker.saw_end(world.now(), &sending, takes_it));
-        self.hazard().await;
+        self.may_die_or_freeze().await;
         let status = if takes_it { 200 } else { rng.pick(&[503, 503, 503, 429, 410]) };
         let answer = EndpointResponse { status, retry_after: None, excerpt: String::new() };
         Exchange {

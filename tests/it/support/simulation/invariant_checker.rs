@@ -1,4 +1,14 @@
-//! Sees everything that really happens in a run, and knows what must never happen.
+//! Sees every event of a run and checks what must always hold. The numbers stand in the violations:
+//!
+//! - I1: every accepted conversation reaches a final state, rightly; a rejected one does not exist
+//! - I2: nothing is sent before its time
+//! - I3: nothing is sent after a cancel was acknowledged
+//! - I5: an attempt is recorded before it is sent, and its recorded result is what the endpoint saw
+//! - I6: every transition is legal, and a recorded attempt never changes
+//! - I7: a conversation has at most one attempt in flight
+//! - I9: a conversation has one due row, at the time when a worker is needed next, and none once it is final
+//! - I11: every attempt sends the same request
+//! - I12: no attempt too many, none twice, none before its pause is over
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,7 +22,7 @@ use mcp_scheduler::testing::conversation_in;
 
 use super::extra_row;
 
-/// The history of a run and its verdict.
+/// The history of a run and the violations in it.
 #[derive(Default)]
 pub struct InvariantChecker {
     now: BTreeMap<ConversationId, Conversation>,
@@ -29,7 +39,7 @@ pub struct InvariantChecker {
     pub tally: Tally,
 }
 
-/// How much happened: a run in which nothing goes wrong proves little.
+/// Counts of what happened: a run without faults proves little.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
     pub commits: u64,
@@ -37,15 +47,15 @@ pub struct Tally {
     pub duplicates: u64,
     pub deaths: u64,
     pub freezes: u64,
-    pub takeovers: u64,
+    pub lease_takeovers: u64,
     pub cancels: u64,
     pub redeliveries: u64,
 }
 
-/// One attempt as the endpoint saw it.
+/// One attempt, as the endpoint saw it.
 struct Sent {
     attempt: u32,
-    /// Which attempt of its delivery, from 1.
+    /// The number of the attempt within its delivery; a redelivery counts from 1 again.
     of_delivery: u32,
     began: Timestamp,
     ended: Option<Timestamp>,
@@ -70,7 +80,7 @@ impl InvariantChecker {
         self.violations.push(format!("{at} {what}"));
     }
 
-    /// A number that two histories share only if they are the same.
+    /// A hash of the history, to compare two runs.
     pub fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.history.hash(&mut hasher);
@@ -99,7 +109,7 @@ impl InvariantChecker {
         self.tally.redeliveries += 1;
     }
 
-    /// When the next conversation wants a worker; `None` once all are final.
+    /// When a worker is needed next; `None` when all conversations are final.
     pub fn next_wake_up(&self) -> Option<Timestamp> {
         self.now.values().filter_map(Conversation::next_wake_at).min()
     }
@@ -153,7 +163,7 @@ impl InvariantChecker {
         }
     }
 
-    /// I9: the due row stands exactly at the wake-up.
+    /// Checks I9.
     fn check_due_row(&mut self, at: Timestamp, id: ConversationId) {
         let found: Vec<&String> = self.due_rows.iter().filter(|(_, of)| **of == id).map(|(key, _)| key).collect();
         let wanted = self
@@ -166,7 +176,7 @@ impl InvariantChecker {
         }
     }
 
-    /// I6: only legal transitions, and nothing on record is ever rewritten.
+    /// Checks I6.
     fn saw_state(&mut self, at: Timestamp, next: Conversation) {
         let id = next.id();
         self.note(at, &format!("{id} {:?} after {} attempts", next.state(), next.attempts().len()));
@@ -186,7 +196,7 @@ impl InvariantChecker {
             None => next.attempts_begun() == b.attempts_begun(),
         });
         if matches!((before.as_ref().and_then(Conversation::in_flight), next.in_flight()), (Some(_), Some(_))) {
-            self.tally.takeovers += 1;
+            self.tally.lease_takeovers += 1;
         }
         if !(legal && kept && counted) {
             let (from, to) = (before.map(|b| b.state().clone()), next.state().clone());
@@ -218,7 +228,7 @@ impl InvariantChecker {
         if of_delivery > conversation.policy().max_attempts {
             self.violated(at, &format!("I12 {id} begins attempt {attempt}"));
         }
-        // A lost attempt has nobody to wait for: its lease was the pause. A redelivery is wanted now.
+        // No pause follows a lost attempt, because its lease was the pause, and none comes before a redelivery.
         let paused = |number| {
             let of = conversation.attempts().iter().find(|a| a.start.number == number);
             number > conversation.attempts_before_redelivery()
@@ -260,8 +270,8 @@ impl InvariantChecker {
         sent[*index].taken = taken;
     }
 
-    /// What must hold once everything has come to rest, `rows` being the table's content.
-    pub fn at_rest(&mut self, at: Timestamp, rows: &BTreeMap<String, String>) {
+    /// Checks what must hold when nothing is left to do. `rows` is the content of the table.
+    pub fn check_at_rest(&mut self, at: Timestamp, rows: &BTreeMap<String, String>) {
         let mut wrong = Vec::new();
         for id in &self.accepted {
             match self.now.get(id) {
@@ -300,7 +310,7 @@ impl InvariantChecker {
     }
 }
 
-/// What is wrong with a conversation that has ended, and with what its endpoint saw.
+/// Which invariants a final conversation breaks, by its record and by what its endpoint saw.
 fn verdict(c: &Conversation, sent: &[Sent], acknowledged: bool) -> impl Iterator<Item = &'static str> {
     let numbers: Vec<u32> = c.attempts().iter().map(|a| a.start.number).collect();
     let succeeded =
@@ -332,7 +342,7 @@ fn verdict(c: &Conversation, sent: &[Sent], acknowledged: bool) -> impl Iterator
 }
 
 impl Sent {
-    /// Why another attempt may not begin now.
+    /// Why another attempt must not begin now; `None` if it may.
     fn forbids(&self, at: Timestamp, attempt: u32, paused: bool) -> Option<&'static str> {
         let pause = if paused { retry_delay(self.of_delivery, 0, None, at) } else { Duration::ZERO };
         match self.ended {

@@ -1,4 +1,4 @@
-//! A network that answers by script and remembers what it was asked.
+//! A scripted network that records its look-ups and connections.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use mcp_scheduler::outbound::{Dialer, Resolver, SystemNetwork};
 use tokio::net::TcpStream;
 
-/// Names have the addresses that the test says; every address is on this machine, at one listener.
+/// A network whose names have scripted addresses. All connections can lead to one listener on this machine.
 #[derive(Default)]
 pub struct ScriptedNetwork {
     names: Mutex<HashMap<String, VecDeque<Vec<IpAddr>>>>,
@@ -20,22 +20,22 @@ pub struct ScriptedNetwork {
 }
 
 impl ScriptedNetwork {
-    /// Connections go where the address says.
+    /// A network whose connections go to their real address.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// All connections lead to this listener, whatever their address.
+    /// A network whose connections all lead to this listener.
     pub fn leading_to(listener: SocketAddr) -> Self {
         Self { leads_to: Some(listener), ..Self::default() }
     }
 
-    /// Somebody else is at the other end of every connection.
+    /// Reports this address as the peer of every connection.
     pub fn pretending_to_be(self, peer: SocketAddr) -> Self {
         Self { pretends_to_be: Some(peer), ..self }
     }
 
-    /// What a name resolves to, look-up by look-up; the last answer stays.
+    /// Sets the addresses of a name for each look-up; the last ones are used again.
     pub fn name(self, name: &str, answers: &[&[&str]]) -> Self {
         let answers = answers.iter().map(|list| list.iter().map(|a| a.parse().unwrap()).collect()).collect();
         self.names.lock().unwrap().insert(name.trim_end_matches('.').to_owned(), answers);

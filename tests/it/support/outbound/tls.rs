@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-/// A certificate authority of the test's own.
+/// A certificate authority for one test.
 pub struct Authority {
     certificate: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
@@ -26,7 +26,7 @@ impl Authority {
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
-    /// This authority and no other.
+    /// A root store with this authority only.
     pub fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
@@ -47,7 +47,7 @@ impl Authority {
         TlsListener::start(self.certify(|_| (), names), answer).await
     }
 
-    /// The same, with a certificate that was good once.
+    /// A listener whose certificate has expired.
     pub async fn expired_listener(&self, name: &str) -> TlsListener {
         let past = |params: &mut CertificateParams| {
             params.not_before = rcgen::date_time_ymd(2001, 1, 1);
@@ -57,7 +57,7 @@ impl Authority {
     }
 }
 
-/// A listener whose certificate nobody vouches for.
+/// A listener with a self-signed certificate.
 pub async fn self_signed_listener(name: &str) -> TlsListener {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
@@ -73,19 +73,19 @@ fn server(certificate: CertificateDer<'static>, key: &KeyPair) -> ServerConfig {
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
         .unwrap();
-    // It would speak HTTP/2 if it were asked to.
+    // The listener offers HTTP/2 too.
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config
 }
 
-/// Answers every request in the same way, through TLS.
+/// A TLS listener that gives every request the same answer.
 pub struct TlsListener {
     pub address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     task: JoinHandle<()>,
 }
 
-/// A request and what was agreed on for its connection.
+/// A request, and the protocol that was negotiated for its connection.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub head: String,

@@ -1,4 +1,4 @@
-//! The protocol on the wire, one message at a time.
+//! MCP messages on the wire, one at a time.
 
 use http::Method;
 use reqwest::RequestBuilder;
@@ -9,7 +9,7 @@ use crate::support::client::{Answer, ApiClient};
 pub const NEWEST: &str = "2026-07-28";
 pub const OLDEST: &str = "2025-03-26";
 
-/// A message as a client of the newest protocol sends it: everything about it is in it.
+/// A message of the newest protocol version, which has the version and the client in itself.
 pub fn newest(method: &str, mut params: Value) -> Value {
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": NEWEST,
@@ -19,13 +19,13 @@ pub fn newest(method: &str, mut params: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params })
 }
 
-/// A message as a client of the versions before sends it.
-#[allow(clippy::needless_pass_by_value)] // as the other one
+/// A message of an older protocol version.
+#[allow(clippy::needless_pass_by_value)] // the same signature as `newest`
 pub fn older(method: &str, params: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params })
 }
 
-/// What a tool returned.
+/// The result of a tool call.
 #[derive(Debug)]
 pub struct Returned {
     pub is_error: bool,
@@ -34,7 +34,7 @@ pub struct Returned {
 }
 
 impl ApiClient {
-    /// A message on its way, with the headers that a client of its protocol version sends.
+    /// A request with a message and the headers of its protocol version.
     pub async fn mcp_request(&self, message: &Value) -> RequestBuilder {
         let request = self
             .request(Method::POST, "/mcp")
@@ -58,7 +58,7 @@ impl ApiClient {
         Answer::to(self.mcp_request(&message).await).await
     }
 
-    /// Calls a tool by the newest protocol.
+    /// Calls a tool in the newest protocol version.
     pub async fn call_tool(&self, name: &str, arguments: Value) -> Returned {
         let answer = self.mcp(newest("tools/call", json!({ "name": name, "arguments": arguments }))).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
@@ -67,7 +67,7 @@ impl ApiClient {
 }
 
 impl Returned {
-    /// The result in a JSON-RPC response; every result has one text.
+    /// The result in a JSON-RPC response. Every result has exactly one text.
     #[track_caller]
     pub fn of(response: &Value) -> Self {
         let result = &response["result"];
