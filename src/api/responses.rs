@@ -7,7 +7,7 @@ use super::UserContent;
 use crate::api::Cursor;
 use crate::domain::{
     Attempt, Conversation, ConversationId, DeliveryPolicy, Destination, ErrorClass, Format, Method, Outcome, State,
-    Status, Target, Timestamp, TooLate,
+    Status, Target, Timestamp, TooLate, millis,
 };
 use crate::json::text;
 use crate::scheduler::ListPage;
@@ -240,7 +240,7 @@ impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
             retry: RetryResponse { max_attempts },
             timeout_seconds,
             next_attempt_time: next_attempt(conversation),
-            lateness_ms: first.filter(|a| a.number == 1).map(|a| millis(conversation.due(), a.started)),
+            lateness_ms: first.filter(|a| a.number == 1).map(|a| millis(conversation.due().until(a.started))),
             last_error: last_error(conversation),
             attempts: attempts(conversation),
         }
@@ -287,8 +287,4 @@ fn last_error(conversation: &Conversation) -> Option<String> {
         State::Failed { reason } => Some(reason.clone()),
         _ => conversation.attempts().last().filter(|a| a.result.outcome != Outcome::Success).map(|a| a.result.reason()),
     }
-}
-
-fn millis(from: Timestamp, to: Timestamp) -> u64 {
-    u64::try_from(from.until(to).as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,61 +1,62 @@
-//! Which IP addresses are on the internet, and which only look like it.
+//! Tells addresses on the internet from special-purpose addresses.
 //!
-//! IPv4 by the ranges that are denied, because nearly all of it is in use; IPv6 by the one range that is
-//! allowed, because nearly all of it is not. The ranges are those of the IANA special-purpose address
-//! registries (RFC 6890 and its updates), and a few that no registry knows.
+//! For IPv4 this file lists the denied ranges, because most of the address space is in use. For IPv6 it allows one
+//! range and denies the rest, because most of the address space is not in use. The ranges come from the IANA
+//! special-purpose address registries (RFC 6890 and its updates). A few further ones, such as that of the platform
+//! agent, are in no registry.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether an address may be connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// An ordinary address on the internet.
+    /// The address is on the internet.
     Allowed,
-    /// Anything else.
+    /// The address is in a denied range.
     Denied(AddressClass),
 }
 
-/// What a denied address is.
+/// The purpose of a denied address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AddressClass {
-    /// "This network": connects to the machine itself on most systems.
+    /// "This network" (RFC 791). On most systems a connection to it reaches the machine itself.
     Unspecified,
     /// The machine itself.
     Loopback,
     /// Private networks (RFC 1918), unique local addresses (RFC 4193), and the site-local ones before them.
     Private,
-    /// Shared between a provider and its customers (RFC 6598); clouds keep services of their own there.
+    /// Shared between a provider and its customers (RFC 6598). Clouds run their own services in this range.
     Shared,
-    /// The same wire, and the metadata services of the clouds (RFC 3927, RFC 4291).
+    /// The local link, and the metadata services of the clouds (RFC 3927, RFC 4291).
     LinkLocal,
-    /// The agent on the host of an Azure machine: 168.63.129.16, a public address by its looks.
+    /// The agent on the host of an Azure machine: 168.63.129.16. No registry lists it as special.
     PlatformAgent,
-    /// Protocols between routers and hosts: 192.0.0.0/24, Teredo, ORCHID, benchmarking, AS112, AMT.
+    /// Reserved for network protocols: 192.0.0.0/24, Teredo, ORCHID, benchmarking, AS112, AMT.
     Protocol,
-    /// Written in books only.
+    /// Reserved for examples in documentation (RFC 5737, RFC 3849, RFC 9637).
     Documentation,
     /// Tests of network equipment (RFC 2544).
     Benchmarking,
-    /// An IPv4 address in an IPv6 one, reached through a translator: NAT64, 6to4, IPv4-compatible.
+    /// An IPv4 address inside an IPv6 address, reached through a translator: NAT64, 6to4, IPv4-compatible.
     Translated,
-    /// More than one receiver.
+    /// A group of receivers (RFC 5771, RFC 4291).
     Multicast,
-    /// Not assigned to anybody.
+    /// Not assigned.
     Reserved,
 }
 
 impl AddressClass {
-    /// What it is, for people.
+    /// The class as a noun phrase, for error texts.
     #[must_use]
     pub const fn describe(self) -> &'static str {
         match self {
             Self::Unspecified => "an unspecified address",
             Self::Loopback => "a loopback address",
-            Self::Private => "an address of private networks",
+            Self::Private => "an address of a private network",
             Self::Shared => "an address shared inside a provider's network",
             Self::LinkLocal => "a link-local address",
             Self::PlatformAgent => "an address of the cloud platform",
-            Self::Protocol => "an address kept for network protocols",
+            Self::Protocol => "an address reserved for network protocols",
             Self::Documentation => "an address for documentation",
             Self::Benchmarking => "an address for benchmarks",
             Self::Translated => "an address of an IPv4-to-IPv6 translator",
@@ -65,8 +66,8 @@ impl AddressClass {
     }
 }
 
-/// Decides about one address. An IPv4 address written as an IPv6 one (`::ffff:a.b.c.d`) is the IPv4
-/// address, because that is where it leads.
+/// Classifies an address. An IPv4-mapped IPv6 address (`::ffff:a.b.c.d`) is classified as the IPv4 address, because a
+/// connection to it reaches that address.
 #[must_use]
 pub fn classify(address: IpAddr) -> Verdict {
     let class = match address.to_canonical() {
@@ -86,8 +87,8 @@ const fn class_of_v4(address: Ipv4Addr) -> Option<AddressClass> {
         [168, 63, 129, 16] => Is::PlatformAgent,
         [169, 254, ..] => Is::LinkLocal,
         [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] => Is::Documentation,
-        // AS112 (RFC 7535, RFC 7534), AMT (RFC 7450) and the 6to4 relays (RFC 7526) are answered by
-        // whoever is nearest, which may be a machine of our own network; none is anybody's endpoint.
+        // AS112 (RFC 7535, RFC 7534), AMT (RFC 7450) and the 6to4 relays (RFC 7526) are anycast: the nearest machine
+        // answers, and it may be in our own network. None of them is an endpoint.
         [192, 0, 0, _] | [192, 31, 196, _] | [192, 52, 193, _] | [192, 175, 48, _] => Is::Protocol,
         [192, 88, 99, _] => Is::Translated,
         [198, 18..=19, ..] => Is::Benchmarking,
@@ -100,12 +101,12 @@ const fn class_of_v4(address: Ipv4Addr) -> Option<AddressClass> {
 const fn class_of_v6(address: Ipv6Addr) -> Option<AddressClass> {
     use AddressClass as Is;
     Some(match address.segments() {
-        // 2000::/3 is what IANA gives out, less what it keeps for protocols.
+        // IANA assigns public addresses from 2000::/3, but not from the ranges it reserves for protocols.
         [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Is::Documentation,
         [0x2001, 0..=0x1ff, ..] | [0x2620, 0x4f, 0x8000, ..] => Is::Protocol,
         [0x2002, ..] => Is::Translated,
         [0x2000..=0x3fff, ..] => return None,
-        // Everything else is denied; the classes only say why.
+        // All other addresses are denied. The class only gives the reason.
         [0, 0, 0, 0, 0, 0, 0, 0] => Is::Unspecified,
         [0, 0, 0, 0, 0, 0, 0, 1] => Is::Loopback,
         [0, 0, 0, 0, 0, 0, ..] | [0x64, 0xff9b, ..] => Is::Translated,
@@ -124,7 +125,7 @@ mod tests {
     use super::AddressClass as Is;
     use super::*;
 
-    /// Every range with its class, as the registries write it.
+    /// Every denied range with its class, in the notation of the registries.
     const DENIED: [(&str, Is); 41] = [
         ("0.0.0.0/8", Is::Unspecified),
         ("10.0.0.0/8", Is::Private),
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn both_edges_of_every_range_are_inside_and_their_neighbours_are_judged_by_their_own_range() {
+    fn both_edges_of_every_range_are_denied_and_their_neighbours_follow_their_own_range() {
         for (net, class) in denied() {
             for edge in [net.network(), net.broadcast()] {
                 assert_eq!(classify(edge), Verdict::Denied(class), "{edge} of {net}");
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_address_in_ipv6_clothes_is_judged_by_itself_or_denied_as_a_translation() {
+    fn an_ipv4_address_inside_an_ipv6_address_is_classified_as_itself_or_denied_as_translated() {
         for (address, class) in [
             ("::ffff:127.0.0.1", Is::Loopback),
             ("::ffff:a9fe:a9fe", Is::LinkLocal),
@@ -246,25 +247,25 @@ mod tests {
     }
 
     proptest! {
-        /// The other way to the same answer: by the table above.
+        /// Compares the function with the table above.
         #[test]
-        fn any_ipv4_address_is_allowed_exactly_if_no_range_holds_it(bits: u32) {
+        fn an_ipv4_address_is_allowed_exactly_if_no_denied_range_contains_it(bits: u32) {
             let address = IpAddr::V4(Ipv4Addr::from_bits(bits));
             let by_table = denied().find(|(net, _)| net.contains(&address)).map(|(_, class)| class);
             prop_assert_eq!(classify(address), by_table.map_or(Verdict::Allowed, Verdict::Denied));
         }
 
         #[test]
-        fn any_ipv6_address_is_allowed_exactly_if_it_is_given_out_and_no_range_holds_it(
+        fn an_ipv6_address_is_allowed_exactly_if_it_is_assigned_and_no_denied_range_contains_it(
             first in prop_oneof![any::<u16>(), 0x1ffe_u16..=0x2003, 0x3ffe_u16..=0x4001, Just(0x2620)],
             second in prop_oneof![any::<u16>(), 0_u16..=0x201, Just(0xdb8), Just(0x4f)],
             rest: [u16; 6],
         ) {
             let [c, d, e, f, g, h] = rest;
             let address = IpAddr::from([first, second, c, d, e, f, g, h]);
-            let given_out = "2000::/3".parse::<IpNet>().unwrap().contains(&address);
-            let kept = denied().any(|(net, _)| net.contains(&address));
-            prop_assert_eq!(classify(address) == Verdict::Allowed, given_out && !kept);
+            let assigned = "2000::/3".parse::<IpNet>().unwrap().contains(&address);
+            let is_denied = denied().any(|(net, _)| net.contains(&address));
+            prop_assert_eq!(classify(address) == Verdict::Allowed, assigned && !is_denied);
         }
 
         #[test]
@@ -273,9 +274,8 @@ mod tests {
             prop_assert_eq!(classify(v4.to_ipv6_mapped().into()), classify(v4.into()));
         }
 
-        /// Whatever the standard library already knows not to be on the internet.
         #[test]
-        fn nothing_that_the_standard_library_knows_as_special_is_allowed(bits: u32) {
+        fn an_address_that_the_standard_library_calls_special_is_denied(bits: u32) {
             let v4 = Ipv4Addr::from_bits(bits);
             let special = v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_multicast()
                 || v4.is_broadcast() || v4.is_documentation() || v4.is_unspecified();

@@ -1,46 +1,47 @@
-//! One try to deliver, and what came of it.
+//! An attempt to deliver a conversation, and its result.
 
 use super::Timestamp;
 use super::words::words;
 
-/// An attempt that was claimed and has not been reported yet.
+/// A claimed attempt whose result is not recorded yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptStart {
-    /// Counts from 1 over the life of the conversation.
+    /// The number of the attempt. It counts from 1, and a redelivery does not reset it.
     pub number: u32,
-    /// When it was claimed; the first byte is sent later.
+    /// The time of the claim. When the attempt is over, the time of its first byte replaces it.
     pub started: Timestamp,
 }
 
 /// An attempt that is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// Which one, and since when.
+    /// The number and the start of the attempt.
     pub start: AttemptStart,
-    /// What came of it.
+    /// The result that its worker recorded, or that was recorded because the worker was lost.
     pub result: AttemptResult,
 }
 
-/// What one exchange with the endpoint came to.
+/// The result of one exchange with the endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptResult {
-    /// Whether the endpoint took the conversation.
+    /// Whether the endpoint accepted the conversation, and whether another attempt may follow.
     pub outcome: Outcome,
-    /// How long the exchange took, in milliseconds; for a lost worker, how long it was waited for.
+    /// The duration of the exchange in milliseconds. For a lost worker, the time from the start of the attempt until it
+    /// was given up.
     pub duration_ms: u64,
-    /// The answer's status, if there was an answer.
+    /// The status of the response, if there was one.
     pub http_status: Option<u16>,
-    /// Why there was none, or why it was not enough.
+    /// The reason why there was no complete response.
     pub error: Option<ErrorClass>,
-    /// The beginning of the answer's body: at most [`AttemptResult::MAX_EXCERPT`] bytes.
+    /// The beginning of the response's body: at most [`AttemptResult::MAX_EXCERPT`] bytes.
     pub response_excerpt: String,
 }
 
 impl AttemptResult {
-    /// How much of an answer is kept, in bytes.
+    /// The largest excerpt of a response that is kept, in bytes.
     pub const MAX_EXCERPT: usize = 1024;
 
-    /// The report of an attempt whose worker never came back.
+    /// The result of an attempt whose worker did not record one.
     #[must_use]
     pub const fn unknown(duration_ms: u64) -> Self {
         Self {
@@ -52,7 +53,7 @@ impl AttemptResult {
         }
     }
 
-    /// One sentence for people: why the attempt failed.
+    /// The reason why the attempt failed, as one clause for people.
     #[must_use]
     pub fn reason(&self) -> String {
         match (self.error, self.http_status) {
@@ -66,24 +67,24 @@ impl AttemptResult {
     }
 }
 
-/// What an attempt came to.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The endpoint answered 2xx.
     Success,
-    /// It answered something else, or not at all; another attempt follows, if one is left.
+    /// The endpoint answered otherwise, or did not answer. Another attempt follows, if one is left.
     Failure,
-    /// It answered that it will not take it, or may not be reached at all: no other attempt follows.
+    /// The endpoint rejected the conversation permanently, or its address is not allowed. No other attempt follows.
     PermanentFailure,
-    /// The worker died or was cut off: the endpoint may or may not have taken it.
+    /// The worker stopped before it recorded a result. The endpoint may have received the conversation.
     Unknown,
 }
 
 impl Outcome {
-    /// All outcomes.
+    /// All outcomes, for parsing.
     pub const ALL: [Self; 4] = [Self::Success, Self::Failure, Self::PermanentFailure, Self::Unknown];
 
-    /// The word for it, in the API and in stored rows.
+    /// The name in the API and in stored rows.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -95,36 +96,36 @@ impl Outcome {
     }
 }
 
-/// Why an exchange has no usable answer.
+/// The reason why an exchange has no complete response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// The host's name could not be resolved.
+    /// The name of the host could not be resolved.
     DnsError,
-    /// Nothing listens there.
+    /// No program listens at the address and port.
     ConnectRefused,
-    /// No connection within the connect timeout.
+    /// No connection was made within the connect timeout.
     ConnectTimeout,
-    /// The connection failed otherwise.
+    /// The connection failed for another reason.
     ConnectFailed,
     /// The TLS handshake failed.
     TlsError,
-    /// The connection was cut before the answer was complete.
+    /// The connection was closed before the response was complete.
     ConnectionReset,
-    /// The endpoint had the request and did not begin to answer.
+    /// The endpoint received the whole request and did not begin to answer in time.
     FirstByteTimeout,
     /// The whole exchange took longer than `timeoutSeconds`.
     TotalTimeout,
-    /// The answer was not HTTP.
+    /// The response was not valid HTTP.
     ProtocolError,
-    /// Deliveries may not go there. Which address it was, and why, is not the caller's business: it could be told
-    /// from that what our network looks like.
+    /// The egress guard does not allow the endpoint's address. The error names neither the address nor the rule,
+    /// because both could reveal the structure of our network to the client.
     Blocked,
-    /// The worker died or was cut off.
+    /// The worker stopped before it recorded a result.
     WorkerLost,
 }
 
 impl ErrorClass {
-    /// All error classes.
+    /// All error classes, for parsing.
     pub const ALL: [Self; 11] = [
         Self::DnsError,
         Self::ConnectRefused,
@@ -139,7 +140,7 @@ impl ErrorClass {
         Self::WorkerLost,
     ];
 
-    /// The word for it, in the API and in stored rows.
+    /// The name in the API and in stored rows.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -157,18 +158,18 @@ impl ErrorClass {
         }
     }
 
-    /// One sentence for people.
+    /// The error as one clause for people. Failed conversations store this text.
     #[must_use]
     pub const fn describe(self) -> &'static str {
         match self {
             Self::DnsError => "the endpoint's host name could not be resolved",
             Self::ConnectRefused => "the endpoint refused the connection",
-            Self::ConnectTimeout => "no connection to the endpoint within the connect timeout",
+            Self::ConnectTimeout => "no connection to the endpoint was made within the connect timeout",
             Self::ConnectFailed => "the connection to the endpoint failed",
             Self::TlsError => "the TLS handshake with the endpoint failed",
             Self::ConnectionReset => "the endpoint closed the connection before its answer was complete",
             Self::FirstByteTimeout => {
-                "the endpoint had the whole request and did not begin to answer within 15 seconds"
+                "the endpoint received the whole request and did not begin to answer within 15 seconds"
             }
             Self::TotalTimeout => "the endpoint did not answer within timeoutSeconds",
             Self::ProtocolError => "the endpoint's answer was not valid HTTP",

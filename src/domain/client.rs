@@ -1,23 +1,23 @@
-//! Who owns conversations.
+//! The id of the client that owns a conversation.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The name of a client: 1 to 64 of `A–Z a–z 0–9 . _ -`.
+/// The id of a client: 1 to 64 characters of `A–Z a–z 0–9 . _ -`.
 ///
-/// The alphabet leaves out `~`, which separates the parts of a row key, so no client id can reach
-/// into another client's rows.
+/// The character `~` separates the parts of a row key and is not allowed here. So the row keys of
+/// one client never begin with the prefix of another client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(String);
 
 impl ClientId {
-    /// The client that a laptop gets on its first run.
+    /// The client that the first start on a laptop creates.
     #[must_use]
     pub fn local() -> Self {
         Self("local".to_owned())
     }
 
-    /// The id as text.
+    /// The id as it appears in requests, tokens and row keys.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -40,7 +40,7 @@ impl FromStr for ClientId {
     }
 }
 
-/// The text cannot name a client.
+/// The text is not a valid client id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 64 characters of A-Z, a-z, 0-9, '.', '_' and '-'")]
 pub struct InvalidClientId;

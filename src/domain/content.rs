@@ -1,35 +1,35 @@
-//! What a conversation says.
+//! The content of a conversation.
 
 use std::fmt;
 
 use super::words::words;
 
-/// What a conversation says.
+/// The content of a conversation: everything that the delivered request's body is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
-    /// The text.
+    /// The conversation text.
     pub text: String,
-    /// The caller's own data, carried along.
+    /// The caller's own JSON, delivered with the text.
     pub info: Option<AdditionalInfo>,
-    /// How it is written into the delivered request.
+    /// The form of the delivered request's body.
     pub format: Format,
 }
 
 /// The form of the delivered request's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// A JSON object that also names the conversation.
+    /// A JSON object with the id, the text, the scheduled time and the additional info.
     #[default]
     Json,
-    /// The text alone.
+    /// The text alone, as `text/plain`.
     Text,
 }
 
 impl Format {
-    /// All formats.
+    /// All formats, for parsing.
     pub const ALL: [Self; 2] = [Self::Json, Self::Text];
 
-    /// The word for it, in the API and in stored rows.
+    /// The name in the API and in stored rows.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,13 +41,13 @@ impl Format {
 
 words!(Format);
 
-/// The caller's own JSON, as the caller wrote it: number formats and the order of keys survive, because receivers may
-/// hash or compare it.
+/// The caller's own JSON as text, exactly as the caller wrote it. Number formats and the order of keys are preserved,
+/// because receivers may hash or compare the text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AdditionalInfo(String);
 
 impl AdditionalInfo {
-    /// Takes a text that has been read as JSON.
+    /// Wraps a text. The caller has checked that it is JSON.
     #[must_use]
     pub const fn from_json(text: String) -> Self {
         Self(text)

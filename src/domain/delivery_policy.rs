@@ -1,13 +1,13 @@
-//! How often and how long a delivery is tried.
+//! The limits of a delivery: number of attempts and time for each.
 
 use std::time::Duration;
 
-/// How hard a delivery is tried.
+/// The number of attempts of a delivery, and the time limit of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeliveryPolicy {
-    /// How many attempts there are at the most, 1 to 20; as many again after each redelivery.
+    /// The largest number of attempts, 1 to 20. A redelivery allows the same number again.
     pub max_attempts: u32,
-    /// How long one attempt may take in all, 1 to 60 seconds.
+    /// The time limit of one whole attempt, 1 to 60 seconds.
     pub timeout_seconds: u32,
 }
 
@@ -18,12 +18,13 @@ impl Default for DeliveryPolicy {
 }
 
 impl DeliveryPolicy {
-    /// How long before its time an attempt may be claimed: a little more than a slow fsync takes.
+    /// An attempt may be claimed this long before it is due, so that the fsync of the claim does not delay the
+    /// delivery. A slow fsync takes a little less.
     pub const CLAIM_AHEAD: Duration = Duration::from_millis(10);
-    /// How much longer than the delivery timeout a lease lasts: time to write the result down.
+    /// A lease lasts this much longer than the delivery timeout, so that the worker has time to record the result.
     pub const LEASE_MARGIN: Duration = Duration::from_secs(30);
 
-    /// How long one attempt may take in all.
+    /// The time limit of one whole attempt.
     #[must_use]
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(u64::from(self.timeout_seconds))

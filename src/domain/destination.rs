@@ -1,10 +1,10 @@
-//! Where a conversation goes.
+//! The destination of a conversation.
 
 use super::Target;
 
-/// Where a conversation goes.
+/// The destination of a conversation. Inboxes and events will be further variants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// An HTTP request to an endpoint.
+    /// The conversation is sent to an endpoint by an HTTP request.
     Endpoint(Target),
 }

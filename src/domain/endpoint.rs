@@ -1,7 +1,7 @@
-//! Which URLs a conversation may be sent to.
+//! The rules for the URL of an endpoint.
 //!
-//! Everything here is about the URL as it is written. Where its host name leads is looked at when the
-//! conversation is delivered, each time anew: `delivery/egress.rs`.
+//! This file checks the URL as text, when a conversation is scheduled and again before each delivery. The addresses of
+//! its host name are checked by `outbound/connector.rs` each time a connection is made.
 
 use std::net::IpAddr;
 
@@ -15,20 +15,20 @@ use super::{Verdict, classify};
 pub struct Endpoint(String);
 
 impl Endpoint {
-    /// An endpoint as a store kept it. It was accepted by the rules of its time, and is checked again before each
-    /// delivery.
+    /// Restores an endpoint from a stored row. It passed the rules of the release that accepted it, and is checked
+    /// again before each delivery.
     #[must_use]
     pub const fn from_stored(url: String) -> Self {
         Self(url)
     }
 
-    /// The URL.
+    /// The URL as the caller wrote it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The host with its port, by which deliveries to one and the same host are known.
+    /// The host with its port. The limit on deliveries to one host uses it as the key.
     #[must_use]
     pub fn host(&self) -> String {
         let url = Url::parse(&self.0).ok();
@@ -37,24 +37,24 @@ impl Endpoint {
     }
 }
 
-/// Which endpoints are accepted.
+/// The rules that an endpoint has to follow.
 ///
-/// The rules on names save a round trip and keep the service from calling itself; the rule that counts is
-/// the one on addresses, and it is applied to the address that is connected to.
+/// The rules for host names give the client an early error and keep the service from calling itself. They do not
+/// protect a network. The check of the address to which a delivery connects does that.
 #[derive(Clone, Debug, Default)]
 pub struct EndpointPolicy {
-    /// The operator's own networks: exempt from the rules on addresses, ports and https.
+    /// The operator's own networks. They are exempt from the rules for addresses, ports and https.
     pub allowed_networks: Vec<IpNet>,
-    /// Host names of this very service.
+    /// The host names of this service. A delivery must not call the service itself.
     pub own_hosts: Vec<String>,
 }
 
-/// Where an accepted URL leads to, ready to be looked up and connected to.
+/// A URL that passed [`EndpointPolicy::check_url`], in parsed form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedUrl {
-    /// The URL.
+    /// The parsed URL.
     pub url: Url,
-    /// Whether nothing but the operator's own networks will do: the URL is one that only they are allowed.
+    /// Whether a delivery may connect only to the operator's own networks, because the URL is accepted only for them.
     pub only_allowed_networks: bool,
 }
 
@@ -62,15 +62,16 @@ impl EndpointPolicy {
     /// The longest endpoint accepted, in bytes.
     pub const MAX_BYTES: usize = 2048;
 
-    /// Accepts `https` URLs of hosts on the internet, and what the allowed networks are exempt from.
+    /// Accepts `https` URLs of hosts on the internet, and URLs of hosts in the allowed networks.
     ///
     /// # Errors
-    /// A sentence that says what is wrong and what would be accepted.
+    /// The rest of a sentence that begins with the name of the field. It says which rule is broken and shows an
+    /// accepted value.
     pub fn check(&self, text: &str) -> Result<Endpoint, String> {
         self.check_url(text).map(|_| Endpoint(text.to_owned()))
     }
 
-    /// The same decision, for a URL that is about to be called.
+    /// Applies the same rules as [`EndpointPolicy::check`], before a delivery.
     ///
     /// # Errors
     /// As [`EndpointPolicy::check`].
@@ -84,7 +85,7 @@ impl EndpointPolicy {
         };
         if !only_allowed_networks {
             if url.scheme() != "https" {
-                return Err("must use https; plain http is only accepted to the networks in \
+                return Err("must use https; plain http is accepted only for hosts in the networks of \
                             DELIVERY_ALLOWED_NETWORKS (on a laptop: loopback)"
                     .to_owned());
             }
@@ -102,26 +103,26 @@ impl EndpointPolicy {
         self.allowed_networks.iter().any(|network| network.contains(&address))
     }
 
-    /// Whether only the allowed networks are meant by this address.
+    /// Whether the address is accepted only because it is in an allowed network.
     fn check_address(&self, address: IpAddr) -> Result<bool, String> {
         match classify(address) {
             _ if self.is_exempt(address) => Ok(true),
             Verdict::Allowed => Ok(false),
             Verdict::Denied(class) => Err(format!(
-                "must not be {}: {address} cannot be reached from here; only hosts on the internet can",
+                "must not be {}: deliveries can reach only hosts on the internet, not {address}",
                 class.describe()
             )),
         }
     }
 
-    /// Whether only the allowed networks are meant by this name.
+    /// Whether the name is accepted only because of an allowed network.
     fn check_name(&self, name: &str) -> Result<bool, String> {
         let name = name.strip_suffix('.').unwrap_or(name);
         let host_name = |label: &str| {
             (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
         };
         if name.len() > 253 || !name.split('.').all(host_name) {
-            return Err(format!("has the host {name:?}, which is no host name"));
+            return Err(format!("has the host {name:?}, which is not a valid host name"));
         }
         if self.own_hosts.iter().any(|own| is_own(name, own)) {
             return Err("must not be this service itself".to_owned());
@@ -134,14 +135,14 @@ impl EndpointPolicy {
         let serves_internal = self.allowed_networks.iter().any(|network| !network.network().is_loopback());
         if is_internal && !serves_internal {
             return Err(format!(
-                "has the host {name:?}, a name that only an internal network knows; use a public one such as example.com"
+                "has the host {name:?}, which exists only in an internal network; use a public name such as example.com"
             ));
         }
         Ok(is_internal)
     }
 }
 
-/// Reads a URL that means the same to every reader.
+/// Parses a URL and refuses URLs that other parsers may read differently.
 fn parse(text: &str) -> Result<Url, String> {
     if text.is_empty() {
         return Err("is required: an https URL".to_owned());
@@ -149,7 +150,7 @@ fn parse(text: &str) -> Result<Url, String> {
     if text.len() > EndpointPolicy::MAX_BYTES {
         return Err(format!("is {} bytes long; at most {} are accepted", text.len(), EndpointPolicy::MAX_BYTES));
     }
-    // The parser repairs all of these; a caller who writes them means something else.
+    // The parser would silently remove or replace these characters, so the caller would get another URL.
     if text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {
         return Err("must not contain spaces, control characters or backslashes".to_owned());
     }
@@ -162,15 +163,15 @@ fn parse(text: &str) -> Result<Url, String> {
     let Some(rest) = rest.filter(|rest| !rest.starts_with('/')) else {
         return Err(format!("must begin with {scheme}:// and a host"));
     };
-    // Also an empty user name, which the parser drops.
+    // The check is on the text, because the parser drops an empty user name.
     if rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@')) {
         return Err("must not contain a user name or password; send an Authorization header instead".to_owned());
     }
     Ok(url)
 }
 
-/// Names that mean something only inside a network: without a dot, or below a domain that the internet
-/// does not have (RFC 6761, RFC 6762 with its appendix G, RFC 8375, and ICANN's `internal`).
+/// Whether a name exists only inside a network: a name without a dot, or below a domain that does not exist on the
+/// internet (RFC 6761, RFC 6762 with its appendix G, RFC 8375, and ICANN's `internal`).
 fn is_internal(name: &str) -> bool {
     const DOMAINS: [&str; 10] =
         ["corp", "home", "home.arpa", "internal", "intranet", "lan", "local", "localdomain", "localhost", "private"];
@@ -178,16 +179,16 @@ fn is_internal(name: &str) -> bool {
     !name.contains('.') || name == "home.arpa" || DOMAINS.iter().any(below)
 }
 
-/// Whether a name is a host of this service, or the deployment site that Azure puts beside it: `scm`
-/// as the second label (`app.azurewebsites.net`, `app.scm.azurewebsites.net`).
+/// Whether a name is a host of this service or of its deployment site. On Azure the name of the deployment site has
+/// `scm` as its second label: `app.scm.azurewebsites.net` for `app.azurewebsites.net`.
 fn is_own(name: &str, own: &str) -> bool {
     let own = own.strip_suffix('.').unwrap_or(own);
     let scm = own.split_once('.').map(|(app, domain)| format!("{app}.scm.{domain}"));
     name.eq_ignore_ascii_case(own) || scm.is_some_and(|scm| name.eq_ignore_ascii_case(&scm))
 }
 
-/// The ports of other protocols, as the WHATWG's Fetch standard lists them ("bad ports"): a request to one
-/// of them may be understood as something else.
+/// Whether a port belongs to another protocol, according to the list of "bad ports" in the WHATWG's Fetch standard. A
+/// server of another protocol may read an HTTP request as commands.
 fn is_bad_port(port: u16) -> bool {
     const BAD: [u16; 83] = [
         0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104,

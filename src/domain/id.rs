@@ -1,4 +1,4 @@
-//! The name of a conversation.
+//! The id of a conversation.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::Timestamp;
 
-/// A `UUIDv7` (RFC 9562): sorts by creation time, and its last hex digit names the partition in
-/// which everything about the conversation lives.
+/// A `UUIDv7` (RFC 9562). Ids sort by creation time. The last hex digit names the partition that contains all rows of
+/// the conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConversationId(Uuid);
 
@@ -20,26 +20,26 @@ impl ConversationId {
         Self(uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid())
     }
 
-    /// The last hex digit, 0 to 15.
+    /// The number of the partition, 0 to 15: the last hex digit.
     #[must_use]
     pub const fn partition(&self) -> u8 {
         let [.., last] = *self.0.as_bytes();
         last & 0x0f
     }
 
-    /// The id as the name of a trace (W3C Trace Context): 32 hex digits.
+    /// The id as a trace id (W3C Trace Context): 32 hex digits.
     #[must_use]
     pub fn as_trace(&self) -> String {
         self.0.simple().to_string()
     }
 
-    /// The id with every digit counted down from `f`, so that the newest sorts first.
+    /// The id with all bits inverted, as 32 hex digits. In this form the newest id sorts first.
     #[must_use]
     pub fn inverted(&self) -> String {
         format!("{:032x}", !self.0.as_u128())
     }
 
-    /// Undoes [`ConversationId::inverted`].
+    /// Reads an id in the form of [`ConversationId::inverted`].
     ///
     /// # Errors
     /// [`InvalidConversationId`] if the text is not an inverted id.
@@ -59,7 +59,7 @@ impl fmt::Display for ConversationId {
 impl FromStr for ConversationId {
     type Err = InvalidConversationId;
 
-    /// Accepts only the form that we give out: lower case, with hyphens.
+    /// Accepts only the form that [`fmt::Display`] writes: lower case, with hyphens.
     fn from_str(text: &str) -> Result<Self, InvalidConversationId> {
         let id = Uuid::try_parse(text).map_err(|_| InvalidConversationId)?;
         let mut buffer = Uuid::encode_buffer();
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_form_that_is_given_out_is_read() {
+    fn only_the_displayed_form_is_read() {
         let id = "01890000-0000-7000-8000-00000000000f";
         assert_eq!(id.parse::<ConversationId>().unwrap().partition(), 15);
         for bad in [

@@ -1,14 +1,4 @@
-//! The nouns and rules of the product, without I/O, clock, framework or storage.
-//!
-//! | word | meaning |
-//! |---|---|
-//! | *conversation* | one text, one time, one endpoint, owned by one client |
-//! | *due* | the instant the conversation was scheduled for |
-//! | *attempt* | one try to deliver, counted when it is claimed, before the first byte is sent |
-//! | *lease* | until when the worker that claimed an attempt owns the conversation |
-//! | *wake-up* | the instant at which a conversation next needs a worker; none once it is final |
-//! | *wake-up* | a message that says "look at this conversation now"; never trusted, only a reason to read |
-//! | *generation* | counts the client's changes of the time of the next attempt, so that older wake-ups are recognised |
+//! The conversation and its rules, without I/O, clock, framework or storage. `docs/glossary.md` defines the words.
 
 mod address;
 mod attempt;
@@ -44,5 +34,5 @@ pub use scope::{Scope, Scopes, UnknownScope};
 pub use secret::Secret;
 pub use state::{Lease, LeaseToken, State, Status};
 pub use target::{Headers, Method, Target};
-pub use timestamp::{InvalidTime, Timestamp};
+pub use timestamp::{InvalidTime, Timestamp, millis};
 pub use words::UnknownWord;

@@ -1,16 +1,16 @@
-//! What a new conversation is made of.
+//! The input for a new conversation.
 
 use super::{Content, DeliveryPolicy, Destination, Timestamp};
 
-/// The parts of a request that passed validation.
+/// A schedule request that passed validation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewConversation {
-    /// When it is to be delivered.
+    /// The due time.
     pub due: Timestamp,
-    /// What is said.
+    /// The content that is delivered.
     pub content: Content,
-    /// Where it goes.
+    /// The receiver of the content.
     pub destination: Destination,
-    /// How often and how long an attempt is made.
+    /// The number of attempts and the time limit of each.
     pub policy: DeliveryPolicy,
 }

@@ -1,23 +1,23 @@
-//! What a caller may do.
+//! The permissions of tokens and clients.
 
 use std::fmt;
 use std::ops::BitAnd;
 use std::str::FromStr;
 
-/// A kind of operation that a token may allow (RFC 6749 §3.3). Neither includes the other.
+/// A permission of a token or client (RFC 6749 §3.3). No scope includes another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// `conversations:read`: to look at conversations.
+    /// `conversations:read` allows reading conversations.
     Read,
-    /// `conversations:write`: to schedule, change and withdraw them.
+    /// `conversations:write` allows scheduling, cancelling and redelivering conversations.
     Write,
 }
 
 impl Scope {
-    /// Every scope there is.
+    /// All scopes.
     pub const ALL: [Self; 2] = [Self::Read, Self::Write];
 
-    /// Its name, in tokens and everywhere else.
+    /// The name in tokens, requests, stored rows and the MCP metadata.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -37,43 +37,42 @@ impl fmt::Display for Scope {
     }
 }
 
-/// A set of scopes. As text: their names, separated by spaces.
+/// A set of scopes. Its text form is the names, separated by spaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scopes(u8);
 
 impl Scopes {
-    /// Every scope there is. Also what whoever says nothing about scopes has: clients and tokens from
-    /// before there were any.
+    /// All scopes. This is the default for clients and tokens created before scopes existed.
     #[must_use]
     pub const fn all() -> Self {
         Self(Scope::Read.bit() | Scope::Write.bit())
     }
 
-    /// The scopes of a stored text. Newer code may have written it: an unknown scope allows nothing here.
+    /// The known scopes in a stored text. A newer release may have written the text, so unknown names are ignored.
     #[must_use]
     pub fn known_in(text: &str) -> Self {
         text.split(' ').filter_map(named).collect()
     }
 
-    /// None at all.
+    /// The empty set.
     #[must_use]
     pub const fn none() -> Self {
         Self(0)
     }
 
-    /// Whether nothing is allowed.
+    /// Whether the set allows no operation.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether a scope is one of these.
+    /// Whether the set contains a scope.
     #[must_use]
     pub const fn contains(self, scope: Scope) -> bool {
         self.0 & scope.bit() != 0
     }
 
-    /// The scopes of these.
+    /// The scopes in the set.
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
     }
@@ -91,7 +90,7 @@ impl FromIterator<Scope> for Scopes {
     }
 }
 
-/// What both allow.
+/// The scopes that are in both sets.
 impl BitAnd for Scopes {
     type Output = Self;
 
@@ -109,7 +108,7 @@ impl fmt::Display for Scopes {
     }
 }
 
-/// The text names a scope that there is not.
+/// The text contains a name that is not a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be names of scopes, separated by spaces; the scopes are {}", Scopes::all())]
 pub struct UnknownScope;
@@ -131,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_text_it_is_their_names_separated_by_spaces() {
+    fn the_text_form_is_the_names_separated_by_spaces() {
         for (scopes, text) in [
             (Scopes::all(), "conversations:read conversations:write"),
             (Scope::Read.into(), "conversations:read"),
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_none_is_refused_in_a_request_and_allows_nothing_in_a_row() {
+    fn an_unknown_name_is_refused_in_a_request_and_ignored_in_a_row() {
         for text in ["conversations:admin", "Conversations:read", "conversations:read,conversations:write", "\t"] {
             assert_eq!(text.parse::<Scopes>(), Err(UnknownScope), "{text}");
             assert!(Scopes::known_in(text).is_empty(), "{text}");
@@ -155,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_scope_includes_the_other_and_only_common_ones_are_common() {
+    fn no_scope_includes_another_and_the_intersection_has_the_common_scopes() {
         let (read, write) = (Scopes::from(Scope::Read), Scopes::from(Scope::Write));
         assert!(read.contains(Scope::Read) && !read.contains(Scope::Write) && !write.contains(Scope::Read));
         assert_eq!((read & write, read & Scopes::all()), (Scopes::none(), read));

@@ -1,10 +1,10 @@
-//! Values that must never be printed.
+//! A wrapper for values that must never be printed.
 
 use std::fmt;
 
-/// A value whose `Debug` shows nothing of it and that has no `Display`.
+/// A secret value. Its `Debug` output hides the value, and it has no `Display`.
 ///
-/// Reading it takes a call of [`Secret::expose`], which is easy to find in a review.
+/// Only [`Secret::expose`] returns the value, so a review can find every use.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret<T>(T);
 
@@ -14,7 +14,7 @@ impl<T> Secret<T> {
         Self(value)
     }
 
-    /// The value itself: for use, never for output.
+    /// The secret value. It must not reach logs, errors or responses.
     pub const fn expose(&self) -> &T {
         &self.0
     }
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_shows_nothing() {
+    fn debug_output_hides_the_value() {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "[secret]");
     }
 }

@@ -1,48 +1,47 @@
-//! Where a conversation is: inside, with the data that belongs to each state, and as its client sees it.
+//! The states of a conversation, and the status that a client sees.
 
 use super::words::words;
 use super::{AttemptStart, Timestamp};
 
-/// Where a conversation is, with the data that exists only there.
+/// The state of a conversation. Each variant has the data that exists only in that state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Waits for its time. Left by `claim` when that has come, or by `cancel`.
+    /// The conversation waits for its due time. It leaves this state by `claim` when it is due, or by `cancel`.
     Scheduled,
-    /// A worker has claimed an attempt. Left by that worker's `complete`; once the lease has run
-    /// out (or was ended by `release`) also by another worker's `claim`, or by `cancel`.
+    /// A worker has claimed an attempt. The conversation leaves this state by that worker's `complete`. After the end
+    /// of the lease (which `release` can bring forward) it can also leave by another worker's `claim` or by `cancel`.
     Delivering {
         /// The attempt under way.
         attempt: AttemptStart,
-        /// Who owns it, and until when.
+        /// The worker's right to deliver it.
         lease: Lease,
     },
-    /// Another attempt will follow those that failed. Left by `claim` at that time, or by `cancel`.
+    /// The conversation waits for its next attempt. It leaves this state by `claim` at that time, or by `cancel`.
     Waiting {
-        /// When the next attempt begins.
+        /// The time of the next attempt.
         next_attempt: Timestamp,
     },
-    /// Final: the endpoint took it.
+    /// Final: the endpoint accepted the conversation.
     Completed,
-    /// Final, unless the client asks for another delivery: no attempt is left, or none would help. Left
-    /// by `redeliver`.
+    /// Final, until the client calls `redeliver`: no attempt is left, or the last one failed permanently.
     Failed {
-        /// Why the last attempt failed, for people.
+        /// The reason why the last attempt failed, for people.
         reason: String,
     },
-    /// Final: the client withdrew it.
+    /// Final: the client cancelled the conversation.
     Cancelled,
 }
 
-/// A worker's right to deliver, which ends by itself.
+/// A worker's right to deliver a claimed attempt. It ends at a fixed time, so that a dead worker does not keep it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// When it ends.
+    /// The end of the lease.
     pub until: Timestamp,
-    /// Names this very claim, so that a worker that reads the row knows whether it is its own.
+    /// Identifies the claim, so that a worker that reads the row can tell its own claim from another one.
     pub token: LeaseToken,
 }
 
-/// The name of one claim; random, so that no two ever share it.
+/// Identifies one claim. It is random, so that two claims do not have the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseToken(u64);
 
@@ -50,24 +49,24 @@ impl LeaseToken {
     /// A token from random bytes.
     #[must_use]
     pub const fn new(random: [u8; 8]) -> Self {
-        // JSON readers other than ours keep 53 bits of an integer.
+        // Many JSON readers keep only 53 bits of an integer.
         Self(u64::from_be_bytes(random) >> 11)
     }
 
-    /// A token as a store kept it.
+    /// Restores a token from a stored row.
     #[must_use]
     pub const fn from_u64(token: u64) -> Self {
         Self(token)
     }
 
-    /// The token as a store keeps it.
+    /// The token as a number, for a stored row.
     #[must_use]
     pub const fn as_u64(self) -> u64 {
         self.0
     }
 }
 
-/// The state as clients see it: these five words and no others.
+/// The state as clients see it. The public contract has exactly these five values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Status {
@@ -79,10 +78,10 @@ pub enum Status {
 }
 
 impl Status {
-    /// All of them, in the order of a life.
+    /// All values, in the order in which a conversation can reach them.
     pub const ALL: [Self; 5] = [Self::Scheduled, Self::InProgress, Self::Completed, Self::Failed, Self::Cancelled];
 
-    /// The word.
+    /// The name in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -94,7 +93,7 @@ impl Status {
         }
     }
 
-    /// Whether nothing will happen any more.
+    /// Whether the conversation needs no worker any more.
     #[must_use]
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)

@@ -1,4 +1,4 @@
-//! Where a conversation is sent: endpoint, method and headers.
+//! The HTTP request that a conversation is sent with: endpoint, method and headers.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::{Endpoint, Secret};
 
-/// Where and how a conversation is sent.
+/// The endpoint of a conversation, with the method and the headers of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The URL, as the caller wrote it.
@@ -17,7 +17,7 @@ pub struct Target {
     pub headers: Headers,
 }
 
-/// The methods a conversation can be sent with.
+/// The HTTP methods with which a conversation can be sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Method {
@@ -30,10 +30,10 @@ pub enum Method {
 }
 
 impl Method {
-    /// All of them.
+    /// All methods, for parsing.
     pub const ALL: [Self; 5] = [Self::Post, Self::Put, Self::Patch, Self::Get, Self::Delete];
 
-    /// The method's name on the wire.
+    /// The name in HTTP, in the API and in stored rows.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -45,8 +45,8 @@ impl Method {
         }
     }
 
-    /// Whether content has a meaning with this method (RFC 9110 §9.3.1 and §9.3.5 give it none
-    /// with GET and DELETE, and intermediaries refuse it).
+    /// Whether a request with this method has a body. In a GET or DELETE request a body has no defined meaning (RFC
+    /// 9110 §9.3.1 and §9.3.5), and intermediaries refuse it.
     #[must_use]
     pub const fn has_content(self) -> bool {
         matches!(self, Self::Post | Self::Put | Self::Patch)
@@ -75,34 +75,34 @@ impl FromStr for Method {
 pub struct Headers(Vec<(String, Secret<String>)>);
 
 impl Headers {
-    /// The most headers that are accepted.
+    /// The largest number of headers that is accepted.
     pub const MAX_COUNT: usize = 32;
     const MAX_NAME: usize = 128;
     const MAX_VALUE: usize = 4 * 1024;
     const MAX_TOTAL: usize = 16 * 1024;
 
-    /// Accepts a caller's headers: their number, sizes, characters and names, each name once.
+    /// Checks a caller's headers: their number, sizes, characters and names. Each name may occur once.
     ///
     /// # Errors
-    /// One sentence for each header that breaks a rule. None shows a value.
+    /// The rest of a sentence for each broken rule. It begins with the name of the field, and never shows a value.
     pub fn parse(headers: Vec<(String, Secret<String>)>) -> Result<Self, Vec<String>> {
         let headers = Self(headers);
         headers.check()?;
         Ok(headers)
     }
 
-    /// Headers as a store kept them. They were accepted by the rules of their time.
+    /// Restores headers from a stored row. They passed the rules of the release that accepted them.
     #[must_use]
     pub const fn from_stored(headers: Vec<(String, Secret<String>)>) -> Self {
         Self(headers)
     }
 
-    /// Names and values.
+    /// The names and values, in the caller's order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Secret<String>)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// Whether there are none.
+    /// Whether the caller gave no headers.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -136,9 +136,9 @@ fn check_name(name: &str) -> Result<(), String> {
     // RFC 9110 §5.6.2: token.
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     if !name.bytes().all(token) {
-        return Err(format!("has the header name {name:?}, which HTTP does not allow"));
+        return Err(format!("has the header name {name:?}, which is not valid in HTTP"));
     }
-    // Receivers that follow CGI read '-' and '_' alike, and would take one for the other.
+    // Receivers that follow CGI do not distinguish '-' and '_', so a name with '_' could replace a refused one.
     if is_refused(&name.to_ascii_lowercase().replace('_', "-")) {
         return Err(format!(
             "has the header {name}, which callers cannot set: it belongs to the connection, the platform or the scheduler"
@@ -161,8 +161,8 @@ fn check_value(name: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Names that would change framing or routing, impersonate a platform's front end, unlock a
-/// metadata service, or forge our signature.
+/// Whether a caller may not set a header, because it would change framing or routing, imitate the front end of a
+/// platform, give access to a metadata service, or imitate our signature.
 fn is_refused(name: &str) -> bool {
     const NAMES: [&str; 16] = [
         "connection",
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn methods_ignore_case_and_nothing_else() {
+    fn a_method_is_read_in_any_case_but_in_no_other_form() {
         assert_eq!("post".parse(), Ok(Method::Post));
         assert_eq!("DeLeTe".parse(), Ok(Method::Delete));
         for bad in ["", "CONNECT", "POST ", "POST\r\nX: y"] {

@@ -1,4 +1,4 @@
-//! Instants and how callers write them.
+//! Instants, and the form in which callers write them.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -8,16 +8,16 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 /// An instant in UTC, in whole milliseconds since the Unix epoch.
 ///
-/// A millisecond is the finest step the product promises, so it is the finest step it keeps.
-/// Rows store the number; people and clients see RFC 3339 with `Z`.
+/// The product promises a precision of one millisecond, so finer fractions are not kept. Rows store the number; people
+/// and clients see RFC 3339 with `Z`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The earliest instant there is; every other one is later.
+    /// The earliest instant: the Unix epoch.
     pub const MIN: Self = Self(0);
 
-    /// An instant from milliseconds since the Unix epoch; what lies before the epoch becomes the epoch.
+    /// An instant from milliseconds since the Unix epoch. A negative number becomes the epoch.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(if millis < 0 { 0 } else { millis })
@@ -35,20 +35,20 @@ impl Timestamp {
         self.0 / 1000
     }
 
-    /// How long from `self` until `later`; zero when `later` has passed.
+    /// The time from `self` until `later`. It is zero if `later` is not after `self`.
     #[must_use]
     pub fn until(self, later: Self) -> Duration {
         Duration::from_millis(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))
     }
 
-    /// Reads a `scheduledTime`: RFC 3339 with an offset, or without one, which is read as UTC.
+    /// Reads a `scheduledTime`: RFC 3339. A time without an offset is read as UTC.
     ///
-    /// A fraction finer than a millisecond is rounded up, so that nothing is ever due early.
+    /// A fraction finer than a millisecond is rounded up, so that no conversation is due early.
     ///
     /// # Errors
-    /// [`InvalidTime`] says what is wrong and shows a time that would be accepted.
+    /// [`InvalidTime`].
     pub fn parse(text: &str) -> Result<Self, InvalidTime> {
-        // "2030-01-01T00:00:00.123456789+05:30" is the longest time with a meaning.
+        // "2030-01-01T00:00:00.123456789+05:30" is the longest time: the parser keeps nanoseconds.
         const LONGEST: usize = 35;
         if text.len() > LONGEST {
             return Err(InvalidTime::Format);
@@ -78,6 +78,12 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// The whole milliseconds of a duration. A duration that does not fit becomes the largest number.
+#[must_use]
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Add<Duration> for Timestamp {
     type Output = Self;
 
@@ -94,20 +100,20 @@ impl Sub<Duration> for Timestamp {
     }
 }
 
-/// Why a text is not a time that can be scheduled.
+/// The reason why a text is not a valid `scheduledTime`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTime {
-    /// Not RFC 3339, or a date that does not exist.
+    /// The text is not RFC 3339, or the date does not exist.
     #[error(
         "is not an RFC 3339 time such as 2030-01-31T09:30:00Z or 2030-01-31T09:30:00+01:00 \
          (without an offset it is read as UTC)"
     )]
     Format,
-    /// `23:59:60` names a second that not every clock has.
+    /// The second is 60. Clocks that smear or repeat leap seconds do not show it.
     #[error("names a leap second; use 23:59:59 or 00:00:00")]
     LeapSecond,
-    /// Earlier than 1970.
-    #[error("lies before 1970")]
+    /// The time is earlier than 1970, and a [`Timestamp`] cannot represent it.
+    #[error("is before 1970")]
     BeforeEpoch,
 }
 
@@ -117,13 +123,13 @@ mod tests {
 
     use super::*;
 
-    fn millis(text: &str) -> i64 {
+    fn parsed(text: &str) -> i64 {
         Timestamp::parse(text).unwrap().as_millis()
     }
 
     #[test]
     fn an_offset_is_applied_and_a_naive_time_is_utc() {
-        let noon = millis("2030-06-01T12:00:00Z");
+        let noon = parsed("2030-06-01T12:00:00Z");
         for same in [
             "2030-06-01T14:00:00+02:00",
             "2030-06-01t07:30:00-04:30",
@@ -131,20 +137,20 @@ mod tests {
             "2030-06-01 12:00:00.000",
             "2030-06-01T12:00:00z",
         ] {
-            assert_eq!(millis(same), noon, "{same}");
+            assert_eq!(parsed(same), noon, "{same}");
         }
     }
 
     #[test]
     fn a_finer_fraction_is_rounded_up_never_down() {
-        let base = millis("2030-06-01T12:00:00Z");
-        assert_eq!(millis("2030-06-01T12:00:00.000000001Z"), base + 1);
-        assert_eq!(millis("2030-06-01T12:00:00.001Z"), base + 1);
-        assert_eq!(millis("2030-06-01T12:00:00.999999"), base + 1000);
+        let base = parsed("2030-06-01T12:00:00Z");
+        assert_eq!(parsed("2030-06-01T12:00:00.000000001Z"), base + 1);
+        assert_eq!(parsed("2030-06-01T12:00:00.001Z"), base + 1);
+        assert_eq!(parsed("2030-06-01T12:00:00.999999"), base + 1000);
     }
 
     #[test]
-    fn what_is_not_a_time_is_refused_with_its_reason() {
+    fn an_invalid_time_is_refused_with_its_reason() {
         for (text, why) in [
             ("", InvalidTime::Format),
             ("tomorrow", InvalidTime::Format),
@@ -165,9 +171,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_milliseconds_of_a_duration_are_whole_and_saturate() {
+        assert_eq!(millis(Duration::from_micros(1_999)), 1);
+        assert_eq!(millis(Duration::MAX), u64::MAX);
+    }
+
     proptest! {
         #[test]
-        fn what_is_printed_is_read_back(ms in 0_i64..253_402_300_800_000) {
+        fn a_displayed_time_is_read_back(ms in 0_i64..253_402_300_800_000) {
             let at = Timestamp::from_millis(ms);
             prop_assert_eq!(Timestamp::parse(&at.to_string()), Ok(at));
         }
@@ -180,7 +192,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_becomes_due_before_the_text_says(secs in 0_i64..4_000_000_000, nanos in 0_u32..1_000_000_000) {
+        fn a_time_is_never_rounded_down(secs in 0_i64..4_000_000_000, nanos in 0_u32..1_000_000_000) {
             let at = DateTime::<Utc>::from_timestamp(secs, nanos).unwrap();
             let due = Timestamp::parse(&at.to_rfc3339_opts(SecondsFormat::Nanos, true)).unwrap();
             let exact = i128::from(secs) * 1_000_000_000 + i128::from(nanos);

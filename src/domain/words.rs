@@ -1,11 +1,11 @@
-//! Enums that have one word for each variant, in the API and in stored rows.
+//! Enums whose variants have a name in the API and in stored rows.
 
-/// A text that is none of an enum's words.
+/// The text is not the name of a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is not one of the known words")]
+#[error("is not a known name")]
 pub struct UnknownWord;
 
-/// Reads and writes an enum by its words: `ALL` has its variants, and `as_str` the word of each.
+/// Implements `Display` and `FromStr` for an enum that has a constant `ALL` with its variants and a method `as_str`.
 macro_rules! words {
     ($enum:ty) => {
         impl std::fmt::Display for $enum {

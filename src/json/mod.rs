@@ -1,4 +1,4 @@
-//! Reading and writing JSON where serde's defaults are too lenient or too short.
+//! Strict JSON objects, raw JSON, and types that are serialised as text: cases that serde's defaults do not cover.
 
 pub mod pairs;
 mod raw_json;

@@ -1,4 +1,4 @@
-//! Objects of strings whose order and repeated names are kept: `#[serde(with = "crate::json::pairs")]`.
+//! JSON objects of strings that keep their order and duplicate names: `#[serde(with = "crate::json::pairs")]`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,16 +6,17 @@ use std::fmt;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::ser::{SerializeMap as _, Serializer};
 
-/// Names and values, in order.
+/// Names and values, in the order of the JSON text.
 pub type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
-/// More pairs than this are read, but no room is reserved for them ahead.
+/// Memory is reserved in advance for at most this many pairs, so that a wrong size hint costs nothing. More are
+/// accepted.
 const RESERVED: usize = 32;
 
-/// Writes pairs as an object.
+/// Writes pairs as a JSON object.
 ///
 /// # Errors
-/// Those of the serializer.
+/// The errors of the serializer.
 pub fn serialize<S: Serializer>(pairs: &Pairs<'_>, serializer: S) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(pairs.len()))?;
     for (name, value) in pairs {
@@ -24,10 +25,10 @@ pub fn serialize<S: Serializer>(pairs: &Pairs<'_>, serializer: S) -> Result<S::O
     map.end()
 }
 
-/// Reads an object as pairs.
+/// Reads a JSON object as pairs.
 ///
 /// # Errors
-/// The value is no object of strings.
+/// The value is not an object of strings.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Pairs<'static>, D::Error> {
     struct Entries;
 

@@ -1,4 +1,4 @@
-//! JSON that is carried along to the letter.
+//! JSON values that keep the exact text of their caller.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,8 +8,8 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// A JSON value exactly as its caller wrote it. Number formats and the order of keys stay, because a receiver may hash
-/// or compare the text.
+/// A JSON value exactly as its caller wrote it. Number formats and the order of keys are preserved, because a receiver
+/// may hash or compare the text.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RawJson(Box<RawValue>);
@@ -26,16 +26,16 @@ impl RawJson {
         self.0.get()
     }
 
-    /// The JSON text, to be kept.
+    /// The JSON text as an owned string.
     #[must_use]
     pub fn into_text(self) -> String {
         Box::<str>::from(self.0).into_string()
     }
 
-    /// Checks the rules that the JSON grammar does not have: size, depth, duplicate keys, lone surrogates.
+    /// Checks rules that are not part of the JSON grammar: size, depth, duplicate keys, lone surrogates.
     ///
     /// # Errors
-    /// A sentence that names the broken rule and follows the field's name.
+    /// The rest of a sentence that begins with the name of the field. It says which rule is broken.
     pub fn check(&self) -> Result<(), String> {
         let text = self.as_str();
         if text.len() > Self::MAX_BYTES {
@@ -43,7 +43,8 @@ impl RawJson {
         }
         let mut json = serde_json::Deserializer::from_str(text);
         StrictValue { depth: 0 }.deserialize(&mut json).map_err(|e| {
-            // serde_json appends " at line 1 column 7", which counts from the start of this value.
+            // serde_json appends " at line 1 column 7". That position is useless to the caller, because it counts from
+            // the start of this value.
             let message = e.to_string();
             message.split(" at line ").next().unwrap_or_default().to_owned()
         })
@@ -58,7 +59,7 @@ impl PartialEq for RawJson {
 
 impl Eq for RawJson {}
 
-/// Walks through a value without keeping it. Only the keys of the current object are held, to find duplicates.
+/// Checks a value while it is parsed. It stores only the keys of the open objects, to find duplicates.
 struct StrictValue {
     depth: usize,
 }
@@ -131,7 +132,7 @@ impl<'de> Visitor<'de> for StrictValue {
     }
 }
 
-/// A text that holds JSON, written as that JSON.
+/// Serialises a text that contains JSON as that JSON, and not as a string.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonText<'a>(pub &'a str);
 
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_values_pass_and_are_kept_exactly() {
+    fn valid_values_pass_and_keep_their_text() {
         for text in ["null", "1e400", "18446744073709551616", r#"{"b":1.0,"a":[true,"x"]}"#, r#"{"__proto__":{}}"#] {
             let value: RawJson = serde_json::from_str(text).unwrap();
             assert_eq!(serde_json::to_string(&value).unwrap(), text);
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_is_named_when_it_is_broken() {
+    fn the_error_names_the_broken_rule() {
         let deep = |n: usize| "[".repeat(n) + &"]".repeat(n);
         assert_eq!(check(&deep(32)), Ok(()));
         assert!(check(&deep(33)).unwrap_err().contains("deeper than 32"));

@@ -1,14 +1,14 @@
-//! Secrets in JSON: `#[serde(with = "crate::json::secret")]`. Only files and requests that hold a secret on purpose use
-//! this; a [`Secret`] alone cannot be written.
+//! Secrets in JSON: `#[serde(with = "crate::json::secret")]`. Only files and requests that must contain a secret use
+//! this. Without it a [`Secret`] cannot be serialised.
 
 use serde::{Deserialize, Deserializer, Serializer};
 
 use crate::domain::Secret;
 
-/// Writes the secret itself.
+/// Writes the value of the secret.
 ///
 /// # Errors
-/// Those of the serializer.
+/// The errors of the serializer.
 pub fn serialize<S: Serializer>(secret: &Secret<String>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose())
 }
@@ -16,21 +16,21 @@ pub fn serialize<S: Serializer>(secret: &Secret<String>, serializer: S) -> Resul
 /// Reads a secret.
 ///
 /// # Errors
-/// The value is no string.
+/// The value is not a string.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret<String>, D::Error> {
     String::deserialize(deserializer).map(Secret::new)
 }
 
-/// The same for secrets that may be missing: `#[serde(default, with = "crate::json::secret::optional")]`.
+/// The same for optional secrets: `#[serde(default, with = "crate::json::secret::optional")]`.
 pub mod optional {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use crate::domain::Secret;
 
-    /// Writes the secret itself, and a missing one as `null`.
+    /// Writes the value of the secret, or `null` if there is none.
     ///
     /// # Errors
-    /// Those of the serializer.
+    /// The errors of the serializer.
     #[allow(clippy::ref_option)] // the signature that serde asks for
     pub fn serialize<S: Serializer>(secret: &Option<Secret<String>>, serializer: S) -> Result<S::Ok, S::Error> {
         match secret {
@@ -39,7 +39,7 @@ pub mod optional {
         }
     }
 
-    /// Reads a secret, and `null` as a missing one.
+    /// Reads a secret, or `null` as none.
     ///
     /// # Errors
     /// The value is neither a string nor `null`.

@@ -1,4 +1,4 @@
-//! Objects that are read as objects only.
+//! Structs that are read only from JSON objects.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-/// A struct that can only be written as a JSON object. Without this wrapper serde also accepts an array with the fields
-/// in their order.
+/// A struct that is read only from a JSON object. Without this wrapper serde also accepts an array with the values of
+/// the fields in their order.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StrictObject<T>(pub T);
 

@@ -17,7 +17,7 @@ use super::connector::EgressConnector;
 use super::pool::Pool;
 use super::redactor::{Redactor, excerpt};
 use super::{Dialer, OutboundRequest, Resolver, SystemNetwork};
-use crate::domain::{CheckedUrl, EndpointPolicy, ErrorClass, Method};
+use crate::domain::{CheckedUrl, EndpointPolicy, ErrorClass, Method, millis};
 
 /// Sends requests to endpoints.
 #[async_trait]
@@ -150,7 +150,7 @@ impl Sender for HttpSender {
         let started = Instant::now();
         let deadline = started + request.timeout;
         let result = self.exchange(request, deadline).await;
-        Exchange { duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), result }
+        Exchange { duration_ms: millis(started.elapsed()), result }
     }
 }
 

@@ -1,14 +1,14 @@
-//! `cancelConversation`
+//! The use case of `cancelConversation`.
 
 use super::update::Transition;
 use super::{Scheduler, SchedulerError};
 use crate::domain::{ClientId, ConversationId, TooLate};
 
 impl Scheduler {
-    /// Cancels a conversation. Once this returns `Ok`, no attempt will begin. A second call returns `Ok` too.
+    /// Cancels a conversation. After `Ok` no attempt begins. A second call also returns `Ok`.
     ///
     /// # Errors
-    /// [`SchedulerError::TooLate`] while an attempt is under way and after the conversation has ended otherwise.
+    /// [`SchedulerError::TooLate`] while an attempt is under way, and if the conversation is completed or failed.
     pub async fn cancel(&self, client: &ClientId, id: ConversationId) -> Result<(), SchedulerError> {
         let cancelled = self.update(client, id, |conversation, now| {
             let status = conversation.status();

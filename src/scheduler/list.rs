@@ -1,4 +1,4 @@
-//! `listConversations`
+//! The use case of `listConversations`.
 
 use super::{Scheduler, SchedulerError};
 use crate::domain::{ClientId, Conversation, ConversationId, Status};
@@ -6,11 +6,11 @@ use crate::domain::{ClientId, Conversation, ConversationId, Status};
 /// A list request that passed validation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListQuery {
-    /// Only conversations with this status; all without one.
+    /// The list has only conversations with this status. Without it, the list has all.
     pub status: Option<Status>,
-    /// The most conversations on a page.
+    /// The largest number of conversations on a page.
     pub limit: usize,
-    /// Only conversations older than this one.
+    /// The page begins after this conversation, with the next older one.
     pub cursor: Option<ConversationId>,
 }
 
@@ -19,12 +19,12 @@ pub struct ListQuery {
 pub struct ListPage {
     /// The conversations, newest first.
     pub conversations: Vec<Conversation>,
-    /// The cursor of the next page; `None` on the last page.
+    /// The cursor of the next page. `None` on the last page.
     pub next: Option<ConversationId>,
 }
 
 impl Scheduler {
-    /// A page of the client's conversations, newest first.
+    /// Reads a page of the client's conversations, newest first.
     ///
     /// # Errors
     /// [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].

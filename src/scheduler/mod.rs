@@ -1,4 +1,4 @@
-//! The use cases of a client: schedule, look, list, cancel, redeliver. REST and MCP call these and nothing below.
+//! The use cases of a client: schedule, get, list, cancel, redeliver. REST and MCP call the same code here.
 
 mod cancel;
 mod list;
@@ -14,7 +14,7 @@ use crate::store::{ConversationStore, StoreError, WakeUp, WakeUpQueue};
 use crate::time::{Clock, Entropy};
 pub use list::{ListPage, ListQuery};
 
-/// The use cases of a client.
+/// Runs the use cases of a client on a store and a wake-up queue.
 #[derive(Clone)]
 pub struct Scheduler {
     store: ConversationStore,
@@ -24,24 +24,24 @@ pub struct Scheduler {
     entropy: Arc<dyn Entropy>,
 }
 
-/// Why a use case failed.
+/// The reason why a use case failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SchedulerError {
-    /// This client has no conversation with this id.
+    /// The conversation does not exist, or belongs to another client.
     #[error("this client has no conversation with this id")]
     NotFound,
-    /// The conversation can no longer be cancelled.
+    /// The conversation cannot be cancelled any more.
     #[error("the conversation {reason}")]
     TooLate {
-        /// Its status.
+        /// The status of the conversation.
         status: Status,
-        /// The reason.
+        /// The reason why it cannot be cancelled.
         reason: TooLate,
     },
     /// Only a failed conversation can be redelivered.
     #[error("the conversation {0}")]
     NotFailed(NotFailed),
-    /// Other requests changed the conversation first, several times.
+    /// Other requests changed the conversation first, each time that the change was tried.
     #[error("other requests keep changing the conversation")]
     Busy,
     /// The store cannot be reached, or did not confirm a change. The same request may succeed later.
@@ -63,7 +63,7 @@ impl From<StoreError> for SchedulerError {
 }
 
 impl Scheduler {
-    /// A scheduler over a store.
+    /// A scheduler for the conversations in a store.
     pub fn new(
         store: ConversationStore,
         wake_ups: Arc<dyn WakeUpQueue>,
@@ -83,7 +83,7 @@ impl Scheduler {
         found.map(|conversation| conversation.value).ok_or(SchedulerError::NotFound)
     }
 
-    /// Checks that the store answers.
+    /// Checks that the store responds.
     ///
     /// # Errors
     /// [`SchedulerError::Unavailable`].
@@ -91,7 +91,7 @@ impl Scheduler {
         Ok(self.store.check().await?)
     }
 
-    /// The time that decides whether a conversation is due.
+    /// The current time of the injected clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()

@@ -1,4 +1,4 @@
-//! `scheduleConversation`
+//! The use case of `scheduleConversation`.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use crate::domain::{ClientId, Conversation, ConversationId, NewConversation};
 use crate::store::WakeUp;
 use crate::time::random;
 
-/// Up to this delay a wake-up is enqueued after the commit. A worker that received it before the row exists would
-/// drop it.
+/// A wake-up with at most this delay is enqueued after the commit, because a worker that receives it before the row
+/// exists drops it.
 const SOON: Duration = Duration::from_secs(5);
 
 impl Scheduler {
-    /// Accepts a conversation. Once this returns `Ok`, the conversation will be attempted, or end Failed or
-    /// Cancelled, whatever dies.
+    /// Accepts a conversation. After `Ok` the conversation is durable: it will be attempted, fail or be cancelled, even
+    /// if this process stops.
     ///
     /// # Errors
     /// [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].

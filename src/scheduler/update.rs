@@ -1,4 +1,4 @@
-//! Read, change, commit.
+//! The loop of read, transition and commit that all changes by a client use.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use super::{Scheduler, SchedulerError};
 use crate::domain::{ClientId, Conversation, ConversationId, Timestamp};
 use crate::store::{StoreError, WakeUp};
 
-/// How many times a change is tried while other requests change the conversation first.
+/// The largest number of tries while other requests change the conversation first.
 const MAX_TRIES: u32 = 5;
 
-/// What a transition did.
+/// The result of a transition.
 pub(super) enum Transition {
-    /// The next state, to be committed.
+    /// The next state, which is to be committed.
     Next(Conversation),
-    /// Nothing: the conversation is already in the wanted state.
+    /// The conversation is already in the wanted state, so there is nothing to commit.
     Unchanged(Conversation),
 }
 
 impl Scheduler {
-    /// Changes a conversation of a client by a transition, and enqueues its wake-up if it needs a worker now.
-    /// Every change that a client makes goes through this loop. The transition runs again on a fresh read when
-    /// another request came first or when the result of the commit is not known.
+    /// Changes a conversation of a client by a transition, and enqueues its wake-up if it needs a worker now. The
+    /// transition runs again on a fresh read if another request changed the conversation first, or if the result of the
+    /// commit is unknown.
     ///
     /// # Errors
     /// [`SchedulerError::NotFound`], [`SchedulerError::Busy`], [`SchedulerError::Unavailable`],

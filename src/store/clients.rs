@@ -1,4 +1,4 @@
-//! Who may call: the clients table.
+//! The table of clients.
 
 use std::sync::Arc;
 
@@ -6,32 +6,32 @@ use super::rows::{self, ClientRow};
 use super::{Operation, Partition, StoreError, Table};
 use crate::domain::{ClientId, Scopes, Timestamp};
 
-/// All clients live in one partition: there are few, and callers keep what they read.
+/// All clients are in one partition, because there are few of them and they are read rarely: callers cache them.
 const PARTITION: Partition = Partition::new("clients");
 
-/// A client as it is stored. Its keys are kept as hashes only.
+/// A stored client. Its API keys are stored only as hashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
-    /// Its name.
+    /// The id with which the client authenticates.
     pub id: ClientId,
-    /// The hashes of its API keys; two while one is being replaced.
+    /// The hashes of its API keys. There are two while one is being replaced.
     pub key_hashes: Vec<String>,
-    /// What it may do at the most, whatever its tokens say.
+    /// The scopes of the client. They limit the scopes of its tokens.
     pub scopes: Scopes,
-    /// A disabled client gets no token, and those it has are refused.
+    /// A disabled client gets no token, and its tokens are refused.
     pub disabled: bool,
-    /// Tokens issued before this instant are refused.
+    /// Tokens that were issued before this time are refused.
     pub tokens_valid_from: Option<Timestamp>,
 }
 
-/// Clients in a [`Table`].
+/// Reads and adds clients in a [`Table`].
 #[derive(Clone)]
 pub struct ClientStore {
     table: Arc<dyn Table>,
 }
 
 impl ClientStore {
-    /// Clients in this table.
+    /// The clients in this table.
     #[must_use]
     pub fn new(table: Arc<dyn Table>) -> Self {
         Self { table }
@@ -49,7 +49,7 @@ impl ClientStore {
     /// Adds a client.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] if there is one of that name.
+    /// [`StoreError::Conflict`] if a client with this id exists.
     pub async fn insert(&self, client: &Client) -> Result<(), StoreError> {
         let insert = Operation::Insert { key: client.id.to_string(), value: rows::encode(&ClientRow::from(client))? };
         Ok(self.table.commit(PARTITION, vec![insert]).await.map(drop)?)

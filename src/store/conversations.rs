@@ -1,69 +1,59 @@
-//! The storage protocol: how a conversation is inserted, read, replaced, listed and found by time.
+//! The storage protocol: how a conversation is inserted, read and replaced.
 //!
-//! One rule holds it all: the rows of a conversation are a projection of it and change in one commit, fenced by the etag
-//! of the main row. The due row stands exactly at [`Conversation::next_wake_at`], so everything outstanding can be found
-//! by time.
+//! The rows of a conversation are a projection of it. They change in one commit, on the condition that the main row is
+//! unchanged. The due row has exactly the time [`Conversation::next_wake_at`], so the sweep finds all outstanding
+//! conversations by time.
+
+mod due;
+mod listing;
 
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+pub use self::listing::Listing;
+use super::rows::{self, Projection, SecondaryRows};
+use super::{CommitError, Etag, Partition, StoreError, Table};
+use crate::domain::{ClientId, Conversation, ConversationId, Timestamp};
 
-use super::rows::{self, DueNote, DueRow, Projection, SecondaryRows};
-use super::{CommitError, Etag, MAX_COMMIT_OPERATIONS, Operation, Partition, StoreError, Table};
-use crate::domain::{ClientId, Conversation, ConversationId, Status, Timestamp};
-
-/// Conversations in a [`Table`].
+/// Reads and changes conversations in a [`Table`].
 #[derive(Clone)]
 pub struct ConversationStore {
     table: Arc<dyn Table>,
     projection: Arc<Projection>,
 }
 
-/// A value, and the right to replace it.
+/// A value that was read, with the revision that is needed to replace it.
 #[derive(Clone, Debug)]
 pub struct Versioned<T> {
-    /// The value as it was read.
+    /// The value.
     pub value: T,
-    /// Names this state of the value.
+    /// The revision that the value had when it was read.
     pub revision: Revision,
 }
 
-/// A state of a conversation in the store. Only the holder of the newest one can change the conversation.
+/// A revision of a stored conversation. A change needs the newest revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revision {
     etag: Etag,
     secondary_rows: SecondaryRows,
 }
 
-/// One page of a client's conversations.
-#[derive(Clone, Debug)]
-pub struct Listing {
-    /// The page, newest first.
-    pub conversations: Vec<Conversation>,
-    /// Where the next page begins; `None` at the end.
-    pub next: Option<ConversationId>,
-}
-
 impl ConversationStore {
-    /// The most rows of each partition that one page may read while it looks for a status.
-    const LIST_SCAN: usize = 200;
-
-    /// Conversations in this table.
+    /// The conversations in this table, with the projection of this release.
     #[must_use]
     pub fn new(table: Arc<dyn Table>) -> Self {
         Self::with_projection(table, Projection::default())
     }
 
-    /// Conversations in this table, with these kinds of rows.
+    /// The conversations in this table, with another projection. Tests use it to add kinds of rows.
     #[must_use]
     pub fn with_projection(table: Arc<dyn Table>, projection: Projection) -> Self {
         Self { table, projection: Arc::new(projection) }
     }
 
-    /// Adds a new conversation. `enqueued_at` says when its wake-up is enqueued, if one is.
+    /// Adds a new conversation. `enqueued_at` is the time at which its wake-up is enqueued, if one is.
     ///
     /// # Errors
-    /// [`StoreError::Unknown`] if the first commit and a second one left the result unknown; otherwise nothing was
+    /// [`StoreError::Unknown`] if the result is still unknown after a second commit. After any other error nothing was
     /// added.
     pub async fn insert(&self, new: &Conversation, enqueued_at: Option<Timestamp>) -> Result<(), StoreError> {
         let partition = rows::partition(new.id());
@@ -73,15 +63,16 @@ impl ConversationStore {
             result => return Ok(result.map(drop)?),
         };
         match self.table.commit(partition, operations).await {
-            // The id is fresh: its main row can only exist because the first commit was applied.
+            // The id is new, so the main row can exist only because the first commit was applied.
             Ok(_) | Err(CommitError::Conflict { operation: Some(0) }) => Ok(()),
             Err(CommitError::Conflict { .. }) => self.is_inserted(new).await,
-            // The first commit may have been applied, whatever stopped the second.
+            // The second commit failed, but the first one may have been applied.
             Err(_) => Err(StoreError::Unknown(unknown)),
         }
     }
 
-    /// Tells whether a commit of unknown result was applied, where the conflict of its repetition does not.
+    /// Finds out whether a commit with an unknown result was applied. It is needed if the repetition of the commit has
+    /// a conflict that does not tell this, because it is not about the main row.
     async fn is_inserted(&self, new: &Conversation) -> Result<(), StoreError> {
         match self.get(new.client(), new.id()).await? {
             Some(_) => Ok(()),
@@ -110,12 +101,12 @@ impl ConversationStore {
         Ok(Some(Versioned { value, revision: Revision { etag: row.etag, secondary_rows } }))
     }
 
-    /// Replaces the state of a conversation that was read by the next one, and changes its other rows with it.
-    /// `enqueued_at` says when a wake-up for the next state is enqueued, if one is.
+    /// Replaces a conversation that was read with its next state, and changes the secondary rows in the same commit.
+    /// `enqueued_at` is the time at which a wake-up for the next state is enqueued, if one is.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] if the conversation has changed since it was read; [`StoreError::Unknown`] if the commit
-    /// was not seen to have been applied, and still may be. The same call again is safe then.
+    /// [`StoreError::Conflict`] if the conversation has changed since it was read. [`StoreError::Unknown`] if the
+    /// commit may have been applied or may still be applied; the caller may then repeat the call.
     pub async fn replace(
         &self,
         read: Revision,
@@ -133,13 +124,14 @@ impl ConversationStore {
             }
             Err(error) => return Err(error.into()),
         };
-        let etag = etag.ok_or_else(|| StoreError::Refused("a replaced row got no etag".to_owned()))?;
+        let etag =
+            etag.ok_or_else(|| StoreError::Refused("the backend returned no etag for a replaced row".to_owned()))?;
         Ok(Revision { etag, secondary_rows })
     }
 
-    /// The etag of the main row if it shows that the next state was written, by this commit or by an earlier one whose
-    /// result was lost. A claim carries its own token and a cancel is the same whoever writes it, so an equal row is
-    /// proof. An unchanged row proves nothing: the commit may still arrive.
+    /// The etag of the main row, if the row shows that the next state was written by this commit or by an earlier one
+    /// with a lost result. An equal row is a proof: a claim contains a random token, and equal cancels have the same
+    /// effect. An unchanged row is not a proof, because the commit may still be applied.
     async fn applied(
         &self,
         partition: Partition,
@@ -156,118 +148,12 @@ impl ConversationStore {
         }
     }
 
-    /// A page of a client's conversations, newest first, from behind `cursor` on; with `status`,
-    /// only those. A page may hold fewer than `limit` and still not be the last one.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
-    pub async fn list(
-        &self,
-        client: &ClientId,
-        status: Option<Status>,
-        limit: usize,
-        cursor: Option<ConversationId>,
-    ) -> Result<Listing, StoreError> {
-        let scan = if status.is_some() { limit.max(Self::LIST_SCAN) } else { limit };
-        let range = rows::conversations_of(client);
-        let range = match cursor {
-            Some(id) => range.after(&rows::conversation_key(client, id)),
-            None => range,
-        };
-        let scans = rows::partitions().map(|partition| self.table.scan(partition, &range, scan));
-        let mut found = Vec::new();
-        // Beyond the oldest id that a cut-off partition has shown, pages would have holes.
-        let mut seen_to: Option<ConversationId> = None;
-        for rows in try_join_all(scans).await? {
-            if let (Some(last), true) = (rows.last(), rows.len() == scan) {
-                seen_to = seen_to.max(Some(rows::id_of(last)?));
-            }
-            for row in &rows {
-                let (conversation, _) = rows::decode_conversation(row)?;
-                if status.is_none_or(|wanted| conversation.status() == wanted) {
-                    found.push(conversation);
-                }
-            }
-        }
-        found.retain(|c| seen_to.is_none_or(|seen| c.id() >= seen));
-        found.sort_unstable_by_key(|c| std::cmp::Reverse(c.id()));
-        let next = if found.len() > limit {
-            found.truncate(limit);
-            found.last().map(Conversation::id)
-        } else {
-            seen_to
-        };
-        Ok(Listing { conversations: found, next })
-    }
-
-    /// Up to `limit` due rows of a partition whose wake-up lies before `end`, earliest first, from
-    /// behind `after` on. A row that cannot be read is left to the newer code that wrote it, and does
-    /// not hide those behind it.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn due(
-        &self,
-        partition: Partition,
-        end: Timestamp,
-        after: Option<&DueRow>,
-        limit: usize,
-    ) -> Result<Vec<DueRow>, StoreError> {
-        let mut range = rows::due_before(end);
-        if let Some(row) = after {
-            range = range.after(&rows::due_key(row.at, &row.client, row.id));
-        }
-        let mut found = Vec::new();
-        loop {
-            let wanted = limit - found.len();
-            let page = self.table.scan(partition, &range, wanted).await?;
-            let (read, last) = (page.len(), page.last().map(|row| row.key.clone()));
-            for row in page {
-                match rows::decode_due(&row) {
-                    Ok(due) => found.push(due),
-                    Err(error) => tracing::warn!(%error, "due row left alone"),
-                }
-            }
-            match last {
-                Some(last) if read == wanted && found.len() < limit => range = range.after(&last),
-                _ => return Ok(found),
-            }
-        }
-    }
-
-    /// Notes on due rows of one partition that wake-ups were put for them.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] if one of up to a hundred has changed or gone since it was read; then
-    /// none of that hundred is noted.
-    pub async fn note_wake_ups(&self, partition: Partition, noted: &[(DueRow, DueNote)]) -> Result<(), StoreError> {
-        let mut conflict = None;
-        for chunk in noted.chunks(MAX_COMMIT_OPERATIONS) {
-            let operations: Result<Vec<_>, StoreError> = chunk
-                .iter()
-                .map(|(row, note)| {
-                    // Never an insert: that would bring back the row of a conversation that is final.
-                    Ok(Operation::Replace {
-                        key: rows::due_key(row.at, &row.client, row.id),
-                        value: rows::encode_note(note)?,
-                        if_match: Some(row.etag.clone()),
-                    })
-                })
-                .collect();
-            match self.table.commit(partition, operations?).await {
-                Err(CommitError::Conflict { .. }) => conflict = Some(StoreError::Conflict),
-                result => drop(result?),
-            }
-        }
-        conflict.map_or(Ok(()), Err)
-    }
-
-    /// All partitions that conversations live in.
+    /// All partitions that contain conversations.
     pub fn partitions() -> impl Iterator<Item = Partition> {
         rows::partitions()
     }
 
-    /// Whether the store answers.
+    /// Checks that the store responds.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -12,12 +12,12 @@ use crate::domain::Timestamp;
 
 /// A wake-up queue in memory, for a process that is its own worker.
 ///
-/// It forgets everything when the process ends, which is why [`WakeUpQueue::retained_since`] is the
-/// time it was made: the first sweep then puts again whatever is due soon. It keeps wake-ups only for
-/// the next minutes, so a million conversations for next year cost it nothing.
+/// Its wake-ups are lost when the process ends. [`WakeUpQueue::retained_since`] is therefore the time at which the
+/// queue was created, and the first sweep enqueues the wake-ups of all conversations that are due soon. The queue
+/// contains only wake-ups of the next ten minutes, so conversations that are due next year need no memory.
 pub struct MemoryQueue {
-    born: Timestamp,
-    put: mpsc::UnboundedSender<(WakeUp, Instant)>,
+    created: Timestamp,
+    sender: mpsc::UnboundedSender<(WakeUp, Instant)>,
     waiting: Mutex<Waiting>,
 }
 
@@ -27,24 +27,25 @@ struct Waiting {
 }
 
 impl MemoryQueue {
-    /// What a worker needs to read a conversation and claim it in time, and the timer's own step.
+    /// A wake-up is shown this much early: the time that a worker needs to read and claim a conversation, and the
+    /// precision of the timer.
     const LEAD: Duration = Duration::from_millis(15);
-    /// Twice as far as the sweep looks ahead, so that every conversation is seen by one of them.
+    /// Twice the time that the sweep looks ahead, so that either the scheduler or the sweep enqueues each wake-up.
     const HORIZON: Duration = Duration::from_mins(10);
 
-    /// An empty queue, born now.
+    /// An empty queue that was created now.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
-        let (put, arriving) = mpsc::unbounded_channel();
-        Self { born: now, put, waiting: Mutex::new(Waiting { arriving, delayed: DelayQueue::new() }) }
+        let (sender, arriving) = mpsc::unbounded_channel();
+        Self { created: now, sender, waiting: Mutex::new(Waiting { arriving, delayed: DelayQueue::new() }) }
     }
 }
 
 #[async_trait]
 impl WakeUpQueue for MemoryQueue {
     async fn enqueue(&self, wake_up: &WakeUp, delay: Duration) -> Result<(), StoreError> {
-        // The receiver lives as long as `self`, so this cannot fail.
-        let _ = self.put.send((wake_up.clone(), Instant::now() + delay.saturating_sub(Self::LEAD)));
+        // The receiver lives as long as `self`, so the channel is never closed.
+        let _ = self.sender.send((wake_up.clone(), Instant::now() + delay.saturating_sub(Self::LEAD)));
         Ok(())
     }
 
@@ -53,7 +54,7 @@ impl WakeUpQueue for MemoryQueue {
     }
 
     fn retained_since(&self) -> Timestamp {
-        self.born
+        self.created
     }
 }
 
@@ -86,7 +87,7 @@ impl Waiting {
                 return taken;
             }
             tokio::select! {
-                biased; // a simulated run must be the same every time
+                biased; // a simulation with the same seed must take the same branch each time
                 arrived = self.arriving.recv() => {
                     if let Some((wake_up, visible)) = arrived {
                         self.delayed.insert_at(wake_up, visible);

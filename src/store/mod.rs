@@ -1,9 +1,8 @@
-//! Storage: two low-level ports, and the conversation store that speaks the protocol above them.
+//! Storage: the two ports [`Table`] and [`WakeUpQueue`], the protocol above them, and the backends below them.
 //!
-//! The table is the truth and a wake-up is only a wake-up (docs/decisions/0001-storage-protocol.md).
-//! A backend knows rows, keys and conditions; it knows nothing of conversations. What a row means is
-//! in `rows`, which rows change together is in [`ConversationStore`], and every backend passes the
-//! same conformance suite (`tests/it/store`).
+//! All state is in the table, and a wake-up is not trusted (docs/decisions/0001-storage-protocol.md). A backend
+//! implements the ports and does not know conversations: `rows` defines the keys and values of rows, and
+//! [`ConversationStore`] commits changes of them. All backends pass the same conformance suite (`tests/it/store`).
 
 mod azure;
 mod clients;

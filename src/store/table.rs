@@ -1,24 +1,23 @@
-//! The table port: rows in partitions, changed in atomic groups, each change under a condition.
+//! The table port: rows in partitions, changed by atomic commits of operations with conditions.
 //!
-//! This is what Azure Table Storage gives and no more, so that a backend on it is thin and the
-//! others cannot promise what it could not keep.
+//! The port has only the operations that Azure Table Storage has. So the backend for Azure stays small, and the other
+//! backends cannot make a promise that it could not keep (docs/decisions/0003-low-level-ports.md).
 
 use std::fmt;
 
 use async_trait::async_trait;
 
-/// How many operations one commit may hold (Azure Table Storage: an entity group transaction).
+/// The largest number of operations in one commit. It is the limit of an entity group transaction on Azure.
 pub const MAX_COMMIT_OPERATIONS: usize = 100;
 
 /// An ordered map of rows in partitions.
 #[async_trait]
 pub trait Table: Send + Sync + 'static {
-    /// Applies all operations, or none. Returns each operation's new etag (`None` for a deletion).
-    /// When this returns `Ok`, the change survives the loss of the process and of power.
+    /// Applies all operations, or none. Returns the new etag of each row (`None` for a deletion). After `Ok` the change
+    /// survives a crash of the process and a loss of power.
     ///
     /// # Errors
-    /// [`CommitError::Conflict`] if a condition does not hold; nothing was applied.
-    /// [`CommitError::Unknown`] if the commit may or may not have been applied.
+    /// [`CommitError`].
     async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, CommitError>;
 
     /// Reads one row.
@@ -34,97 +33,108 @@ pub trait Table: Send + Sync + 'static {
     async fn scan(&self, partition: Partition, range: &KeyRange, limit: usize) -> Result<Vec<Row>, StoreError>;
 }
 
-/// The name of a partition. All there are is known at compile time.
+/// The name of a partition. All partitions are known at compile time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Partition(&'static str);
 
 impl Partition {
-    /// A partition; the name follows the same alphabet as a row key.
+    /// A partition. The name uses the alphabet of row keys.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
         Self(name)
     }
 
-    /// The name.
+    /// The name in the store.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.0
     }
 }
 
-/// A change of one row, with its condition.
+/// A change of one row, with the condition under which it is applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// The row must not exist.
+    /// Adds a row. The row must not exist.
     Insert {
-        /// Its key.
+        /// The key of the row.
         key: String,
-        /// Its value.
+        /// The value of the row.
         value: String,
     },
-    /// The row must exist and, where an etag is given, be unchanged.
+    /// Replaces the value of a row. The row must exist.
     Replace {
-        /// Its key.
+        /// The key of the row.
         key: String,
-        /// Its next value.
+        /// The next value of the row.
         value: String,
-        /// Its state when it was read.
+        /// If this is given, the row must still have this etag.
         if_match: Option<Etag>,
     },
-    /// The row must exist and, where an etag is given, be unchanged.
+    /// Deletes a row. The row must exist.
     Delete {
-        /// Its key.
+        /// The key of the row.
         key: String,
-        /// What it was when it was read.
+        /// If this is given, the row must still have this etag.
         if_match: Option<Etag>,
     },
 }
 
 impl Operation {
-    /// The key of the row it changes.
+    /// The key of the row that the operation changes.
     #[must_use]
     pub fn key(&self) -> &str {
         match self {
             Self::Insert { key, .. } | Self::Replace { key, .. } | Self::Delete { key, .. } => key,
         }
     }
+
+    /// Whether the condition of the operation holds for a row with this etag, or for a row that does not exist
+    /// (`None`).
+    #[must_use]
+    pub fn is_applicable(&self, current: Option<&Etag>) -> bool {
+        match self {
+            Self::Insert { .. } => current.is_none(),
+            Self::Replace { if_match: None, .. } | Self::Delete { if_match: None, .. } => current.is_some(),
+            Self::Replace { if_match, .. } | Self::Delete { if_match, .. } => current == if_match.as_ref(),
+        }
+    }
 }
 
-/// The state of a row as the store names it; a row that changed has another one. Opaque.
+/// The version of a row. Each change gives the row a new etag. Only the store knows the meaning of the text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Etag(String);
 
 impl Etag {
-    /// Takes over a store's own name for a row's state.
+    /// Wraps the text that a backend uses for the version.
     #[must_use]
     pub const fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// The store's own name.
+    /// The text that the backend uses.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A row as it was read.
+/// A row that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Its key.
+    /// The key, unique within the partition.
     pub key: String,
-    /// Its value.
+    /// The value, a text that the backend does not interpret.
     pub value: String,
-    /// Its state when it was read.
+    /// The version at the time of the read.
     pub etag: Etag,
 }
 
-/// The keys from one (inclusive) to another (exclusive), in the order of their bytes.
+/// A range of keys, in the order of their bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRange {
-    /// The first key in the range.
+    /// The beginning of the range (inclusive).
     pub from: String,
-    /// The first key behind the range.
+    /// The end of the range (exclusive).
     pub to: String,
 }
 
@@ -132,35 +142,35 @@ impl KeyRange {
     /// All keys that begin with a prefix.
     #[must_use]
     pub fn prefix(prefix: &str) -> Self {
-        // DEL follows '~', the last character of the key alphabet.
+        // '~' is the last character of the key alphabet, and DEL follows it.
         Self { from: prefix.to_owned(), to: format!("{prefix}\x7f") }
     }
 
-    /// The part of the range behind a key.
+    /// The part of the range after a key.
     #[must_use]
     pub fn after(self, key: &str) -> Self {
-        // '-' is the first character of the key alphabet: nothing lies between.
+        // '-' is the first character of the key alphabet, so no key is between `key` and `{key}-`.
         Self { from: format!("{key}-"), ..self }
     }
 }
 
-/// Why a commit was not applied, or may not have been.
+/// The reason why a commit was not applied, or may not have been applied.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// The condition of an operation does not hold. Nothing was applied.
-    #[error("a row was changed, exists already or is gone")]
+    #[error("a row has changed, already exists or no longer exists")]
     Conflict {
-        /// The position of the first operation whose condition does not hold; `None` if the service did not name it.
+        /// The position of the first operation whose condition does not hold. `None` if the service did not name it.
         operation: Option<usize>,
     },
     /// The store cannot be reached or cannot write. Nothing was applied.
     #[error("the store is unavailable: {0}")]
     Unavailable(#[source] Cause),
-    /// The commit may or may not have been applied: read before acting.
+    /// The commit may or may not have been applied. The caller must read the rows before it continues.
     #[error("the result of the commit is unknown: {0}")]
     Unknown(#[source] Cause),
-    /// The call breaks the port's rules: a defect in this program.
-    #[error("refused by the store port: {0}")]
+    /// The call breaks a rule of the port. This is a defect in this program.
+    #[error("the store port refuses the call: {0}")]
     Refused(String),
 }
 
@@ -175,7 +185,7 @@ impl From<CommitError> for StoreError {
     }
 }
 
-/// A commit reads rows to check its conditions. When that fails, nothing was applied.
+/// A backend reads rows to check the conditions of a commit. If a read fails, nothing was applied.
 impl From<StoreError> for CommitError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -188,57 +198,81 @@ impl From<StoreError> for CommitError {
     }
 }
 
-/// Why the store did not do what it was asked.
+/// The reason why a call of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A condition of the commit does not hold. Nothing was applied.
-    #[error("a row was changed by somebody else, or exists, or is gone")]
+    #[error("a row has changed, already exists or no longer exists")]
     Conflict,
     /// The store cannot be reached or cannot write. Nothing was applied.
     #[error("the store is unavailable: {0}")]
     Unavailable(#[source] Cause),
-    /// The commit may or may not have been applied: read before acting.
+    /// The commit may or may not have been applied. The caller must read the rows before it continues.
     #[error("the result of the commit is unknown: {0}")]
     Unknown(#[source] Cause),
-    /// The call breaks the port's rules: a defect in this program.
-    #[error("refused by the store port: {0}")]
+    /// The call breaks a rule of the port. This is a defect in this program.
+    #[error("the store port refuses the call: {0}")]
     Refused(String),
-    /// A row cannot be read: written by a newer version, or damaged.
+    /// A row cannot be read. A newer version has written it, or it is damaged.
     #[error("the row {key} cannot be read: {reason}")]
     Corrupt {
-        /// Its key.
+        /// The key of the row.
         key: String,
-        /// What is wrong, without the row's content.
+        /// The problem. It does not quote the row, which may contain secrets.
         reason: String,
     },
 }
 
-/// What a backend's own library reported.
+/// An error of the library that a backend uses.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// Checks what every backend must refuse alike.
+/// Checks the rules that all backends share: the number of operations, and their keys.
 ///
 /// # Errors
 /// [`CommitError::Refused`].
 pub fn check_operations(operations: &[Operation]) -> Result<(), CommitError> {
-    let refuse = |why: fmt::Arguments<'_>| Err(CommitError::Refused(why.to_string()));
+    let refuse = |reason: fmt::Arguments<'_>| Err(CommitError::Refused(reason.to_string()));
     if operations.is_empty() || operations.len() > MAX_COMMIT_OPERATIONS {
-        return refuse(format_args!("{} operations in one commit", operations.len()));
+        return refuse(format_args!("a commit cannot have {} operations", operations.len()));
     }
     for (i, operation) in operations.iter().enumerate() {
         let key = operation.key();
         if key.is_empty() || key.len() > 512 || !in_alphabet(key) {
-            return refuse(format_args!("the key {key:?}"));
+            return refuse(format_args!("the key {key:?} is invalid"));
         }
         if operations.iter().take(i).any(|o| o.key() == key) {
-            return refuse(format_args!("the key {key} twice in one commit"));
+            return refuse(format_args!("the commit has the key {key} twice"));
         }
     }
     Ok(())
 }
 
-/// Whether a text has no other characters than keys may have: the storage crates put keys into URLs
-/// and filters without escaping them.
+/// Whether a text has only characters of the key alphabet. The crates for Azure storage write keys into URLs and
+/// filters without escaping them, so other characters are not allowed.
 pub(super) fn in_alphabet(key: &str) -> bool {
     key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'~'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_is_applicable_exactly_if_its_condition_holds() {
+        let [first, second] = ["1", "2"].map(|text| Etag::new(text.to_owned()));
+        let (key, value) = ("k".to_owned(), "v".to_owned());
+        let insert = Operation::Insert { key: key.clone(), value: value.clone() };
+        let replace = |if_match| Operation::Replace { key: key.clone(), value: value.clone(), if_match };
+        let delete = |if_match| Operation::Delete { key: key.clone(), if_match };
+        let currents = [None, Some(&first), Some(&second)];
+        for (operation, expected) in [
+            (insert, [true, false, false]),
+            (replace(None), [false, true, true]),
+            (replace(Some(first.clone())), [false, true, false]),
+            (delete(None), [false, true, true]),
+            (delete(Some(first.clone())), [false, true, false]),
+        ] {
+            assert_eq!(currents.map(|current| operation.is_applicable(current)), expected, "{operation:?}");
+        }
+    }
 }

@@ -1,31 +1,31 @@
-//! Wake-ups, and the message they travel in.
+//! Wake-ups, and their form as a queue message.
 
 use serde::Deserialize;
 
 use crate::domain::{ClientId, Conversation, ConversationId};
 use crate::json::{StrictObject, text};
 
-/// "Look at this conversation now."
+/// Tells a worker to look at a conversation now.
 ///
-/// A wake-up carries no state and is not trusted: whoever gets one reads the row before acting, so a
-/// lost, late, early, doubled or forged wake-up can cost time or a read, never correctness.
+/// A wake-up has no state of the conversation and is not trusted: the worker that receives it reads the row first. So a
+/// lost, late, early, doubled or forged wake-up can cost time or a read, but cannot cause a wrong delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WakeUp {
-    /// The owner.
+    /// The owner of the conversation.
     #[serde(deserialize_with = "text::deserialize")]
     pub client: ClientId,
-    /// The conversation to look at.
+    /// The id of the conversation.
     #[serde(deserialize_with = "text::deserialize")]
     pub id: ConversationId,
-    /// The generation that the wake-up was made for.
+    /// The generation of the conversation when the wake-up was enqueued.
     pub generation: u32,
 }
 
 /// The message of a wake-up: `{"v":1,"job":{"client":…,"id":…,"generation":…}}`.
 ///
-/// The wake-up is nested because the Functions host copies the top-level fields of a message over its
-/// own metadata, and a field of its own name would hide the host's.
+/// The wake-up is nested, because the Functions host adds the top-level fields of a message to the metadata of the
+/// invocation. A field with the name of one of the host's own fields would hide it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Message {
@@ -33,39 +33,39 @@ struct Message {
     job: StrictObject<WakeUp>,
 }
 
-/// Why a message is no wake-up.
+/// The reason why a message is not a wake-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidWakeUp {
-    /// Newer code wrote it.
+    /// A newer version of this program wrote the message.
     #[error("the message has version {0} and this program reads version {version}", version = WakeUp::VERSION)]
     Newer(u32),
-    /// It has another form.
-    #[error("the message is not a hint")]
+    /// The message does not have the form of a wake-up.
+    #[error("the message is not a wake-up")]
     Malformed,
 }
 
 impl WakeUp {
-    /// The wake-up of a conversation in its present state.
+    /// The wake-up of a conversation in its current generation.
     #[must_use]
     pub fn of(conversation: &Conversation) -> Self {
         Self { client: conversation.client().clone(), id: conversation.id(), generation: conversation.generation() }
     }
 
-    /// The version of the message.
+    /// The version of the message form.
     pub const VERSION: u32 = 1;
 
     /// The wake-up as the text of a queue message.
     #[must_use]
     pub fn to_message(&self) -> String {
         let Self { client, id, generation } = self;
-        // Neither a client id nor a conversation id has a character that JSON would escape.
+        // Client ids and conversation ids contain no character that JSON would escape.
         format!(r#"{{"v":{},"job":{{"client":"{client}","id":"{id}","generation":{generation}}}}}"#, Self::VERSION)
     }
 
     /// Reads the text of a queue message.
     ///
     /// # Errors
-    /// [`InvalidWakeUp`]. The text itself is not part of it: anybody may have written it.
+    /// [`InvalidWakeUp`]. It does not quote the text, which may come from anyone with access to the queue.
     pub fn from_message(text: &str) -> Result<Self, InvalidWakeUp> {
         match serde_json::from_str(text) {
             Ok(StrictObject(Message { v: Self::VERSION, job: StrictObject(wake_up) })) => Ok(wake_up),
@@ -74,7 +74,7 @@ impl WakeUp {
     }
 }
 
-/// The version of a message, if it is one that this code does not know yet.
+/// The version of a message, if it is newer than this program's.
 fn newer(text: &str) -> Option<u32> {
     #[derive(Deserialize)]
     struct Version {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_malformed() {
+    fn a_message_of_any_other_form_is_malformed() {
         let job = |job: &str| format!(r#"{{"v":1,"job":{job}}}"#);
         let outer = |v: &str| wake_up().to_message().replace("\"v\":1", v);
         for message in [
@@ -150,21 +150,21 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_version_is_told_apart_whatever_else_it_holds() {
+    fn a_message_of_a_newer_version_is_recognised_by_its_version_alone() {
         for message in [r#"{"v":2}"#, r#"{"v":2,"job":{"anything":[1]},"more":null}"#] {
             assert_eq!(WakeUp::from_message(message), Err(InvalidWakeUp::Newer(2)), "{message}");
         }
     }
 
     #[test]
-    fn a_complaint_does_not_quote_the_message() {
+    fn an_error_does_not_quote_the_message() {
         let error = WakeUp::from_message("canary").unwrap_err().to_string();
         assert!(!error.contains("canary"), "{error}");
     }
 
     proptest! {
         #[test]
-        fn every_hint_survives_its_message(client in "[A-Za-z0-9._-]{1,64}", random: [u8; 10], generation: u32) {
+        fn a_wake_up_is_read_back_from_its_message(client in "[A-Za-z0-9._-]{1,64}", random: [u8; 10], generation: u32) {
             let id = ConversationId::new(crate::domain::Timestamp::from_millis(1_900_000_000_000), &random);
             let wake_up = WakeUp { client: client.parse().unwrap(), id, generation };
             prop_assert_eq!(WakeUp::from_message(&wake_up.to_message()), Ok(wake_up));

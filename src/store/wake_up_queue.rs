@@ -1,4 +1,4 @@
-//! The wake-up queue port.
+//! The port of the wake-up queue: the end that enqueues, and the end that receives.
 
 use std::time::Duration;
 
@@ -7,25 +7,25 @@ use async_trait::async_trait;
 use super::{StoreError, WakeUp};
 use crate::domain::Timestamp;
 
-/// Somewhere to put a wake-up so that a worker gets it later.
+/// Enqueues wake-ups, each of which a worker receives after a delay.
 #[async_trait]
 pub trait WakeUpQueue: Send + Sync + 'static {
-    /// Shows the wake-up to a worker after `delay` or a little earlier, at least once if it is shown at
-    /// all. How much earlier is the queue's affair: it knows how coarse its delays are.
+    /// Enqueues a wake-up. A worker receives it after `delay` or a little earlier; each queue chooses how much earlier,
+    /// because the precision of delays differs. The wake-up may be received more than once, or be lost.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], or [`StoreError::Unknown`] if it may have been put all the same;
-    /// the sweep will put the wake-up again.
+    /// [`StoreError::Unavailable`], or [`StoreError::Unknown`] if the wake-up may have been enqueued. In both cases the
+    /// sweep enqueues it again.
     async fn enqueue(&self, wake_up: &WakeUp, delay: Duration) -> Result<(), StoreError>;
 
-    /// How far ahead a wake-up may be put. What is due later is left to the sweep.
+    /// The longest delay with which a wake-up is enqueued. The sweep enqueues wake-ups that are due later.
     fn horizon(&self) -> Duration;
 
-    /// Wake-ups put before this instant are gone, so the sweep puts them again.
+    /// The queue has lost all wake-ups that were enqueued before this time, so the sweep enqueues them again.
     fn retained_since(&self) -> Timestamp;
 
-    /// How many messages were put aside because they failed again and again: the length of the poison
-    /// queue, about. None where there is no such queue.
+    /// The approximate length of the poison queue, which has the messages that failed repeatedly. It is zero for a
+    /// queue without a poison queue.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -34,37 +34,37 @@ pub trait WakeUpQueue: Send + Sync + 'static {
     }
 }
 
-/// The other end, for a worker of our own. (The Functions host receives by itself.)
+/// Receives wake-ups, for our own worker. Under the Functions host, the host receives them.
 #[async_trait]
 pub trait WakeUpReceiver: Send + Sync + 'static {
-    /// Waits until at least one wake-up is visible and takes up to `max`.
+    /// Waits until at least one wake-up is visible, and receives up to `max`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn receive(&self, max: usize) -> Result<Vec<ReceivedWakeUp>, StoreError>;
 
-    /// Removes a wake-up that was dealt with. One that is not removed may be shown again.
+    /// Deletes a processed wake-up. A wake-up that is not deleted may be received again.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn delete(&self, received: &ReceivedWakeUp) -> Result<(), StoreError>;
 }
 
-/// A wake-up that was taken from a queue.
+/// A wake-up that was received from a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceivedWakeUp {
-    /// The wake-up.
+    /// The wake-up that the message contained.
     pub wake_up: WakeUp,
-    /// Names this receipt of it to the queue.
+    /// The data with which the queue deletes the message.
     pub receipt: Receipt,
 }
 
-/// What a queue needs to remove a message: which one, and that it was this receiver who got it last.
-/// Empty where the queue forgets what it shows.
+/// The data that a queue needs to delete a message. It is empty for a queue that deletes messages when they are
+/// received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
-    /// The queue's own name for the message.
+    /// The id of the message.
     pub message: String,
-    /// The queue's own name for the receipt.
+    /// Proves that the message was not received by another receiver since.
     pub pop_receipt: String,
 }

@@ -1,7 +1,7 @@
 //! A table and a queue in memory with injected faults.
 //!
-//! They keep the promises of the real backends, because the conformance suite runs on them. They use tokio's time,
-//! which tests pause. Before each call they ask [`Faults`] which fault to inject.
+//! The conformance suite runs on them, so they keep the promises of the real backends. They use tokio's time, which
+//! tests pause. Before each call they ask [`Faults`] which fault to inject.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -118,37 +118,32 @@ impl Table for SimulatedTable {
 }
 
 fn row(key: &str, version: u64, value: &str) -> Row {
-    Row { key: key.to_owned(), value: value.to_owned(), etag: Etag::new(version.to_string()) }
+    Row { key: key.to_owned(), value: value.to_owned(), etag: etag(version) }
+}
+
+fn etag(version: u64) -> Etag {
+    Etag::new(version.to_string())
 }
 
 impl Rows {
     fn apply(&mut self, partition: Partition, operations: &[Operation]) -> Result<Vec<Option<Etag>>, CommitError> {
-        let version_of = |key: &str| self.map.get(&(partition, key.to_owned())).map(|(version, _)| version.to_string());
-        for (position, operation) in operations.iter().enumerate() {
-            let holds = match (operation, version_of(operation.key())) {
-                (Operation::Insert { .. }, found) => found.is_none(),
-                (Operation::Replace { if_match: None, .. } | Operation::Delete { if_match: None, .. }, found) => {
-                    found.is_some()
-                }
-                (
-                    Operation::Replace { if_match: Some(if_match), .. }
-                    | Operation::Delete { if_match: Some(if_match), .. },
-                    found,
-                ) => found.as_deref() == Some(if_match.as_str()),
-            };
-            if !holds {
-                return Err(CommitError::Conflict { operation: Some(position) });
-            }
+        let etag_of = |key: &str| self.map.get(&(partition, key.to_owned())).map(|(version, _)| etag(*version));
+        let refused = operations.iter().position(|operation| {
+            let current = etag_of(operation.key());
+            !operation.is_applicable(current.as_ref())
+        });
+        match refused {
+            Some(position) => Err(CommitError::Conflict { operation: Some(position) }),
+            None => Ok(operations.iter().map(|operation| self.apply_one(partition, operation)).collect()),
         }
-        Ok(operations.iter().map(|operation| self.put(partition, operation)).collect())
     }
 
-    fn put(&mut self, partition: Partition, operation: &Operation) -> Option<Etag> {
+    fn apply_one(&mut self, partition: Partition, operation: &Operation) -> Option<Etag> {
         match operation {
             Operation::Insert { key, value } | Operation::Replace { key, value, .. } => {
                 self.changes += 1;
                 self.map.insert((partition, key.clone()), (self.changes, value.clone()));
-                Some(Etag::new(self.changes.to_string()))
+                Some(etag(self.changes))
             }
             Operation::Delete { key, .. } => {
                 self.map.remove(&(partition, key.clone()));
@@ -158,7 +153,7 @@ impl Rows {
     }
 }
 
-/// A queue in memory that outlives its workers, as a storage queue does.
+/// A queue in memory. A test can keep it while it restarts the worker, as a storage queue outlives its workers.
 pub struct SimulatedQueue {
     queue: MemoryQueue,
     faults: Arc<dyn Faults>,

@@ -1,7 +1,7 @@
-//! The conversation, and the only functions that move it from one state to the next.
+//! The conversation, and the transitions that move it from one state to the next.
 //!
-//! A transition consumes the conversation and returns the next one, or says why it is not legal. `claim`, `complete`
-//! and `release` belong to delivery, `cancel` and `redeliver` to the client.
+//! A transition consumes the conversation and returns the next one, or the reason why it is not allowed. `claim`,
+//! `complete` and `release` belong to delivery, `cancel` and `redeliver` to the client.
 
 mod refusals;
 mod transitions;
@@ -16,9 +16,9 @@ use super::{
     Status, Timestamp,
 };
 
-/// One text that is to reach one destination at one time.
+/// A text that is to reach one destination at one time.
 ///
-/// Its fields can be read by everybody and changed only by the transitions below.
+/// Only the transitions can change its fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conversation {
     id: ConversationId,
@@ -35,7 +35,7 @@ pub struct Conversation {
     attempts_before_redelivery: u32,
 }
 
-/// The fields of a conversation, for a store that restores one.
+/// The fields of a conversation. A store builds it from a row, to restore the conversation.
 #[derive(Clone, Debug)]
 pub struct StoredConversation {
     /// See [`Conversation::id`].
@@ -84,10 +84,10 @@ impl From<StoredConversation> for Conversation {
 }
 
 impl Conversation {
-    /// How many finished attempts are kept: two deliveries of the most attempts there can be.
+    /// The number of finished attempts that are kept: two deliveries with the largest number of attempts.
     pub const MAX_ATTEMPTS_KEPT: usize = 40;
 
-    /// A conversation that was just accepted.
+    /// A new conversation in the state [`State::Scheduled`].
     #[must_use]
     pub fn new(id: ConversationId, client: ClientId, new: NewConversation, now: Timestamp) -> Self {
         Self {
@@ -106,7 +106,7 @@ impl Conversation {
         }
     }
 
-    /// Its name.
+    /// The id.
     #[must_use]
     pub const fn id(&self) -> ConversationId {
         self.id
@@ -118,62 +118,63 @@ impl Conversation {
         &self.client
     }
 
-    /// When it was accepted.
+    /// The time at which it was scheduled by its client.
     #[must_use]
     pub const fn created(&self) -> Timestamp {
         self.created
     }
 
-    /// When its state last changed.
+    /// The time of the last transition.
     #[must_use]
     pub const fn updated(&self) -> Timestamp {
         self.updated
     }
 
-    /// When it is to be delivered.
+    /// The due time: the time for which it was scheduled.
     #[must_use]
     pub const fn due(&self) -> Timestamp {
         self.due
     }
 
-    /// Counts the client's changes of the time of the next attempt.
+    /// The number of times the client has set the time of the next attempt. A wake-up of an older generation is
+    /// recognised by it.
     #[must_use]
     pub const fn generation(&self) -> u32 {
         self.generation
     }
 
-    /// What it says.
+    /// The content that is delivered.
     #[must_use]
     pub const fn content(&self) -> &Content {
         &self.content
     }
 
-    /// Where it goes.
+    /// The receiver of the content.
     #[must_use]
     pub const fn destination(&self) -> &Destination {
         &self.destination
     }
 
-    /// How often and how long its delivery is tried.
+    /// The number of attempts and the time limit of each.
     #[must_use]
     pub const fn policy(&self) -> DeliveryPolicy {
         self.policy
     }
 
-    /// Its state, with the data that belongs to it.
+    /// The state, with the data that belongs to it.
     #[must_use]
     pub const fn state(&self) -> &State {
         &self.state
     }
 
-    /// The attempts that are over, oldest first; the last [`Conversation::MAX_ATTEMPTS_KEPT`].
+    /// The finished attempts, oldest first. Only the last [`Conversation::MAX_ATTEMPTS_KEPT`] are kept.
     #[must_use]
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
 
-    /// How many attempts had begun when the conversation was last redelivered. They do not count against
-    /// [`DeliveryPolicy::max_attempts`] any more.
+    /// The number of attempts that had begun when the conversation was last redelivered. They do not count towards
+    /// [`DeliveryPolicy::max_attempts`].
     #[must_use]
     pub const fn attempts_before_redelivery(&self) -> u32 {
         self.attempts_before_redelivery
@@ -191,10 +192,9 @@ impl Conversation {
         }
     }
 
-    /// When a worker next has something to do here; `None` once the conversation is final.
+    /// The time at which the conversation next needs a worker. `None` if it is final.
     ///
-    /// The store keeps a due row at exactly this instant, so this function is the whole rule of
-    /// what is outstanding.
+    /// The store keeps a due row at exactly this time, so this function alone decides what the sweep finds.
     #[must_use]
     pub const fn next_wake_at(&self) -> Option<Timestamp> {
         match &self.state {
@@ -205,9 +205,10 @@ impl Conversation {
         }
     }
 
-    /// From when on a worker may claim; `None` once the conversation is final. A lease is its
-    /// worker's to the last millisecond; any other wake-up may be claimed ahead, to have the claim on
-    /// record when the time comes.
+    /// The earliest time at which a worker may claim the next attempt. `None` if the conversation is final.
+    ///
+    /// It is [`DeliveryPolicy::CLAIM_AHEAD`] before the attempt is due, so that the claim is durable when the time
+    /// comes. An attempt under way cannot be claimed before the end of its lease.
     #[must_use]
     pub fn claimable_from(&self) -> Option<Timestamp> {
         let ahead = if self.in_flight().is_some() { Duration::ZERO } else { DeliveryPolicy::CLAIM_AHEAD };
@@ -223,14 +224,14 @@ impl Conversation {
         }
     }
 
-    /// How many attempts have begun.
+    /// The number of attempts that have begun.
     #[must_use]
     pub fn attempts_begun(&self) -> u32 {
         let over = self.attempts.last().map_or(0, |a| a.start.number);
         self.in_flight().map_or(over, |a| a.number)
     }
 
-    /// How many attempts have begun since the client last asked for a delivery.
+    /// The number of attempts that have begun since the conversation was scheduled or last redelivered.
     #[must_use]
     pub fn attempts_used(&self) -> u32 {
         self.attempts_begun().saturating_sub(self.attempts_before_redelivery)

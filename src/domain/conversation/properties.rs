@@ -1,14 +1,14 @@
-//! What holds after any sequence of events.
+//! Invariants that hold after any sequence of events.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// What can happen to a conversation, as far apart in time as it may be.
+/// The events of a sequence.
 #[derive(Clone, Copy, Debug)]
 enum Move {
     Claim,
-    /// The worker of the attempt under way reports.
+    /// The worker of the attempt under way records this outcome.
     Complete(Outcome),
     Cancel,
     Redeliver,
@@ -31,11 +31,11 @@ fn moves() -> impl Strategy<Value = Vec<(Move, Pause)>> {
     prop::collection::vec((next, pause), 1..120)
 }
 
-/// How much time passes before it.
+/// The time that passes before an event.
 #[derive(Clone, Copy, Debug)]
 enum Pause {
     Millis(i64),
-    /// Until so many milliseconds after the wake-up, if that has not passed.
+    /// The event happens this many milliseconds after [`Conversation::next_wake_at`], or now if that time has passed.
     AroundTheWakeUp(i64),
 }
 
@@ -47,7 +47,7 @@ proptest! {
         let mut conversation = scheduled(max_attempts);
         let mut now = conversation.created;
         let mut claims = 0_u8;
-        // The store lets only the newest claim complete: every other change has changed the row.
+        // The store lets a worker complete only if the row has not changed since its claim.
         let mut claimed = None;
         for (next, pause) in moves {
             now = now.max(match (pause, conversation.next_wake_at()) {
@@ -77,21 +77,21 @@ proptest! {
                 Move::Redeliver => before.clone().redeliver(now).ok(),
             };
             if let Some(after) = result {
-                holds_between(&before, &after, now)?;
+                check_step(&before, &after, now)?;
                 conversation = after;
             }
-            holds(&conversation)?;
+            check_invariants(&conversation)?;
         }
     }
 }
 
-/// What holds of every conversation.
-fn holds(conversation: &Conversation) -> Result<(), TestCaseError> {
+/// The invariants of one conversation.
+fn check_invariants(conversation: &Conversation) -> Result<(), TestCaseError> {
     let begun = conversation.attempts_begun();
     prop_assert!(conversation.attempts_used() <= conversation.policy.max_attempts);
     prop_assert!(conversation.attempts.len() <= 40);
     prop_assert_eq!(conversation.next_wake_at().is_none(), conversation.status().is_final());
-    // Numbers are contiguous up to the last one that start, and none is left out but the oldest.
+    // The numbers are contiguous up to the last attempt. Only the oldest attempts may be missing.
     let under_way = conversation.in_flight();
     let all: Vec<AttemptStart> = conversation.attempts.iter().map(|a| a.start).chain(under_way).collect();
     let first = begun + 1 - u32::try_from(all.len()).unwrap();
@@ -106,10 +106,10 @@ fn holds(conversation: &Conversation) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// What holds of every step.
-fn holds_between(before: &Conversation, after: &Conversation, now: Timestamp) -> Result<(), TestCaseError> {
+/// The invariants of one transition.
+fn check_step(before: &Conversation, after: &Conversation, now: Timestamp) -> Result<(), TestCaseError> {
     let redelivered = matches!((&before.state, &after.state), (State::Failed { .. }, State::Waiting { .. }));
-    prop_assert!(redelivered || !before.status().is_final(), "{:?} was left", before.state);
+    prop_assert!(redelivered || !before.status().is_final(), "a transition left the final state {:?}", before.state);
     prop_assert_eq!(after.generation - before.generation, u32::from(redelivered));
     prop_assert!(redelivered || after.attempts_before_redelivery == before.attempts_before_redelivery);
     prop_assert!(after.attempts_begun() >= before.attempts_begun());
@@ -119,11 +119,11 @@ fn holds_between(before: &Conversation, after: &Conversation, now: Timestamp) ->
         let on_record = after.attempts.last().is_some_and(|a| a.start == attempt);
         prop_assert!(after.in_flight() == Some(attempt) || on_record);
     }
-    // What a worker holds is not taken from it before its lease ends.
+    // No other attempt starts before the lease of this one ends.
     if let (State::Delivering { lease, .. }, Some(next)) = (&before.state, after.in_flight()) {
         prop_assert!(next.started >= lease.until);
     }
-    // Nothing but its course changes.
+    // A transition changes only the fields about the course of the delivery.
     let without_its_course = |conversation: &Conversation| Conversation {
         state: State::Scheduled,
         updated: now,

@@ -1,63 +1,63 @@
-//! Why a transition is not legal.
+//! The reasons why a transition is not allowed.
 
 use crate::domain::{Status, Timestamp};
 
-/// Why nothing can be claimed.
+/// The reason why no attempt can be claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimRefused {
-    /// The time has not come.
+    /// The next attempt is not due yet.
     #[error("not due before {until}")]
     NotDue {
-        /// When it comes.
+        /// The time at which it is due.
         until: Timestamp,
     },
     /// Another attempt is under way.
     #[error("leased until {until}")]
     Leased {
-        /// When its lease ends.
+        /// The end of the lease of that attempt.
         until: Timestamp,
     },
-    /// Nothing is outstanding.
+    /// The conversation is final.
     #[error("already {}", .0.as_str())]
     Final(Status),
 }
 
-/// No attempt is under way, or not this worker's.
+/// No attempt is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no attempt of this worker is under way")]
+#[error("no attempt is under way")]
 pub struct NotDelivering;
 
-/// Only what has failed can be delivered again.
+/// The conversation has not failed, so it cannot be redelivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is {}", .0.as_str())]
 pub struct NotFailed(
-    /// What it is instead.
+    /// The status that it has instead.
     pub Status,
 );
 
-/// Why a conversation can no longer be withdrawn.
+/// The reason why a conversation cannot be cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TooLate {
-    /// It is being delivered right now.
+    /// An attempt is under way.
     #[error("is being delivered right now")]
     Delivering {
-        /// When the attempt's lease ends at the latest.
+        /// The end of the attempt's lease.
         until: Timestamp,
     },
-    /// It has ended in another way.
+    /// The conversation is final, and not cancelled.
     #[error("has already {}", .0.as_str())]
     Final(AlreadyFinal),
-    /// It is cancelled already.
+    /// The conversation is already cancelled.
     #[error("is already cancelled")]
     Already,
 }
 
-/// The ends that a cancel cannot undo.
+/// The final states other than Cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlreadyFinal {
-    /// The endpoint took it.
+    /// The endpoint accepted the conversation.
     Completed,
-    /// No attempt was left.
+    /// No attempt was left, or the last one failed permanently.
     Failed,
 }
 

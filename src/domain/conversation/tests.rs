@@ -1,8 +1,7 @@
-//! Every event in every state.
+//! Single rules of the transitions. The full table of states and events is in `table_tests.rs`.
 
-use super::transitions::millis;
 use super::*;
-use crate::domain::{AttemptResult, EndpointPolicy, Format, Headers, Lease, LeaseToken, Method, Outcome, Target};
+use crate::domain::{AttemptResult, EndpointPolicy, Format, Headers, LeaseToken, Method, Outcome, Target};
 
 const DUE: Timestamp = Timestamp::from_millis(1_900_000_000_000);
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,12 +38,12 @@ fn result(outcome: Outcome) -> AttemptResult {
     }
 }
 
-/// An instant so many milliseconds after (or before) another.
+/// The instant some milliseconds after another. A negative number gives an earlier instant.
 fn shift(at: Timestamp, millis: i64) -> Timestamp {
     Timestamp::from_millis(at.as_millis() + millis)
 }
 
-/// The states of the table's columns.
+/// The states in which the tests begin.
 #[derive(Clone, Copy, Debug)]
 enum Start {
     Scheduled,
@@ -58,94 +57,6 @@ enum Start {
     Failed,
     Cancelled,
 }
-
-/// The events of its rows. "Early" and "late" are before and after the wake-up: the due time, the
-/// time of the next attempt, or the end of the lease.
-#[derive(Clone, Copy, Debug)]
-enum Event {
-    ClaimEarly,
-    /// A millisecond more than [`DeliveryPolicy::CLAIM_AHEAD`] early.
-    ClaimBeforeTheMargin,
-    /// Exactly that early.
-    ClaimWithinTheMargin,
-    ClaimOnTime,
-    ClaimLate,
-    CancelEarly,
-    CancelOnTime,
-    CancelLate,
-    Redeliver,
-}
-
-/// What the worker of an attempt can report. Only the holder of a [`ClaimedAttempt`] can report anything, so these
-/// events exist only while an attempt is under way.
-#[derive(Clone, Copy, Debug)]
-enum Completion {
-    Succeeds,
-    /// After the lease, when no other worker has claimed.
-    SucceedsLate,
-    Fails,
-    FailsForGood,
-    IsLost,
-}
-
-/// What comes of it.
-#[derive(Clone, Copy, Debug)]
-enum Then {
-    /// This attempt is under way.
-    Attempt(u32),
-    /// This attempt is under way, and the one before is written down as lost.
-    Lost(u32),
-    /// The last attempt is written down as lost, and the conversation has failed.
-    Exhausted,
-    /// It waits for the next attempt.
-    Retry,
-    Completed,
-    Failed,
-    Cancelled,
-    /// It waits for its next attempt, which begins now, and has all of its attempts again.
-    Redelivered,
-    /// It is cancelled, and the attempt that was under way is written down as lost.
-    CancelledLost,
-    NotDue,
-    Leased,
-    Final,
-    BeingSent,
-    WasSent,
-    HasFailed,
-    Already,
-    HasNotFailed,
-}
-
-#[rustfmt::skip]
-const TABLE: [(Event, [Then; 7]); 9] = {
-    use Event::*;
-    use Then::*;
-    [
-        //                       Scheduled   Delivering     LastAttempt    Waiting     Completed Failed     Cancelled
-        (ClaimEarly,            [NotDue,     Leased,        Leased,        NotDue,     Final,    Final,     Final]),
-        (ClaimBeforeTheMargin,  [NotDue,     Leased,        Leased,        NotDue,     Final,    Final,     Final]),
-        (ClaimWithinTheMargin,  [Attempt(1), Leased,        Leased,        Attempt(2), Final,    Final,     Final]),
-        (ClaimOnTime,           [Attempt(1), Lost(2),       Exhausted,     Attempt(2), Final,    Final,     Final]),
-        (ClaimLate,             [Attempt(1), Lost(2),       Exhausted,     Attempt(2), Final,    Final,     Final]),
-        (CancelEarly,           [Cancelled,  BeingSent,     BeingSent,     Cancelled,  WasSent,  HasFailed, Already]),
-        (CancelOnTime,          [Cancelled,  CancelledLost, CancelledLost, Cancelled,  WasSent,  HasFailed, Already]),
-        (CancelLate,            [Cancelled,  CancelledLost, CancelledLost, Cancelled,  WasSent,  HasFailed, Already]),
-        (Redeliver,             [HasNotFailed, HasNotFailed, HasNotFailed, HasNotFailed, HasNotFailed, Redelivered, HasNotFailed]),
-    ]
-};
-
-#[rustfmt::skip]
-const COMPLETIONS: [(Completion, [Then; 2]); 5] = {
-    use Completion::*;
-    [
-        //              Delivering       LastAttempt
-        (Succeeds,     [Then::Completed, Then::Completed]),
-        (SucceedsLate, [Then::Completed, Then::Completed]),
-        (Fails,        [Then::Retry,     Then::Failed]),
-        (FailsForGood, [Then::Failed,    Then::Failed]),
-        (IsLost,       [Then::Retry,     Then::Failed]),
-    ]
-};
 
 const STARTS: [Start; 7] = [
     Start::Scheduled,
@@ -191,156 +102,6 @@ impl Start {
     }
 }
 
-impl Event {
-    /// When it happens to a conversation.
-    fn at(self, conversation: &Conversation) -> Timestamp {
-        let next_wake_at = conversation.next_wake_at().unwrap_or(DUE);
-        match self {
-            Self::ClaimEarly | Self::CancelEarly => shift(next_wake_at, -1000),
-            Self::ClaimBeforeTheMargin => shift(next_wake_at, -11),
-            Self::ClaimWithinTheMargin => shift(next_wake_at, -10),
-            Self::ClaimOnTime | Self::CancelOnTime | Self::Redeliver => next_wake_at,
-            Self::ClaimLate | Self::CancelLate => shift(next_wake_at, 5000),
-        }
-    }
-
-    fn happens_to(self, conversation: Conversation) -> Result<Conversation, Refused> {
-        let now = self.at(&conversation);
-        match self {
-            Self::ClaimEarly
-            | Self::ClaimBeforeTheMargin
-            | Self::ClaimWithinTheMargin
-            | Self::ClaimOnTime
-            | Self::ClaimLate => match conversation.claim(OTHER, now).map_err(Refused::Claim)? {
-                Claim::Attempt(claimed) => {
-                    assert_eq!(claimed.conversation().in_flight(), Some(claimed.attempt()));
-                    Ok(claimed.conversation().clone())
-                }
-                Claim::Exhausted(next) => {
-                    assert_eq!(next.status(), Status::Failed);
-                    Ok(next)
-                }
-            },
-            Self::CancelEarly | Self::CancelOnTime | Self::CancelLate => {
-                conversation.cancel(now).map_err(Refused::Cancel)
-            }
-            Self::Redeliver => conversation.redeliver(now).map_err(Refused::Redeliver),
-        }
-    }
-}
-
-impl Completion {
-    fn at(self, claimed: &ClaimedAttempt) -> Timestamp {
-        let lease_end = claimed.conversation().next_wake_at().unwrap();
-        shift(lease_end, if matches!(self, Self::SucceedsLate) { 5000 } else { -1 })
-    }
-
-    fn result(self) -> AttemptResult {
-        result(match self {
-            Self::Succeeds | Self::SucceedsLate => Outcome::Success,
-            Self::Fails => Outcome::Failure,
-            Self::FailsForGood => Outcome::PermanentFailure,
-            Self::IsLost => Outcome::Unknown,
-        })
-    }
-}
-
-/// The typed errors of all events.
-#[derive(Debug, PartialEq)]
-enum Refused {
-    Claim(ClaimRefused),
-    Cancel(TooLate),
-    Redeliver(NotFailed),
-}
-
-/// A conversation after an attempt has ended with a result.
-fn after(before: &Conversation, updated: Timestamp, state: State, ended: Option<Attempt>) -> Conversation {
-    let mut after = Conversation { updated, state, ..before.clone() };
-    after.attempts.extend(ended);
-    after
-}
-
-fn failed(result: &AttemptResult) -> State {
-    State::Failed { reason: result.reason() }
-}
-
-impl Then {
-    /// The whole conversation, or the error, that this word of the first table stands for.
-    fn spelt_out(self, before: &Conversation, event: Event) -> Result<Conversation, Refused> {
-        let next_wake_at = before.next_wake_at().unwrap_or(DUE);
-        let now = event.at(before);
-        // A claim within the margin begins at its time, not before.
-        let started = now.max(next_wake_at);
-        let attempt = |number| State::Delivering {
-            attempt: AttemptStart { number, started },
-            lease: Lease { until: started + TIMEOUT + Duration::from_secs(30), token: OTHER },
-        };
-        let lost = |at: Timestamp| {
-            let start = before.in_flight().unwrap();
-            Some(Attempt { start, result: AttemptResult::unknown(millis(start.started.until(at))) })
-        };
-        match self {
-            Self::Attempt(number) => Ok(after(before, started, attempt(number), None)),
-            Self::Lost(number) => Ok(after(before, started, attempt(number), lost(started))),
-            Self::Exhausted => Ok(after(before, started, failed(&AttemptResult::unknown(0)), lost(started))),
-            Self::Redelivered => Ok(Conversation {
-                updated: now,
-                state: State::Waiting { next_attempt: now },
-                generation: before.generation + 1,
-                attempts_before_redelivery: 2,
-                ..before.clone()
-            }),
-            Self::Cancelled => Ok(after(before, now, State::Cancelled, None)),
-            Self::CancelledLost => Ok(after(before, now, State::Cancelled, lost(now))),
-            Self::NotDue => Err(Refused::Claim(ClaimRefused::NotDue { until: next_wake_at })),
-            Self::Leased => Err(Refused::Claim(ClaimRefused::Leased { until: next_wake_at })),
-            Self::Final => Err(Refused::Claim(ClaimRefused::Final(before.status()))),
-            Self::BeingSent => Err(Refused::Cancel(TooLate::Delivering { until: next_wake_at })),
-            Self::WasSent => Err(Refused::Cancel(TooLate::Final(AlreadyFinal::Completed))),
-            Self::HasFailed => Err(Refused::Cancel(TooLate::Final(AlreadyFinal::Failed))),
-            Self::Already => Err(Refused::Cancel(TooLate::Already)),
-            Self::HasNotFailed => Err(Refused::Redeliver(NotFailed(before.status()))),
-            Self::Retry | Self::Completed | Self::Failed => panic!("{self:?} follows completions only"),
-        }
-    }
-
-    /// The whole conversation that this word of the second table stands for.
-    fn completed(self, claimed: &ClaimedAttempt, sent_at: Timestamp, completion: Completion) -> Conversation {
-        let now = completion.at(claimed);
-        let start = AttemptStart { started: sent_at, ..claimed.attempt() };
-        let state = match self {
-            Self::Retry => State::Waiting { next_attempt: now + RETRY },
-            Self::Completed => State::Completed,
-            Self::Failed => failed(&completion.result()),
-            other => panic!("{other:?} follows no completion"),
-        };
-        after(claimed.conversation(), now, state, Some(Attempt { start, result: completion.result() }))
-    }
-}
-
-#[test]
-fn every_event_in_every_state_does_what_the_table_says() {
-    for (event, thens) in TABLE {
-        for (start, then) in STARTS.into_iter().zip(thens) {
-            let before = start.conversation();
-            let expected = then.spelt_out(&before, event);
-            assert_eq!(event.happens_to(before), expected, "{event:?} in {start:?}");
-        }
-    }
-}
-
-#[test]
-fn every_completion_of_an_attempt_does_what_the_table_says() {
-    for (completion, thens) in COMPLETIONS {
-        for (claimed, then) in attempts_under_way().into_iter().zip(thens) {
-            let sent_at = shift(claimed.attempt().started, 3);
-            let expected = then.completed(&claimed, sent_at, completion);
-            let now = completion.at(&claimed);
-            assert_eq!(claimed.complete(sent_at, completion.result(), RETRY, now), expected, "{completion:?}");
-        }
-    }
-}
-
 #[test]
 fn an_attempt_is_due_at_its_own_time() {
     let [first, last] = attempts_under_way();
@@ -353,10 +114,10 @@ fn an_attempt_is_due_at_its_own_time() {
 }
 
 #[test]
-fn each_state_shows_one_of_the_five_words() {
-    let words = STARTS.map(|start| start.conversation().status().as_str());
+fn each_state_has_one_of_the_five_statuses() {
+    let statuses = STARTS.map(|start| start.conversation().status().as_str());
     let in_progress = "InProgress";
-    assert_eq!(words, ["Scheduled", in_progress, in_progress, in_progress, "Completed", "Failed", "Cancelled"]);
+    assert_eq!(statuses, ["Scheduled", in_progress, in_progress, in_progress, "Completed", "Failed", "Cancelled"]);
 }
 
 #[test]
@@ -400,3 +161,5 @@ fn a_redelivery_whose_last_attempt_is_lost_fails() {
 
 #[path = "properties.rs"]
 mod properties;
+#[path = "table_tests.rs"]
+mod table;

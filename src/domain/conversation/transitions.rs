@@ -1,22 +1,22 @@
-//! The transitions.
+//! The transitions of a conversation, and the proof of a claim.
 
 use std::time::Duration;
 
 use super::{AlreadyFinal, ClaimRefused, Conversation, NotDelivering, NotFailed, TooLate};
 use crate::domain::{
-    Attempt, AttemptResult, AttemptStart, DeliveryPolicy, Lease, LeaseToken, Outcome, State, Timestamp,
+    Attempt, AttemptResult, AttemptStart, DeliveryPolicy, Lease, LeaseToken, Outcome, State, Timestamp, millis,
 };
 
-/// What a claim led to.
+/// The result of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// An attempt is under way.
+    /// The worker has the next attempt.
     Attempt(ClaimedAttempt),
-    /// No attempt was left after one that was lost; the conversation has failed.
+    /// The worker of the last attempt was lost, and no attempt is left. The conversation has failed.
     Exhausted(Conversation),
 }
 
-/// An attempt that was claimed: the proof that its worker may send it and complete it.
+/// A claimed attempt. Its holder may send it and complete it; no other code can.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimedAttempt {
     conversation: Conversation,
@@ -31,20 +31,22 @@ impl ClaimedAttempt {
         &self.conversation
     }
 
-    /// The attempt.
+    /// The number and the start of the attempt.
     #[must_use]
     pub const fn attempt(&self) -> AttemptStart {
         self.attempt
     }
 
-    /// When the attempt was due: the conversation's time, the time of a retry, or the end of a lost lease.
+    /// The time at which the attempt was due: the due time, the time of a retry, or the end of the lease of a lost
+    /// worker.
     #[must_use]
     pub const fn due_at(&self) -> Timestamp {
         self.due_at
     }
 
-    /// The attempt is over. `sent_at` is the time of its first byte and replaces the time of the claim on record.
-    /// If the attempt failed, not permanently, and another is left, the next attempt begins `retry_after` from now.
+    /// Records the result of the attempt. `sent_at` is the time of the first byte; it replaces the time of the claim.
+    /// If the attempt failed, but not permanently, and another one is left, the next attempt is due `retry_after` from
+    /// now.
     #[must_use]
     pub fn complete(
         self,
@@ -70,17 +72,17 @@ impl ClaimedAttempt {
 }
 
 impl Conversation {
-    /// A worker takes the next attempt: counts it and leases the conversation for the delivery
+    /// Claims the next attempt for a worker. This counts the attempt and leases the conversation for the delivery
     /// timeout plus [`DeliveryPolicy::LEASE_MARGIN`].
     ///
-    /// It may do so from [`Conversation::claimable_from`] on; the attempt begins at its time all the
-    /// same, and nothing may be sent before.
+    /// A claim is allowed from [`Conversation::claimable_from`] on. An attempt that is claimed early still starts at
+    /// the time at which it is due, and no byte may be sent before that time.
     ///
-    /// An attempt whose lease has run out is written down as [`Outcome::Unknown`] and counts; if it
-    /// was the last one, the conversation fails instead.
+    /// If the lease of an attempt under way has ended, that attempt is recorded as [`Outcome::Unknown`]. If it was the
+    /// last one, the conversation fails.
     ///
     /// # Errors
-    /// [`ClaimRefused`] if it is not due, leased to somebody, or final.
+    /// [`ClaimRefused`] if the conversation is not due, is leased, or is final.
     pub fn claim(mut self, token: LeaseToken, now: Timestamp) -> Result<Claim, ClaimRefused> {
         let (Some(until), Some(from)) = (self.next_wake_at(), self.claimable_from()) else {
             return Err(ClaimRefused::Final(self.status()));
@@ -104,7 +106,7 @@ impl Conversation {
         Ok(Claim::Attempt(ClaimedAttempt { conversation: self, attempt, due_at: until }))
     }
 
-    /// The worker that holds the lease is known to be gone: the lease ends now.
+    /// Ends the lease now, because the worker that holds it is known to be gone.
     ///
     /// # Errors
     /// [`NotDelivering`] if no attempt is under way.
@@ -115,13 +117,12 @@ impl Conversation {
         Ok(self)
     }
 
-    /// The client withdraws the conversation.
-    ///
-    /// An attempt whose lease has run out counts as over, with an unknown result.
+    /// Cancels the conversation for its client. If the lease of an attempt under way has ended, that attempt is
+    /// recorded as [`Outcome::Unknown`].
     ///
     /// # Errors
-    /// [`TooLate`] while an attempt is under way, and once the conversation is completed or failed;
-    /// [`TooLate::Already`] if it is cancelled already, which callers report as success.
+    /// [`TooLate`] while an attempt is leased, and if the conversation is completed or failed. [`TooLate::Already`] if
+    /// it is already cancelled, which callers report as success.
     pub fn cancel(mut self, now: Timestamp) -> Result<Self, TooLate> {
         match &self.state {
             State::Scheduled | State::Waiting { .. } => {}
@@ -141,8 +142,8 @@ impl Conversation {
         Ok(self)
     }
 
-    /// The client wants a failed conversation delivered after all: it gets as many attempts again as
-    /// it had, the first of them now. Those before stay on record, and the count goes on.
+    /// Starts another delivery of a failed conversation, with as many attempts as the first one and the next attempt
+    /// due now. The earlier attempts stay recorded, and their numbers continue.
     ///
     /// # Errors
     /// [`NotFailed`] in every other state.
@@ -157,7 +158,7 @@ impl Conversation {
         Ok(self)
     }
 
-    /// Writes an attempt down as over. The state still names it; every caller replaces the state.
+    /// Adds a finished attempt to the record. The state still has the attempt, so every caller replaces the state.
     fn record(&mut self, start: AttemptStart, result: AttemptResult) {
         if self.attempts.len() == Self::MAX_ATTEMPTS_KEPT {
             self.attempts.remove(0);
@@ -170,8 +171,4 @@ impl Conversation {
         self.state = State::Failed { reason };
         self
     }
-}
-
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,7 +1,7 @@
-//! Tokens of the identity that App Service and Functions give a program.
+//! Access tokens of the managed identity that App Service and Functions provide.
 //!
-//! The platform's own protocol (`IDENTITY_ENDPOINT`, api-version 2019-08-01); the crates' credential
-//! for it knows the system's identity only.
+//! This file implements the platform's protocol (`IDENTITY_ENDPOINT`, api-version 2019-08-01), because the credential
+//! of the crates supports only the system-assigned identity.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(super) struct ManagedIdentity {
     source: IdentitySource,
     http: reqwest::Client,
     clock: Arc<dyn Clock>,
-    held: Mutex<Option<CachedToken>>,
+    cached: Mutex<Option<CachedToken>>,
 }
 
 #[derive(Clone)]
@@ -35,12 +35,12 @@ struct CachedToken {
     renew: Timestamp,
 }
 
-/// What the platform answers.
+/// The response of the identity endpoint.
 #[derive(Deserialize)]
-struct Answer {
+struct TokenResponse {
     #[serde(deserialize_with = "secret::deserialize")]
     access_token: Secret<String>,
-    /// Seconds since 1970: as text in App Service, as a number elsewhere.
+    /// Seconds since 1970. App Service sends a text, other platforms send a number.
     #[serde(deserialize_with = "number_or_text")]
     expires_on: i64,
 }
@@ -48,34 +48,35 @@ struct Answer {
 impl ManagedIdentity {
     const RESOURCE: &str = "https://storage.azure.com/";
     const TIMEOUT: Duration = Duration::from_secs(5);
-    /// How long before its end a token is renewed.
+    /// A token is renewed this long before it expires.
     const RENEW_BEFORE: Duration = Duration::from_mins(5);
-    /// After a renewal that failed while the old token is still good.
+    /// The pause after a failed renewal while the old token is still valid.
     const RETRY: Duration = Duration::from_secs(30);
 
     pub(super) fn new(source: IdentitySource, http: reqwest::Client, clock: Arc<dyn Clock>) -> Self {
-        Self { source, http, clock, held: Mutex::new(None) }
+        Self { source, http, clock, cached: Mutex::new(None) }
     }
 
-    /// The token that is held, or a new one. Whoever comes while one is fetched waits for it.
+    /// The cached token, or a new one. The mutex is held during the request, so concurrent callers wait for one request
+    /// and do not send more.
     async fn token(&self) -> Result<CachedToken, &'static str> {
-        let mut held = self.held.lock().await;
+        let mut cached = self.cached.lock().await;
         let now = self.clock.now();
-        if let Some(good) = held.as_ref().filter(|held| now < held.renew) {
-            return Ok(good.clone());
+        if let Some(token) = cached.as_ref().filter(|token| now < token.renew) {
+            return Ok(token.clone());
         }
-        let next = match (self.fetch().await, held.take().filter(|held| now < held.expires)) {
+        let next = match (self.fetch().await, cached.take().filter(|token| now < token.expires)) {
             (Ok(new), _) => new,
             (Err(reason), Some(old)) => {
-                tracing::warn!(reason, "the access token for storage was not renewed; the old one is still good");
+                tracing::warn!(reason, "the access token for storage was not renewed; the old one is still valid");
                 CachedToken { renew: now + Self::RETRY, ..old }
             }
             (Err(reason), None) => {
-                tracing::warn!(reason, "no access token for storage");
+                tracing::warn!(reason, "no access token for storage was received");
                 return Err(reason);
             }
         };
-        *held = Some(next.clone());
+        *cached = Some(next.clone());
         Ok(next)
     }
 
@@ -84,38 +85,38 @@ impl ManagedIdentity {
         query.extend(self.source.client_id.as_deref().map(|id| ("client_id", id)));
         let request = self.http.get(&self.source.endpoint).query(&query).timeout(Self::TIMEOUT);
         let request = request.header("X-IDENTITY-HEADER", self.source.header.expose());
-        let answer = request.send().await.map_err(|_| "the identity endpoint does not answer")?;
-        if !answer.status().is_success() {
-            return Err("the identity endpoint refuses");
+        let response = request.send().await.map_err(|_| "the identity endpoint does not respond")?;
+        if !response.status().is_success() {
+            return Err("the identity endpoint responded with an error status");
         }
-        let body = answer.bytes().await.map_err(|_| "the identity endpoint does not answer")?;
-        let answer: Answer =
-            serde_json::from_slice(&body).map_err(|_| "the identity endpoint answers something else")?;
-        let expires = Timestamp::from_millis(answer.expires_on.saturating_mul(1000));
-        // One that comes with little life left is not asked for again with every request.
+        let body = response.bytes().await.map_err(|_| "the identity endpoint does not respond")?;
+        let response: TokenResponse =
+            serde_json::from_slice(&body).map_err(|_| "the response of the identity endpoint cannot be read")?;
+        let expires = Timestamp::from_millis(response.expires_on.saturating_mul(1000));
+        // A token that expires soon is kept for `RETRY`, so that not every call to storage requests a new one.
         let renew = (expires - Self::RENEW_BEFORE).max(self.clock.now() + Self::RETRY).min(expires);
-        Ok(CachedToken { token: answer.access_token, expires, renew })
+        Ok(CachedToken { token: response.access_token, expires, renew })
     }
 }
 
 #[async_trait]
 impl TokenCredential for ManagedIdentity {
-    /// The scopes are storage's own, always.
+    /// The requested scopes are ignored, because this credential is used only for storage.
     async fn get_token(&self, _: &[&str]) -> azure_core::Result<AccessToken> {
         let failed = |reason| Error::message(ErrorKind::Credential, reason);
-        let held = self.token().await.map_err(failed)?;
-        let expires = OffsetDateTime::from_unix_timestamp(held.expires.as_millis() / 1000)
-            .map_err(|_| failed("the identity endpoint answers something else"))?;
-        Ok(AccessToken::new(AzureSecret::new(held.token.expose().clone()), expires))
+        let cached = self.token().await.map_err(failed)?;
+        let expires = OffsetDateTime::from_unix_timestamp(cached.expires.as_millis() / 1000)
+            .map_err(|_| failed("the response of the identity endpoint cannot be read"))?;
+        Ok(AccessToken::new(AzureSecret::new(cached.token.expose().clone()), expires))
     }
 
     async fn clear_cache(&self) -> azure_core::Result<()> {
-        *self.held.lock().await = None;
+        *self.cached.lock().await = None;
         Ok(())
     }
 }
 
-/// Drops a token that storage refuses: it may have been withdrawn long before its end.
+/// Removes the cached token when storage responds with 401, because the token may have been revoked before it expired.
 #[derive(Debug)]
 pub(super) struct InvalidateOn401(pub(super) Arc<ManagedIdentity>);
 
@@ -124,7 +125,7 @@ impl Policy for InvalidateOn401 {
     async fn send(&self, context: &Context, request: &mut Request, next: &[Arc<dyn Policy>]) -> PolicyResult {
         let result = pass_on(context, request, next).await;
         let status = match &result {
-            Ok(answer) => Some(answer.status()),
+            Ok(response) => Some(response.status()),
             Err(error) => error.as_http_error().map(HttpError::status),
         };
         if status == Some(StatusCode::Unauthorized) {

@@ -1,7 +1,7 @@
-//! The store on Azure: Table Storage for what is true, Queue Storage for what wakes.
+//! The store on Azure: the table port on Table Storage, and the wake-up queue on Queue Storage.
 //!
-//! The crates are used with their own retries off, because they would repeat a commit that may have
-//! been applied, and with one pool of connections, because their own has none.
+//! The retries of the crates are switched off, because they would repeat a commit that may have been applied. All
+//! clients share one HTTP client with a pool of connections, because the default client of the crates does not pool.
 
 mod failure;
 mod identity;
@@ -37,12 +37,12 @@ pub struct AzureStore {
     wake_ups: Arc<AzureQueue>,
 }
 
-/// The client for Azure storage cannot be set up.
+/// The client for Azure storage cannot be created.
 #[derive(Debug, thiserror::Error)]
-#[error("the client for Azure storage cannot be set up: {0}")]
+#[error("the client for Azure storage cannot be created: {0}")]
 pub struct AzureSetupError(&'static str);
 
-/// What the tables and the queue are called.
+/// The names of the tables and of the queue.
 #[derive(Clone, Debug)]
 pub struct AzureNames {
     /// The table of conversations.
@@ -65,18 +65,19 @@ impl Default for AzureNames {
 
 impl AzureStore {
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-    /// For a whole call; storage itself gives up after 30 s, too late for a caller of ours.
+    /// The time limit of a whole call. Storage has a limit of 30 s, which is too long for a client of the API.
     const TIMEOUT: Duration = Duration::from_secs(15);
     const IDLE_PER_HOST: usize = 64;
-    /// Shorter than the five seconds after which the emulator closes a connection.
+    /// An idle connection is closed after this time. The emulator closes it after five seconds, and a request on a
+    /// connection that is being closed would fail.
     const IDLE: Duration = Duration::from_secs(4);
 
-    /// A store in this account. Calls nobody.
+    /// A store in this account. No request is sent.
     ///
     /// # Errors
     /// [`AzureSetupError`].
     pub fn new(settings: &AzureSettings, names: &AzureNames, clock: Arc<dyn Clock>) -> Result<Self, AzureSetupError> {
-        let http = http_client().map_err(|_| AzureSetupError("the TLS library does not start"))?;
+        let http = http_client().map_err(|_| AzureSetupError("the TLS library cannot be initialised"))?;
         let (credentials, options) = access(settings, &http, clock)?;
         let tables = table_service(settings, options.clone(), credentials.clone());
         let queues = queue_service(settings, options, credentials);
@@ -99,17 +100,17 @@ impl AzureStore {
         Arc::clone(&self.clients) as _
     }
 
-    /// The queue of wake-ups, both ends.
+    /// The queue of wake-ups. It implements both ends of the port.
     #[must_use]
     pub fn wake_ups(&self) -> Arc<AzureQueue> {
         Arc::clone(&self.wake_ups)
     }
 
-    /// Makes the tables and the queue where there are none. What needs one of them makes it as well,
-    /// so nothing has to wait for this; a receiver of wake-ups that is not ours needs the queue.
+    /// Creates the tables and the queue if they do not exist. Each call that needs one of them also creates it, so no
+    /// caller has to wait for this. But a receiver that is not our own, such as the Functions host, needs the queue.
     ///
     /// # Errors
-    /// The last [`StoreError`], after all were tried.
+    /// A [`StoreError`], after all three were tried.
     pub async fn create(&self) -> Result<(), StoreError> {
         let (conversations, clients, wake_ups) =
             tokio::join!(self.conversations.create(), self.clients.create(), self.wake_ups.create());
@@ -117,7 +118,7 @@ impl AzureStore {
     }
 }
 
-#[allow(clippy::disallowed_methods)] // the one place that makes the client for storage
+#[allow(clippy::disallowed_methods)] // the only place that creates the HTTP client for storage
 fn http_client() -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -132,7 +133,7 @@ fn http_client() -> reqwest::Result<reqwest::Client> {
         .build()
 }
 
-/// How requests are signed, and the pipeline that they take.
+/// The credentials that sign requests, and the options of the pipeline that sends them.
 fn access(
     settings: &AzureSettings,
     http: &reqwest::Client,
@@ -145,7 +146,7 @@ fn access(
             StorageCredentials::access_key(settings.account.clone(), AzureSecret::new(key.expose().clone()))
         }
         AzureCredential::Sas(token) => StorageCredentials::sas_token(token.expose())
-            // The crate's own error quotes the token.
+            // The error of the crate is not used, because it quotes the token.
             .map_err(|_| AzureSetupError("the shared access signature cannot be read"))?,
         AzureCredential::ManagedIdentity(source) => {
             let identity = Arc::new(ManagedIdentity::new(source.clone(), http.clone(), clock));
@@ -172,12 +173,12 @@ fn queue_service(
     credentials: StorageCredentials,
 ) -> QueueServiceClient {
     let location = CloudLocation::Custom { account: settings.account.clone(), uri: settings.queue_endpoint.clone() };
-    // Policies per call come before the signature, those per try after it.
+    // A policy per call runs before the request is signed, and may still change the URL. A policy per try runs after.
     options.per_call_policies_mut().push(Arc::new(NeverExpire));
     QueueServiceClientBuilder::with_location(location, credentials).client_options(options).build()
 }
 
-/// The rest of the pipeline.
+/// Runs the rest of the pipeline.
 async fn pass_on(context: &Context, request: &mut Request, next: &[Arc<dyn Policy>]) -> PolicyResult {
     let Some((first, rest)) = next.split_first() else {
         return Err(azure_core::Error::message(azure_core::error::ErrorKind::Other, "no policy follows"));

@@ -14,38 +14,39 @@ use super::pass_on;
 use crate::domain::Timestamp;
 use crate::store::{InvalidWakeUp, WakeUp};
 
-/// Both ends of the queue of wake-ups.
+/// The queue of wake-ups, and its poison queue.
 pub struct AzureQueue {
     queue: QueueClient,
     poison: QueueClient,
 }
 
 impl AzureQueue {
-    /// Twice as far as the sweep looks ahead, so that every conversation is seen by one of them. The queue could hide a
-    /// message for seven days, but what is put that early is paid for by every schedule, and in vain where the
-    /// conversation is cancelled or moved.
+    /// Twice the time that the sweep looks ahead, so that either the scheduler or the sweep enqueues each wake-up. The
+    /// queue can hide a message for seven days. But then every schedule request would cost a message, also for
+    /// conversations that are cancelled before they are due.
     const HORIZON: Duration = Duration::from_mins(10);
-    /// Room for the poll of a waiting receiver; the deliverer holds a wake-up that is two seconds early.
+    /// A message becomes visible this much early, because a waiting receiver polls once a second. The deliverer holds a
+    /// wake-up that is up to two seconds early.
     const LEAD: Duration = Duration::from_secs(1);
-    /// How long a received wake-up stays hidden. Longer than a delivery takes, from the hold to the end of
-    /// the longest lease (2 s + 90 s), so that nobody else gets it meanwhile; and no longer, because
-    /// this is how long the wake-ups of a worker that died are gone.
+    /// A received wake-up stays hidden for this time. It is longer than the longest delivery, from the hold to the end
+    /// of the lease (2 s + 90 s), so that no other worker receives it meanwhile. It is not much longer, because the
+    /// wake-ups of a dead worker stay hidden for as long.
     const HIDDEN: Duration = Duration::from_mins(2);
-    /// As many as one call can receive.
+    /// The largest number of messages that one call can receive.
     const BATCH: usize = 32;
-    /// The pauses between calls of a receiver that finds nothing.
+    /// The shortest and the longest pause between calls of a receiver while the queue is empty.
     const FIRST_PAUSE: Duration = Duration::from_millis(100);
     const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-    /// How often a message that cannot be read is received before it is put aside, as the Functions
-    /// host counts (`maxDequeueCount`): newer code may be able to read it.
+    /// A message that is not a wake-up is received this many times before it moves to the poison queue. A newer version
+    /// of this program may be able to read it. The Functions host has the same limit (`maxDequeueCount`).
     const TRIES: u64 = 5;
 
-    /// The poison queue has the name that the Functions host gives it.
+    /// The queue with this name. The name of the poison queue is the one that the Functions host uses.
     pub(super) fn new(service: &QueueServiceClient, name: &str) -> Self {
         Self { queue: service.queue_client(name), poison: service.queue_client(format!("{name}-poison")) }
     }
 
-    /// Makes the queue if there is none.
+    /// Creates the queue if it does not exist.
     pub(super) async fn create(&self) -> Result<(), StoreError> {
         create(&self.queue).await
     }
@@ -54,8 +55,8 @@ impl AzureQueue {
         let batch = u8::try_from(max.min(Self::BATCH)).unwrap_or(u8::MAX);
         let call = self.queue.get_messages().number_of_messages(batch).visibility_timeout(Self::HIDDEN);
         match call.await.map_err(Failure::from) {
-            Ok(answer) => Ok(answer.messages),
-            // Whoever puts the first wake-up makes the queue.
+            Ok(response) => Ok(response.messages),
+            // The first `enqueue` creates the queue.
             Err(failure) if failure.is_not_found() => Ok(Vec::new()),
             Err(failure) => Err(failure.of_read()),
         }
@@ -70,9 +71,9 @@ impl AzureQueue {
                     wake_ups.push(ReceivedWakeUp { wake_up, receipt });
                 }
                 Err(reason) => {
-                    // One that cannot be put aside now is received again.
-                    if let Err(error) = self.put_aside(message, reason).await {
-                        tracing::warn!(%error, "a message that is no wake-up was not put aside");
+                    // After an error the message stays in the queue and is received again.
+                    if let Err(error) = self.reject(message, reason).await {
+                        tracing::warn!(%error, "a message that is not a wake-up was not moved to the poison queue");
                     }
                 }
             }
@@ -80,15 +81,17 @@ impl AzureQueue {
         wake_ups
     }
 
-    /// What the Functions host does with a message that its handler refuses.
-    async fn put_aside(&self, message: Message, reason: InvalidWakeUp) -> Result<(), StoreError> {
+    /// Moves a message that is not a wake-up to the poison queue, after [`Self::TRIES`] receipts. The Functions host
+    /// does the same with a message that fails.
+    async fn reject(&self, message: Message, reason: InvalidWakeUp) -> Result<(), StoreError> {
         let id = &message.message_id;
         if message.dequeue_count < Self::TRIES {
-            tracing::warn!(message.id = id, %reason, "received what is no hint");
+            tracing::warn!(message.id = id, %reason, "received a message that is not a wake-up");
             return Ok(());
         }
         put(&self.poison, &message.message_text, Duration::ZERO).await?;
-        tracing::error!(message.id = id, %reason, to = self.poison.queue_name(), "put aside what is no hint");
+        let to = self.poison.queue_name();
+        tracing::error!(message.id = id, %reason, to, "moved a message that is not a wake-up to the poison queue");
         remove(&self.queue, message.into()).await
     }
 }
@@ -96,7 +99,7 @@ impl AzureQueue {
 #[async_trait]
 impl WakeUpQueue for AzureQueue {
     async fn enqueue(&self, wake_up: &WakeUp, delay: Duration) -> Result<(), StoreError> {
-        // Whole seconds, rounded to the early side.
+        // The service takes whole seconds. They are rounded down, so that the wake-up is not late.
         let hidden = Duration::from_secs(delay.saturating_sub(Self::LEAD).as_secs());
         put(&self.queue, &wake_up.to_message(), hidden).await
     }
@@ -111,8 +114,8 @@ impl WakeUpQueue for AzureQueue {
 
     async fn poison_queue_length(&self) -> Result<usize, StoreError> {
         match self.poison.get_metadata().await.map_err(Failure::from) {
-            Ok(answer) => Ok(answer.approximate_messages_count),
-            // Whoever puts the first message aside makes the queue.
+            Ok(response) => Ok(response.approximate_messages_count),
+            // The first message that moves there creates the poison queue.
             Err(failure) if failure.is_not_found() => Ok(0),
             Err(failure) => Err(failure.of_read()),
         }
@@ -160,16 +163,16 @@ async fn put(queue: &QueueClient, text: &str, hidden: Duration) -> Result<(), St
     result.map(drop).map_err(Failure::of_write)
 }
 
-/// A message that is gone, or that somebody else has received since, need not be removed.
+/// Deletes a message. If it no longer exists or another receiver has received it since, this is not an error.
 async fn remove(queue: &QueueClient, receipt: PopReceipt) -> Result<(), StoreError> {
     match queue.pop_receipt_client(receipt).delete().await.map_err(Failure::from) {
-        Err(Failure::Answered { code, .. }) if code == "PopReceiptMismatch" || code == "MessageNotFound" => Ok(()),
+        Err(Failure::ErrorResponse { code, .. }) if code == "PopReceiptMismatch" || code == "MessageNotFound" => Ok(()),
         result => result.map(drop).map_err(Failure::of_read),
     }
 }
 
-/// Gives every message a life without end: the crate can only say how long, and a message must
-/// outlive the time for which it is hidden.
+/// Sets an unlimited time to live for every message. The default is seven days, and the crate can set only finite
+/// times.
 #[derive(Debug)]
 pub(super) struct NeverExpire;
 

@@ -1,7 +1,7 @@
-//! Which storage account, and by what right: `AzureWebJobsStorage` and its relatives, as the
-//! Functions host reads them.
+//! The settings of the storage account: `AzureWebJobsStorage` and the settings that begin with `AzureWebJobsStorage__`,
+//! in the form that the Functions host reads.
 //!
-//! No error shows a value: a connection string has the account's key in it.
+//! No error quotes a value, because a connection string contains the key of the account.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,53 +21,53 @@ const CLIENT_ID: &str = "AzureWebJobsStorage__clientId";
 const IDENTITY_ENDPOINT: &str = "IDENTITY_ENDPOINT";
 const IDENTITY_HEADER: &str = "IDENTITY_HEADER";
 
-/// The emulator's account and its key, which is no secret: every installation has it.
+/// The account and the key of the emulator. The key is public: all installations of the emulator have the same one.
 const EMULATOR: (&str, &str) =
     ("devstoreaccount1", "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==");
 const EMULATOR_QUEUE_PORT: u16 = 10001;
 const EMULATOR_TABLE_PORT: u16 = 10002;
 
-/// A storage account and the right to use it.
+/// A storage account and the credential to use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AzureSettings {
-    /// The account's name; empty where only endpoints are known.
+    /// The name of the account. It is empty if the settings contain only endpoints.
     pub account: String,
-    /// Where its tables are, without a slash at the end.
+    /// The URL of the table service, without a slash at the end.
     pub table_endpoint: String,
-    /// Where its queues are, without a slash at the end.
+    /// The URL of the queue service, without a slash at the end.
     pub queue_endpoint: String,
-    /// By what right.
+    /// The credential that signs requests.
     pub credential: AzureCredential,
 }
 
-/// What a request to storage is signed with.
+/// The credential that signs requests to storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AzureCredential {
-    /// One of the account's keys, in base64.
+    /// A key of the account, in base64.
     Key(Secret<String>),
-    /// A shared access signature, without a question mark in front.
+    /// A shared access signature, without a leading question mark.
     Sas(Secret<String>),
-    /// Tokens of the identity that the platform gives the program.
+    /// Tokens of the managed identity that the platform provides.
     ManagedIdentity(IdentitySource),
 }
 
-/// Where tokens of a managed identity come from.
+/// The endpoint that issues tokens of a managed identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentitySource {
-    /// `IDENTITY_ENDPOINT`.
+    /// The setting `IDENTITY_ENDPOINT`.
     pub endpoint: String,
-    /// `IDENTITY_HEADER`.
+    /// The setting `IDENTITY_HEADER`, a secret that authenticates us to the endpoint.
     pub header: Secret<String>,
-    /// The user-assigned identity; none for that of the system.
+    /// The client id of a user-assigned identity. `None` for the system-assigned one.
     pub client_id: Option<String>,
 }
 
-/// What is wrong with one setting.
+/// A setting that is missing or invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingError {
-    /// Its name.
+    /// The name of the setting.
     pub name: &'static str,
-    /// What is wrong, without its value.
+    /// The problem. It does not quote the value.
     pub problem: String,
 }
 
@@ -80,7 +80,7 @@ impl fmt::Display for SettingError {
 impl std::error::Error for SettingError {}
 
 impl AzureSettings {
-    /// Reads the settings by a function that looks one up.
+    /// Reads the settings with a function that returns the value of a setting.
     ///
     /// # Errors
     /// The first [`SettingError`].
@@ -90,7 +90,9 @@ impl AzureSettings {
         match (get(CONNECTION), by_identity) {
             (Some(text), None) => connection_string(&text).map_err(|problem| wrong(CONNECTION, problem)),
             (None, Some(_)) => managed_identity(get),
-            (Some(_), Some(other)) => Err(wrong(other, format!("is set and {CONNECTION}, too; keep one of them"))),
+            (Some(_), Some(other)) => {
+                Err(wrong(other, format!("is set, but {CONNECTION} is also set; keep one of them")))
+            }
             (None, None) => {
                 Err(wrong(CONNECTION, format!("is missing; set it to a connection string, or set {ACCOUNT}")))
             }
@@ -129,7 +131,7 @@ fn managed_identity(get: impl Fn(&'static str) -> Option<String>) -> Result<Azur
     })
 }
 
-/// The parts of a connection string that mean something here, and those that may stand beside them.
+/// The parts that a connection string may have. Some of them are not used here, such as the endpoint of blobs.
 const PARTS: [&str; 15] = [
     "AccountName",
     "AccountKey",
@@ -151,7 +153,7 @@ const PARTS: [&str; 15] = [
 struct Parts<'a>(HashMap<&'static str, &'a str>);
 
 impl<'a> Parts<'a> {
-    /// Names no part that is unknown: it may be a piece of a key.
+    /// The error for an unknown part has its position and not its name, because the text may be a piece of a key.
     fn read(text: &'a str) -> Result<Self, String> {
         let mut parts = HashMap::new();
         for (i, part) in text.split(';').map(str::trim).enumerate().filter(|(_, part)| !part.is_empty()) {
@@ -174,7 +176,7 @@ fn connection_string(text: &str) -> Result<AzureSettings, String> {
     let parts = Parts::read(text)?;
     if let Some(flag) = parts.get("UseDevelopmentStorage") {
         if !flag.eq_ignore_ascii_case("true") {
-            return Err("has UseDevelopmentStorage, which must be true where it is set".to_owned());
+            return Err("has UseDevelopmentStorage, which must be true if it is set".to_owned());
         }
         return emulator(&parts);
     }
@@ -195,7 +197,7 @@ fn connection_string(text: &str) -> Result<AzureSettings, String> {
     let endpoint_of = |name, service| match (parts.get(name), account) {
         (Some(uri), _) => endpoint(uri).map_err(|problem| format!("has {name}, which {problem}")),
         (None, Some(account)) => endpoint(&format!("{protocol}://{account}.{service}.{suffix}"))
-            .map_err(|problem| format!("has EndpointSuffix, with which the address {problem}")),
+            .map_err(|problem| format!("has EndpointSuffix, with which the URL {problem}")),
         (None, None) => Err(format!("has neither {name} nor AccountName")),
     };
     Ok(AzureSettings {
@@ -229,7 +231,7 @@ fn check_account(name: &str) -> Result<(), String> {
     if (3..=24).contains(&name.len()) && name.bytes().all(allowed) {
         Ok(())
     } else {
-        Err("names an account that cannot be: 3 to 24 of a-z and 0-9".to_owned())
+        Err("has an account name that is not valid; it must be 3 to 24 characters of a-z and 0-9".to_owned())
     }
 }
 
@@ -240,17 +242,17 @@ fn check_key(key: &str) -> Result<&str, String> {
     }
 }
 
-/// An address to which paths can be added.
+/// Checks that paths can be appended to a URL, and removes the slash at its end.
 fn endpoint(text: &str) -> Result<String, String> {
-    let url = Url::parse(text).map_err(|_| "is not an address such as https://example.table.core.windows.net")?;
+    let url = Url::parse(text).map_err(|_| "is not a URL such as https://example.table.core.windows.net")?;
     let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
     if !matches!(url.scheme(), "http" | "https") || !plain || url.password().is_some() {
-        return Err("must be an http or https address without user, query and fragment".to_owned());
+        return Err("must be an http or https URL without user, query and fragment".to_owned());
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// A token must not cross a network in the clear.
+/// Refuses plain http beyond this machine, because a token must not cross a network unencrypted.
 fn private(endpoint: String) -> Result<String, String> {
     let url = Url::parse(&endpoint).map_err(|e| e.to_string())?;
     let loopback = match url.host() {
@@ -259,7 +261,7 @@ fn private(endpoint: String) -> Result<String, String> {
         Some(Host::Domain(name)) => name == "localhost",
         None => false,
     };
-    if url.scheme() == "https" || loopback { Ok(endpoint) } else { Err("must be an https address".to_owned()) }
+    if url.scheme() == "https" || loopback { Ok(endpoint) } else { Err("must be an https URL".to_owned()) }
 }
 
 #[cfg(test)]

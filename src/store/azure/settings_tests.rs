@@ -1,4 +1,4 @@
-//! Storage settings, good and wrong.
+//! Valid and invalid settings of the storage account.
 
 use super::*;
 
@@ -13,24 +13,28 @@ fn connection(text: &str) -> Result<AzureSettings, SettingError> {
     read(&[(CONNECTION, text)])
 }
 
-#[test]
-fn a_connection_string_names_the_account_its_endpoints_and_the_right_to_use_it() {
+/// URLs of tables and queues.
+const PUBLIC_URLS: (&str, &str) = ("https://abc.table.core.windows.net", "https://abc.queue.core.windows.net");
+const OWN_URLS: (&str, &str) = ("http://127.0.0.1:1/abc", "http://127.0.0.1:2/abc");
+const EMULATOR_URLS: (&str, &str) =
+    ("http://127.0.0.1:10002/devstoreaccount1", "http://127.0.0.1:10001/devstoreaccount1");
+const PROXIED_URLS: (&str, &str) =
+    ("http://host.internal:10002/devstoreaccount1", "http://host.internal:10001/devstoreaccount1");
+
+/// Connection strings with the account, the URLs of tables and queues, and the credential that they describe.
+fn connection_strings() -> [(String, &'static str, (&'static str, &'static str), AzureCredential); 10] {
     let key = || AzureCredential::Key(Secret::new(KEY.to_owned()));
     let sas = || AzureCredential::Sas(Secret::new("sv=1&sig=a%3D".to_owned()));
-    let public = ("https://abc.table.core.windows.net", "https://abc.queue.core.windows.net");
-    let own = ("http://127.0.0.1:1/abc", "http://127.0.0.1:2/abc");
-    let emulator = ("http://127.0.0.1:10002/devstoreaccount1", "http://127.0.0.1:10001/devstoreaccount1");
-    let proxied = ("http://host.internal:10002/devstoreaccount1", "http://host.internal:10001/devstoreaccount1");
     let emulators_key = || AzureCredential::Key(Secret::new(EMULATOR.1.to_owned()));
-    let cases = [
+    [
         (
             format!("DefaultEndpointsProtocol=https;AccountName=abc;AccountKey={KEY};EndpointSuffix=core.windows.net"),
             "abc",
-            public,
+            PUBLIC_URLS,
             key(),
         ),
-        (format!("AccountName=abc;AccountKey={KEY}"), "abc", public, key()),
-        (format!(" accountname = abc ; ACCOUNTKEY = {KEY} ;; "), "abc", public, key()),
+        (format!("AccountName=abc;AccountKey={KEY}"), "abc", PUBLIC_URLS, key()),
+        (format!(" accountname = abc ; ACCOUNTKEY = {KEY} ;; "), "abc", PUBLIC_URLS, key()),
         (
             format!(
                 "DefaultEndpointsProtocol=http;AccountName=abc;AccountKey={KEY};EndpointSuffix=core.chinacloudapi.cn"
@@ -45,28 +49,32 @@ fn a_connection_string_names_the_account_its_endpoints_and_the_right_to_use_it()
                      QueueEndpoint=http://127.0.0.1:2/abc;BlobEndpoint=http://127.0.0.1:3/abc"
             ),
             "abc",
-            own,
+            OWN_URLS,
             key(),
         ),
-        ("AccountName=abc;SharedAccessSignature=?sv=1&sig=a%3D".to_owned(), "abc", public, sas()),
+        ("AccountName=abc;SharedAccessSignature=?sv=1&sig=a%3D".to_owned(), "abc", PUBLIC_URLS, sas()),
         (
             "SharedAccessSignature=sv=1&sig=a%3D;TableEndpoint=http://127.0.0.1:1/abc;\
              QueueEndpoint=http://127.0.0.1:2/abc/"
                 .to_owned(),
             "",
-            own,
+            OWN_URLS,
             sas(),
         ),
-        ("UseDevelopmentStorage=true".to_owned(), "devstoreaccount1", emulator, emulators_key()),
-        ("usedevelopmentstorage=True;".to_owned(), "devstoreaccount1", emulator, emulators_key()),
+        ("UseDevelopmentStorage=true".to_owned(), "devstoreaccount1", EMULATOR_URLS, emulators_key()),
+        ("usedevelopmentstorage=True;".to_owned(), "devstoreaccount1", EMULATOR_URLS, emulators_key()),
         (
             "UseDevelopmentStorage=true;DevelopmentStorageProxyUri=http://host.internal".to_owned(),
             "devstoreaccount1",
-            proxied,
+            PROXIED_URLS,
             emulators_key(),
         ),
-    ];
-    for (text, account, (tables, queues), credential) in cases {
+    ]
+}
+
+#[test]
+fn a_connection_string_has_the_account_its_endpoints_and_the_credential() {
+    for (text, account, (tables, queues), credential) in connection_strings() {
         let expected = AzureSettings {
             account: account.to_owned(),
             table_endpoint: tables.to_owned(),
@@ -78,7 +86,7 @@ fn a_connection_string_names_the_account_its_endpoints_and_the_right_to_use_it()
 }
 
 #[test]
-fn what_is_wrong_with_a_connection_string_is_said_without_it() {
+fn the_error_for_a_connection_string_names_the_wrong_part_and_quotes_no_value() {
     for (text, problem) in [
         ("canary", "part 1 has no '='"),
         ("AccountName=abc;canary=canary", "part 2 is none of AccountName,"),
@@ -87,11 +95,11 @@ fn what_is_wrong_with_a_connection_string_is_said_without_it() {
         (&format!("AccountKey={KEY}"), "AccountKey without AccountName"),
         (&format!("AccountName=abc;AccountKey={KEY};SharedAccessSignature=canary"), "keep one of them"),
         ("AccountName=abc;AccountKey=canary!", "AccountKey, which is not base64"),
-        (&format!("AccountName=canary!;AccountKey={KEY}"), "an account that cannot be"),
+        (&format!("AccountName=canary!;AccountKey={KEY}"), "an account name that is not valid"),
         ("SharedAccessSignature=canary", "has neither TableEndpoint nor AccountName"),
         ("SharedAccessSignature=canary;TableEndpoint=http://a", "has neither QueueEndpoint nor AccountName"),
-        ("SharedAccessSignature=s;TableEndpoint=canary;QueueEndpoint=http://a", "TableEndpoint, which is not an"),
-        ("AccountName=abc;SharedAccessSignature=s;QueueEndpoint=ftp://canary", "QueueEndpoint, which must be an"),
+        ("SharedAccessSignature=s;TableEndpoint=canary;QueueEndpoint=http://a", "TableEndpoint, which is not a URL"),
+        ("AccountName=abc;SharedAccessSignature=s;QueueEndpoint=ftp://canary", "QueueEndpoint, which must be an http"),
         ("AccountName=abc;SharedAccessSignature=s;TableEndpoint=http://a/?sig=canary", "TableEndpoint, which must"),
         ("AccountName=abc;SharedAccessSignature=s;TableEndpoint=http://canary@a", "TableEndpoint, which must"),
         ("AccountName=abc;SharedAccessSignature=s;DefaultEndpointsProtocol=canary", "must be https or http"),
@@ -137,7 +145,7 @@ fn an_account_can_be_used_by_the_identity_of_the_app() {
 }
 
 #[test]
-fn what_is_missing_or_wrong_is_said_by_its_name() {
+fn the_error_has_the_name_of_the_missing_or_wrong_setting() {
     for (vars, name) in [
         (&[][..], CONNECTION),
         (&[(CONNECTION, "UseDevelopmentStorage=true"), (ACCOUNT, "abc")], ACCOUNT),
@@ -159,7 +167,7 @@ fn what_is_missing_or_wrong_is_said_by_its_name() {
 }
 
 #[test]
-fn no_key_shows_in_debug() {
+fn debug_output_hides_the_keys() {
     let shown = format!(
         "{:?}{:?}{:?}",
         connection(&format!("AccountName=abc;AccountKey={KEY}")),

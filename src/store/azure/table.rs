@@ -1,7 +1,7 @@
 //! The table port on Azure Table Storage.
 //!
-//! A row is an entity: `PartitionKey` and `RowKey` as they are, the value in the properties `v0`,
-//! `v1` and so on. A commit is one entity group transaction, also where it holds one operation.
+//! A row is an entity. `PartitionKey` and `RowKey` are the partition and the key; the properties `v0`, `v1` and so on
+//! contain the pieces of the value. A commit is one entity group transaction, even if it has one operation.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -23,7 +23,7 @@ pub(super) struct AzureTable {
     client: TableClient,
 }
 
-/// An entity as it is read.
+/// An entity in a response.
 #[derive(Deserialize)]
 struct Entity {
     #[serde(rename = "RowKey")]
@@ -35,18 +35,18 @@ struct Entity {
 }
 
 impl AzureTable {
-    /// How many UTF-16 units go into one property; it holds 64 KiB of them, which is 32,768.
+    /// The size of one piece, in UTF-16 units. A property has room for 64 KiB, which is 32,768 units.
     const PIECE: usize = 32_000;
-    /// How many UTF-16 units a row has room for: an entity holds 1 MiB, keys and names included.
+    /// The largest value, in UTF-16 units. An entity has room for 1 MiB, including keys and names of properties.
     const ROOM: usize = ((1 << 20) - 4096) / 2;
-    /// How many entities one answer holds at the most.
+    /// The largest number of entities in one response.
     const PAGE: usize = 1_000;
 
     pub(super) const fn new(client: TableClient) -> Self {
         Self { client }
     }
 
-    /// Makes the table if there is none.
+    /// Creates the table if it does not exist.
     pub(super) async fn create(&self) -> Result<(), StoreError> {
         match self.client.create().await.map_err(Failure::from) {
             Err(failure) if !failure.is_conflict() => Err(failure.of_read()),
@@ -59,11 +59,11 @@ impl AzureTable {
         for operation in operations {
             transaction = add(transaction, partition, operation)?;
         }
-        let answers = transaction.await?.operation_responses;
-        if answers.len() == operations.len() {
-            Ok(answers.into_iter().map(|answer| answer.etag.map(|etag| Etag::new(etag.to_string()))).collect())
+        let responses = transaction.await?.operation_responses;
+        if responses.len() == operations.len() {
+            Ok(responses.into_iter().map(|response| response.etag.map(|etag| Etag::new(etag.to_string()))).collect())
         } else {
-            Err(Failure::NoAnswer("an answer that cannot be read"))
+            Err(Failure::NoResponse("the response cannot be read"))
         }
     }
 }
@@ -74,15 +74,15 @@ impl Table for AzureTable {
         check_operations(&operations)?;
         operations.iter().try_for_each(check_size)?;
         let mut result = self.transaction(partition, &operations).await;
-        // Nothing but the table can be missing to an insert, and where it is missing nothing was
-        // done. A row to be replaced is not there either way.
+        // If an insert is not possible because something does not exist, that is the table. No operation was applied,
+        // so the commit can be repeated. A replacement or deletion would fail in an empty table, too.
         let only_inserts = operations.iter().all(|o| matches!(o, Operation::Insert { .. }));
         if only_inserts && result.as_ref().is_err_and(Failure::is_not_found) {
             self.create().await?;
             result = self.transaction(partition, &operations).await;
         }
         result.map_err(|failure| match failure {
-            Failure::Answered {
+            Failure::ErrorResponse {
                 status: StatusCode::NotFound | StatusCode::Conflict | StatusCode::PreconditionFailed,
                 operation,
                 ..
@@ -95,7 +95,7 @@ impl Table for AzureTable {
         check_bound(key)?;
         let client = self.client.partition_key_client(partition.as_str()).entity_client(key);
         match client.get::<Entity>().await.map_err(Failure::from) {
-            Ok(answer) => row(answer.entity).map(Some),
+            Ok(response) => row(response.entity).map(Some),
             Err(failure) if failure.is_not_found() => Ok(None),
             Err(failure) => Err(failure.of_read()),
         }
@@ -106,7 +106,7 @@ impl Table for AzureTable {
         if limit == 0 || range.from >= range.to {
             return Ok(rows);
         }
-        // Behind '~', and a character that a filter may hold; DEL is none.
+        // A filter cannot contain DEL. This character also follows '~'.
         let to = range.to.replace('\x7f', "\u{a1}");
         check_bound(&range.from)?;
         check_bound(to.trim_end_matches('\u{a1}'))?;
@@ -141,7 +141,7 @@ fn add(
     Ok(match operation {
         Operation::Insert { key, value } => transaction.insert(entity(partition, key, value)?)?,
         Operation::Replace { key, value, if_match } => {
-            // Without a condition it would also insert.
+            // Without a condition the service would insert a row that does not exist.
             let condition = if_match.as_ref().map_or(IfMatchCondition::Any, unchanged);
             transaction.update(key, entity(partition, key, value)?, Some(condition))?
         }
@@ -154,12 +154,12 @@ fn entity(partition: Partition, key: &str, value: &str) -> Result<Box<RawValue>,
     let pieces = pieces(value).into_iter().enumerate().map(|(i, piece)| (format!("v{i}"), piece));
     let entity: BTreeMap<String, &str> = keys.into_iter().chain(pieces).collect();
     let json = serde_json::to_string(&entity).unwrap_or_default();
-    // A transaction is read line by line, and not everybody takes the same characters for line ends.
+    // A transaction is parsed line by line, and some parsers treat these characters as line ends.
     let json = json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
     RawValue::from_string(json).map_err(|_| Failure::NotSent("the entity cannot be written"))
 }
 
-/// Cuts a value into what fits into a property, never inside a character; at least one piece.
+/// Splits a value into pieces that fit into a property. It never splits a character, and an empty value is one piece.
 fn pieces(mut value: &str) -> Vec<&str> {
     let mut pieces = Vec::with_capacity(1);
     loop {
@@ -191,15 +191,15 @@ fn row(entity: Entity) -> Result<Row, StoreError> {
 
 fn check_size(operation: &Operation) -> Result<(), CommitError> {
     let (Operation::Insert { key, value } | Operation::Replace { key, value, .. }) = operation else { return Ok(()) };
-    // No text has more UTF-16 units than bytes.
+    // A text never has more UTF-16 units than bytes, so most values need no count.
     if value.len() <= AzureTable::ROOM || value.encode_utf16().count() <= AzureTable::ROOM {
         return Ok(());
     }
-    Err(CommitError::Refused(format!("the value of {key} has {} bytes", value.len())))
+    Err(CommitError::Refused(format!("the value of {key} is too large: {} bytes", value.len())))
 }
 
 fn check_bound(key: &str) -> Result<(), StoreError> {
-    if in_alphabet(key) { Ok(()) } else { Err(StoreError::Refused(format!("the key {key:?}"))) }
+    if in_alphabet(key) { Ok(()) } else { Err(StoreError::Refused(format!("the key {key:?} is invalid"))) }
 }
 
 #[cfg(test)]
@@ -210,7 +210,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_value_is_cut_into_full_pieces_and_nothing_is_lost(front in "[a-zé日🦀]{0,3}", filling in "[aé日🦀]", n in 0..70_000_usize) {
+        fn a_value_is_split_into_full_pieces_that_join_to_the_value(front in "[a-zé日🦀]{0,3}", filling in "[aé日🦀]", n in 0..70_000_usize) {
             let value = front + &filling.repeat(n);
             let pieces = pieces(&value);
             prop_assert_eq!(&pieces.concat(), &value);

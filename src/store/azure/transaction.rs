@@ -1,4 +1,4 @@
-//! Which operation of a transaction failed.
+//! Finds the failed operation in the response to a transaction.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,9 +17,9 @@ use crate::json::StrictObject;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FailedOperation {
     pub(super) status: StatusCode,
-    /// The service's own name for the error.
+    /// The error code of the service.
     pub(super) code: String,
-    /// Its position in the transaction, if the service named it.
+    /// The position in the transaction, if the service named it.
     pub(super) position: Option<usize>,
 }
 
@@ -33,8 +33,8 @@ impl std::error::Error for FailedOperation {}
 
 /// Turns the response to a failed transaction into an error.
 ///
-/// The service answers a failed transaction with success and with the one operation that failed. Its text begins with
-/// the operation's position, and the crate drops that text.
+/// The service responds to a failed transaction with a status of success and with the error of one operation. The text
+/// of that error begins with the operation's position, and the crate drops the text.
 #[derive(Debug)]
 pub(super) struct FailedTransactions;
 

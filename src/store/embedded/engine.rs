@@ -1,4 +1,4 @@
-//! The storage engine: fjall, its options, and the bytes of a value.
+//! The storage engine fjall: its options, and the encoding of values.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,23 +8,23 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Owne
 use super::{OpenError, journal_repair};
 use crate::store::{Cause, Etag, Row, StoreError};
 
-/// The format of the store that this code writes, and the newest that it reads.
+/// The version of the format that this code writes. It is also the newest version that it reads.
 const FORMAT: u32 = 1;
-/// Where the format and the number of times the store was opened are kept.
+/// The keys of the format version and of the number of times that the store was opened. No row key begins with NUL.
 const FORMAT_KEY: &[u8] = b"\0format";
 const OPENED_KEY: &[u8] = b"\0opened";
 
 pub(super) struct Engine {
     database: Database,
     rows: Keyspace,
-    /// The number of the last change. The upper bits count the times the store was opened, so that
-    /// no number is given twice.
+    /// The number of the last change. The upper bits are the number of times that the store was opened, so no number is
+    /// used twice.
     change: AtomicU64,
-    /// Set for good when a write has failed: what is in memory may not be on the disk.
+    /// Set when a write has failed, and never reset, because rows in memory may then not be on the disk.
     failed: AtomicBool,
 }
 
-/// A stored value: the number of its last change, then the text.
+/// A stored value: the number of the row's last change, followed by the text.
 pub(super) struct Value(fjall::Slice);
 
 impl Value {
@@ -37,14 +37,15 @@ impl Value {
         bytes
     }
 
-    /// The number of its last change; 0 is never given to one.
+    /// The number of the row's last change. No change has the number 0.
     pub(super) fn change(&self) -> u64 {
         self.0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
     }
 
     pub(super) fn row(&self, key: &str) -> Result<Row, StoreError> {
         let text = self.0.get(Self::PREFIX..).and_then(|bytes| std::str::from_utf8(bytes).ok());
-        let corrupt = || StoreError::Corrupt { key: key.to_owned(), reason: "not a value of this store".to_owned() };
+        let corrupt =
+            || StoreError::Corrupt { key: key.to_owned(), reason: "it is not a value of this store".to_owned() };
         let value = text.ok_or_else(corrupt)?.to_owned();
         Ok(Row { key: key.to_owned(), value, etag: etag(self.change()) })
     }
@@ -56,12 +57,13 @@ pub(super) fn etag(change: u64) -> Etag {
 
 impl Engine {
     const CACHE_BYTES: u64 = 16 << 20;
-    /// Each flush of one makes commits wait for the disk: with 20,000 schedules a second, three times a second. But two
-    /// or three of them are in memory while much changes, and that is most of what the service then grows by.
+    /// Commits wait for the disk while a memtable is flushed: with this size and 20,000 schedules per second, three
+    /// times per second. A larger size would need more memory: under load there are two or three memtables, and they
+    /// cause most of the growth of the process.
     const MEMTABLE_BYTES: u64 = 8 << 20;
     const TABLE_BYTES: u64 = 16 << 20;
     const JOURNAL_BYTES: u64 = 64 << 20;
-    /// Larger values are kept out of the sorted tables, so that compaction does not copy texts.
+    /// Values from this size on are stored outside the sorted tables, so that compaction does not copy texts.
     const SEPARATE_FROM_BYTES: u32 = 512;
     const OPENED_SHIFT: u32 = 40;
 
@@ -72,7 +74,7 @@ impl Engine {
         };
         let database = match Self::database(path) {
             Err(fjall::Error::JournalRecovery(_)) if journal_repair::truncate_torn_tail(path).unwrap_or(false) => {
-                tracing::warn!(path = %path.display(), "the last write was torn; it was never acknowledged and is dropped");
+                tracing::warn!(path = %path.display(), "the last write to the store is incomplete; it was not acknowledged and is dropped");
                 Self::database(path)
             }
             result => result,
@@ -100,7 +102,7 @@ impl Engine {
     fn database(path: &Path) -> fjall::Result<Database> {
         Database::builder(path)
             .cache_size(Self::CACHE_BYTES)
-            // A second one spins while the first compacts (fjall 3.1), and one is enough.
+            // One thread is enough. With two, the second one uses CPU while the first one compacts (fjall 3.1).
             .worker_threads(1)
             .max_journaling_size(Self::JOURNAL_BYTES)
             .max_cached_files(Some(256))
@@ -118,11 +120,10 @@ impl Engine {
             .with_kv_separation(Some(KvSeparationOptions::default().separation_threshold(Self::SEPARATE_FROM_BYTES)))
     }
 
-    /// Refuses everything once a write has failed. What was acknowledged is on the disk, and a new
-    /// start finds it.
+    /// Refuses all calls after a failed write. All acknowledged commits are on the disk, and the next start reads them.
     fn check(&self) -> Result<(), StoreError> {
         if self.failed.load(Ordering::Relaxed) {
-            return Err(StoreError::Unavailable("a write has failed; see to the disk and start again".into()));
+            return Err(StoreError::Unavailable("a write has failed; check the disk and restart".into()));
         }
         Ok(())
     }
@@ -149,7 +150,7 @@ impl Engine {
             .collect()
     }
 
-    /// Changes to be made at once.
+    /// An empty batch of changes.
     pub(super) fn batch(&self) -> Batch<'_> {
         Batch { engine: self, batch: self.database.batch().durability(Some(PersistMode::SyncData)) }
     }
@@ -161,7 +162,7 @@ pub(super) struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// Puts a row; returns the number of this change.
+    /// Writes a row and returns the number of the change.
     pub(super) fn put(&mut self, key: &[u8], text: &str) -> u64 {
         let change = self.engine.change.fetch_add(1, Ordering::Relaxed) + 1;
         self.batch.insert(&self.engine.rows, key, Value::encode(change, text));
@@ -172,7 +173,7 @@ impl Batch<'_> {
         self.batch.remove(&self.engine.rows, key);
     }
 
-    /// Makes all of it durable, or none.
+    /// Makes all changes of the batch durable, or none.
     pub(super) fn commit(self) -> Result<(), Cause> {
         let result = self.batch.commit();
         self.engine.failed.fetch_or(result.is_err(), Ordering::Relaxed);

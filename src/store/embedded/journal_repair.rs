@@ -1,21 +1,21 @@
-//! A journal whose last write was torn by the loss of power.
+//! Repairs a journal whose last write was interrupted by a loss of power.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-/// What a disk writes whole or not at all.
+/// The unit that a disk writes completely or not at all, in bytes.
 const BLOCK: usize = 512;
 
-/// Cuts the newest journal at the first block that was never written, if there is one before its end.
+/// Truncates the newest journal at the first block that was not written, if there is one before the last written block.
+/// Returns whether it truncated the file.
 ///
-/// The journal file is made longer than its content, and a disk may write the blocks of one write in
-/// any order: so the end of the last batch can be there and its middle still be zeros, which the
-/// engine (fjall 3.1) takes for damage. What follows such a block was not acknowledged, because
-/// everything up to an acknowledgement has been synced; the engine drops a batch that is cut short.
-/// No batch has a block of zeros in it by itself: keys and values are text.
+/// The journal file is longer than its content, and a disk may write the blocks of one write in any order. After a loss
+/// of power the end of the last batch can be on the disk while a block before it still contains zeros. The engine
+/// (fjall 3.1) reports this as damage, but it drops a batch that is incomplete at the end of the file.
 ///
-/// Returns whether anything was cut.
+/// No acknowledged commit is lost: all bytes up to an acknowledgement have been synced, so no zero block precedes them.
+/// A batch contains no zero block of its own, because keys and values are text.
 pub(super) fn truncate_torn_tail(store: &Path) -> io::Result<bool> {
     let entries = fs::read_dir(store)?.collect::<io::Result<Vec<_>>>()?;
     let journals = entries.iter().map(fs::DirEntry::path).filter(|path| path.extension().is_some_and(|e| e == "jnl"));

@@ -1,8 +1,7 @@
-//! The table on a laptop: an embedded log-structured store in one directory.
+//! The store on a laptop: an embedded log-structured store in one directory.
 //!
-//! Reads go straight to the engine. Commits go to one writer thread, which takes all that are waiting,
-//! checks their conditions in order, and makes them durable with one write and one fsync
-//! (docs/decisions/0002-embedded-store.md).
+//! Reads call the engine directly. Commits go to one writer thread. It takes all waiting commits, checks their
+//! conditions in order, and makes them durable with one write and one fsync (docs/decisions/0002-embedded-store.md).
 
 mod engine;
 mod journal_repair;
@@ -22,55 +21,55 @@ use self::writer::{Commit, Writer};
 use super::table::check_operations;
 use super::{CommitError, Etag, KeyRange, Operation, Partition, Row, StoreError, Table};
 
-/// The embedded store: the tables of one installation, in one directory, for one process.
+/// The tables of one installation, in a directory that one process at a time can use.
 pub struct EmbeddedStore {
     engine: Arc<Engine>,
     writer: Writer,
-    /// Held as long as the store is open.
+    /// Keeps other processes out of the directory while the store is open.
     _lock: Lock,
 }
 
-/// The right to the directory. Given back in so many words: to close the file is not enough while another
-/// process that is just being started has a copy of it.
+/// The lock on the directory. It is released explicitly, because closing the file does not release it while a child
+/// process that is being started has a copy of the file descriptor.
 struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Fails only for a file that is no lock, and ends with the process in any case.
+        // An error is ignored: the lock ends with the process in any case.
         let _ = self.0.unlock();
     }
 }
 
-/// Why the store cannot be opened.
+/// The reason why the store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has it.
+    /// Another process uses the directory.
     #[error("{0} is in use by another process; stop that one, or set SCHEDULER_DATA_DIR to another directory")]
     Locked(PathBuf),
-    /// A newer version has written it.
+    /// A newer version of this program has written the store.
     #[error(
         "{path} was written by a newer version (format {found}, this version reads up to {known}); start that version"
     )]
     Newer {
-        /// Where.
+        /// The path of the store.
         path: PathBuf,
-        /// Its format.
+        /// The version of its format.
         found: u32,
-        /// The newest known here.
+        /// The newest version that this program reads.
         known: u32,
     },
-    /// It cannot be read.
+    /// The directory or the store cannot be read or written.
     #[error("{path} cannot be opened: {reason}")]
     Failed {
-        /// Where.
+        /// The path of the store.
         path: PathBuf,
-        /// What the engine says.
+        /// The error of the file system or of the engine.
         reason: String,
     },
 }
 
 impl EmbeddedStore {
-    /// Opens the store in a directory, or makes one.
+    /// Opens the store in a directory, or creates it there.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -87,8 +86,8 @@ impl EmbeddedStore {
         if !path.try_exists().map_err(|e| failed(e.to_string()))? {
             let draft = dir.join("store.new");
             remove(&draft).map_err(|e| failed(e.to_string()))?;
-            // The engine cannot open a store whose making was cut short (fjall 3.1), so it is made
-            // beside its place and moved there whole.
+            // The engine cannot open a store whose creation was interrupted (fjall 3.1). So the store is created under
+            // another name and renamed when it is complete.
             drop(Engine::open(&draft)?);
             fs::rename(&draft, &path).and_then(|()| File::open(dir)?.sync_all()).map_err(|e| failed(e.to_string()))?;
         }
@@ -109,26 +108,26 @@ impl EmbeddedStore {
         self.table("k")
     }
 
-    /// Names are as short as can be: they are part of every key.
+    /// A table of the store. Its name is one letter, because the name is part of every key.
     fn table(&self, name: &'static str) -> Arc<dyn Table> {
         Arc::new(EmbeddedTable { name, engine: Arc::clone(&self.engine), commits: self.writer.commits() })
     }
 
-    /// Waits for the commits under way. What was acknowledged is durable already.
+    /// Waits for the commits under way, and closes the store. Acknowledged commits are already durable.
     pub fn close(self) {
         self.writer.stop();
     }
 }
 
-/// Makes a directory that only its owner can enter, if there is none.
+/// Creates a directory that only its owner can enter, if it does not exist.
 ///
 /// # Errors
-/// What the file system says.
+/// The error of the file system.
 pub fn make_private_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
-/// What a making that was cut short has left.
+/// Removes the incomplete store that an interrupted creation has left.
 fn remove(draft: &Path) -> io::Result<()> {
     match fs::remove_dir_all(draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -143,8 +142,8 @@ struct EmbeddedTable {
 }
 
 impl EmbeddedTable {
-    /// The engine's key of a row. NUL is in no name and no row key, so tables and partitions cannot
-    /// run into each other.
+    /// The engine's key of a row. NUL separates its parts. No name and no row key contains NUL, so rows of different
+    /// tables or partitions cannot have the same key.
     fn key(&self, partition: Partition, key: &str) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.name.len() + partition.as_str().len() + key.len() + 2);
         for part in [self.name, "\0", partition.as_str(), "\0", key] {

@@ -1,4 +1,4 @@
-//! The writer thread: group commit.
+//! The writer thread. It joins waiting commits into one write and one fsync (group commit).
 
 use std::collections::HashMap;
 use std::io;
@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::engine::{Engine, etag};
 use crate::store::{CommitError, Etag, Operation};
 
-/// A commit on its way to the writer, with the engine's key beside each operation.
+/// A commit that waits for the writer. Each operation has the engine's key of its row.
 pub(super) struct Commit {
     pub(super) operations: Vec<(Vec<u8>, Operation)>,
     pub(super) reply: oneshot::Sender<Result<Vec<Option<Etag>>, CommitError>>,
@@ -22,7 +22,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// How many commits share one fsync at the most.
+    /// The largest number of commits that share one fsync.
     const MAX_GROUP: usize = 512;
 
     pub(super) fn start(engine: Arc<Engine>) -> io::Result<Self> {
@@ -35,9 +35,9 @@ impl Writer {
         self.commits.clone()
     }
 
-    /// Lets the writer finish what is waiting.
+    /// Lets the writer finish the waiting commits, and ends it.
     pub(super) fn stop(self) {
-        // An empty commit is no commit: the sign to end.
+        // The port refuses a commit without operations, so it can serve as the signal to end.
         let (reply, _) = oneshot::channel();
         let _ = self.commits.send(Commit { operations: Vec::new(), reply });
         let _ = self.thread.join();
@@ -57,11 +57,11 @@ fn run(engine: &Engine, waiting: &mpsc::Receiver<Commit>) {
     }
 }
 
-/// Writes a group of commits. One whose conditions do not hold fails alone; if the write fails, all
-/// fail, and nobody knows what is on the disk.
+/// Writes a group of commits. A commit whose conditions do not hold fails alone. If the write fails, all commits of the
+/// group fail with an unknown result.
 ///
-/// Nobody is answered before the write, not even with a conflict: that may be with another commit of
-/// the group, and whoever then reads must see what it was.
+/// All replies are sent after the write, also those about a conflict. The conflict may be with another commit of the
+/// group, and a caller that then reads must see the row of that commit.
 fn write(engine: &Engine, group: &mut Vec<Commit>) {
     let mut batch = engine.batch();
     let mut overlay = Overlay { engine, changed: HashMap::with_capacity(group.len() * 2) };
@@ -94,7 +94,7 @@ fn write(engine: &Engine, group: &mut Vec<Commit>) {
             }
         }
         Err(cause) => {
-            tracing::error!(error = %cause, "the store cannot write");
+            tracing::error!(error = %cause, "a write to the store failed");
             for (_, reply) in written {
                 let _ = reply.send(Err(CommitError::Unknown(cause.to_string().into())));
             }
@@ -105,10 +105,10 @@ fn write(engine: &Engine, group: &mut Vec<Commit>) {
     }
 }
 
-/// The store as it will be once the group is written.
+/// The rows of the store as they will be after the group is written.
 struct Overlay<'a> {
     engine: &'a Engine,
-    /// The last change of each row in this group; `None` for one that is deleted.
+    /// The number of the last change of each row that this group changes. `None` for a deleted row.
     changed: HashMap<Vec<u8>, Option<u64>>,
 }
 
@@ -119,17 +119,7 @@ impl Overlay<'_> {
                 Some(change) => *change,
                 None => self.engine.get(key)?.map(|value| value.change()),
             };
-            let holds = match operation {
-                Operation::Insert { .. } => change.is_none(),
-                Operation::Replace { if_match: None, .. } | Operation::Delete { if_match: None, .. } => {
-                    change.is_some()
-                }
-                Operation::Replace { if_match: Some(if_match), .. }
-                | Operation::Delete { if_match: Some(if_match), .. } => {
-                    change.is_some_and(|change| etag(change) == *if_match)
-                }
-            };
-            if !holds {
+            if !operation.is_applicable(change.map(etag).as_ref()) {
                 return Err(CommitError::Conflict { operation: Some(position) });
             }
         }

@@ -1,4 +1,4 @@
-//! The stored form of a client.
+//! The row of a client.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ pub(in crate::store) struct ClientRow {
     #[serde(with = "text")]
     id: ClientId,
     key_hashes: Vec<String>,
-    /// Missing in rows of releases before there were scopes.
+    /// Rows that were written before scopes existed do not have this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     scopes: Option<String>,
     #[serde(default)]

@@ -1,7 +1,7 @@
-//! The stored form of a conversation.
+//! The value of a conversation's main row.
 //!
-//! Its names are those of the first release, whatever the code calls things today. The fixtures in
-//! `tests/fixtures/rows` hold the form to the byte.
+//! The field names are those of the first release; the names in the domain may differ (docs/glossary.md). The fixtures
+//! in `tests/fixtures/rows` fix every byte of the form.
 
 use std::borrow::Cow;
 
@@ -173,9 +173,9 @@ impl<'a> From<&'a Attempt> for AttemptRow<'a> {
     }
 }
 
-/// A value in the row that no conversation can have, named by its field.
+/// A field of the row has a value that no conversation can have.
 #[derive(Debug, thiserror::Error)]
-#[error("{0} has a value that it cannot have")]
+#[error("the field {0} has an invalid value")]
 pub(super) struct InvalidField(&'static str);
 
 impl TryFrom<ConversationRow<'_>> for Conversation {

@@ -1,4 +1,5 @@
-//! The due row: it exists exactly while a conversation has a wake-up.
+//! The due row. It exists exactly while [`Conversation::next_wake_at`] has a value, so the sweep finds all outstanding
+//! conversations by time.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,16 +8,16 @@ use super::{decode, due_key, encode};
 use crate::domain::{ClientId, Conversation, ConversationId, Timestamp};
 use crate::store::{Etag, Row, StoreError};
 
-/// The part of an outstanding conversation that the sweep needs to know.
+/// A due row as the sweep reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueRow {
-    /// When the conversation needs a worker.
+    /// The time at which the conversation needs a worker.
     pub at: Timestamp,
-    /// Its owner.
+    /// The owner of the conversation.
     pub client: ClientId,
-    /// Its id.
+    /// The id of the conversation.
     pub id: ConversationId,
-    /// The row's value.
+    /// The record of the wake-ups for this time.
     pub note: DueNote,
     pub(in crate::store) etag: Etag,
 }
@@ -26,15 +27,15 @@ pub struct DueRow {
 pub struct DueNote {
     /// The conversation's generation.
     pub generation: u32,
-    /// When a wake-up was last enqueued; `None` if none was.
+    /// The time at which a wake-up was last enqueued. `None` if none was.
     pub enqueued_at: Option<Timestamp>,
-    /// How many times the sweep has enqueued a wake-up because the conversation was overdue.
+    /// The number of times that the sweep has enqueued a wake-up because the conversation was overdue.
     pub re_enqueued: u32,
-    /// Whether the row stands at the end of a lease.
+    /// Whether the time of the row is the end of a lease.
     pub leased: bool,
 }
 
-/// The stored form. Its names are those of the first release.
+/// The stored form of [`DueNote`]. The field names are those of the first release.
 #[derive(Serialize, Deserialize)]
 struct DueNoteRow {
     generation: u32,
@@ -46,7 +47,7 @@ struct DueNoteRow {
     leased: bool,
 }
 
-/// The key and the value of a conversation's due row, while it has one.
+/// The key and the value of a conversation's due row. `None` if the conversation is final.
 pub(super) fn project(
     conversation: &Conversation,
     enqueued_at: Option<Timestamp>,
@@ -67,7 +68,8 @@ pub(in crate::store) fn encode_note(note: &DueNote) -> Result<String, StoreError
 }
 
 pub(in crate::store) fn decode_due(row: &Row) -> Result<DueRow, StoreError> {
-    let corrupt = || StoreError::Corrupt { key: row.key.clone(), reason: "not the key of a due row".to_owned() };
+    let corrupt =
+        || StoreError::Corrupt { key: row.key.clone(), reason: "the key is not that of a due row".to_owned() };
     let mut parts = row.key.split('~').skip(1);
     let (Some(at), Some(client), Some(id), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return Err(corrupt());

@@ -1,12 +1,12 @@
-//! The names and the values of rows.
+//! The keys and values of rows.
 //!
 //! | key | exists |
 //! |---|---|
-//! | `m~{client}~{id, inverted}` | always: the conversation |
-//! | `d~{wake-up, 14 digits}~{client}~{id}` | exactly while the conversation has a wake-up |
+//! | `m~{client}~{id, inverted}` (the main row) | always |
+//! | `d~{next_wake_at, 14 digits}~{client}~{id}` (the due row) | exactly while the conversation has a `next_wake_at` |
 //!
-//! Both lie in the partition that the id's last digit names. Values are JSON. A value with a higher `v` than
-//! [`VERSION`] was written by newer code and is left alone.
+//! Both are in the partition that the last digit of the id names. Values are JSON. A value whose `v` is higher than
+//! [`VERSION`] was written by a newer version of this program; it is neither read nor changed.
 
 mod client;
 mod conversation;
@@ -26,14 +26,14 @@ pub(super) use self::due::{decode_due, encode_note};
 pub(super) use self::projection::SecondaryRows;
 pub use self::projection::{ProjectRow, Projection, RowKind};
 
-/// The version of the rows that this code writes, and the newest that it reads.
+/// The version of the form of rows that this code writes. It is also the newest version that it reads.
 pub(super) const VERSION: u32 = 1;
 
 const PARTITIONS: [Partition; 16] = {
     const NAMES: [&str; 16] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a", "b", "c", "d", "e", "f"];
     let mut partitions = [Partition::new("0"); 16];
     let mut i = 0;
-    #[allow(clippy::indexing_slicing)] // a constant: evaluated by the compiler
+    #[allow(clippy::indexing_slicing)] // the compiler evaluates this, so an index out of range is a compile error
     while i < 16 {
         partitions[i] = Partition::new(NAMES[i]);
         i += 1;
@@ -41,7 +41,7 @@ const PARTITIONS: [Partition; 16] = {
     partitions
 };
 
-/// All partitions that conversations live in.
+/// All partitions that contain conversations.
 pub(super) fn partitions() -> impl Iterator<Item = Partition> {
     PARTITIONS.into_iter()
 }
@@ -64,17 +64,18 @@ pub(super) fn due_key(at: Timestamp, client: &ClientId, id: ConversationId) -> S
     format!("d~{:014}~{client}~{id}", at.as_millis())
 }
 
-/// The keys of what has its wake-up before an instant.
+/// The keys of the due rows before a time.
 pub(super) fn due_before(end: Timestamp) -> KeyRange {
     KeyRange { from: "d~".to_owned(), to: format!("d~{:014}", end.as_millis()) }
 }
 
-/// The form of every value: the row beside its versions.
+/// The form of every value: the row and its versions.
 #[derive(Serialize, Deserialize)]
 struct Envelope<T> {
-    /// The version of the form.
+    /// See [`VERSION`].
     v: u32,
-    /// In the main row of a conversation, the version of the projection. The first release did not write it.
+    /// In a main row, the version of the projection under which the row was written. The first release did not write
+    /// it.
     #[serde(rename = "p", default = "first_projection", skip_serializing_if = "is_first_projection")]
     projection: u32,
     row: T,
@@ -109,35 +110,35 @@ fn decode_envelope<T: DeserializeOwned>(row: &Row) -> Result<Envelope<T>, StoreE
             Ok(newer) if newer.v > VERSION => {
                 Err(corrupt(format!("it has version {} and this program reads up to {VERSION}", newer.v)))
             }
-            // Only the place of the error: its message may quote the row.
+            // The error of serde is not used, because it may quote the row.
             _ => Err(corrupt(format!(
-                "not a row of version {VERSION}, at column {}",
+                "it does not have the form of version {VERSION} at column {}",
                 result.err().map_or(0, |e| e.column())
             ))),
         },
     }
 }
 
-/// The value of a conversation's main row, under a version of the projection.
+/// The value of a conversation's main row, which records a version of the projection.
 pub(super) fn encode_conversation(conversation: &Conversation, projection: u32) -> Result<String, StoreError> {
     let row = ConversationRow::try_from(conversation).map_err(|e| StoreError::Refused(e.to_string()))?;
     encode_under(&row, projection)
 }
 
-/// Reads a conversation from its main row, with the version of the projection that the row was written under.
+/// Reads a conversation from its main row, with the version of the projection under which the row was written.
 pub(super) fn decode_conversation(row: &Row) -> Result<(Conversation, u32), StoreError> {
     let Envelope { row: stored, projection, .. } = decode_envelope::<ConversationRow<'static>>(row)?;
     let corrupt = |error: InvalidField| StoreError::Corrupt { key: row.key.clone(), reason: error.to_string() };
     Ok((stored.try_into().map_err(corrupt)?, projection))
 }
 
-/// The conversation in a main row, whatever version of the projection it was written under.
+/// The conversation in a main row of any version of the projection.
 #[cfg(feature = "testing")]
 pub(crate) fn read_conversation(row: &Row) -> Result<Conversation, StoreError> {
     decode_conversation(row).map(|(conversation, _)| conversation)
 }
 
-/// The id in the key of a conversation's row.
+/// The id in the key of a main row.
 pub(super) fn id_of(row: &Row) -> Result<ConversationId, StoreError> {
     let inverted = row.key.rsplit('~').next().unwrap_or_default();
     ConversationId::from_inverted(inverted)

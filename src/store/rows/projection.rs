@@ -1,8 +1,8 @@
-//! The rows of a conversation, computed from it.
+//! The projection: all rows of a conversation, computed from the conversation.
 //!
-//! A conversation has one main row, which holds the conversation itself, and further rows by which it is found: each
-//! kind of row is one entry of [`ROW_KINDS`]. A change commits the difference of two projections, fenced by the etag of
-//! the main row (docs/decisions/0005-rows-are-a-projection.md).
+//! A conversation has one main row, which contains the conversation itself, and secondary rows, by which it is found.
+//! Each kind of secondary row is one entry of [`ROW_KINDS`]. A change commits the difference of two projections, on the
+//! condition that the main row is unchanged (docs/decisions/0005-rows-are-a-projection.md).
 
 use std::collections::BTreeMap;
 
@@ -10,33 +10,33 @@ use super::{conversation_key, due, encode_conversation};
 use crate::domain::{Conversation, Timestamp};
 use crate::store::{Etag, Operation, StoreError};
 
-/// A kind of row beside the main row.
+/// A kind of secondary row.
 #[derive(Clone, Copy, Debug)]
 pub struct RowKind {
-    /// The version of the projection that first wrote this kind.
+    /// The first version of the projection that has this kind.
     pub since: u32,
-    /// The row's key and value, while the conversation has this row. The second argument says when a wake-up for this
-    /// state of the conversation was enqueued.
+    /// Computes the row.
     pub project: ProjectRow,
 }
 
-/// Computes one row of a conversation.
+/// Computes the key and the value of a secondary row, or `None` if the conversation does not have this row. The second
+/// argument is the time at which a wake-up for this state of the conversation is enqueued, if one is.
 pub type ProjectRow = fn(&Conversation, Option<Timestamp>) -> Result<Option<(String, String)>, StoreError>;
 
-/// All kinds of rows beside the main row.
+/// All kinds of secondary rows.
 const ROW_KINDS: [RowKind; 1] = [RowKind { since: 1, project: due::project }];
 
-/// The kinds of rows that a store writes, and their version.
+/// The kinds of secondary rows that a store writes, and the version of this set.
 ///
-/// The main row records the version it was written under. Rows of a kind that came later were not written for it: the
-/// next change inserts them, and never deletes them blindly.
+/// The main row records the version under which it was written. A conversation has no rows of a kind that was added
+/// later, so its next change inserts them and never deletes them.
 #[derive(Clone, Debug)]
 pub struct Projection {
     version: u32,
     kinds: Vec<RowKind>,
 }
 
-/// Key and value of each row beside the main row, as the projection had them when the conversation was read.
+/// The key and the value of each secondary row, as the projection computed them when the conversation was read.
 pub(in crate::store) type SecondaryRows = BTreeMap<String, String>;
 
 impl Default for Projection {
@@ -46,7 +46,7 @@ impl Default for Projection {
 }
 
 impl Projection {
-    /// This projection with one more kind of row, which makes it a newer version.
+    /// Adds a kind of row, and so makes a newer version of the projection.
     #[must_use]
     pub fn with(mut self, project: ProjectRow) -> Self {
         self.version += 1;
@@ -59,7 +59,7 @@ impl Projection {
         self.version
     }
 
-    /// The rows beside the main row that a conversation of this version has.
+    /// The secondary rows of a conversation whose main row records this version.
     pub(in crate::store) fn secondary_rows(
         &self,
         conversation: &Conversation,
@@ -70,7 +70,7 @@ impl Projection {
         kinds.filter_map(|kind| (kind.project)(conversation, enqueued_at).transpose()).collect()
     }
 
-    /// The operations that insert a new conversation. The first one is that of the main row.
+    /// The operations that insert a new conversation. The first one inserts the main row.
     pub(in crate::store) fn insert(
         &self,
         new: &Conversation,
@@ -83,8 +83,9 @@ impl Projection {
         Ok(std::iter::once(main).chain(inserts).collect())
     }
 
-    /// The operations that turn one state of a conversation into the next: the difference of their rows. The first one
-    /// is that of the main row. Its etag fences the others, so they need no condition beyond existence.
+    /// The operations that turn the rows of one state of a conversation into those of the next. The first one replaces
+    /// the main row, if it still has `etag`. Secondary rows change only together with the main row, so the other
+    /// operations need no etag.
     pub(in crate::store) fn replace(
         &self,
         etag: Etag,

@@ -1,7 +1,7 @@
-//! The form of the rows, to the byte: what was once written must be read for ever.
+//! Every byte of the form of rows: a row that any release has written must stay readable.
 //!
-//! The fixtures are never regenerated. Where the form changes, `VERSION` changes with it, and a
-//! fixture of the new form is added beside the old one, which must still be read.
+//! The fixtures are never regenerated. If the form changes, `VERSION` changes too, and a fixture of the new form is
+//! added. The old fixture stays, and must still be read.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,7 +22,7 @@ const DUE_NOTES: &str = include_str!("../../../tests/fixtures/rows/due.json");
 const CREATED: Timestamp = Timestamp::from_millis(1_893_456_000_000);
 const DUE: Timestamp = Timestamp::from_millis(1_893_459_600_000);
 
-/// A row as it stands in a fixture.
+/// A row in a fixture file.
 #[derive(Deserialize)]
 struct Fixture {
     key: String,
@@ -74,7 +74,7 @@ fn headers(pairs: &[(&str, &str)]) -> Headers {
     Headers::parse(pairs.collect()).unwrap()
 }
 
-/// With as little as a conversation can have.
+/// A conversation in which every optional field is missing.
 fn smallest() -> Conversation {
     let endpoint = EndpointPolicy::default().check("https://example.com").unwrap();
     StoredConversation {
@@ -111,7 +111,7 @@ fn refused() -> AttemptResult {
     result(Outcome::Failure, Some(503), None, "come back \"later\"\n")
 }
 
-/// Failed after each kind of error, so that every word is in the fixture.
+/// A failed conversation with an attempt for each error class, so that the fixture has all their names.
 fn failed() -> Conversation {
     let errors = [
         ErrorClass::DnsError,
@@ -133,7 +133,7 @@ fn failed() -> Conversation {
     [refused()].into_iter().chain(reports).chain(last).fold(conversation, ended)
 }
 
-/// Redelivered, and refused for good.
+/// A conversation that was redelivered and has failed permanently.
 fn redelivered() -> Conversation {
     let again = failed().redeliver(DUE + Duration::from_hours(1)).unwrap();
     ended(again, result(Outcome::PermanentFailure, Some(410), None, "gone"))
@@ -154,7 +154,7 @@ fn conversations() -> [(&'static str, Conversation); 8] {
 }
 
 #[test]
-fn conversations_are_written_and_read_as_they_always_were() {
+fn conversations_are_written_and_read_in_the_form_of_the_fixtures() {
     let mut fixtures = fixtures(CONVERSATIONS);
     for (name, conversation) in conversations() {
         let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
@@ -167,7 +167,7 @@ fn conversations_are_written_and_read_as_they_always_were() {
 }
 
 #[test]
-fn due_rows_are_written_and_read_as_they_always_were() {
+fn due_rows_are_written_and_read_in_the_form_of_the_fixtures() {
     let conversation = scheduled();
     let never = DueNote { generation: 3, enqueued_at: None, re_enqueued: 0, leased: false };
     let mut fixtures = fixtures(DUE_NOTES);
@@ -192,7 +192,7 @@ fn row(key: &str, value: &str) -> Row {
 }
 
 #[test]
-fn a_row_of_a_newer_version_is_left_to_newer_code() {
+fn a_row_of_a_newer_version_is_not_read() {
     let value = encode_conversation(&scheduled(), 1).unwrap().replacen(r#"{"v":1,"#, r#"{"v":2,"#, 1);
     for value in [value.as_str(), r#"{"v":2,"row":{"something":"else"}}"#, r#"{"v":2,"row":[],"more":1}"#] {
         let error = decode_conversation(&row("m~c~0", value)).unwrap_err().to_string();
@@ -201,7 +201,7 @@ fn a_row_of_a_newer_version_is_left_to_newer_code() {
 }
 
 #[test]
-fn a_damaged_row_is_named_and_not_quoted() {
+fn the_error_for_a_damaged_row_has_its_key_and_not_its_value() {
     let good = encode_conversation(&scheduled(), 1).unwrap();
     let cut = &good[..good.len() / 2];
     let other = good.replace("scheduled", "secret-state");
@@ -214,7 +214,7 @@ fn a_damaged_row_is_named_and_not_quoted() {
 }
 
 #[test]
-fn a_due_row_with_a_foreign_key_is_named() {
+fn the_error_for_a_due_row_with_an_invalid_key_has_the_key() {
     let value = encode_note(&DueNote { generation: 1, enqueued_at: None, re_enqueued: 0, leased: false }).unwrap();
     let id = scheduled().id();
     for key in [
@@ -237,7 +237,7 @@ fn due_keys_sort_by_time_and_ranges_end_before_their_end() {
     assert!(times.map(key).is_sorted_by(|a, b| a < b));
     for at in times {
         let before = due_before(Timestamp::from_millis(at));
-        assert!(key(at) >= before.to, "what is due at the end is not before it");
+        assert!(key(at) >= before.to, "the end is exclusive");
         assert!(at == 0 || (before.from.as_str()..before.to.as_str()).contains(&key(at - 1).as_str()));
     }
 }
