@@ -11,7 +11,9 @@ use super::backend::Backend;
 use crate::auth::{Authenticator, ClientDirectory};
 use crate::config::{Config, ServerConfig};
 use crate::delivery::{Deliverer, SigningSecrets, Worker};
-use crate::http::{Invocations, Operation, Server, ServerOptions, Services, invocation_operations, operations, router};
+use crate::http::{
+    Invocations, Operation, RateLimiter, Server, ServerOptions, Services, invocation_operations, operations, router,
+};
 use crate::maintenance::Sweeper;
 use crate::mcp::McpServer;
 use crate::outbound::{HttpSender, SendError};
@@ -85,7 +87,9 @@ impl App {
         if under_host {
             operations.extend(invocation_operations());
         }
-        let services = Arc::new(Services { scheduler, authenticator, entropy: parts.entropy, mcp, invocations });
+        let rate_limiter = RateLimiter::new(config.server.rate_limit);
+        let entropy = parts.entropy;
+        let services = Arc::new(Services { scheduler, authenticator, entropy, mcp, rate_limiter, invocations });
         let server = Server::new(listener, router(services, operations), options);
         Ok(Self { server, worker, backend, address, credentials })
     }

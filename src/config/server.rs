@@ -1,6 +1,7 @@
 //! Where the service listens, and where its data directory is.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use super::vars::{Setting, Vars, any_text, parsed};
@@ -9,9 +10,14 @@ use crate::public_url::PublicUrl;
 const HOST: Setting<IpAddr> = Setting { name: "HOST", default: "127.0.0.1", read: parse_host };
 const PORT: Setting<u16> = Setting { name: "PORT", default: "8000", read: parse_port };
 const PUBLIC_URL: Setting<PublicUrl> = Setting { name: "PUBLIC_URL", default: "", read: parsed };
+/// Without Azure there is no default, because a laptop has one user.
+const RATE_LIMIT: Setting<Option<NonZeroU32>> =
+    Setting { name: "RATE_LIMIT_PER_SECOND", default: "", read: parse_rate_limit };
+const RATE_LIMIT_ON_AZURE: Option<NonZeroU32> = NonZeroU32::new(100);
 const DATA_DIR: Setting<PathBuf> = Setting { name: "SCHEDULER_DATA_DIR", default: ".scheduler", read: any_text };
 
-pub(super) const SETTINGS: [(&str, &str); 4] = [HOST.entry(), PORT.entry(), PUBLIC_URL.entry(), DATA_DIR.entry()];
+pub(super) const SETTINGS: [(&str, &str); 5] =
+    [HOST.entry(), PORT.entry(), PUBLIC_URL.entry(), RATE_LIMIT.entry(), DATA_DIR.entry()];
 
 /// The Functions host sets this variable for the process that it starts. It is not in the list of settings, because
 /// no operator sets it.
@@ -33,6 +39,8 @@ pub struct ServerConfig {
     /// `PUBLIC_URL`, or else the host name that the platform has set. Without both, clients use the address on which
     /// the service listens.
     pub public_url: Option<PublicUrl>,
+    /// `RATE_LIMIT_PER_SECOND`: the requests that a client may send in each second; `None` for no limit.
+    pub rate_limit: Option<NonZeroU32>,
     /// `SCHEDULER_DATA_DIR`: contains the embedded store and the local credentials.
     pub data_dir: PathBuf,
 }
@@ -48,7 +56,9 @@ impl ServerConfig {
             SocketAddr::new(host.unwrap_or(LOCALHOST), port.unwrap_or_default())
         };
         let public_url = if vars.is_set(&PUBLIC_URL) { vars.read(&PUBLIC_URL) } else { vars.read(&WEBSITE_HOSTNAME) };
-        Self { listen, under_host, public_url, data_dir: vars.read(&DATA_DIR).unwrap_or_default() }
+        let default_limit = if vars.on_azure { RATE_LIMIT_ON_AZURE } else { None };
+        let rate_limit = vars.read(&RATE_LIMIT).unwrap_or(default_limit);
+        Self { listen, under_host, public_url, rate_limit, data_dir: vars.read(&DATA_DIR).unwrap_or_default() }
     }
 }
 
@@ -63,13 +73,35 @@ fn parse_port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| "must be a port number from 0 to 65535".to_owned())
 }
 
+fn parse_rate_limit(text: &str) -> Result<Option<NonZeroU32>, String> {
+    text.parse()
+        .map(NonZeroU32::new)
+        .map_err(|_| "must be a number of requests per second, or 0 for no limit".to_owned())
+}
+
 fn parse_website(text: &str) -> Result<PublicUrl, String> {
     PublicUrl::of_website(text).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::config::tests::config;
+    use std::num::NonZeroU32;
+
+    use crate::config::tests::{ON_AZURE, config};
+
+    #[test]
+    fn each_client_has_a_rate_limit_on_azure_and_where_one_is_set() {
+        let limit = |vars: &[(&str, &str)]| config(vars).unwrap().server.rate_limit.map(NonZeroU32::get);
+        assert_eq!(limit(&[]), None);
+        assert_eq!(limit(&[("RATE_LIMIT_PER_SECOND", "7")]), Some(7));
+        assert_eq!(limit(&ON_AZURE), Some(100));
+        let unlimited = [&ON_AZURE[..], &[("RATE_LIMIT_PER_SECOND", "0")]].concat();
+        assert_eq!(limit(&unlimited), None);
+        for wrong in ["-1", "many", "1.5"] {
+            let error = config(&[("RATE_LIMIT_PER_SECOND", wrong)]).unwrap_err().to_string();
+            assert!(error.contains("\n  RATE_LIMIT_PER_SECOND: must be a number"), "{error}");
+        }
+    }
 
     #[test]
     fn under_the_functions_host_its_port_on_loopback_is_the_only_one() {

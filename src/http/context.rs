@@ -9,6 +9,7 @@ use futures_util::Stream;
 use http::HeaderMap;
 use http::header::HOST;
 
+use super::rate_limiter::RateLimiter;
 use crate::api::Problem;
 use crate::auth::Authenticator;
 use crate::delivery::Deliverer;
@@ -29,6 +30,8 @@ pub struct Services {
     pub entropy: Arc<dyn Entropy>,
     /// The use cases as tools for language models.
     pub mcp: McpServer,
+    /// Limits the requests of each client.
+    pub rate_limiter: RateLimiter,
     /// The functions that the Functions host invokes; `None` when the service runs without a host.
     pub invocations: Option<Arc<Invocations>>,
 }

@@ -43,6 +43,14 @@ impl Problem {
             .hint("Send the header Content-Type: application/json and no Content-Encoding.")
     }
 
+    pub(crate) fn rate_limited(per_second: u32, retry_after: u64) -> Self {
+        let detail =
+            format!("The request limit of this client is {per_second} per second, and the client has used it up.");
+        Self::new(ProblemType::RateLimited, detail)
+            .hint("Send the same request again after the time in the Retry-After header.")
+            .header(RETRY_AFTER, retry_after.to_string())
+    }
+
     pub(crate) fn no_such_path() -> Self {
         Self::new(ProblemType::NoSuchPath, "No operation of this service has this path.")
             .hint("The paths of the operations begin with /api/scheduler, /api/auth, /oauth, /mcp or /health.")

@@ -38,6 +38,8 @@ pub enum ProblemType {
     WrongCredentials,
     /// Too many logins of one client from one address had wrong credentials.
     TooManyFailures,
+    /// The client has sent more requests in a second than it may.
+    RateLimited,
     /// The token is valid and lacks the scope that the operation needs.
     InsufficientScope,
     /// The client that logs in has no scopes, so a token would allow nothing.
@@ -53,7 +55,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// All types.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::InvalidRequest,
         Self::MalformedJson,
         Self::IncompleteBody,
@@ -69,6 +71,7 @@ impl ProblemType {
         Self::Unauthorized,
         Self::WrongCredentials,
         Self::TooManyFailures,
+        Self::RateLimited,
         Self::InsufficientScope,
         Self::NoScope,
         Self::McpTransport,
@@ -112,6 +115,7 @@ impl ProblemType {
             Self::Unauthorized => ("urn:mcp-scheduler:problem:unauthorized", StatusCode::UNAUTHORIZED, "Authentication is required"),
             Self::WrongCredentials => ("urn:mcp-scheduler:problem:wrong-credentials", StatusCode::UNAUTHORIZED, "The credentials are wrong"),
             Self::TooManyFailures => ("urn:mcp-scheduler:problem:too-many-failures", StatusCode::TOO_MANY_REQUESTS, "Too many logins had wrong credentials"),
+            Self::RateLimited => ("urn:mcp-scheduler:problem:rate-limited", StatusCode::TOO_MANY_REQUESTS, "The client sends too many requests"),
             Self::InsufficientScope => ("urn:mcp-scheduler:problem:insufficient-scope", StatusCode::FORBIDDEN, "The token lacks a scope"),
             Self::NoScope => ("urn:mcp-scheduler:problem:no-scope", StatusCode::FORBIDDEN, "The client has no scopes"),
             Self::McpTransport => ("urn:mcp-scheduler:problem:mcp-transport", StatusCode::BAD_REQUEST, "The request does not follow the MCP transport"),

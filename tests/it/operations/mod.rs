@@ -10,5 +10,6 @@ mod issue_token;
 mod list_conversations;
 mod oauth_metadata;
 mod operation_table;
+mod rate_limits;
 mod redeliver_conversation;
 mod schedule_conversation;

@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn start(place: &Place, connection: &str) -> Service {
     let on_azure = [
         ("USE_AZURE_SERVICES", "true"),
+        ("RATE_LIMIT_PER_SECOND", "0"),
         ("AzureWebJobsStorage", connection),
         ("DELIVERY_ALLOWED_NETWORKS", "127.0.0.0/8"),
         ("RUST_LOG", "trace"),

@@ -1,13 +1,14 @@
 //! The service, running in this process.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use mcp_scheduler::app::{self, App};
 use mcp_scheduler::auth::{ApiKey, Authenticator, ClientDirectory, SigningKeys, TokenSettings, hash_key};
 use mcp_scheduler::config::Config;
 use mcp_scheduler::domain::{EndpointPolicy, Scope, Scopes, Secret, Timestamp};
-use mcp_scheduler::http::{Operation, Server, ServerOptions, Services, operations, router};
+use mcp_scheduler::http::{Operation, RateLimiter, Server, ServerOptions, Services, operations, router};
 use mcp_scheduler::mcp::McpServer;
 use mcp_scheduler::public_url::PublicUrl;
 use mcp_scheduler::scheduler::Scheduler;
@@ -129,6 +130,8 @@ pub struct BareApi {
     pub signing_keys: SigningKeys,
     pub tokens: TokenSettings,
     pub operations: Vec<Operation>,
+    /// Requests per second and client; `None` for no limit.
+    pub rate_limit: Option<NonZeroU32>,
 }
 
 impl BareApi {
@@ -147,6 +150,7 @@ impl BareApi {
             signing_keys: SIGNING_KEYS.parse().unwrap(),
             tokens: TokenSettings { issuer: own_name(), audience: own_name(), ttl_seconds: 3600 },
             operations: operations(),
+            rate_limit: None,
         }
     }
 
@@ -176,7 +180,14 @@ impl BareApi {
         let tools = self.operations.iter().filter_map(Operation::tool);
         let mcp = McpServer::new(scheduler.clone(), &public_url, tools);
         let authenticator = Authenticator::new(directory, self.signing_keys, self.tokens, public_url, self.clock);
-        let services = Arc::new(Services { scheduler, authenticator, entropy, mcp, invocations: None });
+        let services = Arc::new(Services {
+            scheduler,
+            authenticator,
+            entropy,
+            mcp,
+            rate_limiter: RateLimiter::new(self.rate_limit),
+            invocations: None,
+        });
         let server = Server::new(listener, router(services, self.operations), self.options);
         let stop = CancellationToken::new();
         let task = tokio::spawn(server.run(stop.clone()));

@@ -247,6 +247,10 @@ impl Answer {
             429 | 503 => Some("retry-after"),
             _ => None,
         });
+        // Where clients have a rate limit, each response tells the rest of it.
+        if self.headers.contains_key("ratelimit") {
+            expected.extend(["ratelimit", "ratelimit-policy"]);
+        }
         // The service closes the connection if it left a body unread or if it is stopping.
         if matches!(self.status, 408 | 413) || self.headers.contains_key("connection") {
             expected.push("connection");

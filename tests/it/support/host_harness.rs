@@ -50,6 +50,7 @@ impl HostHarness {
     pub fn options(&self) -> HostOptions {
         let on_azure = [
             ("USE_AZURE_SERVICES", "true"),
+            ("RATE_LIMIT_PER_SECOND", "0"),
             ("AzureWebJobsStorage", &*self.connection),
             ("DELIVERY_ALLOWED_NETWORKS", "127.0.0.0/8"),
             ("FUNCTIONS_WORKER_RUNTIME", "custom"),

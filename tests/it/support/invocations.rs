@@ -9,7 +9,7 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use mcp_scheduler::auth::{ApiKey, Authenticator, ClientDirectory, TokenSettings, hash_key};
 use mcp_scheduler::domain::{ConversationId, EndpointPolicy, Scopes, Secret};
-use mcp_scheduler::http::{Invocations, Operation, Services, invocation_operations, operations, router};
+use mcp_scheduler::http::{Invocations, Operation, RateLimiter, Services, invocation_operations, operations, router};
 use mcp_scheduler::mcp::McpServer;
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{Client, ClientStore, WakeUp};
@@ -135,7 +135,14 @@ fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<
     let tools: Vec<_> = operations().iter().filter_map(Operation::tool).collect();
     let mcp = McpServer::new(scheduler.clone(), &public_url, tools);
     let authenticator = Authenticator::new(directory, keys, tokens, public_url, clock);
-    Arc::new(Services { scheduler, authenticator, entropy, mcp, invocations: invocations.map(Arc::new) })
+    Arc::new(Services {
+        scheduler,
+        authenticator,
+        entropy,
+        mcp,
+        rate_limiter: RateLimiter::new(None),
+        invocations: invocations.map(Arc::new),
+    })
 }
 
 /// The message of a wake-up, as an object.

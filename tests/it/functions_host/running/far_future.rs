@@ -10,7 +10,7 @@ use mcp_scheduler::auth::{ApiKey, Authenticator, ClientDirectory, TokenSettings,
 use mcp_scheduler::delivery::Deliverer;
 use mcp_scheduler::domain::{EndpointPolicy, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{
-    Invocations, Operation, Server, ServerOptions, Services, invocation_operations, operations, router,
+    Invocations, Operation, RateLimiter, Server, ServerOptions, Services, invocation_operations, operations, router,
 };
 use mcp_scheduler::maintenance::Sweeper;
 use mcp_scheduler::mcp::McpServer;
@@ -90,7 +90,14 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
         Deliverer::new(conversations.clone(), store.wake_ups(), sender, secrets, Arc::clone(&clock), entropy.clone());
     let sweeper = Sweeper::new(conversations, store.wake_ups(), clock);
     let invocations = Some(Arc::new(Invocations { deliverer: Arc::new(deliverer), sweeper }));
-    let services = Arc::new(Services { scheduler, authenticator, entropy, mcp, invocations });
+    let services = Arc::new(Services {
+        scheduler,
+        authenticator,
+        entropy,
+        mcp,
+        rate_limiter: RateLimiter::new(None),
+        invocations,
+    });
     let stop = CancellationToken::new();
     let server = Server::new(listener, router(services, table), ServerOptions::under_host());
     tokio::spawn(server.run(stop.clone()));
