@@ -1,15 +1,14 @@
 //! The list request as callers write it, and its validation.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
 
-use super::{Cursor, ErrorDetail};
-use crate::domain::Status;
+use super::{Cursor, ErrorDetail, FromObject, ObjectReader, Synonyms};
+use crate::domain::{Status, UnknownWord};
 use crate::scheduler::ListQuery;
 
 /// The filters and the page of a list of conversations.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ListRequest {
     /// Return only conversations with this status. Without it, conversations with any status are returned.
     #[schemars(extend("enum" = Status::ALL.map(Status::as_str)))]
@@ -22,12 +21,31 @@ pub struct ListRequest {
     pub cursor: Option<String>,
 }
 
+impl FromObject for ListRequest {
+    const SYNONYMS: Synonyms = &[
+        ("status", &["state", "statuses", "filter"]),
+        ("limit", &["count", "pagesize", "perpage", "max", "maxresults", "size", "top", "first"]),
+        (
+            "cursor",
+            &["nextcursor", "page", "pagetoken", "nextpagetoken", "continuationtoken", "after", "offset", "skip"],
+        ),
+    ];
+
+    fn from_object(object: &mut ObjectReader<'_>) -> Self {
+        Self {
+            status: object.string("status"),
+            limit: object.whole_number("limit", 1..=Self::MAX_LIMIT),
+            cursor: object.string("cursor"),
+        }
+    }
+}
+
 impl ListRequest {
     /// The highest limit that a caller may set.
     pub const MAX_LIMIT: u32 = 100;
     const DEFAULT_LIMIT: u32 = 50;
 
-    /// Checks all fields. A field that is empty counts as absent, because generated clients send empty parameters.
+    /// Checks all fields but the limit, which is checked where it is read. A field that is empty counts as absent, because generated clients send empty parameters.
     ///
     /// # Errors
     /// One [`ErrorDetail`] for each field that is not accepted.
@@ -35,17 +53,9 @@ impl ListRequest {
         let mut errors = Vec::new();
         let mut wrong = |pointer: &str, detail| errors.push(ErrorDetail { pointer: pointer.to_owned(), detail });
         let set = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let status = set(self.status).and_then(|text| {
-            let known = Status::ALL.into_iter().find(|status| status.as_str().eq_ignore_ascii_case(&text));
-            if known.is_none() {
-                wrong("/status", format!("must be one of {}", Status::ALL.map(Status::as_str).join(", ")));
-            }
-            known
-        });
+        let status = set(self.status)
+            .and_then(|text| text.parse().map_err(|error: UnknownWord| wrong("/status", error.to_string())).ok());
         let limit = self.limit.unwrap_or(Self::DEFAULT_LIMIT);
-        if !(1..=Self::MAX_LIMIT).contains(&limit) {
-            wrong("/limit", Self::limits());
-        }
         let cursor = set(self.cursor).and_then(|text| {
             let cursor = text.parse::<Cursor>().ok();
             if cursor.is_none() {
@@ -54,12 +64,6 @@ impl ListRequest {
             cursor.map(|Cursor(id)| id)
         });
         if errors.is_empty() { Ok(ListQuery { status, limit: limit as usize, cursor }) } else { Err(errors) }
-    }
-
-    /// The rule for a limit, as a sentence that follows the field's name.
-    #[must_use]
-    pub fn limits() -> String {
-        format!("must be a number from 1 to {}", Self::MAX_LIMIT)
     }
 }
 
@@ -70,9 +74,9 @@ mod tests {
 
     #[test]
     fn all_errors_are_reported_at_once() {
-        let wrong = ListRequest { status: Some("Done".into()), limit: Some(101), cursor: Some("page 2".into()) };
+        let wrong = ListRequest { status: Some("Done".into()), limit: None, cursor: Some("page 2".into()) };
         let pointers: Vec<_> = wrong.validate().unwrap_err().into_iter().map(|e| e.pointer).collect();
-        assert_eq!(pointers, ["/status", "/limit", "/cursor"]);
+        assert_eq!(pointers, ["/status", "/cursor"]);
     }
 
     #[test]

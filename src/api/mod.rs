@@ -1,17 +1,19 @@
 //! The representations that callers see: requests, responses and problems. REST and MCP share them.
 
 mod cursor;
-mod header_pairs;
 mod list_request;
+mod object_reader;
+mod parsed;
 mod problem;
 mod responses;
 mod schedule_request;
-pub(crate) mod strict_json;
 mod user_content;
+mod value;
 
 pub use cursor::{Cursor, InvalidCursor};
-pub use header_pairs::HeaderPairs;
 pub use list_request::ListRequest;
+pub(crate) use object_reader::{FromObject, ObjectReader, Synonyms};
+pub(crate) use parsed::Parsed;
 pub use problem::{ErrorDetail, Problem, ProblemType};
 pub(crate) use responses::{CancelResponse, ConversationResponse, ListResponse, RedeliverResponse, ScheduleResponse};
 pub use schedule_request::{RetryRequest, ScheduleRequest};

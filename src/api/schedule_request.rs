@@ -1,23 +1,23 @@
 //! The schedule request as callers write it, and its validation.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{ErrorDetail, HeaderPairs};
+use super::{ErrorDetail, FromObject, ObjectReader, Synonyms};
 use crate::domain::{
     AdditionalInfo, Content, DeliveryPolicy, Destination, EndpointPolicy, Format, Headers, InvalidTime, Method,
-    NewConversation, Target, Timestamp,
+    NewConversation, Secret, Target, Timestamp, UnknownWord,
 };
-use crate::json::{RawJson, optional_object};
+use crate::json::RawJson;
 
 /// A conversation to schedule.
 // Every field is optional, so that `validate` can report all errors at once. Language models read the documentation of
 // the type and its fields.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ScheduleRequest {
     /// The text to deliver: 1 byte to 192 KiB of UTF-8, without NUL characters.
     #[schemars(required, length(min = 1, max = MAX_TEXT))]
@@ -34,16 +34,15 @@ pub struct ScheduleRequest {
     #[schemars(extend("enum" = Method::ALL.map(Method::as_str)))]
     pub method: Option<String>,
     /// HTTP headers for the endpoint, by name; at most 32. No response shows their values.
-    #[schemars(with = "BTreeMap<String, String>", extend("maxProperties" = Headers::MAX_COUNT))]
-    pub headers: Option<HeaderPairs>,
+    #[schemars(with = "Option<BTreeMap<String, String>>", extend("maxProperties" = Headers::MAX_COUNT))]
+    pub headers: Option<Vec<(String, Secret<String>)>>,
     /// A JSON object that is delivered with the text; at most 16 KiB.
-    #[schemars(with = "Map<String, Value>")]
+    #[schemars(with = "Option<Map<String, Value>>")]
     pub additional_info: Option<RawJson>,
     /// The form of the delivered body: json (the default) is an object that contains the text; text is the text alone.
-    #[schemars(extend("enum" = ["json", "text"]))]
+    #[schemars(extend("enum" = Format::ALL.map(Format::as_str)))]
     pub format: Option<String>,
     /// The rules for failed attempts.
-    #[serde(default, deserialize_with = "optional_object")]
     pub retry: Option<RetryRequest>,
     /// The longest time that one attempt may take, in seconds. The default is 30.
     #[schemars(range(min = 1, max = MAX_TIMEOUT_SECONDS))]
@@ -51,8 +50,8 @@ pub struct ScheduleRequest {
 }
 
 /// The rules for failed attempts.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RetryRequest {
     /// The number of attempts after which the conversation fails. The default is 8.
     #[schemars(range(min = 1, max = MAX_ATTEMPTS))]
@@ -68,8 +67,71 @@ const PAST_TOLERANCE_MS: i64 = 60 * 1000;
 /// The furthest time ahead: ten years.
 const HORIZON_MS: i64 = 3653 * 24 * 60 * 60 * 1000;
 
+impl FromObject for ScheduleRequest {
+    const SYNONYMS: Synonyms = &[
+        ("conversationText", &["text", "message", "content", "body", "prompt", "conversation", "reminder", "payload"]),
+        (
+            "scheduledTime",
+            &[
+                "when",
+                "time",
+                "at",
+                "date",
+                "datetime",
+                "due",
+                "duetime",
+                "duedate",
+                "schedule",
+                "scheduledat",
+                "runat",
+                "sendat",
+                "delivertime",
+                "deliverat",
+                "timestamp",
+                "delay",
+                "in",
+            ],
+        ),
+        (
+            "endpoint",
+            &["url", "uri", "webhook", "webhookurl", "callback", "callbackurl", "target", "destination", "to"],
+        ),
+        ("method", &["httpmethod", "verb"]),
+        ("headers", &["httpheaders"]),
+        ("additionalInfo", &["metadata", "info", "data", "additional", "context", "extra"]),
+        ("format", &["bodyformat", "contenttype"]),
+        ("retry", &["retries", "maxretries", "maxattempts", "attempts", "retrypolicy"]),
+        ("timeoutSeconds", &["timeout", "timeoutms"]),
+        ("scheduledTime with a UTC offset", &["timezone", "tz", "zone", "offset", "utcoffset"]),
+    ];
+
+    fn from_object(object: &mut ObjectReader<'_>) -> Self {
+        let headers = |pairs: Vec<_>| pairs.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
+        Self {
+            conversation_text: object.string("conversationText"),
+            scheduled_time: object.string_or_number("scheduledTime"),
+            endpoint: object.string("endpoint"),
+            method: object.string("method"),
+            headers: object.strings("headers", r#"{"X-Name": "value"}"#).map(headers),
+            additional_info: object.json("additionalInfo"),
+            format: object.string("format"),
+            retry: object.object("retry", r#"{"maxAttempts": 3}"#),
+            timeout_seconds: object.whole_number("timeoutSeconds", 1..=MAX_TIMEOUT_SECONDS),
+        }
+    }
+}
+
+impl FromObject for RetryRequest {
+    const SYNONYMS: Synonyms =
+        &[("maxAttempts", &["attempts", "maxretries", "retries", "max", "count", "times", "limit"])];
+
+    fn from_object(object: &mut ObjectReader<'_>) -> Self {
+        Self { max_attempts: object.whole_number("maxAttempts", 1..=MAX_ATTEMPTS) }
+    }
+}
+
 impl ScheduleRequest {
-    /// Checks all fields.
+    /// Checks all fields but the numbers, which are checked where they are read.
     ///
     /// # Errors
     /// One [`ErrorDetail`] for each field that is not accepted.
@@ -78,8 +140,8 @@ impl ScheduleRequest {
         let text = errors.check("/conversationText", check_text(self.conversation_text));
         let due = errors.check("/scheduledTime", check_time(self.scheduled_time.as_deref(), now));
         let endpoint = errors.check("/endpoint", endpoints.check(self.endpoint.as_deref().unwrap_or_default()));
-        let method = errors.check("/method", self.method.map_or(Ok(Method::default()), |m| m.parse()));
-        let headers = Headers::parse(self.headers.unwrap_or_default().0).unwrap_or_else(|problems| {
+        let method = errors.check("/method", word(self.method.as_deref()));
+        let headers = Headers::parse(self.headers.unwrap_or_default()).unwrap_or_else(|problems| {
             for problem in problems {
                 errors.add("/headers", problem);
             }
@@ -87,12 +149,10 @@ impl ScheduleRequest {
         });
         let info = self.additional_info;
         errors.check("/additionalInfo", info.as_ref().map_or(Ok(()), RawJson::check));
-        let format = errors.check("/format", check_format(self.format.as_deref()));
+        let format = errors.check("/format", word(self.format.as_deref()));
         let default = DeliveryPolicy::default();
         let max_attempts = self.retry.and_then(|r| r.max_attempts).unwrap_or(default.max_attempts);
-        errors.check("/retry/maxAttempts", check_range(max_attempts, 1, MAX_ATTEMPTS));
         let timeout_seconds = self.timeout_seconds.unwrap_or(default.timeout_seconds);
-        errors.check("/timeoutSeconds", check_range(timeout_seconds, 1, MAX_TIMEOUT_SECONDS));
         match (text, due, endpoint, method, format) {
             (Some(text), Some(due), Some(endpoint), Some(method), Some(format)) if errors.0.is_empty() => {
                 Ok(NewConversation {
@@ -138,7 +198,10 @@ fn check_text(text: Option<String>) -> Result<String, String> {
 
 fn check_time(text: Option<&str>, now: Timestamp) -> Result<Timestamp, String> {
     let text = text.ok_or("is required: an RFC 3339 time such as 2030-01-31T09:30:00Z")?;
-    let due = Timestamp::parse(text).map_err(|e: InvalidTime| e.to_string())?;
+    let due = Timestamp::parse(text).map_err(|error| match error {
+        InvalidTime::Duration(duration) => format!("{error}; that long from now is {}", now + duration),
+        _ => error.to_string(),
+    })?;
     let ahead = due.as_millis().saturating_sub(now.as_millis());
     if ahead < -PAST_TOLERANCE_MS {
         let ago = ahead.unsigned_abs() / 1000;
@@ -150,16 +213,9 @@ fn check_time(text: Option<&str>, now: Timestamp) -> Result<Timestamp, String> {
     Ok(due.max(now))
 }
 
-fn check_format(text: Option<&str>) -> Result<Format, String> {
-    match text {
-        None | Some("json") => Ok(Format::Json),
-        Some("text") => Ok(Format::Text),
-        Some(_) => Err("must be \"json\" or \"text\"".to_owned()),
-    }
-}
-
-fn check_range(value: u32, min: u32, max: u32) -> Result<(), String> {
-    if (min..=max).contains(&value) { Ok(()) } else { Err(format!("is {value}; it must be from {min} to {max}")) }
+/// A field with one word out of several.
+fn word<T: Default + FromStr<Err = UnknownWord>>(text: Option<&str>) -> Result<T, String> {
+    text.map_or_else(|| Ok(T::default()), str::parse).map_err(|error: UnknownWord| error.to_string())
 }
 
 #[cfg(test)]
@@ -187,26 +243,13 @@ mod tests {
         let wrong = ScheduleRequest {
             method: Some("CONNECT".into()),
             format: Some("xml".into()),
-            retry: Some(RetryRequest { max_attempts: Some(21) }),
-            timeout_seconds: Some(0),
             additional_info: Some(serde_json::from_str(r#"{"a":1,"a":2}"#).unwrap()),
-            headers: Some(serde_json::from_str(r#"{"Host":"x"}"#).unwrap()),
+            headers: Some(vec![("Host".to_owned(), Secret::new("x".to_owned()))]),
             ..ScheduleRequest::default()
         };
-        assert_eq!(
-            pointers(wrong),
-            [
-                "/conversationText",
-                "/scheduledTime",
-                "/endpoint",
-                "/method",
-                "/headers",
-                "/additionalInfo",
-                "/format",
-                "/retry/maxAttempts",
-                "/timeoutSeconds",
-            ]
-        );
+        let expected =
+            ["/conversationText", "/scheduledTime", "/endpoint", "/method", "/headers", "/additionalInfo", "/format"];
+        assert_eq!(pointers(wrong), expected);
     }
 
     #[test]

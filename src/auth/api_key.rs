@@ -8,6 +8,9 @@ use crate::domain::{ClientId, Secret};
 use crate::store::Client;
 use crate::time::{Entropy, random};
 
+/// The beginning of every key that we make.
+pub(super) const PREFIX: &str = "msk_";
+
 /// The secret that a client logs in with.
 #[derive(Clone, Debug)]
 pub struct ApiKey(Secret<String>);
@@ -28,7 +31,7 @@ impl ApiKey {
     pub fn generate(client: &ClientId, entropy: &dyn Entropy) -> Self {
         let secret = URL_SAFE_NO_PAD.encode(random::<32>(entropy));
         let checksum = URL_SAFE_NO_PAD.encode(crc32fast::hash(secret.as_bytes()).to_be_bytes());
-        Self(Secret::new(format!("msk_{client}_{secret}{checksum}")))
+        Self(Secret::new(format!("{PREFIX}{client}_{secret}{checksum}")))
     }
 
     /// Accepts a key that an operator chose.

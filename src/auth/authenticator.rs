@@ -79,6 +79,9 @@ pub enum AuthError {
     /// The request has a token that is not accepted. The reason is kept back, because it would help a forger.
     #[error("the token is not accepted")]
     InvalidToken,
+    /// The bearer token has the form of an API key. Whether it is a right one is not looked at.
+    #[error("the bearer token is an API key")]
+    ApiKeyAsToken,
     /// The token is valid, but it does not have the scope that the operation needs.
     #[error("the token does not have the scope {0}")]
     InsufficientScope(Scope),
@@ -168,7 +171,8 @@ impl Authenticator {
     /// Finds the calling client by the values of all `Authorization` headers of a request.
     ///
     /// # Errors
-    /// [`AuthError::Missing`], [`AuthError::InvalidToken`], [`AuthError::Unavailable`] or [`AuthError::Internal`].
+    /// [`AuthError::Missing`], [`AuthError::InvalidToken`], [`AuthError::ApiKeyAsToken`], [`AuthError::Unavailable`] or
+    /// [`AuthError::Internal`].
     pub async fn authenticate(&self, authorization: &[&[u8]]) -> Result<Principal, AuthError> {
         let value = match authorization {
             [] => return Err(AuthError::Missing),
@@ -178,6 +182,9 @@ impl Authenticator {
         let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(AuthError::Missing);
+        }
+        if token.starts_with(api_key::PREFIX) {
+            return Err(AuthError::ApiKeyAsToken);
         }
         let now = self.clock.now();
         let claims = self.tokens.verify(token, now).ok_or(AuthError::InvalidToken)?;

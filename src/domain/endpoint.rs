@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use url::{Host, Url};
+use url::{Host, ParseError, Url};
 
 use super::{Verdict, classify};
 
@@ -109,7 +109,8 @@ impl EndpointPolicy {
             _ if self.is_exempt(address) => Ok(true),
             Verdict::Allowed => Ok(false),
             Verdict::Denied(class) => Err(format!(
-                "must not be {}: deliveries can reach only hosts on the internet, not {address}",
+                "has the host {address}, {}; only hosts on the internet are accepted, unless the operator of this service \
+                 lists the network in DELIVERY_ALLOWED_NETWORKS",
                 class.describe()
             )),
         }
@@ -135,7 +136,8 @@ impl EndpointPolicy {
         let serves_internal = self.allowed_networks.iter().any(|network| !network.network().is_loopback());
         if is_internal && !serves_internal {
             return Err(format!(
-                "has the host {name:?}, which exists only in an internal network; use a public name such as example.com"
+                "has the host {name:?}, a name that only an internal network knows; only hosts on the internet are \
+                 accepted, unless the operator of this service lists the network in DELIVERY_ALLOWED_NETWORKS"
             ));
         }
         Ok(is_internal)
@@ -154,10 +156,10 @@ fn parse(text: &str) -> Result<Url, String> {
     if text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {
         return Err("must not contain spaces, control characters or backslashes".to_owned());
     }
-    let url = Url::parse(text).map_err(|e| format!("is not a URL: {e}"))?;
+    let url = Url::parse(text).map_err(|error| defect(error).to_owned())?;
     let scheme = url.scheme();
     if !matches!(scheme, "http" | "https") {
-        return Err("must be an https URL such as https://example.com/hook".to_owned());
+        return Err("must begin with https://, such as https://example.com/hook".to_owned());
     }
     let rest = text.get(scheme.len()..).and_then(|rest| rest.strip_prefix("://"));
     let Some(rest) = rest.filter(|rest| !rest.starts_with('/')) else {
@@ -168,6 +170,24 @@ fn parse(text: &str) -> Result<Url, String> {
         return Err("must not contain a user name or password; send an Authorization header instead".to_owned());
     }
     Ok(url)
+}
+
+/// The defect of a text that is not a URL.
+const fn defect(error: ParseError) -> &'static str {
+    match error {
+        ParseError::RelativeUrlWithoutBase | ParseError::RelativeUrlWithCannotBeABaseBase => {
+            "must begin with https://, such as https://example.com/hook"
+        }
+        ParseError::EmptyHost => "has no host; a URL is such as https://example.com/hook",
+        ParseError::InvalidPort => "has a port that is not a number from 1 to 65535",
+        ParseError::InvalidIpv4Address | ParseError::InvalidIpv6Address => {
+            "has a host that looks like an IP address but is none"
+        }
+        ParseError::IdnaError | ParseError::InvalidDomainCharacter => {
+            "has a host with characters that a host name cannot have"
+        }
+        _ => "is not a URL; a URL is such as https://example.com/hook",
+    }
 }
 
 /// Whether a name exists only inside a network: a name without a dot, or below a domain that does not exist on the

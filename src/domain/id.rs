@@ -59,11 +59,13 @@ impl fmt::Display for ConversationId {
 impl FromStr for ConversationId {
     type Err = InvalidConversationId;
 
-    /// Accepts only the form that [`fmt::Display`] writes: lower case, with hyphens.
+    /// Accepts 32 hex digits in any case, with the four hyphens or without them: the formats D and N of .NET's `Guid`.
     fn from_str(text: &str) -> Result<Self, InvalidConversationId> {
-        let id = Uuid::try_parse(text).map_err(|_| InvalidConversationId)?;
-        let mut buffer = Uuid::encode_buffer();
-        if id.hyphenated().encode_lower(&mut buffer) == text { Ok(Self(id)) } else { Err(InvalidConversationId) }
+        use uuid::fmt::{Hyphenated, Simple};
+        match text.len() {
+            Hyphenated::LENGTH | Simple::LENGTH => Uuid::try_parse(text).map(Self).map_err(|_| InvalidConversationId),
+            _ => Err(InvalidConversationId),
+        }
     }
 }
 
@@ -79,14 +81,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_displayed_form_is_read() {
-        let id = "01890000-0000-7000-8000-00000000000f";
-        assert_eq!(id.parse::<ConversationId>().unwrap().partition(), 15);
+    fn an_id_is_read_in_any_case_with_all_hyphens_or_none() {
+        let id: ConversationId = "01890000-abcd-7000-8000-00000000000f".parse().unwrap();
+        assert_eq!(id.partition(), 15);
+        for same in [
+            "01890000-ABCD-7000-8000-00000000000F",
+            "01890000-aBcD-7000-8000-00000000000f",
+            "01890000abcd7000800000000000000f",
+            "01890000ABCD7000800000000000000F",
+        ] {
+            assert_eq!(same.parse(), Ok(id), "{same}");
+        }
+        assert_eq!(id.to_string(), "01890000-abcd-7000-8000-00000000000f", "one form is given out");
         for bad in [
-            "01890000000070008000000000000000f",
-            "01890000-0000-7000-8000-00000000000F",
-            "{01890000-0000-7000-8000-00000000000f}",
-            "urn:uuid:01890000-0000-7000-8000-00000000000f",
+            "01890000abcd70008000000000000000f",
+            "01890000abcd700080000000000000f",
+            "01890000-abcd7000-8000-00000000000f",
+            "01890000-abcd-7000-8000-0000000000-f",
+            "0189-0000-abcd-7000-8000-0000000000f",
+            "{01890000-abcd-7000-8000-00000000000f}",
+            "(01890000-abcd-7000-8000-00000000000f)",
+            "urn:uuid:01890000-abcd-7000-8000-00000000000f",
+            "01890000-abcd-7000-8000-00000000000g",
+            " 01890000abcd7000800000000000000f",
             "a'b",
             "",
         ] {

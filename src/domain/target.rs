@@ -1,9 +1,8 @@
 //! The HTTP request that a conversation is sent with: endpoint, method and headers.
 
 use std::collections::HashSet;
-use std::fmt;
-use std::str::FromStr;
 
+use super::words::words;
 use super::{Endpoint, Secret};
 
 /// The endpoint of a conversation, with the method and the headers of the request.
@@ -53,22 +52,7 @@ impl Method {
     }
 }
 
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Method {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|m| m.as_str().eq_ignore_ascii_case(text))
-            .ok_or_else(|| "must be POST, PUT, PATCH, GET or DELETE".to_owned())
-    }
-}
+words!(Method);
 
 /// The caller's headers, in the caller's order. Their values are often credentials.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,10 +1,13 @@
 //! Instants, and the form in which callers write them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+
+use super::InvalidTime;
 
 /// An instant in UTC, in whole milliseconds since the Unix epoch.
 ///
@@ -41,7 +44,7 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))
     }
 
-    /// Reads a `scheduledTime`: RFC 3339. A time without an offset is read as UTC.
+    /// Reads a `scheduledTime`: RFC 3339. The seconds may be left out, and a time without an offset is read as UTC.
     ///
     /// A fraction finer than a millisecond is rounded up, so that no conversation is due early.
     ///
@@ -51,11 +54,12 @@ impl Timestamp {
         // "2030-01-01T00:00:00.123456789+05:30" is the longest time: the parser keeps nanoseconds.
         const LONGEST: usize = 35;
         if text.len() > LONGEST {
-            return Err(InvalidTime::Format);
+            return Err(InvalidTime::of(text));
         }
-        let parsed = DateTime::parse_from_rfc3339(text)
-            .or_else(|_| DateTime::parse_from_rfc3339(&format!("{text}Z")))
-            .map_err(|_| InvalidTime::Format)?;
+        let full = with_seconds(text);
+        let parsed = DateTime::parse_from_rfc3339(&full)
+            .or_else(|_| DateTime::parse_from_rfc3339(&format!("{full}Z")))
+            .map_err(|_| InvalidTime::of(text))?;
         if parsed.timestamp_subsec_nanos() >= 1_000_000_000 {
             return Err(InvalidTime::LeapSecond);
         }
@@ -100,21 +104,13 @@ impl Sub<Duration> for Timestamp {
     }
 }
 
-/// The reason why a text is not a valid `scheduledTime`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidTime {
-    /// The text is not RFC 3339, or the date does not exist.
-    #[error(
-        "is not an RFC 3339 time such as 2030-01-31T09:30:00Z or 2030-01-31T09:30:00+01:00 \
-         (without an offset it is read as UTC)"
-    )]
-    Format,
-    /// The second is 60. Clocks that smear or repeat leap seconds do not show it.
-    #[error("names a leap second; use 23:59:59 or 00:00:00")]
-    LeapSecond,
-    /// The time is earlier than 1970, and a [`Timestamp`] cannot represent it.
-    #[error("is before 1970")]
-    BeforeEpoch,
+/// Adds the seconds to a time that has only hours and minutes.
+fn with_seconds(text: &str) -> Cow<'_, str> {
+    const UP_TO_MINUTES: usize = "2030-01-31T09:30".len();
+    match text.split_at_checked(UP_TO_MINUTES) {
+        Some((time, rest)) if !rest.starts_with(':') => format!("{time}:00{rest}").into(),
+        _ => text.into(),
+    }
 }
 
 #[cfg(test)]
@@ -136,6 +132,11 @@ mod tests {
             "2030-06-01T12:00:00",
             "2030-06-01 12:00:00.000",
             "2030-06-01T12:00:00z",
+            "2030-06-01T12:00",
+            "2030-06-01T12:00Z",
+            "2030-06-01 12:00",
+            "2030-06-01T14:00+02:00",
+            "2030-06-01T07:30-04:30",
         ] {
             assert_eq!(parsed(same), noon, "{same}");
         }
@@ -150,22 +151,37 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_time_is_refused_with_its_reason() {
+    fn a_text_that_is_not_a_time_is_refused() {
+        for text in [
+            "",
+            "tomorrow",
+            "2030-02-30T00:00:00Z",
+            "2030-01-01",
+            "2030-01-01T09",
+            "2030-01-01T09:",
+            "2030-01-01T09:3",
+            "2030-01-01T09:30:",
+            "2030-01-01T09:30.5Z",
+            "2030-01-01T09:30:5Z",
+            "2030-1-1T0:0:0Z",
+            "10000-01-01T00:00:00Z",
+            "2030-01-01 00:00:00 UTC",
+            " 2030-01-01T00:00:00Z",
+            "2030-01-01T00:00:00ZZ",
+            "2030-01-01T24:00:00Z",
+            "2030-01-01T24:00",
+            "2030-01-01T00:00:00+24:00",
+            "2030-01-01T00:00:00+0100",
+            "2030-01-01T00:00:00.1111111111111111111111Z",
+            "1893456000",
+        ] {
+            let refused = Timestamp::parse(text);
+            assert!(refused.is_err() && refused == Err(InvalidTime::of(text)), "{text}: {refused:?}");
+        }
         for (text, why) in [
-            ("", InvalidTime::Format),
-            ("tomorrow", InvalidTime::Format),
-            ("2030-02-30T00:00:00Z", InvalidTime::Format),
-            ("2030-01-01", InvalidTime::Format),
-            ("2030-1-1T0:0:0Z", InvalidTime::Format),
-            ("10000-01-01T00:00:00Z", InvalidTime::Format),
-            ("2030-01-01 00:00:00 UTC", InvalidTime::Format),
-            (" 2030-01-01T00:00:00Z", InvalidTime::Format),
-            ("2030-01-01T00:00:00ZZ", InvalidTime::Format),
-            ("2030-01-01T24:00:00Z", InvalidTime::Format),
-            ("2030-01-01T00:00:00+24:00", InvalidTime::Format),
-            ("2030-01-01T00:00:00.1111111111111111111111Z", InvalidTime::Format),
             ("2030-06-30T23:59:60Z", InvalidTime::LeapSecond),
             ("1969-12-31T23:59:59Z", InvalidTime::BeforeEpoch),
+            ("1969-12-31T23:59", InvalidTime::BeforeEpoch),
         ] {
             assert_eq!(Timestamp::parse(text), Err(why), "{text}");
         }

@@ -6,32 +6,34 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
-use serde::de::DeserializeOwned;
 
 use super::context::{BodyStream, RequestContext};
-use crate::api::{Problem, strict_json};
-use crate::json::StrictObject;
+use crate::api::{FromObject, Parsed, Problem};
 
-/// The largest body, in bytes.
-const MAX_BYTES: usize = 256 * 1024;
+/// The largest body of most operations, in bytes.
+pub(super) const MAX_BODY: usize = 256 * 1024;
+/// The largest body that contains a conversation, in bytes: the longest text and the longest headers fit although a
+/// client writes each byte of them as an escape of six bytes.
+pub(super) const MAX_CONVERSATION: usize = 1280 * 1024;
 /// The longest time that a body may take to arrive.
 const MAX_TIME: Duration = Duration::from_secs(30);
 
 impl RequestContext {
     /// Reads the body as a JSON object. Unknown and duplicate fields are errors.
-    pub(super) async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
+    pub(super) async fn json<T: FromObject>(&mut self, max: usize) -> Result<Parsed<T>, Problem> {
         check_type(&self.headers)?;
-        let body = read(&self.headers, &mut self.body).await?;
-        if body.len() > MAX_BYTES {
-            return Err(too_large::<T>(&body));
+        let body = read(&self.headers, &mut self.body, max).await?;
+        if body.len() > max {
+            let wrong = Parsed::<T>::problem_in_beginning(&body);
+            return Err(wrong.map_or_else(|| Problem::body_too_large(max), Problem::closing));
         }
-        strict_json::read(&body)
+        Parsed::from_json(&body)
     }
 
     /// Reads a body whose content type is JSON, without parsing it.
-    pub(super) async fn json_bytes(&mut self) -> Result<Bytes, Problem> {
+    pub(super) async fn json_bytes(&mut self, max: usize) -> Result<Bytes, Problem> {
         check_type(&self.headers)?;
-        self.bytes().await
+        self.bytes(max).await
     }
 
     /// Reads the body if its content type is that of a form; `None` if it is another one.
@@ -39,13 +41,13 @@ impl RequestContext {
         if is_encoded(&self.headers) || !is_utf8(&self.headers, "application/x-www-form-urlencoded") {
             return Ok(None);
         }
-        self.bytes().await.map(Some)
+        self.bytes(MAX_BODY).await.map(Some)
     }
 
     /// Reads the body without regard to its content type.
-    pub(super) async fn bytes(&mut self) -> Result<Bytes, Problem> {
-        let body = read(&self.headers, &mut self.body).await?;
-        if body.len() > MAX_BYTES { Err(Problem::body_too_large(MAX_BYTES)) } else { Ok(body) }
+    pub(super) async fn bytes(&mut self, max: usize) -> Result<Bytes, Problem> {
+        let body = read(&self.headers, &mut self.body, max).await?;
+        if body.len() > max { Err(Problem::body_too_large(max)) } else { Ok(body) }
     }
 }
 
@@ -54,10 +56,13 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
         return Err(Problem::unsupported_media_type("Compressed bodies are not accepted."));
     }
     if is_utf8(headers, "application/json") {
-        Ok(())
-    } else {
-        Err(Problem::unsupported_media_type("The body must be application/json in UTF-8."))
+        return Ok(());
     }
+    Err(Problem::unsupported_media_type(match headers.get_all(CONTENT_TYPE).iter().count() {
+        0 => "The request has no Content-Type header; the body must be application/json in UTF-8.",
+        1 => "The Content-Type of the body must be application/json, in UTF-8.",
+        _ => "The request has several Content-Type headers; it must have one, application/json.",
+    }))
 }
 
 fn is_encoded(headers: &HeaderMap) -> bool {
@@ -80,11 +85,11 @@ fn is_utf8(headers: &HeaderMap, wanted: &str) -> bool {
 }
 
 /// Reads the body, or only its beginning if it is too large.
-async fn read(headers: &HeaderMap, body: &mut BodyStream) -> Result<Bytes, Problem> {
+async fn read(headers: &HeaderMap, body: &mut BodyStream, max: usize) -> Result<Bytes, Problem> {
     let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     // A caller that sends `Expect: 100-continue` gets the problem before it sends the body.
-    if headers.contains_key(EXPECT) && declared.is_some_and(|length| length > MAX_BYTES as u64) {
-        return Err(Problem::body_too_large(MAX_BYTES));
+    if headers.contains_key(EXPECT) && declared.is_some_and(|length| length > max as u64) {
+        return Err(Problem::body_too_large(max));
     }
     let whole = async {
         // Most bodies arrive in one piece, which need not be copied.
@@ -97,20 +102,11 @@ async fn read(headers: &HeaderMap, body: &mut BodyStream) -> Result<Bytes, Probl
                 rest.extend_from_slice(&first);
             }
             rest.extend_from_slice(&part);
-            if rest.len() > MAX_BYTES {
+            if rest.len() > max {
                 break;
             }
         }
         Ok(if rest.is_empty() { first } else { rest.freeze() })
     };
     tokio::time::timeout(MAX_TIME, whole).await.unwrap_or_else(|_| Err(Problem::request_timeout(MAX_TIME.as_secs())))
-}
-
-/// The problem with a body of which only the beginning was read. An error in the beginning helps the caller more than
-/// the size does.
-fn too_large<T: DeserializeOwned>(beginning: &[u8]) -> Problem {
-    match serde_json::from_slice::<StrictObject<T>>(beginning) {
-        Err(error) if !error.is_eof() => strict_json::explain::<T>(beginning).closing(),
-        _ => Problem::body_too_large(MAX_BYTES),
-    }
 }

@@ -148,6 +148,16 @@ impl Operation {
         if self.path == Resource::Mcp.path() { Resource::Mcp } else { Resource::Api }
     }
 
+    /// Whether everybody may know of it: the invocations are only for the Functions host.
+    pub(super) const fn is_public(&self) -> bool {
+        !matches!(self.access, Access::FunctionsHost(_))
+    }
+
+    /// The operation in a list: method, path and name.
+    pub(super) fn describe(&self) -> String {
+        format!("{} {} ({})", self.method, self.path, self.name)
+    }
+
     /// The operation as a tool for language models, if it is one.
     #[must_use]
     pub fn tool(&self) -> Option<NamedTool> {

@@ -53,13 +53,17 @@ struct RoutingTable {
     /// The literal segments of all paths, with their positions. A literal is never the value of a parameter at its
     /// position: `/api/scheduler/schedule` is not the conversation `schedule`.
     literals: HashSet<(usize, &'static str)>,
+    /// The operations that callers may call, for those that called none.
+    list: String,
 }
 
 impl RoutingTable {
     fn new(operations: Vec<Operation>) -> Self {
         let segments = operations.iter().flat_map(|operation| operation.path.split('/').enumerate());
         let literals = segments.filter(|(_, segment)| !is_parameter(segment)).collect();
-        Self { operations, literals }
+        let public = operations.iter().filter(|operation| operation.is_public());
+        let list: Vec<_> = public.map(Operation::describe).collect();
+        Self { list: list.join(", "), operations, literals }
     }
 
     /// The operation of a request, and the value of the parameter in its path (empty without one).
@@ -72,11 +76,15 @@ impl RoutingTable {
                 None => {}
             }
         }
-        Err(if allowed.is_empty() {
-            Problem::no_such_path()
+        let problem = if allowed.is_empty() {
+            let corrected = corrected(path);
+            let mut meant = self.operations.iter().filter(|operation| operation.is_public());
+            let meant = meant.find(|operation| self.parameter(operation.path, &corrected).is_some());
+            meant.map_or_else(Problem::no_such_path, |operation| Problem::misspelled_path(operation.path))
         } else {
             Problem::method_not_allowed(method, &allowed.join(", "))
-        })
+        };
+        Err(problem.operations(&self.list))
     }
 
     /// The value of the template's parameter (empty without one), if the path matches the template.
@@ -95,6 +103,12 @@ impl RoutingTable {
             }
         }
     }
+}
+
+/// A path without empty segments and in lower case, as the paths of the table are.
+fn corrected(path: &str) -> String {
+    let segments: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    format!("/{}", segments.join("/").to_ascii_lowercase())
 }
 
 fn is_parameter(segment: &str) -> bool {

@@ -1,11 +1,12 @@
 //! Strict JSON objects, raw JSON, and types that are serialised as text: cases that serde's defaults do not cover.
 
+pub mod members;
 pub mod pairs;
 mod raw_json;
 pub mod secret;
 mod strict_object;
+pub mod syntax;
 pub mod text;
 
 pub use raw_json::{JsonText, RawJson};
 pub use strict_object::StrictObject;
-pub(crate) use strict_object::optional_object;

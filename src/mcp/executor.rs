@@ -3,23 +3,42 @@
 use futures_util::future::BoxFuture;
 use rmcp::model::{CallToolResult, ContentBlock};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::api::{
-    CancelResponse, ConversationResponse, ErrorDetail, ListRequest, ListResponse, Problem, ScheduleRequest,
-    ScheduleResponse, UntrustedContent, strict_json,
+    CancelResponse, ConversationResponse, ErrorDetail, FromObject, ListRequest, ListResponse, ObjectReader, Parsed,
+    Problem, ScheduleRequest, ScheduleResponse, Synonyms, UntrustedContent,
 };
 use crate::auth::Principal;
 use crate::domain::ConversationId;
 use crate::scheduler::{Scheduler, SchedulerError};
 
 /// The conversation that the tool is for.
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ConversationRequest {
     /// The conversationId that scheduleConversation returned.
     #[schemars(required, extend("format" = "uuid"))]
     conversation_id: Option<String>,
+}
+
+impl FromObject for ConversationRequest {
+    const SYNONYMS: Synonyms = &[("conversationId", &["id", "uuid", "conversation", "taskid", "jobid", "scheduleid"])];
+
+    fn from_object(object: &mut ObjectReader<'_>) -> Self {
+        Self { conversation_id: object.string("conversationId") }
+    }
+}
+
+impl ConversationRequest {
+    /// The id as the caller wrote it.
+    fn validate(self) -> Result<String, Vec<ErrorDetail>> {
+        let missing = || {
+            let detail = "is required: the conversationId that scheduleConversation returned".to_owned();
+            vec![ErrorDetail { pointer: "/conversationId".to_owned(), detail }]
+        };
+        self.conversation_id.ok_or_else(missing)
+    }
 }
 
 /// The function of a tool. It takes the caller, and the arguments as the caller wrote them.
@@ -44,8 +63,8 @@ impl ToolExecutor {
     }
 
     pub(super) async fn schedule(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
-        let request: ScheduleRequest = strict_json::read(arguments)?;
-        let new = request.validate(self.scheduler.now(), self.scheduler.endpoint_policy())?;
+        let request = Parsed::<ScheduleRequest>::from_json(arguments)?;
+        let new = request.validate(|r| r.validate(self.scheduler.now(), self.scheduler.endpoint_policy()))?;
         let conversation = self.scheduler.schedule(principal.client(), new).await?;
         ToolResult::new(conversation.id().to_string(), &ScheduleResponse::new(&conversation, self.scheduler.now()))
     }
@@ -69,8 +88,8 @@ impl ToolExecutor {
     }
 
     pub(super) async fn list(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
-        let request: ListRequest = strict_json::read(arguments)?;
-        let page = self.scheduler.list(principal.client(), request.validate()?).await?;
+        let query = Parsed::<ListRequest>::from_json(arguments)?.validate(ListRequest::validate)?;
+        let page = self.scheduler.list(principal.client(), query).await?;
         let lines = page.conversations.iter().map(|c| format!("{} {} {}", c.id(), c.status().as_str(), c.due()));
         let mut lines: Vec<_> = lines.collect();
         if lines.is_empty() {
@@ -107,10 +126,6 @@ impl ToolResult {
 }
 
 fn conversation_id(arguments: &[u8]) -> Result<ConversationId, Problem> {
-    let request: ConversationRequest = strict_json::read(arguments)?;
-    let missing = || {
-        let detail = "is required: the conversationId that scheduleConversation returned".to_owned();
-        Problem::invalid(vec![ErrorDetail { pointer: "/conversationId".to_owned(), detail }])
-    };
-    request.conversation_id.ok_or_else(missing)?.parse().map_err(|_| Problem::no_such_conversation())
+    let id = Parsed::<ConversationRequest>::from_json(arguments)?.validate(ConversationRequest::validate)?;
+    id.parse().map_err(|_| Problem::no_such_conversation())
 }

@@ -58,7 +58,7 @@ impl Caller {
             if error.is_data() {
                 transport("The body is not one JSON-RPC message.")
             } else {
-                Problem::malformed_json(error)
+                Problem::malformed_json(body, &error)
             }
         })?;
         let (Some("tools/call"), Some(params)) = (message.method.as_deref(), message.params) else {

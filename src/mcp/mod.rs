@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
@@ -79,6 +79,11 @@ impl McpServer {
         let body = body.collect().await.unwrap_or_else(|never| match never {}).to_bytes();
         // rmcp reports errors of the transport as a plain sentence, without a content type.
         if parts.status.as_u16() >= 400 && !parts.headers.contains_key(CONTENT_TYPE) {
+            if body.starts_with(b"fail to deserialize") {
+                let detail = "The body is not a JSON-RPC message of this protocol, or a string in it has an escape such as \
+                              \\ud83d that is only half of a character.";
+                return Err(Problem::mcp_transport(StatusCode::BAD_REQUEST, detail));
+            }
             return Err(Problem::mcp_transport(parts.status, String::from_utf8_lossy(&body)));
         }
         Ok(Response::from_parts(parts, body))

@@ -1,28 +1,40 @@
 //! The problems of a request, before a use case is called.
 
-use std::fmt;
-
 use http::header::{ALLOW, RETRY_AFTER};
 use http::{Method, StatusCode};
 
 use super::{ErrorDetail, Problem, ProblemType};
+use crate::json::syntax;
 
 /// The time after which a caller should retry while the store is not available, in seconds.
 pub(super) const STORE_RETRY_SECONDS: &str = "5";
 
 impl Problem {
     pub(crate) fn invalid(errors: Vec<ErrorDetail>) -> Self {
-        let short =
-            |ErrorDetail { pointer, detail }| ErrorDetail { pointer: shorten(pointer), detail: shorten(detail) };
-        let errors: Vec<_> = errors.into_iter().map(short).collect();
+        const MAX_POINTER: usize = 64;
+        const MAX_DETAIL: usize = 256;
+        let short = |ErrorDetail { pointer, detail }| ErrorDetail {
+            pointer: shorten(pointer, MAX_POINTER),
+            detail: shorten(detail, MAX_DETAIL),
+        };
+        let more = errors.len() > ErrorDetail::MAX_COUNT;
+        let more =
+            more.then(|| ErrorDetail { pointer: String::new(), detail: "has more errors than these".to_owned() });
+        let errors: Vec<_> = errors.into_iter().take(ErrorDetail::MAX_COUNT).map(short).chain(more).collect();
         let sentences: Vec<_> = errors.iter().map(ErrorDetail::sentence).collect();
-        let detail = sentences.join("; ").trim().to_owned();
-        let hint = "Correct the fields that errors names, and send the request again.";
+        let detail = sentences.join("; ");
+        let hint = "Correct these errors and send the request again.";
         Self { errors, ..Self::new(ProblemType::InvalidRequest, detail).hint(hint) }
     }
 
-    pub(crate) fn malformed_json(detail: impl fmt::Display) -> Self {
-        Self::new(ProblemType::MalformedJson, detail.to_string())
+    /// The problem with a body in which the parser found an error.
+    pub(crate) fn malformed_json(body: &[u8], error: &serde_json::Error) -> Self {
+        let detail = if body.trim_ascii().is_empty() {
+            "The body is empty.".to_owned()
+        } else {
+            format!("The body {}.", syntax::defect(body, error))
+        };
+        Self::new(ProblemType::MalformedJson, detail)
             .hint("Send one JSON object in UTF-8, with nothing before or after it.")
     }
 
@@ -53,12 +65,25 @@ impl Problem {
 
     pub(crate) fn no_such_path() -> Self {
         Self::new(ProblemType::NoSuchPath, "No operation of this service has this path.")
-            .hint("The paths of the operations begin with /api/scheduler, /api/auth, /oauth, /mcp or /health.")
+    }
+
+    /// The path is that of an operation but for case and slashes.
+    pub(crate) fn misspelled_path(path: &str) -> Self {
+        let detail = format!(
+            "No operation of this service has this path. Use {path}: paths are in lower case, without empty segments and \
+             without a slash at the end."
+        );
+        Self::new(ProblemType::NoSuchPath, detail)
+    }
+
+    /// Adds the operations of the service, for a caller that called none of them.
+    pub(crate) fn operations(self, operations: &str) -> Self {
+        self.hint(format!("The operations are {operations}."))
     }
 
     pub(crate) fn no_such_conversation() -> Self {
         Self::new(ProblemType::NoSuchConversation, "This client has no conversation with this id.")
-            .hint("Use a conversationId that scheduleConversation returned to this client.")
+            .hint("Use a conversationId that scheduleConversation or listConversations returned to this client.")
     }
 
     pub(crate) fn method_not_allowed(method: &Method, allowed: &str) -> Self {
@@ -94,9 +119,8 @@ impl Problem {
 }
 
 /// Names that callers choose may be as long as a body, and a problem repeats them.
-fn shorten(text: String) -> String {
-    const MAX_CHARACTERS: usize = 256;
-    match text.char_indices().nth(MAX_CHARACTERS) {
+fn shorten(text: String, max_characters: usize) -> String {
+    match text.char_indices().nth(max_characters) {
         Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "…",
         None => text,
     }

@@ -44,6 +44,7 @@ impl From<AuthError> for Problem {
         match error {
             AuthError::Missing => Self::unauthorized("Bearer"),
             AuthError::InvalidToken => Self::unauthorized("Bearer error=\"invalid_token\""),
+            AuthError::ApiKeyAsToken => Self::api_key_as_token(),
             AuthError::InsufficientScope(scope) => Self::insufficient_scope(scope),
             AuthError::WrongCredentials => {
                 Self::new(ProblemType::WrongCredentials, "The clientId or the apiKey is wrong.")
@@ -76,6 +77,16 @@ impl Problem {
         Self::new(ProblemType::Unauthorized, "The request has no valid bearer token.")
             .hint("Get a token with POST /api/auth/token and send it as Authorization: Bearer <token>.")
             .header(WWW_AUTHENTICATE, challenge)
+    }
+
+    /// Nothing is said about the key itself: whether it is right shows when it is exchanged.
+    fn api_key_as_token() -> Self {
+        Self::new(ProblemType::Unauthorized, "The bearer token is an API key, which is exchanged for a token first.")
+            .hint(
+                "Send {\"clientId\": \"<client id>\", \"apiKey\": \"<API key>\"} with POST /api/auth/token, and the token of \
+                 the response as Authorization: Bearer <token>.",
+            )
+            .header(WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")
     }
 
     fn insufficient_scope(scope: Scope) -> Self {

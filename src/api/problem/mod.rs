@@ -8,6 +8,8 @@ mod constructors;
 mod from_errors;
 mod problem_type;
 
+use std::borrow::Cow;
+
 use http::header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, StatusCode};
 use serde::{Serialize, Serializer};
@@ -23,7 +25,7 @@ pub struct Problem {
     detail: String,
     instance: Option<&'static str>,
     errors: Vec<ErrorDetail>,
-    hint: Option<&'static str>,
+    hint: Option<Cow<'static, str>>,
     conversation_status: Option<Status>,
     server_time: Option<Timestamp>,
     headers: Vec<(HeaderName, String)>,
@@ -39,9 +41,13 @@ pub struct ErrorDetail {
 }
 
 impl ErrorDetail {
+    /// The most errors that one problem names.
+    pub(crate) const MAX_COUNT: usize = 20;
+
     /// The sentence: the field's name and its error.
     fn sentence(&self) -> String {
-        format!("{} {}", self.pointer.trim_start_matches('/'), self.detail)
+        let name = self.pointer.strip_prefix('/').unwrap_or("The request");
+        format!("{name} {}", self.detail)
     }
 }
 
@@ -87,7 +93,7 @@ impl Problem {
             lines.push(self.detail.clone());
         }
         lines.extend(self.errors.iter().map(|error| format!("- {}", error.sentence())));
-        lines.extend(self.hint.map(str::to_owned));
+        lines.extend(self.hint.as_deref().map(str::to_owned));
         let retry_after = self.headers().find(|(name, _)| *name == RETRY_AFTER);
         lines.extend(retry_after.map(|(_, seconds)| format!("Retry-After: {seconds} seconds.")));
         lines.extend(self.server_time.map(|now| format!("The server's time is {now}.")));
@@ -129,8 +135,8 @@ impl Problem {
         self
     }
 
-    fn hint(mut self, hint: &'static str) -> Self {
-        self.hint = Some(hint);
+    fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.hint = Some(hint.into());
         self
     }
 
@@ -149,7 +155,7 @@ impl Serialize for Problem {
             detail: &self.detail,
             instance: self.instance,
             errors: &self.errors,
-            hint: self.hint,
+            hint: self.hint.as_deref(),
             conversation_status: self.conversation_status.map(Status::as_str),
             server_time: self.server_time.map(|now| now.to_string()),
         };
@@ -171,7 +177,7 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [ErrorDetail],
     #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<&'static str>,
+    hint: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     conversation_status: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -20,6 +20,7 @@ use tracing::Instrument as _;
 use warp::reply::{Reply as _, Response};
 
 use self::envelope::Envelope;
+use super::body::MAX_BODY;
 use super::context::{Invocations, RequestContext};
 use super::handlers::health;
 use super::operations::{Access, Operation, get, post};
@@ -88,7 +89,7 @@ impl InvocationError {
 
 /// `deliverConversation`: the queue has a message.
 async fn deliver_conversation(mut context: RequestContext, invocations: Arc<Invocations>) -> Result<Response, Problem> {
-    let delivered = match context.bytes().await {
+    let delivered = match context.bytes(MAX_BODY).await {
         Ok(body) => deliver(&invocations, &body).await,
         Err(problem) => Err(InvocationError::Body(problem)),
     };
@@ -100,7 +101,7 @@ async fn sweep_due_conversations(
     mut context: RequestContext,
     invocations: Arc<Invocations>,
 ) -> Result<Response, Problem> {
-    let _ = context.bytes().await;
+    let _ = context.bytes(MAX_BODY).await;
     Ok(respond(sweep(&invocations.sweeper).await))
 }
 

@@ -1,20 +1,28 @@
 //! `issueToken`: exchanges an API key for a token.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use warp::reply::Response;
 
-use crate::api::{ErrorDetail, Problem};
+use crate::api::{ErrorDetail, FromObject, ObjectReader, Problem, Synonyms};
 use crate::auth::TokenGrant;
 use crate::domain::Secret;
+use crate::http::body::MAX_BODY;
 use crate::http::{RequestContext, json};
-use crate::json::secret;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct TokenRequest {
     client_id: Option<String>,
-    #[serde(default, deserialize_with = "secret::optional::deserialize")]
     api_key: Option<Secret<String>>,
+}
+
+impl FromObject for TokenRequest {
+    const SYNONYMS: Synonyms = &[
+        ("clientId", &["client", "id", "username", "user", "name"]),
+        ("apiKey", &["key", "secret", "clientsecret", "password", "token"]),
+    ];
+
+    fn from_object(object: &mut ObjectReader<'_>) -> Self {
+        Self { client_id: object.string("clientId"), api_key: object.string("apiKey").map(Secret::new) }
+    }
 }
 
 #[derive(Serialize)]
@@ -26,8 +34,7 @@ struct TokenResponse<'a> {
 }
 
 pub(in crate::http) async fn issue_token(mut context: RequestContext) -> Result<Response, Problem> {
-    let request: TokenRequest = context.json().await?;
-    let (client, key) = check(request)?;
+    let (client, key) = context.json::<TokenRequest>(MAX_BODY).await?.validate(check)?;
     let (services, source) = (context.services(), context.source());
     let grant = TokenGrant::default();
     let issued = services.authenticator.issue(&client, &key, grant, source, &*services.entropy).await?;

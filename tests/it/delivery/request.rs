@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_scheduler::delivery::SigningSecrets;
-use mcp_scheduler::domain::Method;
+use mcp_scheduler::domain::{Method, Secret};
 
 use crate::support::app::SIGNING_SECRET;
 use crate::support::delivery_harness::{Call, DeliveryHarness, NOON};
@@ -63,12 +63,18 @@ async fn the_body_and_the_id_stay_the_same_and_the_attempt_number_grows() {
 #[tokio::test(start_paused = true)]
 async fn the_headers_of_the_caller_are_sent_but_do_not_replace_ours() {
     let harness = DeliveryHarness::new();
-    let headers = r#"{"X-Mine":" a\tb ","Authorization":"Bearer x","Content-Type":"application/vnd.me+json",
-                      "User-Agent":"me","Idempotency-Key":"mine","Scheduler-Attempt":"99",
-                      "Traceparent":"00-1-2-00","scheduler_scheduled_time":"never"}"#;
-    let wake_up = harness
-        .schedule(Duration::ZERO, |request| request.headers = Some(serde_json::from_str(headers).unwrap()))
-        .await;
+    let headers = [
+        ("X-Mine", " a\tb "),
+        ("Authorization", "Bearer x"),
+        ("Content-Type", "application/vnd.me+json"),
+        ("User-Agent", "me"),
+        ("Idempotency-Key", "mine"),
+        ("Scheduler-Attempt", "99"),
+        ("Traceparent", "00-1-2-00"),
+        ("scheduler_scheduled_time", "never"),
+    ];
+    let headers = headers.map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned())));
+    let wake_up = harness.schedule(Duration::ZERO, |request| request.headers = Some(headers.into())).await;
     let call = &calls_of(&harness, 1).await[0];
     assert_eq!(call.header("x-mine"), Some(" a\tb "));
     assert_eq!(call.header("authorization"), Some("Bearer x"));

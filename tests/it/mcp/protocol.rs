@@ -96,6 +96,53 @@ async fn the_descriptions_of_the_tools_match_their_golden_file() {
     }
 }
 
+/// A valid value for each argument of the tools.
+fn example(argument: &str, id: &str) -> Value {
+    match argument {
+        "additionalInfo" => json!({ "a": 1 }),
+        "conversationId" => json!(id),
+        "conversationText" => json!("hello"),
+        "cursor" => json!(null),
+        "endpoint" => json!("https://example.com/hook"),
+        "format" => json!("text"),
+        "headers" => json!({ "X-A": "1" }),
+        "limit" => json!(2),
+        "method" => json!("PUT"),
+        "retry" => json!({ "maxAttempts": 3 }),
+        "scheduledTime" => json!("2035-06-01T12:00:00Z"),
+        "status" => json!("Scheduled"),
+        "timeoutSeconds" => json!(5),
+        other => panic!("no example of {other}"),
+    }
+}
+
+#[tokio::test]
+async fn the_required_arguments_of_a_schema_are_exactly_those_without_which_a_call_fails() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let id = client.scheduled(json!({})).await;
+    for tool in tools(&client).await {
+        let (name, schema) = (tool["name"].as_str().unwrap(), &tool["inputSchema"]);
+        let required: Vec<_> = schema["required"].as_array().cloned().unwrap_or_default();
+        let properties = schema["properties"].as_object().unwrap();
+        let all: Value = properties.keys().map(|name| (name.clone(), example(name, &id))).collect();
+        assert!(!client.call_tool(name, all.clone()).await.is_error, "{name} with all arguments");
+        for argument in properties.keys() {
+            let mut without = all.clone();
+            without.as_object_mut().unwrap().remove(argument);
+            let refused = client.call_tool(name, without).await;
+            assert_eq!(refused.is_error, required.contains(&json!(argument)), "{name} without {argument}: {refused:?}");
+            assert!(!refused.is_error || refused.text.contains(&format!("- {argument} is required")), "{refused:?}");
+        }
+        assert!(required.iter().all(|argument| properties.contains_key(argument.as_str().unwrap())), "{required:?}");
+        // The schema has the arguments that the server knows, and no other.
+        let mut listed = client.call_tool(name, json!({ "colour": 1 })).await.text;
+        listed = listed.split("the fields are ").nth(1).unwrap().lines().next().unwrap().to_owned();
+        let known: BTreeSet<_> = listed.split(", ").collect();
+        assert_eq!(known, properties.keys().map(String::as_str).collect(), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_read_only_client_sees_and_calls_only_reading_tools() {
     let app = TestApp::start().await;
@@ -194,7 +241,7 @@ async fn a_body_that_is_no_message_is_refused_with_a_reason() {
         assert_eq!(answer.status / 100, 4, "{body}: {}", answer.text);
         assert!(answer.text.contains("detail") || answer.json()["error"].is_object(), "{body}: {}", answer.text);
     }
-    let too_large = send(&format!("{{\"x\":\"{}\"}}", "x".repeat(256 * 1024))).await;
+    let too_large = send(&format!("{{\"x\":\"{}\"}}", "x".repeat(1280 * 1024))).await;
     too_large.assert_problem(413, "body-too-large");
     let ping = older("ping", json!({})).to_string();
     for (header, value, status) in [("accept", "application/json", 406), ("content-type", "text/plain", 415)] {

@@ -118,18 +118,30 @@ async fn an_invalid_argument_is_a_result_that_says_what_to_correct() {
         (schedule(json!({ "scheduledTime": "tomorrow at nine" })), "2030-01-31T09:30:00+01:00"),
         (schedule(json!({ "endpoint": "ftp://example.com" })), "endpoint must be an https URL"),
         (schedule(json!({ "conversation_text": "x" })), "conversationText"),
-        (schedule(json!({ "retry": { "maxAttempts": 21 } })), "retry/maxAttempts is 21; it must be from 1 to 20"),
-        (schedule(json!({ "timeoutSeconds": "5" })), "timeoutSeconds must be a whole number"),
+        (
+            schedule(json!({ "retry": { "maxAttempts": 21 } })),
+            "retry/maxAttempts is 21; it must be a whole number from 1 to 20",
+        ),
+        (
+            schedule(json!({ "timeoutSeconds": "5" })),
+            "timeoutSeconds must be a whole number from 1 to 60, not a string",
+        ),
         (("scheduleConversation", json!({})), "endpoint is required"),
         (("getConversationStatus", json!({})), "conversationId is required"),
-        (("getConversationStatus", json!({ "conversationId": "1" })), "a conversationId that scheduleConversation"),
-        (("getConversationStatus", json!({ "id": "1" })), "expected `conversationId`"),
+        (
+            ("getConversationStatus", json!({ "conversationId": "1" })),
+            "a conversationId that scheduleConversation or listConversations returned",
+        ),
+        (("getConversationStatus", json!({ "id": "1" })), "id is not a field; use conversationId"),
         (
             ("cancelConversation", json!({ "conversationId": "01890000-0000-7000-8000-00000000000f" })),
             "no conversation",
         ),
         (("listConversations", json!({ "limit": 0, "status": "done" })), "status must be one of Scheduled, InProgress"),
-        (("listConversations", json!({ "limit": 0, "status": "done" })), "limit must be a number from 1 to 100"),
+        (
+            ("listConversations", json!({ "limit": 0, "status": "done" })),
+            "limit is 0; it must be a whole number from 1 to 100",
+        ),
         (("listConversations", json!({ "limit": -1 })), "limit"),
     ] {
         let returned = client.call_tool(name, arguments.clone()).await;

@@ -153,7 +153,7 @@ async fn an_invalid_parameter_is_pointed_at() {
         ("?limit=0", "/limit"),
         ("?limit=101", "/limit"),
         ("?limit=-1", "/limit"),
-        ("?limit=1e1", "/limit"),
+        ("?limit=1.5", "/limit"),
         ("?limit=99999999999999999999", "/limit"),
         ("?cursor=nonsense", "/cursor"),
         ("?cursor=%00", "/cursor"),
@@ -169,7 +169,7 @@ async fn an_invalid_parameter_is_pointed_at() {
     for query in [format!("?{long}=1"), format!("?status={long}"), format!("?cursor={long}")] {
         client.list(&query).await.assert_problem(400, "invalid-request");
     }
-    for query in ["?", "?&", "?limit=100", "?limit=%31"] {
+    for query in ["?", "?&", "?limit=100", "?limit=%31", "?limit=1.0"] {
         assert_eq!(client.list(query).await.status, 200, "{query}");
     }
 }

@@ -13,3 +13,4 @@ mod operation_table;
 mod rate_limits;
 mod redeliver_conversation;
 mod schedule_conversation;
+mod wrong_requests;

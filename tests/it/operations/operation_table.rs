@@ -86,7 +86,10 @@ async fn a_new_entry_is_listed_in_allow_and_only_its_exact_path_exists() {
     for near in
         ["/api/scheduler/count/", "/api/scheduler/count/work/", "/api/scheduler/count/work/1", "/api/count/work"]
     {
-        Answer::to(client.anonymous(Method::GET, near)).await.assert_problem(404, "no-such-path");
+        let refused = Answer::to(client.anonymous(Method::GET, near)).await;
+        refused.assert_problem(404, "no-such-path");
+        let entry = "GET /api/scheduler/count/{label} (countConversations)";
+        assert!(refused.json()["hint"].as_str().unwrap().contains(entry), "{}", refused.text);
     }
     // The literal of the new path is no longer an id of the older ones.
     Answer::to(client.anonymous(Method::DELETE, "/api/scheduler/count")).await.assert_problem(404, "no-such-path");

@@ -46,10 +46,10 @@ fn padded(bytes: usize) -> String {
 }
 
 #[tokio::test]
-async fn a_body_may_have_256_kib_and_no_byte_more() {
+async fn a_body_may_have_1_25_mib_and_no_byte_more() {
     let app = TestApp::start().await;
     let client = app.client();
-    let (fits, too_large) = (padded(256 * KIB), padded(256 * KIB + 1));
+    let (fits, too_large) = (padded(1280 * KIB), padded(1280 * KIB + 1));
     assert_eq!(exchange(&app, with_length(&client, &fits).await).await.status, 200);
     assert_eq!(exchange(&app, in_chunks(&client, &fits, 5000).await).await.status, 200);
     let refused = exchange(&app, with_length(&client, &too_large).await).await;
@@ -63,7 +63,9 @@ async fn a_body_may_have_256_kib_and_no_byte_more() {
 async fn a_body_that_is_wrong_from_the_start_is_refused_for_that_before_its_size() {
     let app = TestApp::start().await;
     let client = app.client();
-    for body in ["{\"a\":".repeat(100 * KIB), format!("{{\"endpiont\":1,\"text\":\"{}\"}}", "x".repeat(300 * KIB))] {
+    for body in
+        ["{\"a\":".repeat(300 * KIB), format!("{{\"endpiont\":1,\"additionalInfo\":\"{}\"}}", "x".repeat(1300 * KIB))]
+    {
         let answer = exchange(&app, with_length(&client, &body).await).await;
         assert_eq!((answer.status, answer.pointers().len(), answer.header("connection")), (400, 1, "close"));
     }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::app::TestApp;
-use crate::support::client::{ApiClient, conversation};
+use crate::support::client::{Answer, ApiClient, conversation};
 use crate::support::golden;
 
 const KIB: usize = 1024;
@@ -99,20 +99,7 @@ async fn a_value_of_another_type_is_pointed_at() {
 async fn a_number_that_is_malformed_or_out_of_range_is_pointed_at() {
     let app = TestApp::start().await;
     let client = app.client();
-    for wrong in [
-        "\"30\"",
-        "30.5",
-        "30.0",
-        "3e1",
-        "-1",
-        "0",
-        "61",
-        "1e400",
-        "-1e400",
-        "4294967297",
-        "99999999999999999999",
-        "true",
-    ] {
+    for wrong in ["\"30\"", "30.5", "-1", "0", "61", "1e400", "-1e400", "4294967297", "99999999999999999999", "true"] {
         assert_points(&client, with(&format!(r#""timeoutSeconds":{wrong}"#)), "/timeoutSeconds").await;
         assert_points(&client, with(&format!(r#""retry":{{"maxAttempts":{wrong}}}"#)), "/retry/maxAttempts").await;
     }
@@ -229,6 +216,52 @@ async fn the_text_may_have_192_kib_and_no_byte_more() {
         assert_eq!(answer.status, status, "{}", answer.text);
         assert!(status == 200 || answer.pointers() == ["/conversationText"], "{}", answer.text);
     }
+}
+
+/// Each byte of a text as an escape of six bytes.
+fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("\\u{byte:04x}")).collect()
+}
+
+#[tokio::test]
+async fn the_limits_hold_for_the_decoded_text_however_a_client_escapes_it() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    // Everything of a request at its limit, and every byte of it escaped.
+    let headers: Vec<_> =
+        ["A", "B", "C", "D"].map(|name| format!("\"{}\":\"{}\"", escaped(name), escaped(&"h".repeat(4095)))).into();
+    let endpoint = format!("https://example.com/{}", "e".repeat(2048 - 20));
+    let request = |text: &str, info: usize| {
+        format!(
+            r#"{{"conversationText":"{}","scheduledTime":"{}","endpoint":"{}","headers":{{{}}},"additionalInfo":"{}"}}"#,
+            escaped(text),
+            escaped("2035-06-01T12:00:00Z"),
+            escaped(&endpoint),
+            headers.join(","),
+            "i".repeat(info),
+        )
+    };
+    let longest = "x".repeat(192 * KIB);
+    let fits = request(&longest, 16 * KIB - 2);
+    assert!(fits.len() > 1250 * KIB, "{}", fits.len());
+    let scheduled = client.schedule_raw(fits.clone()).await;
+    assert_eq!(scheduled.status, 200, "{}", scheduled.text);
+    let shown = client.status(scheduled.json()["conversationId"].as_str().unwrap()).await.json();
+    assert_eq!((&shown["conversationText"], &shown["endpoint"]), (&json!(longest), &json!(endpoint)));
+
+    let one_more = client.schedule_raw(request(&(longest + "x"), 0)).await;
+    one_more.assert_invalid(&["/conversationText"]);
+    assert!(
+        one_more.text.contains("has 196609 bytes of UTF-8; at most 196608 bytes are accepted"),
+        "{}",
+        one_more.text
+    );
+
+    let message = format!(
+        r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"scheduleConversation","arguments":{fits}}}}}"#
+    );
+    let called = Answer::to(client.mcp_request(&json!(null)).await.body(message)).await;
+    assert_eq!(called.json()["result"]["structuredContent"]["status"], "Scheduled", "{}", called.text);
 }
 
 #[tokio::test]

@@ -1,0 +1,197 @@
+//! Wrong fields: over REST and over MCP the sentences are the same.
+
+use serde_json::json;
+
+use super::{GOOD, HINT, NOW, call, sentences, start};
+use crate::support::client::Answer;
+
+const FIELDS: &str =
+    "conversationText, scheduledTime, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds";
+
+/// A good schedule request with one field in another spelling, or with more members.
+fn request(members: &str) -> String {
+    let replaced = members.split(':').next().unwrap();
+    let kept: Vec<_> = GOOD.split(",\"").map(|member| format!("\"{}", member.trim_start_matches('"'))).collect();
+    let kept = kept.iter().filter(|member| !member.starts_with(&format!("{replaced}:"))).cloned();
+    format!("{{{}}}", kept.chain([members.to_owned()]).collect::<Vec<_>>().join(","))
+}
+
+/// The members that are wrong in an otherwise good schedule request, and the sentences about them.
+#[rustfmt::skip]
+const SCHEDULE: &[(&str, &[&str])] = &[
+    // Times.
+    (r#""scheduledTime":"2030-12-01T09:00:00+0100""#, &["scheduledTime has an offset that is not written as hours, colon and minutes; write 2030-12-01T09:00:00+01:00"]),
+    (r#""scheduledTime":"2030-12-01T09:00+01""#, &["scheduledTime has an offset that is not written as hours, colon and minutes; write 2030-12-01T09:00+01:00"]),
+    (r#""scheduledTime":"2030-02-30T09:00:00Z""#, &["scheduledTime has the day 30, but 2030-02 has 28 days"]),
+    (r#""scheduledTime":"2030-13-01T09:00:00Z""#, &["scheduledTime has the month 13; it must be from 01 to 12"]),
+    (r#""scheduledTime":"2030-12-01T24:00:00Z""#, &["scheduledTime has the hour 24; it must be from 00 to 23"]),
+    (r#""scheduledTime":"2030-12-01T09:60""#, &["scheduledTime has the minute 60; it must be from 00 to 59"]),
+    (r#""scheduledTime":"2030-06-30T23:59:60Z""#, &["scheduledTime names a leap second; use 23:59:59 or 00:00:00"]),
+    (r#""scheduledTime":"2030-12-01""#, &["scheduledTime has no time of day; write for example 2030-12-01T09:30:00Z"]),
+    (r#""scheduledTime":1893491999"#, &["scheduledTime is a Unix time; write it as 2030-01-01T09:59:59.000Z"]),
+    (r#""scheduledTime":"1893491999""#, &["scheduledTime is a Unix time; write it as 2030-01-01T09:59:59.000Z"]),
+    (r#""scheduledTime":1893491999123"#, &["scheduledTime is a Unix time; write it as 2030-01-01T09:59:59.123Z"]),
+    (r#""scheduledTime":"5m""#, &["scheduledTime is a duration and not a time; that long from now is 2030-01-01T09:05:00.000Z"]),
+    (r#""scheduledTime":"in 2 hours""#, &["scheduledTime is a duration and not a time; that long from now is 2030-01-01T11:00:00.000Z"]),
+    (r#""scheduledTime":"PT1H30M""#, &["scheduledTime is a duration and not a time; that long from now is 2030-01-01T10:30:00.000Z"]),
+    (r#""scheduledTime":"2030-12-01T09:00:00 Europe/Berlin""#, &["scheduledTime has a time zone after the time; write the UTC offset instead, such as 2030-12-01T09:00:00+01:00, or 2030-12-01T09:00:00Z for UTC"]),
+    (r#""scheduledTime":"tomorrow""#, &["scheduledTime is not an RFC 3339 time such as 2030-01-31T09:30:00Z or 2030-01-31T09:30:00+01:00 (without an offset it is read as UTC)"]),
+    (r#""scheduledTime":5"#, &["scheduledTime is not an RFC 3339 time such as 2030-01-31T09:30:00Z or 2030-01-31T09:30:00+01:00 (without an offset it is read as UTC)"]),
+    (r#""scheduledTime":{"at":"2030"}"#, &["scheduledTime must be a string, not an object"]),
+    (r#""scheduledTime":"2030-01-01T08:00""#, &["scheduledTime is 3600 seconds in the past: it was read as 2030-01-01T08:00:00.000Z, and the server's time is 2030-01-01T09:00:00.000Z"]),
+    (r#""scheduledTime":"2041-01-01T08:00""#, &["scheduledTime is more than ten years ahead: it was read as 2041-01-01T08:00:00.000Z, and the server's time is 2030-01-01T09:00:00.000Z"]),
+    (r#""scheduledTime":"1969-01-01T08:00""#, &["scheduledTime is before 1970"]),
+    // Endpoints.
+    (r#""endpoint":"anna@example.com""#, &["endpoint must begin with https://, such as https://example.com/hook"]),
+    (r#""endpoint":"example.com/hook""#, &["endpoint must begin with https://, such as https://example.com/hook"]),
+    (r#""endpoint":"mailto:anna@example.com""#, &["endpoint must begin with https://, such as https://example.com/hook"]),
+    (r#""endpoint":"https://""#, &["endpoint has no host; a URL is such as https://example.com/hook"]),
+    (r#""endpoint":"https://example.com:99999/""#, &["endpoint has a port that is not a number from 1 to 65535"]),
+    (r#""endpoint":"https://1.2.3.456/""#, &["endpoint has a host that looks like an IP address but is none"]),
+    (r#""endpoint":"https://exa<mple.com/""#, &["endpoint has a host with characters that a host name cannot have"]),
+    (r#""endpoint":"https://example.com/a b""#, &["endpoint must not contain spaces, control characters or backslashes"]),
+    (r#""endpoint":"http://example.com/""#, &["endpoint must use https; plain http is only accepted to the networks in DELIVERY_ALLOWED_NETWORKS (on a laptop: loopback)"]),
+    (r#""endpoint":"http://localhost:3000/""#, &[r#"endpoint has the host "localhost", a name that only an internal network knows; only hosts on the internet are accepted, unless the operator of this service lists the network in DELIVERY_ALLOWED_NETWORKS"#]),
+    (r#""endpoint":"https://printer.local/""#, &[r#"endpoint has the host "printer.local", a name that only an internal network knows; only hosts on the internet are accepted, unless the operator of this service lists the network in DELIVERY_ALLOWED_NETWORKS"#]),
+    (r#""endpoint":"https://192.168.0.1/""#, &["endpoint has the host 192.168.0.1, an address of private networks; only hosts on the internet are accepted, unless the operator of this service lists the network in DELIVERY_ALLOWED_NETWORKS"]),
+    (r#""endpoint":"https://[::1]/""#, &["endpoint has the host ::1, a loopback address; only hosts on the internet are accepted, unless the operator of this service lists the network in DELIVERY_ALLOWED_NETWORKS"]),
+    (r#""endpoint":"""#, &["endpoint is required: an https URL"]),
+    (r#""endpoint":["https://example.com/"]"#, &["endpoint must be a string, not an array"]),
+    // Types and words.
+    (r#""conversationText":"""#, &["conversationText must not be empty"]),
+    (r#""conversationText":null"#, &["conversationText is required: the text to deliver"]),
+    (r#""conversationText":{"text":"hi"}"#, &["conversationText must be a string, not an object"]),
+    (r#""retry":3"#, &[r#"retry must be an object such as {"maxAttempts": 3}, not a number"#]),
+    (r#""retry":"3""#, &[r#"retry must be an object such as {"maxAttempts": 3}, not a string"#]),
+    (r#""retry":[3]"#, &[r#"retry must be an object such as {"maxAttempts": 3}, not an array"#]),
+    (r#""retry":{"maxAttempts":21}"#, &["retry/maxAttempts is 21; it must be a whole number from 1 to 20"]),
+    (r#""retry":{"maxAttempts":"3"}"#, &["retry/maxAttempts must be a whole number from 1 to 20, not a string"]),
+    (r#""retry":{"attempts":3}"#, &["retry/attempts is not a field; use maxAttempts"]),
+    (r#""retry":{"backoff":3,"max_attempts":3}"#, &["retry/backoff is not a field; the fields are maxAttempts", "retry/max_attempts is not a field; use maxAttempts"]),
+    (r#""timeoutSeconds":0"#, &["timeoutSeconds is 0; it must be a whole number from 1 to 60"]),
+    (r#""timeoutSeconds":5.5"#, &["timeoutSeconds is 5.5; it must be a whole number from 1 to 60"]),
+    (r#""timeoutSeconds":"30s""#, &["timeoutSeconds must be a whole number from 1 to 60, not a string"]),
+    (r#""timeoutSeconds":true"#, &["timeoutSeconds must be a whole number from 1 to 60, not a boolean"]),
+    (r#""method":"CONNECT""#, &["method must be one of POST, PUT, PATCH, GET, DELETE"]),
+    (r#""format":"xml""#, &["format must be one of json, text"]),
+    (r#""headers":"X-A: 1""#, &[r#"headers must be an object such as {"X-Name": "value"}, not a string"#]),
+    (r#""headers":[{"name":"X-A"}]"#, &[r#"headers must be an object such as {"X-Name": "value"}, not an array"#]),
+    (r#""headers":{"X-A":1,"X-B":null,"X-C":["a"]}"#, &["headers/X-A must be a string, not a number", "headers/X-B must be a string, not null", "headers/X-C must be a string, not an array"]),
+    (r#""headers":{"Host":"example.com"}"#, &["headers has the header Host, which callers cannot set: it belongs to the connection, the platform or the scheduler"]),
+    (r#""additionalInfo":{"a":1,"a":2}"#, &[r#"additionalInfo has the key "a" twice in one object"#]),
+    // Names.
+    (r#""conversation_text":"hi""#, &["conversation_text is not a field; use conversationText"]),
+    (r#""endpiont":"https://example.com/""#, &["endpiont is not a field; use endpoint"]),
+    (r#""timezone":"Europe/Berlin""#, &["timezone is not a field; use scheduledTime with a UTC offset"]),
+    (r#""delay":"5m","metadata":{},"retries":3"#, &["delay is not a field; use scheduledTime", "metadata is not a field; use additionalInfo", "retries is not a field; use retry"]),
+    (r#""colour":"red""#, &["colour is not a field; the fields are conversationText, scheduledTime, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds"]),
+    (r#""method":"PUT","method":"PUT""#, &["method is given twice"]),
+];
+
+/// Whole schedule requests.
+#[rustfmt::skip]
+const SCHEDULES: &[(&str, &[&str])] = &[
+    ("{}", &["conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z", "endpoint is required: an https URL"]),
+    (r#"{"text":"hi","when":"5m","url":"https://example.com/"}"#, &["text is not a field; use conversationText", "when is not a field; use scheduledTime", "url is not a field; use endpoint", "conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z", "endpoint is required: an https URL"]),
+    (r#"{"conversation_text":"hi","scheduled_time":"2030-01-01T10:00Z","endpoint":"example.com","timeout_seconds":5}"#, &["conversation_text is not a field; use conversationText", "scheduled_time is not a field; use scheduledTime", "timeout_seconds is not a field; use timeoutSeconds", "conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z", "endpoint must begin with https://, such as https://example.com/hook"]),
+    (r#"{"conversationText":7,"scheduledTime":"5m","endpoint":true,"retry":3,"timeoutSeconds":"5","colour":1}"#, &["conversationText must be a string, not a number", "endpoint must be a string, not a boolean", r#"retry must be an object such as {"maxAttempts": 3}, not a number"#, "timeoutSeconds must be a whole number from 1 to 60, not a string", "colour is not a field; the fields are conversationText, scheduledTime, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds", "scheduledTime is a duration and not a time; that long from now is 2030-01-01T09:05:00.000Z"]),
+];
+
+#[tokio::test]
+async fn every_wrong_schedule_request_is_told_what_to_correct_over_rest_and_over_mcp() {
+    let api = start().await;
+    let client = api.client();
+    let fields = SCHEDULE.iter().map(|(members, expected)| (request(members), expected));
+    let all: Vec<_> = fields.chain(SCHEDULES.iter().map(|(body, expected)| ((*body).to_owned(), expected))).collect();
+    assert!(all.len() >= 60, "{}", all.len());
+    for (body, expected) in all {
+        let answer = client.schedule_raw(body.clone()).await;
+        answer.assert_problem(400, "invalid-request");
+        let problem = answer.json();
+        assert_eq!(sentences(&problem), *expected, "{body}");
+        assert_eq!(problem["detail"], expected.join("; "), "{body}");
+        assert_eq!((&problem["hint"], &problem["serverTime"]), (&json!(HINT), &json!(NOW)), "{body}");
+        let returned = call(&client, "scheduleConversation", &body).await;
+        let text =
+            format!("The request is not valid.\n- {}\n{HINT}\nThe server's time is {NOW}.", expected.join("\n- "));
+        assert_eq!((returned.is_error, returned.text), (true, text), "{body}");
+    }
+    assert_eq!(client.list("").await.json()["conversations"], json!([]));
+}
+
+#[tokio::test]
+async fn half_of_a_character_is_named() {
+    let api = start().await;
+    let client = api.client();
+    let body = request(r#""conversationText":"\ud83d""#);
+    let told = "has an escape such as \\ud83d that is only half of a character";
+    let answer = client.schedule_raw(body.clone()).await;
+    assert_eq!(sentences(&answer.json()), [format!("conversationText {told}")]);
+    let message = format!(
+        r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"scheduleConversation","arguments":{body}}}}}"#
+    );
+    let answer = Answer::to(client.mcp_request(&json!(null)).await.body(message)).await;
+    answer.assert_problem(400, "mcp-transport");
+    assert!(answer.json()["detail"].as_str().unwrap().contains(told), "{}", answer.text);
+}
+
+/// The tools with other arguments.
+#[rustfmt::skip]
+const TOOLS: &[(&str, &str, &str)] = &[
+    ("getConversationStatus", "{}", "conversationId is required: the conversationId that scheduleConversation returned"),
+    ("getConversationStatus", r#"{"id":"1"}"#, "id is not a field; use conversationId\n- conversationId is required: the conversationId that scheduleConversation returned"),
+    ("getConversationStatus", r#"{"conversation_id":"1"}"#, "conversation_id is not a field; use conversationId\n- conversationId is required: the conversationId that scheduleConversation returned"),
+    ("cancelConversation", r#"{"conversationId":1}"#, "conversationId must be a string, not a number"),
+    ("cancelConversation", r#"{"conversationId":"1","reason":"x"}"#, "reason is not a field; the fields are conversationId"),
+    ("listConversations", r#"{"limit":0,"status":"done","state":"x"}"#, "limit is 0; it must be a whole number from 1 to 100\n- state is not a field; use status\n- status must be one of Scheduled, InProgress, Completed, Failed, Cancelled"),
+    ("listConversations", r#"{"limit":"10","nextCursor":"x","pageSize":5}"#, "limit must be a whole number from 1 to 100, not a string\n- nextCursor is not a field; use cursor\n- pageSize is not a field; use limit"),
+    ("listConversations", r#"{"cursor":"2"}"#, "cursor must be the nextCursor of an earlier page, unchanged"),
+];
+
+#[tokio::test]
+async fn every_wrong_call_of_a_tool_is_told_what_to_correct() {
+    let api = start().await;
+    for (tool, arguments, expected) in TOOLS {
+        let returned = call(&api.client(), tool, arguments).await;
+        let text = format!("The request is not valid.\n- {expected}\n{HINT}\nThe server's time is {NOW}.");
+        assert_eq!((returned.is_error, returned.text), (true, text), "{tool} {arguments}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_with_very_many_errors_names_the_first_twenty() {
+    let api = start().await;
+    let members: Vec<_> = (0..5000).map(|i| format!("\"{}{i}\":1", "\\u0001".repeat(60))).collect();
+    let answer = api.client().schedule_raw(format!("{{{GOOD},{}}}", members.join(","))).await;
+    let errors = sentences(&answer.json());
+    assert_eq!((errors.len(), errors[20].as_str()), (21, "The request has more errors than these"));
+    assert!(errors[0].ends_with(&format!("is not a field; the fields are {FIELDS}")), "{}", errors[0]);
+}
+
+#[tokio::test]
+async fn a_correct_request_in_another_form_is_accepted() {
+    let api = start().await;
+    let client = api.client();
+    for (members, name, shown) in [
+        (r#""scheduledTime":"2030-12-01T09:00""#, "scheduledTime", json!("2030-12-01T09:00:00.000Z")),
+        (r#""scheduledTime":"2030-12-01T09:00Z""#, "scheduledTime", json!("2030-12-01T09:00:00.000Z")),
+        (r#""scheduledTime":"2030-12-01 09:00+01:00""#, "scheduledTime", json!("2030-12-01T08:00:00.000Z")),
+        (r#""method":"pUt""#, "method", json!("PUT")),
+        (r#""format":"TEXT""#, "format", json!("text")),
+        (r#""format":"Json""#, "format", json!("json")),
+        (r#""timeoutSeconds":5.0"#, "timeoutSeconds", json!(5)),
+        (r#""timeoutSeconds":3e1"#, "timeoutSeconds", json!(30)),
+        (r#""retry":{"maxAttempts":3.00}"#, "retry", json!({ "maxAttempts": 3 })),
+    ] {
+        let body = request(members);
+        let scheduled = client.schedule_raw(body.clone()).await;
+        assert_eq!(scheduled.status, 200, "{body}: {}", scheduled.text);
+        let id = scheduled.json()["conversationId"].as_str().unwrap().to_owned();
+        assert_eq!(client.status(&id).await.json()[name], shown, "{body}");
+        let called = call(&client, "scheduleConversation", &body).await;
+        assert!(!called.is_error, "{called:?}");
+        assert_eq!(client.status(&called.text).await.json()[name], shown, "{body}");
+    }
+    let listed = call(&client, "listConversations", r#"{"status":"sCHEDULED","limit":2.0}"#).await;
+    assert_eq!(listed.structured["conversations"].as_array().unwrap().len(), 2);
+}
