@@ -172,7 +172,7 @@ fn likely_field<'f>(name: &str, fields: &[&'f str], synonyms: Synonyms) -> Optio
     let synonym = || synonyms.iter().find(|(_, names)| names.contains(&name.as_str())).map(|(field, _)| field);
     let similar = || {
         let distances = fields.iter().map(|field| (osa_distance(&plain(field), &name), field));
-        distances.filter(|(distance, field)| *distance <= field.len() / 4).min().map(|(_, field)| field)
+        distances.filter(|(distance, field)| *distance <= (field.len() / 4).min(2)).min().map(|(_, field)| field)
     };
     same.or_else(synonym).or_else(similar).copied()
 }

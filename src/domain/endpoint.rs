@@ -136,7 +136,7 @@ impl EndpointPolicy {
         let serves_internal = self.allowed_networks.iter().any(|network| !network.network().is_loopback());
         if is_internal && !serves_internal {
             return Err(format!(
-                "has the host {name:?}, a name that only an internal network knows; only hosts on the internet are \
+                "has the host {name:?}, which exists only in an internal network; only hosts on the internet are \
                  accepted, unless the operator of this service lists the network in DELIVERY_ALLOWED_NETWORKS"
             ));
         }

@@ -108,7 +108,7 @@ impl Sub<Duration> for Timestamp {
 fn with_seconds(text: &str) -> Cow<'_, str> {
     const UP_TO_MINUTES: usize = "2030-01-31T09:30".len();
     match text.split_at_checked(UP_TO_MINUTES) {
-        Some((time, rest)) if !rest.starts_with(':') => format!("{time}:00{rest}").into(),
+        Some((time, rest)) if !rest.starts_with([':', '.']) => format!("{time}:00{rest}").into(),
         _ => text.into(),
     }
 }

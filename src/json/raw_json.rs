@@ -43,6 +43,10 @@ impl RawJson {
         }
         let mut json = serde_json::Deserializer::from_str(text);
         StrictValue { depth: 0 }.deserialize(&mut json).map_err(|e| {
+            if !e.is_data() {
+                return "has a number that is too large, or an escape such as \\ud83d that is only half of a character"
+                    .to_owned();
+            }
             // serde_json appends " at line 1 column 7". That position is useless to the caller, because it counts from
             // the start of this value.
             let message = e.to_string();
@@ -167,7 +171,9 @@ mod tests {
         assert_eq!(check(&deep(32)), Ok(()));
         assert!(check(&deep(33)).unwrap_err().contains("deeper than 32"));
         assert!(check(r#"{"a":{"b":1,"b":2}}"#).unwrap_err().contains("\"b\" twice"));
-        assert!(check(r#"["\ud800"]"#).is_err());
+        for bad in [r#"["\ud800"]"#, r#"{"\ud800":1}"#, "1e400", "[-1e999]"] {
+            assert!(check(bad).unwrap_err().starts_with("has a number that is too large, or an escape"), "{bad}");
+        }
         assert!(check(&format!("\"{}\"", "x".repeat(RawJson::MAX_BYTES))).unwrap_err().contains("16384"));
     }
 }

@@ -57,7 +57,7 @@ fn defect_at(text: &str, before: &str, rest: &str) -> &'static str {
         '/' | '#' => "has a comment, which JSON does not allow",
         _ if last == '\\' => "has a backslash before a character that JSON does not escape; write \\\\ for a backslash",
         c if c.is_control() => "has a control character; inside a string write it as an escape such as \\n",
-        _ if earlier.is_empty() && next != '{' => "does not begin with {",
+        _ if !text.trim_start().starts_with('{') => "does not begin with {",
         _ if matches!(&*word, "None" | "True" | "False" | "undefined" | "NaN" | "Infinity") => {
             "has a word that is not JSON; the words of JSON are true, false and null"
         }
@@ -121,7 +121,7 @@ mod tests {
             ("{\"a\":+30}", "has a number in a form that JSON does not have (line 1, column 6)"),
             ("{\"a\":0x1e}", "has a number in a form that JSON does not have (line 1, column 7)"),
             ("{\"a\":-b}", "has a number in a form that JSON does not have (line 1, column 7)"),
-            ("text=hello&url=x", "does not begin with { (line 1, column 1)"),
+            ("url=x&text=hello", "does not begin with { (line 1, column 1)"),
             ("<xml/>", "does not begin with { (line 1, column 1)"),
             ("{}{}", "goes on after the end of the object (line 1, column 3)"),
             ("{},", "goes on after the end of the object (line 1, column 3)"),

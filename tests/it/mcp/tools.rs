@@ -116,7 +116,7 @@ async fn an_invalid_argument_is_a_result_that_says_what_to_correct() {
     for ((name, arguments), told) in [
         (schedule(json!({ "scheduledTime": past })), "scheduledTime is 36"),
         (schedule(json!({ "scheduledTime": "tomorrow at nine" })), "2030-01-31T09:30:00+01:00"),
-        (schedule(json!({ "endpoint": "ftp://example.com" })), "endpoint must be an https URL"),
+        (schedule(json!({ "endpoint": "ftp://example.com" })), "endpoint must begin with https://"),
         (schedule(json!({ "conversation_text": "x" })), "conversationText"),
         (
             schedule(json!({ "retry": { "maxAttempts": 21 } })),

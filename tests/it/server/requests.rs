@@ -175,7 +175,6 @@ async fn a_connection_outlives_an_error() {
 async fn a_path_matches_only_in_its_exact_spelling() {
     let app = TestApp::start().await;
     let long = format!("/{}", "x".repeat(30 * KIB));
-    let mut kept = None;
     for path in [
         "/",
         "//health",
@@ -207,9 +206,11 @@ async fn a_path_matches_only_in_its_exact_spelling() {
     ] {
         let answer = exchange(&app, head("GET", path, &[])).await;
         assert_eq!(answer.status, 404, "{path:.40}");
-        let text = kept.get_or_insert_with(|| answer.text.clone());
-        assert_eq!(*text, answer.text, "{path:.40}");
-        golden::check("problem-no-such-path", &answer.json());
+        // The problem is the same for all paths, but for the name of a path that is nearly right.
+        let mut problem = answer.json();
+        let detail = problem["detail"].as_str().unwrap().split(" Use ").next().unwrap().to_owned();
+        problem["detail"] = json!(detail);
+        golden::check("problem-no-such-path", &problem);
     }
     for path in ["/health", "/health?x=1", "/health?", "http://h/health"] {
         assert_eq!(exchange(&app, head("GET", path, &[])).await.status, 200, "{path}");

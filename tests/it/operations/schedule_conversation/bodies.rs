@@ -220,7 +220,7 @@ async fn the_text_may_have_192_kib_and_no_byte_more() {
 
 /// Each byte of a text as an escape of six bytes.
 fn escaped(text: &str) -> String {
-    text.bytes().map(|byte| format!("\\u{byte:04x}")).collect()
+    text.bytes().map(|byte| format!("\\u{byte:04x}")).collect::<Vec<_>>().concat()
 }
 
 #[tokio::test]

@@ -50,10 +50,10 @@ const SCHEDULE: &[(&str, &[&str])] = &[
     (r#""endpoint":"https://1.2.3.456/""#, &["endpoint has a host that looks like an IP address but is none"]),
     (r#""endpoint":"https://exa<mple.com/""#, &["endpoint has a host with characters that a host name cannot have"]),
     (r#""endpoint":"https://example.com/a b""#, &["endpoint must not contain spaces, control characters or backslashes"]),
-    (r#""endpoint":"http://example.com/""#, &["endpoint must use https; plain http is only accepted to the networks in DELIVERY_ALLOWED_NETWORKS (on a laptop: loopback)"]),
-    (r#""endpoint":"http://localhost:3000/""#, &[r#"endpoint has the host "localhost", a name that only an internal network knows; only hosts on the internet are accepted, unless the operator of this service lists the network in DELIVERY_ALLOWED_NETWORKS"#]),
-    (r#""endpoint":"https://printer.local/""#, &[r#"endpoint has the host "printer.local", a name that only an internal network knows; only hosts on the internet are accepted, unless the operator of this service lists the network in DELIVERY_ALLOWED_NETWORKS"#]),
-    (r#""endpoint":"https://192.168.0.1/""#, &["endpoint has the host 192.168.0.1, an address of private networks; only hosts on the internet are accepted, unless the operator of this service lists the network in DELIVERY_ALLOWED_NETWORKS"]),
+    (r#""endpoint":"http://example.com/""#, &["endpoint must use https; plain http is accepted only for hosts in the networks of DELIVERY_ALLOWED_NETWORKS (on a laptop: loopback)"]),
+    (r#""endpoint":"http://localhost:3000/""#, &[r#"endpoint has the host "localhost", which exists only in an internal network; only hosts on the internet are accepted, unless the operator of this service lists the network in DELIVERY_ALLOWED_NETWORKS"#]),
+    (r#""endpoint":"https://printer.local/""#, &[r#"endpoint has the host "printer.local", which exists only in an internal network; only hosts on the internet are accepted, unless the operator of this service lists the network in DELIVERY_ALLOWED_NETWORKS"#]),
+    (r#""endpoint":"https://192.168.0.1/""#, &["endpoint has the host 192.168.0.1, an address of a private network; only hosts on the internet are accepted, unless the operator of this service lists the network in DELIVERY_ALLOWED_NETWORKS"]),
     (r#""endpoint":"https://[::1]/""#, &["endpoint has the host ::1, a loopback address; only hosts on the internet are accepted, unless the operator of this service lists the network in DELIVERY_ALLOWED_NETWORKS"]),
     (r#""endpoint":"""#, &["endpoint is required: an https URL"]),
     (r#""endpoint":["https://example.com/"]"#, &["endpoint must be a string, not an array"]),
@@ -127,6 +127,11 @@ async fn half_of_a_character_is_named() {
     let told = "has an escape such as \\ud83d that is only half of a character";
     let answer = client.schedule_raw(body.clone()).await;
     assert_eq!(sentences(&answer.json()), [format!("conversationText {told}")]);
+    for bad in [r#""\ud83d""#, r#"{"\ud83d":1}"#, "1e400"] {
+        let answer = client.schedule_raw(request(&format!("\"additionalInfo\":{bad}"))).await;
+        let told = "has a number that is too large, or an escape such as \\ud83d that is only half of a character";
+        assert_eq!(sentences(&answer.json()), [format!("additionalInfo {told}")]);
+    }
     let message = format!(
         r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"scheduleConversation","arguments":{body}}}}}"#
     );
