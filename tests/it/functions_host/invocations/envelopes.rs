@@ -135,7 +135,6 @@ async fn a_message_that_is_no_wake_up_is_answered_with_500() {
             ("a further field of the job", job("extra", json!(1))),
             ("a negative generation", job("generation", json!(-1))),
             ("a generation beyond its type", job("generation", json!(4_294_967_296_u64))),
-            ("an id in capitals", job("id", json!(id.to_uppercase()))),
             ("an id in braces", job("id", json!(format!("{{{id}}}")))),
             ("a client that is too long", job("client", json!("a".repeat(65)))),
             ("a client that separates", job("client", json!("ann~m"))),
