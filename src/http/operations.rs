@@ -148,6 +148,11 @@ impl Operation {
         if self.path == Resource::Mcp.path() { Resource::Mcp } else { Resource::Api }
     }
 
+    /// Whether only the Functions host may know that the operation exists.
+    pub(super) const fn is_invocation(&self) -> bool {
+        matches!(self.access, Access::FunctionsHost(_))
+    }
+
     /// The operation as a tool for language models, if it is one.
     #[must_use]
     pub fn tool(&self) -> Option<NamedTool> {
