@@ -26,6 +26,8 @@ pub struct App {
     worker: Option<Worker>,
     /// Some under the Functions host.
     invocations: Option<Arc<Invocations>>,
+    /// The process that started this one.
+    parent: u32,
     backend: Backend,
     address: SocketAddr,
     credentials: Option<Credentials>,
@@ -53,9 +55,9 @@ impl App {
     pub async fn run(self, stop: CancellationToken) {
         self.backend.prepare();
         if let Some(invocations) = self.invocations {
-            let stop = stop.clone();
+            let (stop, parent) = (stop.clone(), self.parent);
             tokio::spawn(async move {
-                let orphaned = orphan::is_orphaned(parent_id, || invocations.host.has_called());
+                let orphaned = orphan::is_orphaned(parent, parent_id, || invocations.host.has_called());
                 if stop.run_until_cancelled(orphaned).await.is_some() {
                     tracing::warn!("the Functions host is gone and nobody calls; stopping");
                     stop.cancel();

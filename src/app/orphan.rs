@@ -12,10 +12,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// The number of looks in a row that find neither the parent process nor a new request: three minutes.
 const QUIET_LOOKS: u32 = 6;
 
-/// Waits until this process is an orphan: its parent has ended, and for three minutes no request has come. `parent`
-/// returns the id of the parent process, and `has_called` whether a request has come since the last look.
-pub(super) async fn is_orphaned(parent: impl Fn() -> u32, has_called: impl Fn() -> bool) {
-    let (host, mut quiet) = (parent(), 0);
+/// Waits until this process is an orphan: the host, which was its parent, has ended, and for three minutes no request
+/// has come. `parent` returns the id of the parent process, and `has_called` whether a request has come since the last
+/// look.
+pub(super) async fn is_orphaned(host: u32, parent: impl Fn() -> u32, has_called: impl Fn() -> bool) {
+    let mut quiet = 0;
     while quiet < QUIET_LOOKS {
         sleep(LOOK_EVERY).await;
         // The system gives an orphan another parent.
@@ -39,17 +40,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_process_whose_host_lives_is_no_orphan_however_quiet_it_is() {
-        assert!(timeout(24 * HOUR, is_orphaned(|| HOST, || false)).await.is_err());
+        assert!(timeout(24 * HOUR, is_orphaned(HOST, || HOST, || false)).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_process_that_is_still_called_is_no_orphan() {
-        let parent = AtomicU32::new(HOST);
-        let called = || {
-            parent.store(1, Ordering::Relaxed);
-            true
-        };
-        assert!(timeout(24 * HOUR, is_orphaned(|| parent.load(Ordering::Relaxed), called)).await.is_err());
+        assert!(timeout(24 * HOUR, is_orphaned(HOST, || 1, || true)).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
@@ -58,6 +54,7 @@ mod tests {
         let orphaned = {
             let (parent, called) = (Arc::clone(&parent), Arc::clone(&called));
             tokio::spawn(is_orphaned(
+                HOST,
                 move || parent.load(Ordering::Relaxed),
                 move || called.swap(false, Ordering::Relaxed),
             ))

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::process::parent_id;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -57,6 +58,8 @@ impl App {
     /// # Errors
     /// [`StartError`], with a remedy where there is one.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        // Read first, because the parent may end at any time.
+        let parent = parent_id();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
         let backend = Backend::open(&config, Arc::clone(&clock))?;
@@ -94,7 +97,7 @@ impl App {
         let entropy = parts.entropy;
         let services = Arc::new(Services { scheduler, authenticator, entropy, mcp, rate_limiter, invocations });
         let server = Server::new(listener, router(services, operations), options);
-        Ok(Self { server, worker, invocations: called, backend, address, credentials })
+        Ok(Self { server, worker, invocations: called, parent, backend, address, credentials })
     }
 }
 

@@ -1,8 +1,8 @@
 //! The binary, started as the Functions host starts it.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -122,7 +122,7 @@ async fn only_errors_go_to_stderr() {
     for line in [errors, service.stdout().lines().find(|l| l.contains("not a wake-up")).unwrap().to_owned()] {
         assert!(line.contains("the-invocation") && !line.contains('\x1b'), "{line}");
     }
-    let kept = std::fs::read_to_string(place.data().join("credentials.json")).unwrap();
+    let kept = fs::read_to_string(place.data().join("credentials.json")).unwrap();
     let kept: Value = serde_json::from_str(&kept).unwrap();
     assert!(!service.stdout().contains(kept["apiKey"].as_str().unwrap()));
 }
@@ -137,7 +137,7 @@ fn hold_without_its_host_it_serves_who_still_calls_and_then_ends() {
     host.env("FUNCTIONS_CUSTOMHANDLER_PORT", &port).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut host = host.spawn().unwrap();
     let mut lines = BufReader::new(host.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let process = format!("/proc/{}", lines.next().unwrap());
+    let process = format!("/proc/{}/stat", lines.next().unwrap());
     assert!(lines.any(|line| line.contains(" is listening on ")));
     drop((lines, host.stderr.take()));
     host.kill().unwrap();
@@ -154,7 +154,8 @@ fn hold_without_its_host_it_serves_who_still_calls_and_then_ends() {
         std::thread::sleep(minute / 2);
     }
     let last = Instant::now();
-    while Path::new(&process).exists() {
+    // An ended process that nobody waits for is a zombie.
+    while fs::read_to_string(&process).is_ok_and(|stat| !stat.contains(") Z ")) {
         assert!(last.elapsed() < 4 * minute, "it still runs");
         std::thread::sleep(Duration::from_millis(100));
     }
