@@ -10,6 +10,7 @@ use crate::support::discovery::list_by_links_alone;
 use crate::support::functions_host::{Host, HostOptions, Source};
 use crate::support::host_harness::{HostHarness, PATIENCE, caller, login};
 use crate::support::mcp_wire::newest;
+use crate::support::ports::fixed_port;
 use crate::support::recording_receiver::Receiver;
 use crate::support::service::{CLIENT, KEY};
 use crate::support::wire::{Wire, head};
@@ -101,7 +102,9 @@ async fn the_program_refuses_them_itself_where_a_route_leads_to_them() {
     function["bindings"][0]["route"] = json!("{*rest}");
     fs::write(file, function.to_string()).unwrap();
     for knows_proxying in [true, false] {
-        let host = Host::start(HostOptions { knows_proxying, ..harness.options() }).await;
+        // The handler of the host before may still be ending on its port.
+        let options = HostOptions { knows_proxying, handler_port: fixed_port(), ..harness.options() };
+        let host = Host::start(options).await;
         nobody_gets_through(&host).await;
         // The host itself can call.
         host.fire_timer("sweepDueConversations").await;

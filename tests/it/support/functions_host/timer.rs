@@ -59,25 +59,30 @@ fn values(part: &str, (least, most): (u32, u32)) -> Vec<u32> {
 }
 
 /// Of the hosts on one storage account, only the one that holds the lock calls a timer. A real lock is the lease of a
-/// blob; here, all hosts are in this process. The key is the account and the function, the value is the holder and the
-/// end of the lock.
-static LOCKS: LazyLock<Mutex<HashMap<[String; 2], (String, Instant)>>> = LazyLock::new(Mutex::default);
+/// blob; here, all hosts are in this process. The key is the account and the function.
+static LOCKS: LazyLock<Mutex<HashMap<[String; 2], Lock>>> = LazyLock::new(Mutex::default);
+
+struct Lock {
+    holder: String,
+    end: Instant,
+}
 
 /// Takes the lock or renews it. The lock of a host that dies ends half a period late, so that one call is missed.
 fn holds_lock(instance: &Instance, function: &str, period: Duration) -> bool {
     let account = instance.setting("AzureWebJobsStorage").to_owned();
     let (now, mut locks) = (Instant::now(), LOCKS.lock().unwrap());
-    let lock = locks.entry([account, function.to_owned()]).or_insert_with(|| (instance.id.clone(), now));
-    let is_mine = lock.0 == instance.id || lock.1 < now;
+    let lock =
+        locks.entry([account, function.to_owned()]).or_insert_with(|| Lock { holder: instance.id.clone(), end: now });
+    let is_mine = lock.holder == instance.id || lock.end < now;
     if is_mine {
-        *lock = (instance.id.clone(), now + period + period / 2);
+        *lock = Lock { holder: instance.id.clone(), end: now + period + period / 2 };
     }
     is_mine
 }
 
 /// A host that shuts down in order releases its locks.
 pub(super) fn release_locks(instance: &Instance) {
-    LOCKS.lock().unwrap().retain(|_, (holder, _)| *holder != instance.id);
+    LOCKS.lock().unwrap().retain(|_, lock| lock.holder != instance.id);
 }
 
 /// Calls the function at each of its times, one call at a time, while the host holds the lock.
