@@ -20,11 +20,13 @@ import zipfile
 from pathlib import Path
 
 import package_check
-from package_check import MADE_BY_UNIX, MODE_OF_FILE, MODE_OF_PROGRAM, BadPackage
+from package_check import MADE_BY_UNIX, MODE_OF_FILE, MODE_OF_PROGRAM, BadPackage, http_trigger
 
 # The zip format cannot express an earlier time.
 EARLIEST = 315_532_800
 S_IFREG = 0o100000
+# A route that matches every path.
+CATCH_ALL = re.compile(r"\{\*(\w+)\}")
 
 
 class CannotPackage(Exception):
@@ -54,6 +56,24 @@ def stage(root, program, app):
         folder.mkdir()
         folder.chmod(0o755)
         _copy(function, folder / "function.json", MODE_OF_FILE)
+    close_catch_all(sorted(app.glob("*/function.json")))
+
+
+def close_catch_all(functions):
+    """Constrains each route that matches every path, so that it does not match the paths of invocations.
+
+    For a message or a tick the host posts to /<function> on the program's port. Without the constraint everybody could
+    send that request through the route.
+    """
+    read = {file: json.loads(file.read_bytes()) for file in functions}
+    invoked = [file.parent.name for file, function in read.items() if http_trigger(function) is None]
+    for file, function in read.items():
+        trigger = http_trigger(function)
+        catch_all = CATCH_ALL.fullmatch(trigger.get("route", "")) if trigger else None
+        if catch_all and invoked:
+            # The host ignores the case, and it decodes the path before it compares.
+            trigger["route"] = f"{{*{catch_all[1]}:regex(^(?!{'|'.join(invoked)}).*$)}}"
+            file.write_text(json.dumps(function, indent=2) + "\n")
 
 
 def _copy(source, target, mode):

@@ -75,6 +75,7 @@ def _check(package, size, scratch):
         )
     binary = _executable(package, problems)
     problems += layout(package, binary)
+    problems += routes(package)
     problems += modes(package, binary)
     glibc = version = ""
     program = package.read(binary) if binary in package.namelist() else None
@@ -150,6 +151,41 @@ def _json_object(package, name):
         return [f"{name} is not a JSON object"]
     except ValueError as error:
         return [f"{name} is not JSON: {error}"]
+
+
+def http_trigger(function):
+    """The binding through which the host routes requests to a function, or None."""
+    bindings = function.get("bindings", [])
+    return next((binding for binding in bindings if str(binding.get("type")).lower() == "httptrigger"), None)
+
+
+def routes(package):
+    """The host posts invocations to /<function> on the program's port, so no route may match such a path."""
+    files = [name for name in package.namelist() if re.fullmatch(r"[^/]+/function\.json", name)]
+    triggers = {}
+    for name in files:
+        try:
+            triggers[name.split("/")[0]] = http_trigger(json.loads(package.read(name)))
+        except (ValueError, AttributeError):
+            pass  # layout() reports it
+    invoked = [name for name, trigger in triggers.items() if trigger is None]
+    return [
+        f"the route {route} of {name} lets everybody call {target}, which only the host may call"
+        for name, trigger in triggers.items()
+        if trigger is not None
+        for route in [trigger.get("route", name)]
+        for target in invoked
+        if _matches(route, target)
+    ]
+
+
+def _matches(route, name):
+    """Whether a route matches the path /<name>, which has one segment. The host ignores the case."""
+    parameter = re.fullmatch(r"\{\*{0,2}\w+(?::regex\((.*)\))?\??\}", route)
+    if parameter is None:
+        # A template that is not understood here counts as a match.
+        return route.lower() == name.lower() or route.startswith("{")
+    return parameter[1] is None or re.search(parameter[1], name, re.IGNORECASE) is not None
 
 
 def modes(package, binary):

@@ -66,6 +66,8 @@ impl Origin {
 pub struct PublicUrl {
     first: Origin,
     others: Vec<Origin>,
+    /// Hosts that requests can also name, and that clients are not told.
+    unlisted_hosts: Vec<String>,
 }
 
 impl PublicUrl {
@@ -79,10 +81,10 @@ impl PublicUrl {
         let ip = address.ip();
         if ip.is_loopback() || ip.is_unspecified() {
             let (first, second) = if ip.is_ipv6() { ("[::1]", "127.0.0.1") } else { ("127.0.0.1", "[::1]") };
-            Self { first: origin(first), others: vec![origin("localhost"), origin(second)] }
+            Self { others: vec![origin("localhost"), origin(second)], ..Self::one(origin(first)) }
         } else {
             let host = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
-            Self { first: origin(&host), others: Vec::new() }
+            Self::one(origin(&host))
         }
     }
 
@@ -100,6 +102,23 @@ impl PublicUrl {
             None => false,
         };
         format!("{}://{hostname}", if local { "http" } else { "https" }).parse()
+    }
+
+    const fn one(origin: Origin) -> Self {
+        Self { first: origin, others: Vec::new(), unlisted_hosts: Vec::new() }
+    }
+
+    /// The same origins for a service that requests also reach by the hosts of `other`: a gateway can send the
+    /// platform's own name.
+    #[must_use]
+    pub fn also_reached_by(mut self, other: &Self) -> Self {
+        self.unlisted_hosts.extend(other.hosts().map(str::to_owned));
+        self
+    }
+
+    /// The hosts that a request for this service can name, in the form of a `Host` header.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.origins().map(Origin::authority).chain(self.unlisted_hosts.iter().map(String::as_str))
     }
 
     /// All origins, the default one first.
@@ -137,7 +156,7 @@ impl FromStr for PublicUrl {
     fn from_str(text: &str) -> Result<Self, InvalidPublicUrl> {
         let url = Url::parse(text).map_err(|_| InvalidPublicUrl)?;
         if matches!(url.scheme(), "https" | "http") && url.path() == "/" && is_plain(&url) {
-            Ok(Self { first: Origin(url.origin().ascii_serialization()), others: Vec::new() })
+            Ok(Self::one(Origin(url.origin().ascii_serialization())))
         } else {
             Err(InvalidPublicUrl)
         }
@@ -223,6 +242,16 @@ mod tests {
         }
         let public: PublicUrl = "https://a.example".parse().unwrap();
         assert_eq!(public.origin(Some("127.0.0.1:8000")).as_str(), "https://a.example");
+    }
+
+    #[test]
+    fn a_further_host_is_accepted_and_never_shown() {
+        let url: PublicUrl = "https://a.example".parse().unwrap();
+        let url = url.also_reached_by(&PublicUrl::of_website("app.azurewebsites.net").unwrap());
+        assert_eq!(url.hosts().collect::<Vec<_>>(), ["a.example", "app.azurewebsites.net"]);
+        assert_eq!(origins(&url), ["https://a.example"]);
+        assert_eq!(url.origin(Some("app.azurewebsites.net")).as_str(), "https://a.example");
+        assert_eq!(url.find("https://app.azurewebsites.net"), None);
     }
 
     #[test]

@@ -2,15 +2,18 @@
 
 mod backend;
 mod clients;
+mod orphan;
 mod start;
 
 use std::net::SocketAddr;
+use std::os::unix::process::parent_id;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::Worker;
-use crate::http::Server;
+use crate::http::{Invocations, Server};
 use crate::secrets::Credentials;
 use backend::Backend;
 pub use clients::add_client;
@@ -21,6 +24,10 @@ pub struct App {
     server: Server,
     /// None under the Functions host, which takes the worker's place.
     worker: Option<Worker>,
+    /// Some under the Functions host.
+    invocations: Option<Arc<Invocations>>,
+    /// The process that started this one.
+    parent: u32,
     backend: Backend,
     address: SocketAddr,
     credentials: Option<Credentials>,
@@ -43,9 +50,20 @@ impl App {
         self.credentials.as_ref()
     }
 
-    /// Serves and delivers until `stop`, then finishes the requests and deliveries under way, within ten seconds.
+    /// Serves and delivers until `stop`, or until the Functions host that started this process is gone. Then finishes
+    /// the requests and deliveries under way, within ten seconds.
     pub async fn run(self, stop: CancellationToken) {
         self.backend.prepare();
+        if let Some(invocations) = self.invocations {
+            let (stop, parent) = (stop.clone(), self.parent);
+            tokio::spawn(async move {
+                let orphaned = orphan::is_orphaned(parent, parent_id, || invocations.host.has_called());
+                if stop.run_until_cancelled(orphaned).await.is_some() {
+                    tracing::warn!("the Functions host is gone and nobody calls; stopping");
+                    stop.cancel();
+                }
+            });
+        }
         let (worker, stopped, exclusive) = (self.worker, stop.clone(), self.backend.is_exclusive());
         let worker = tokio::spawn(async move {
             let Some(worker) = worker else { return };

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::process::parent_id;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -12,7 +13,8 @@ use crate::auth::{Authenticator, ClientDirectory};
 use crate::config::{Config, ServerConfig};
 use crate::delivery::{Deliverer, SigningSecrets, Worker};
 use crate::http::{
-    Invocations, Operation, RateLimiter, Server, ServerOptions, Services, invocation_operations, operations, router,
+    FunctionsHost, Invocations, Operation, RateLimiter, Server, ServerOptions, Services, invocation_operations,
+    operations, router,
 };
 use crate::maintenance::Sweeper;
 use crate::mcp::McpServer;
@@ -56,6 +58,8 @@ impl App {
     /// # Errors
     /// [`StartError`], with a remedy where there is one.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        // Read first, because the parent may end at any time.
+        let parent = parent_id();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
         let backend = Backend::open(&config, Arc::clone(&clock))?;
@@ -76,7 +80,8 @@ impl App {
         let (deliverer, sweeper) = (parts.deliverer(&config, signing_secrets)?, parts.sweeper());
         let (invocations, worker, options) = if under_host {
             warn_if_nothing_is_delivered(&backend);
-            (Some(Arc::new(Invocations { deliverer, sweeper })), None, ServerOptions::under_host())
+            let host = FunctionsHost::calling(address);
+            (Some(Arc::new(Invocations { deliverer, sweeper, host })), None, ServerOptions::under_host())
         } else {
             let worker = Worker::new(deliverer, sweeper, parts.wake_ups, backend.receiver());
             (None, Some(worker), ServerOptions::default())
@@ -87,11 +92,12 @@ impl App {
         if under_host {
             operations.extend(invocation_operations());
         }
+        let called = invocations.clone();
         let rate_limiter = RateLimiter::new(config.server.rate_limit);
         let entropy = parts.entropy;
         let services = Arc::new(Services { scheduler, authenticator, entropy, mcp, rate_limiter, invocations });
         let server = Server::new(listener, router(services, operations), options);
-        Ok(Self { server, worker, backend, address, credentials })
+        Ok(Self { server, worker, invocations: called, parent, backend, address, credentials })
     }
 }
 

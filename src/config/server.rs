@@ -36,8 +36,8 @@ pub struct ServerConfig {
     /// `FUNCTIONS_CUSTOMHANDLER_PORT` is set: the Functions host started this process, receives the wake-ups and runs
     /// the timer. The process runs no worker.
     pub under_host: bool,
-    /// `PUBLIC_URL`, or else the host name that the platform has set. Without both, clients use the address on which
-    /// the service listens.
+    /// `PUBLIC_URL`, or else the host name that the platform has set. With both, clients are told the first, and
+    /// requests can name both. Without both, clients use the address on which the service listens.
     pub public_url: Option<PublicUrl>,
     /// `RATE_LIMIT_PER_SECOND`: the requests that a client may send in each second; `None` for no limit.
     pub rate_limit: Option<NonZeroU32>,
@@ -55,7 +55,10 @@ impl ServerConfig {
             let (host, port) = (vars.read(&HOST), vars.read(&PORT));
             SocketAddr::new(host.unwrap_or(LOCALHOST), port.unwrap_or_default())
         };
-        let public_url = if vars.is_set(&PUBLIC_URL) { vars.read(&PUBLIC_URL) } else { vars.read(&WEBSITE_HOSTNAME) };
+        let public_url = match (vars.read(&PUBLIC_URL), vars.read(&WEBSITE_HOSTNAME)) {
+            (Some(own), Some(platform)) => Some(own.also_reached_by(&platform)),
+            (own, platform) => own.or(platform),
+        };
         let default_limit = if vars.on_azure { RATE_LIMIT_ON_AZURE } else { None };
         let rate_limit = vars.read(&RATE_LIMIT).unwrap_or(default_limit);
         Self { listen, under_host, public_url, rate_limit, data_dir: vars.read(&DATA_DIR).unwrap_or_default() }
@@ -88,6 +91,7 @@ mod tests {
     use std::num::NonZeroU32;
 
     use crate::config::tests::{ON_AZURE, config};
+    use crate::public_url::PublicUrl;
 
     #[test]
     fn each_client_has_a_rate_limit_on_azure_and_where_one_is_set() {
@@ -114,13 +118,15 @@ mod tests {
     #[test]
     fn the_public_url_is_the_configured_one_or_the_platforms() {
         let (own, platform) = (("PUBLIC_URL", "https://a.example/"), ("WEBSITE_HOSTNAME", "b.azurewebsites.net"));
-        for (vars, expected) in [
-            (&[own, platform][..], Some("https://a.example")),
-            (&[platform], Some("https://b.azurewebsites.net")),
-            (&[], None),
+        for (vars, expected, hosts) in [
+            (&[own, platform][..], Some("https://a.example"), &["a.example", "b.azurewebsites.net"][..]),
+            (&[own], Some("https://a.example"), &["a.example"]),
+            (&[platform], Some("https://b.azurewebsites.net"), &["b.azurewebsites.net"]),
+            (&[], None, &[]),
         ] {
             let url = config(vars).unwrap().server.public_url;
             assert_eq!(url.as_ref().map(|url| url.origin(None).as_str()), expected);
+            assert_eq!(url.iter().flat_map(PublicUrl::hosts).collect::<Vec<_>>(), hosts);
         }
     }
 

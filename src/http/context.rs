@@ -9,6 +9,7 @@ use futures_util::Stream;
 use http::HeaderMap;
 use http::header::HOST;
 
+use super::caller::FunctionsHost;
 use super::rate_limiter::RateLimiter;
 use crate::api::Problem;
 use crate::auth::Authenticator;
@@ -36,12 +37,28 @@ pub struct Services {
     pub invocations: Option<Arc<Invocations>>,
 }
 
+impl Services {
+    /// Whether the Functions host itself sent a request with these headers.
+    pub(super) fn is_invocation(&self, headers: &HeaderMap) -> bool {
+        self.invocations.as_ref().is_some_and(|invocations| invocations.host.is_caller(headers))
+    }
+
+    /// Remembers that the Functions host is there.
+    pub(super) fn note_call(&self) {
+        if let Some(invocations) = &self.invocations {
+            invocations.host.note_call();
+        }
+    }
+}
+
 /// The services that the invocations call.
 pub struct Invocations {
     /// Serves `deliverConversation`.
     pub deliverer: Arc<Deliverer>,
     /// Serves `sweepDueConversations`.
     pub sweeper: Sweeper,
+    /// The only caller of these functions.
+    pub host: FunctionsHost,
 }
 
 /// The address that a request came from.
@@ -85,11 +102,18 @@ impl RequestContext {
         &self.headers
     }
 
+    /// The host name by which the client called the service. A proxying Functions host replaces the `Host` header.
+    pub(super) fn client_host(&self) -> Option<&str> {
+        match &self.services.invocations {
+            Some(invocations) => invocations.host.client_host(&self.headers),
+            None => self.headers.get(HOST).and_then(|host| host.to_str().ok()),
+        }
+    }
+
     /// The origin that the request was sent to.
     #[must_use]
     pub fn origin(&self) -> &Origin {
-        let host = self.headers.get(HOST).and_then(|host| host.to_str().ok());
-        self.services.authenticator.public_url().origin(host)
+        self.services.authenticator.public_url().origin(self.client_host())
     }
 
     /// The query string; empty without one.

@@ -2,9 +2,11 @@
 //!
 //! `operations` is the table of everything that is served. `router` finds the operation of a request, `pipeline`
 //! takes the request through it, and `handlers` has the function that serves it. `functions_host` has the
-//! functions that only the Functions host may invoke, and `server` owns the connections.
+//! functions that only the Functions host may invoke, and `server` owns the connections. `caller`
+//! tells the Functions host from clients.
 
 mod body;
+mod caller;
 mod context;
 mod functions_host;
 mod handlers;
@@ -15,6 +17,7 @@ mod response;
 mod router;
 mod server;
 
+pub use caller::FunctionsHost;
 pub use context::{Invocations, RequestContext, Services};
 pub use functions_host::{MAX_DEQUEUE_COUNT, invocation_operations};
 pub use operations::{Access, ClientHandler, HandlerFuture, Operation, operations};

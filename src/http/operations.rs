@@ -148,9 +148,9 @@ impl Operation {
         if self.path == Resource::Mcp.path() { Resource::Mcp } else { Resource::Api }
     }
 
-    /// Whether everybody may know of it: the invocations are only for the Functions host.
-    pub(super) const fn is_public(&self) -> bool {
-        !matches!(self.access, Access::FunctionsHost(_))
+    /// Whether only the Functions host may know that the operation exists.
+    pub(super) const fn is_invocation(&self) -> bool {
+        matches!(self.access, Access::FunctionsHost(_))
     }
 
     /// The operation in a list: method, path and name.

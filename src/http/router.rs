@@ -30,7 +30,8 @@ pub fn router(services: Arc<Services>, operations: Vec<Operation>) -> BoxedFilte
             let (table, services) = (Arc::clone(&table), Arc::clone(&services));
             let body = boxed(body);
             async move {
-                match table.find(&method, path.as_str()) {
+                services.note_call();
+                match table.find(&method, path.as_str(), services.is_invocation(&headers)) {
                     Ok((operation, parameter)) => {
                         let parameter = parameter.to_owned();
                         let context = RequestContext::new(services, peer, parameter, query, headers, body);
@@ -61,15 +62,16 @@ impl RoutingTable {
     fn new(operations: Vec<Operation>) -> Self {
         let segments = operations.iter().flat_map(|operation| operation.path.split('/').enumerate());
         let literals = segments.filter(|(_, segment)| !is_parameter(segment)).collect();
-        let public = operations.iter().filter(|operation| operation.is_public());
+        let public = operations.iter().filter(|operation| !operation.is_invocation());
         let list: Vec<_> = public.map(Operation::describe).collect();
         Self { list: list.join(", "), operations, literals }
     }
 
-    /// The operation of a request, and the value of the parameter in its path (empty without one).
-    fn find<'a>(&self, method: &Method, path: &'a str) -> Result<(&Operation, &'a str), Problem> {
+    /// The operation of a request, and the value of the parameter in its path (empty without one). The functions that
+    /// the Functions host invokes exist only in its own requests.
+    fn find<'a>(&self, method: &Method, path: &'a str, invocation: bool) -> Result<(&Operation, &'a str), Problem> {
         let mut allowed = Vec::new();
-        for operation in &self.operations {
+        for operation in self.operations.iter().filter(|operation| invocation || !operation.is_invocation()) {
             match self.parameter(operation.path, path) {
                 Some(parameter) if operation.method == *method => return Ok((operation, parameter)),
                 Some(_) => allowed.push(operation.method.as_str()),
@@ -78,7 +80,7 @@ impl RoutingTable {
         }
         let problem = if allowed.is_empty() {
             let corrected = corrected(path);
-            let mut meant = self.operations.iter().filter(|operation| operation.is_public());
+            let mut meant = self.operations.iter().filter(|operation| !operation.is_invocation());
             let meant = meant.find(|operation| self.parameter(operation.path, &corrected).is_some());
             meant.map_or_else(Problem::no_such_path, |operation| Problem::misspelled_path(operation.path))
         } else {
@@ -123,7 +125,7 @@ mod tests {
     /// The name and the parameter of the operation that is found, or the methods that are allowed.
     fn find(method: &Method, path: &str) -> (String, String) {
         let table = RoutingTable::new(operations());
-        match table.find(method, path) {
+        match table.find(method, path, false) {
             Ok((operation, parameter)) => (operation.name.to_owned(), parameter.to_owned()),
             Err(problem) => {
                 let allow = problem.headers().find(|(name, _)| *name == http::header::ALLOW);

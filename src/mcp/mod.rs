@@ -35,11 +35,11 @@ pub struct McpServer {
 
 impl McpServer {
     /// A server that offers these tools. The `Host` of a request must be one of the service's own hosts or loopback,
-    /// and its `Origin` one of theirs: another name means that a foreign web page uses DNS rebinding.
+    /// and its `Origin` one of its origins or loopback: another name means that a foreign web page uses DNS rebinding.
     #[must_use]
     pub fn new(scheduler: Scheduler, public_url: &PublicUrl, tools: impl IntoIterator<Item = NamedTool>) -> Self {
         const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
-        let hosts = public_url.origins().map(|origin| origin.authority().to_owned());
+        let hosts = public_url.hosts().map(str::to_owned);
         let origins = public_url.origins().filter_map(|origin| with_port(origin.as_str()));
         let config = StreamableHttpServerConfig::default()
             .with_legacy_session_mode(false)

@@ -5,7 +5,8 @@ use super::{Scheduler, SchedulerError};
 use crate::domain::{ClientId, Conversation, ConversationId};
 
 impl Scheduler {
-    /// Starts another delivery of a failed conversation, with as many attempts as the first one.
+    /// Starts another delivery of a failed conversation, with as many attempts as the first one. While these attempts are
+    /// under way, another call changes nothing and returns `Ok` too: a proxy repeats a request whose response was lost.
     ///
     /// # Errors
     /// [`SchedulerError::NotFailed`] in every other state.
@@ -17,9 +18,14 @@ impl Scheduler {
             if wanted == Some(conversation.generation()) {
                 return Ok(Transition::Unchanged(conversation));
             }
-            let next = conversation.redeliver(now).map_err(SchedulerError::NotFailed)?;
-            wanted = Some(next.generation());
-            Ok(Transition::Next(next))
+            match conversation.clone().redeliver(now) {
+                Ok(next) => {
+                    wanted = Some(next.generation());
+                    Ok(Transition::Next(next))
+                }
+                Err(_) if conversation.is_being_redelivered() => Ok(Transition::Unchanged(conversation)),
+                Err(refused) => Err(SchedulerError::NotFailed(refused)),
+            }
         });
         redelivered.await
     }

@@ -69,6 +69,14 @@ class ThePackageThatIsMade(InADirectory):
         (root / "program").write_bytes(tiny_elf())
         return root
 
+    def add(self, name, *bindings):
+        folder = self.root / "functions" / name
+        folder.mkdir()
+        (folder / "function.json").write_text(json.dumps({"bindings": bindings}))
+
+    def route(self, name):
+        return json.loads((self.root / "out" / "app" / name / "function.json").read_text())["bindings"][0]["route"]
+
     def make(self, root=None):
         root = root or self.root
         return package.package(root, root / "program", root / "out", EPOCH)
@@ -123,6 +131,17 @@ class ThePackageThatIsMade(InADirectory):
         (self.root / "functions" / "health" / "function.json").unlink()
         target, summary, _ = self.make()
         self.assertEqual(summary.functions, 1)
+
+    def test_closes_a_route_for_every_path_to_the_functions_that_only_the_host_calls(self):
+        self.add("zzFallback", {"type": "httpTrigger", "route": "{*rest}"})
+        self.add("mcp", {"type": "HttpTrigger", "route": "mcp"})
+        self.make()
+        self.assertEqual(self.route("zzFallback"), "{*rest:regex(^(?!deliverConversation|health).*$)}")
+        self.assertEqual(self.route("mcp"), "mcp")
+        # The constraint follows the names.
+        self.add("sweep-2", {"type": "timerTrigger"})
+        self.make()
+        self.assertEqual(self.route("zzFallback"), "{*rest:regex(^(?!deliverConversation|health|sweep-2).*$)}")
 
     def test_is_refused_when_the_program_is_of_another_version(self):
         (self.root / "program").write_bytes(tiny_elf("mcp-scheduler 1.2.2\n"))
@@ -201,6 +220,31 @@ class APackageThatIsChecked(InADirectory):
 
     def test_must_have_functions_that_are_json(self):
         self.refused(good() | {"health/function.json": (b"{", FILE)}, "health/function.json is not JSON")
+
+    def routed(self, route):
+        """The problems of a package with this route beside a queue's function `deliver`."""
+        http = json.dumps({"bindings": [{"type": "httpTrigger", "route": route}]}).encode()
+        queue = b'{"bindings": [{"type": "queueTrigger"}]}'
+        entries = {"deliver/function.json": (queue, FILE), "zz/function.json": (http, FILE)}
+        return self.problems(dict(sorted((good() | entries).items())))
+
+    def test_must_have_no_route_to_what_only_the_host_calls(self):
+        for route in (
+            "deliver",
+            "DELIVER",
+            "{*rest}",
+            "{**rest}",
+            "{any}",
+            "{any?}",
+            "{*rest:regex(^(?!sweep|health).*$)}",
+            "{*rest:regex(.*)}",
+            "{*rest:alpha}",
+        ):
+            with self.subTest(route):
+                self.assertIn(f"the route {route} of zz lets everybody call deliver", "\n".join(self.routed(route)))
+        for route in ("{*rest:regex(^(?!Deliver|health).*$)}", "api/{*rest}", "delivery", "api/deliver"):
+            with self.subTest(route):
+                self.assertEqual(self.routed(route), [])
 
     def test_must_be_in_an_order_that_is_always_the_same(self):
         self.refused(dict(reversed(good().items())), "not sorted")

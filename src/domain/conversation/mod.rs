@@ -231,6 +231,12 @@ impl Conversation {
         self.in_flight().map_or(over, |a| a.number)
     }
 
+    /// Whether the attempts of the last redelivery are under way.
+    #[must_use]
+    pub fn is_being_redelivered(&self) -> bool {
+        self.attempts_before_redelivery > 0 && self.status() == Status::InProgress
+    }
+
     /// The number of attempts that have begun since the conversation was scheduled or last redelivered.
     #[must_use]
     pub fn attempts_used(&self) -> u32 {

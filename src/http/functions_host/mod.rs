@@ -28,8 +28,8 @@ use crate::api::Problem;
 use crate::delivery::{DeliveryOutcome, InvalidWakeUp, WakeUp};
 use crate::maintenance::{SweepReport, Sweeper};
 
-/// The operations that exist only under the Functions host: its ping and the functions that it invokes. Other callers
-/// must not reach these functions, because they could forge messages of the queue.
+/// The operations that exist only under the Functions host: its ping and the functions that it invokes. For other
+/// callers these functions do not exist, because they could forge messages of the queue.
 #[must_use]
 pub fn invocation_operations() -> Vec<Operation> {
     vec![

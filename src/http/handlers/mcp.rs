@@ -1,5 +1,7 @@
 //! `mcp`: one message of the Model Context Protocol.
 
+use http::HeaderValue;
+use http::header::HOST;
 use warp::reply::Response;
 
 use crate::api::Problem;
@@ -10,6 +12,11 @@ use crate::http::body::MAX_CONVERSATION;
 pub(in crate::http) async fn mcp(mut context: RequestContext, caller: Principal) -> Result<Response, Problem> {
     let body = context.json_bytes(MAX_CONVERSATION).await?;
     let services = context.services().clone();
-    let response = services.mcp.respond(caller, context.headers, body).await?;
+    // The protocol's check of `Host` is about the name by which the client called.
+    let host = context.client_host().and_then(|host| HeaderValue::from_str(host).ok());
+    let mut headers = context.headers;
+    headers.remove(HOST);
+    headers.extend(host.map(|host| (HOST, host)));
+    let response = services.mcp.respond(caller, headers, body).await?;
     Ok(response.map(Into::into))
 }

@@ -218,6 +218,42 @@ async fn a_web_page_of_another_origin_cannot_call() {
 }
 
 #[tokio::test]
+async fn the_name_that_a_proxying_host_passes_on_decides_and_no_other_is_believed() {
+    let names = [("PUBLIC_URL", "https://a.example"), ("WEBSITE_HOSTNAME", "app.azurewebsites.net")];
+    let behind = [names[0], names[1], ("FUNCTIONS_CUSTOMHANDLER_PORT", "0")];
+    let message = newest("server/discover", json!({}));
+    for (settings, cases) in [
+        (
+            &behind[..],
+            // The host has replaced `Host`, or has kept it.
+            &[
+                (None, Some("evil.example"), 403),
+                (None, Some("127.0.0.1.evil.example:8000"), 403),
+                (None, Some("a.example"), 200),
+                (None, Some("app.azurewebsites.net"), 200),
+                (None, Some("localhost:7071"), 200),
+                (None, None, 200),
+                (Some("evil.example"), Some("a.example"), 403),
+                (Some("a.example"), Some("evil.example"), 200),
+            ][..],
+        ),
+        // Without a host, whoever calls writes the header.
+        (&names, &[(Some("evil.example"), Some("a.example"), 403), (None, Some("evil.example"), 200)]),
+    ] {
+        let app = TestApp::start_with(settings).await;
+        let client = app.client();
+        for (host, forwarded, status) in cases {
+            let mut request = client.mcp_request(&message).await;
+            for (name, value) in [("host", host), ("x-forwarded-host", forwarded)] {
+                request = value.iter().fold(request, |request, value| request.header(name, *value));
+            }
+            let answer = Answer::unchecked(request).await;
+            assert_eq!(answer.status, *status, "{host:?} {forwarded:?}: {}", answer.text);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_is_no_message_is_refused_with_a_reason() {
     let app = TestApp::start().await;
     let client = app.client();

@@ -62,6 +62,20 @@ async fn a_conversation_in_flight_cannot_be_cancelled() {
 }
 
 #[tokio::test]
+async fn a_request_that_a_proxy_repeats_gets_the_same_answer() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let id = client.scheduled(json!({})).await;
+    let first = client.cancel(&id).await;
+    let again = futures_util::future::join_all((0..40).map(|_| client.cancel(&id))).await;
+    assert!(again.iter().all(|answer| (answer.status, &answer.text) == (200, &first.text)), "{again:?}");
+    // All of them at once, too.
+    let id = client.scheduled(json!({})).await;
+    let answers = futures_util::future::join_all((0..40).map(|_| client.cancel(&id))).await;
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+}
+
+#[tokio::test]
 async fn a_conversation_between_attempts_can_be_cancelled() {
     let receiver = Receiver::start([Reply::status(503)]).await;
     let app = TestApp::start().await;

@@ -67,6 +67,22 @@ async fn only_a_failed_conversation_can_be_redelivered() {
 }
 
 #[tokio::test]
+async fn a_request_that_a_proxy_repeats_gets_the_same_answer_and_is_one_redelivery() {
+    let receiver = Receiver::start([Reply::status(410), Reply::status(503)]).await;
+    let app = TestApp::start().await;
+    let client = app.client();
+    let id = failed(&client, &receiver, 2).await;
+    let first = client.redeliver(&id).await;
+    // Also after the first attempt, while the next one waits.
+    receiver.wait_for(2).await;
+    for _ in 0..40 {
+        let again = client.redeliver(&id).await;
+        assert_eq!((again.status, &again.json()["status"]), (first.status, &first.json()["status"]), "{}", again.text);
+    }
+    assert_eq!(receiver.received().len(), 2);
+}
+
+#[tokio::test]
 async fn concurrent_redeliveries_make_at_most_one_attempt_each() {
     let receiver = Receiver::start([Reply::status(410)]).await;
     let app = TestApp::start().await;

@@ -1,6 +1,9 @@
 //! The binary, started as the Functions host starts it.
 
+use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -11,7 +14,7 @@ use crate::support::client::http;
 use crate::support::ports::fixed_port;
 use crate::support::process_api::Api;
 use crate::support::recording_receiver::Receiver;
-use crate::support::service::{CLIENT, CONFIGURED, KEY, Place, Service};
+use crate::support::service::{BINARY, CLIENT, CONFIGURED, KEY, Place, Service};
 
 /// Starts the service on the port that the host chose.
 fn start(place: &Place, port: u16, settings: &[(&str, &str)]) -> Service {
@@ -26,6 +29,7 @@ fn start(place: &Place, port: u16, settings: &[(&str, &str)]) -> Service {
 async fn invoke(service: &Service, function: &str, body: &Value) -> (u16, Value) {
     let request = http().post(format!("{}/{function}", service.url())).body(body.to_string());
     let request = request.header("content-type", "application/json; charset=utf-8");
+    let request = request.header("user-agent", "Azure-Functions-Host/4.1037.0.0");
     let response = request.header("x-azure-functions-invocationid", "the-invocation").send().await.unwrap();
     let status = response.status().as_u16();
     (status, serde_json::from_str(&response.text().await.unwrap()).unwrap())
@@ -118,9 +122,44 @@ async fn only_errors_go_to_stderr() {
     for line in [errors, service.stdout().lines().find(|l| l.contains("not a wake-up")).unwrap().to_owned()] {
         assert!(line.contains("the-invocation") && !line.contains('\x1b'), "{line}");
     }
-    let kept = std::fs::read_to_string(place.data().join("credentials.json")).unwrap();
+    let kept = fs::read_to_string(place.data().join("credentials.json")).unwrap();
     let kept: Value = serde_json::from_str(&kept).unwrap();
     assert!(!service.stdout().contains(kept["apiKey"].as_str().unwrap()));
+}
+
+/// The host's end: killed, with the pipes that it read. The program goes on until nobody has called for three minutes.
+#[test]
+#[ignore = "hold: takes four minutes"]
+fn hold_without_its_host_it_serves_who_still_calls_and_then_ends() {
+    let (place, port) = (Place::new(), fixed_port().to_string());
+    let mut host = Command::new("sh");
+    host.args(["-c", "\"$0\" & echo $!; wait", BINARY]).current_dir(place.cwd()).env_clear().envs(CONFIGURED);
+    host.env("FUNCTIONS_CUSTOMHANDLER_PORT", &port).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut host = host.spawn().unwrap();
+    let mut lines = BufReader::new(host.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let process = format!("/proc/{}/stat", lines.next().unwrap());
+    assert!(lines.any(|line| line.contains(" is listening on ")));
+    drop((lines, host.stderr.take()));
+    host.kill().unwrap();
+    host.wait().unwrap();
+    let call = || {
+        let url = format!("http://127.0.0.1:{port}/deliverConversation");
+        let curl = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "-A", "Azure-Functions-Host/4.1", "-d", "{}", &url];
+        String::from_utf8(Command::new("curl").args(curl).output().unwrap().stdout).unwrap()
+    };
+    // Each of them is an error that is logged, and nobody reads the log.
+    let minute = Duration::from_mins(1);
+    for _ in 0..4 {
+        assert_eq!(call(), "400");
+        std::thread::sleep(minute / 2);
+    }
+    let last = Instant::now();
+    // An ended process that nobody waits for is a zombie.
+    while fs::read_to_string(&process).is_ok_and(|stat| !stat.contains(") Z ")) {
+        assert!(last.elapsed() < 4 * minute, "it still runs");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(last.elapsed() > 2 * minute, "{:?}", last.elapsed());
 }
 
 fn until(mut read: impl FnMut() -> String, enough: impl Fn(&str) -> bool) -> String {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::support::app_folder::AppFolder;
 use crate::support::azurite::{self, azurite};
 use crate::support::client::ApiClient;
-use crate::support::functions_host::{Host, HostOptions};
+use crate::support::functions_host::{Host, HostOptions, Patience};
 use crate::support::ports::fixed_port;
 use crate::support::process_api::Api;
 use crate::support::service::{CLIENT, CONFIGURED, KEY};
@@ -62,6 +62,7 @@ impl HostHarness {
             handler_port: self.port,
             timer_period: Some(Duration::from_secs(1)),
             knows_proxying: true,
+            patience: Patience::default(),
         }
     }
 

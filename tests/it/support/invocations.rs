@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request};
+use http::header::{HOST, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use mcp_scheduler::auth::{ApiKey, Authenticator, ClientDirectory, TokenSettings, hash_key};
 use mcp_scheduler::domain::{ConversationId, EndpointPolicy, Scopes, Secret};
-use mcp_scheduler::http::{Invocations, Operation, RateLimiter, Services, invocation_operations, operations, router};
+use mcp_scheduler::http::{
+    FunctionsHost, Invocations, Operation, RateLimiter, Services, invocation_operations, operations, router,
+};
 use mcp_scheduler::mcp::McpServer;
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{Client, ClientStore, WakeUp};
@@ -21,6 +24,10 @@ use warp::reply::Response;
 
 use crate::support::app::KEY;
 use crate::support::delivery_harness::{CLIENT, DeliveryHarness};
+
+/// The address that the host calls, and the host's name.
+const ADDRESS: &str = "127.0.0.1:40001";
+const AGENT: &str = "Azure-Functions-Host/4.1037.0.0";
 
 /// The service, called as the host calls it.
 #[derive(Clone)]
@@ -38,7 +45,8 @@ pub struct Answer {
 
 impl Host {
     pub fn of(harness: &DeliveryHarness) -> Self {
-        let invocations = Invocations { deliverer: harness.deliverer(), sweeper: harness.sweeper() };
+        let host = FunctionsHost::calling(ADDRESS.parse().unwrap());
+        let invocations = Invocations { deliverer: harness.deliverer(), sweeper: harness.sweeper(), host };
         let table = operations().into_iter().chain(invocation_operations()).collect();
         Self { routes: router(services(harness, Some(invocations)), table) }
     }
@@ -48,7 +56,11 @@ impl Host {
         Self { routes: router(services(harness, None), operations()) }
     }
 
-    pub async fn request(&self, request: Request<Full<Bytes>>) -> Answer {
+    /// A request with the headers of an invocation, and with those that it has itself in their place.
+    pub async fn request(&self, mut request: Request<Full<Bytes>>) -> Answer {
+        for (name, value) in [(HOST, ADDRESS), (USER_AGENT, AGENT)] {
+            request.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+        }
         let service = TowerToHyperService::new(warp::service(self.routes.clone()));
         let (head, body) = service.call(request).await.unwrap().into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();

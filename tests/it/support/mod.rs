@@ -21,6 +21,7 @@ pub mod process_api;
 pub mod proxy;
 pub mod python;
 pub mod receiver;
+pub mod recording_handler;
 pub mod recording_receiver;
 pub mod service;
 pub mod simulation;

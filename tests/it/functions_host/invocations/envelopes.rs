@@ -260,6 +260,30 @@ async fn only_post_reaches_a_function_and_only_at_its_own_path() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_came_through_a_route_finds_no_function_of_the_hosts() {
+    let (harness, wake_up, host) = due().await;
+    for (name, value) in [
+        ("x-forwarded-for", "203.0.113.9"),
+        ("host", "app.azurewebsites.net"),
+        ("host", "127.0.0.1"),
+        ("user-agent", "curl/8.5.0"),
+        ("user-agent", "curl/8.5.0 Azure-Functions-Host/4.1037.0.0"),
+        ("user-agent", ""),
+    ] {
+        for function in ["deliverConversation", "sweepDueConversations"] {
+            for method in [Method::POST, Method::GET, Method::OPTIONS] {
+                let body = Full::new(bytes(&envelope(&wake_up.to_message())));
+                let request = Request::builder().method(method.clone()).uri(format!("/{function}"));
+                let answer = host.request(request.header(name, value).body(body).unwrap()).await;
+                // As for any path that does not exist: no 405 either.
+                assert_eq!(answer.status, 404, "{method} {function} with {name}: {value}");
+            }
+        }
+    }
+    assert!(harness.endpoint.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_host_there_are_no_invocations_and_no_ping() {
     let (harness, wake_up, _) = due().await;
     let alone = Host::none(&harness);

@@ -93,7 +93,7 @@ async fn a_new_program_continues_the_work_of_the_old_one_that_was_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_instance_takes_over_while_the_old_one_finishes_its_calls() {
     let harness = HostHarness::new();
-    let (old, receiver) = (harness.host().await, Receiver::start(Duration::from_millis(200)).await);
+    let (mut old, receiver) = (harness.host().await, Receiver::start(Duration::from_millis(200)).await);
     let api = login(&old).await;
     let ids = schedule(&api, &receiver.endpoint).await;
     half_way(&receiver, &old).await;

@@ -10,7 +10,8 @@ use mcp_scheduler::auth::{ApiKey, Authenticator, ClientDirectory, TokenSettings,
 use mcp_scheduler::delivery::Deliverer;
 use mcp_scheduler::domain::{EndpointPolicy, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{
-    Invocations, Operation, RateLimiter, Server, ServerOptions, Services, invocation_operations, operations, router,
+    FunctionsHost, Invocations, Operation, RateLimiter, Server, ServerOptions, Services, invocation_operations,
+    operations, router,
 };
 use mcp_scheduler::maintenance::Sweeper;
 use mcp_scheduler::mcp::McpServer;
@@ -80,7 +81,8 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
     let name = || "mcp-scheduler".to_owned();
     let tokens = TokenSettings { issuer: name(), audience: name(), ttl_seconds: 3600 };
     let listener = TcpListener::bind(("127.0.0.1", harness.options().handler_port)).await.unwrap();
-    let public_url = PublicUrl::of_address(listener.local_addr().unwrap());
+    let address = listener.local_addr().unwrap();
+    let public_url = PublicUrl::of_address(address);
     let (keys, secrets) = (SIGNING_KEYS.parse().unwrap(), SECRET.parse().unwrap());
     let table: Vec<_> = operations().into_iter().chain(invocation_operations()).collect();
     let mcp = McpServer::new(scheduler.clone(), &public_url, table.iter().filter_map(Operation::tool));
@@ -89,7 +91,8 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
     let deliverer =
         Deliverer::new(conversations.clone(), store.wake_ups(), sender, secrets, Arc::clone(&clock), entropy.clone());
     let sweeper = Sweeper::new(conversations, store.wake_ups(), clock);
-    let invocations = Some(Arc::new(Invocations { deliverer: Arc::new(deliverer), sweeper }));
+    let host = FunctionsHost::calling(address);
+    let invocations = Some(Arc::new(Invocations { deliverer: Arc::new(deliverer), sweeper, host }));
     let services = Arc::new(Services {
         scheduler,
         authenticator,

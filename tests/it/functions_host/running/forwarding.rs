@@ -1,14 +1,16 @@
 //! The host in front of the service: which parts of requests and answers it passes on.
 
+use std::fs;
 use std::time::Duration;
 
-use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::client::{Answer, conversation};
 use crate::support::discovery::list_by_links_alone;
-use crate::support::functions_host::Host;
+use crate::support::functions_host::{Host, HostOptions, Source};
 use crate::support::host_harness::{HostHarness, PATIENCE, caller, login};
+use crate::support::mcp_wire::newest;
+use crate::support::ports::fixed_port;
 use crate::support::recording_receiver::Receiver;
 use crate::support::service::{CLIENT, KEY};
 use crate::support::wire::{Wire, head};
@@ -38,20 +40,127 @@ async fn a_client_finds_the_token_endpoint_through_the_host_by_links_alone() {
     assert_eq!(answer.status, 200, "{}", answer.text);
 }
 
+/// Ways to write the paths of the functions that only the host may call.
+const SPELLINGS: [&str; 24] = [
+    "/deliverConversation",
+    "/sweepDueConversations",
+    "/DELIVERCONVERSATION",
+    "/SweepdueconversationS",
+    "/sweepDueConversations/",
+    "/sweepDueConversations//",
+    "/sweepDueConversations/x",
+    "/sweepDueConversationsX",
+    "/sweepDueConversations?x=1",
+    "/sweepDueConversations;x=1",
+    "/sweepDueConversations%20",
+    "/sweepDueConversations%2F",
+    "/%73weepDueConversations",
+    "/%64%65liverConversation",
+    "//sweepDueConversations",
+    "///deliverConversation",
+    "/./sweepDueConversations",
+    "/x/../sweepDueConversations",
+    "/x/%2e%2E/sweepDueConversations",
+    "/%2FsweepDueConversations",
+    "/x\\..\\sweepDueConversations",
+    "/x%5C..%5CsweepDueConversations",
+    "/api/deliverConversation",
+    "/sweepDueConversations%0A",
+];
+
+/// Calls each of them in each way as a client. Whatever answers, it is a 404.
+async fn nobody_gets_through(host: &Host) {
+    host.ready().await;
+    for path in SPELLINGS {
+        for method in ["POST", "GET", "DELETE", "OPTIONS", "TRACE", "FOO"] {
+            for agent in ["curl/8.5.0", "Azure-Functions-Host/4.1037.0.0"] {
+                let headers = [("content-type", "application/json"), ("user-agent", agent), ("content-length", "2")];
+                let mut wire = Wire::connect(host.address()).await;
+                let answer = wire.exchange(head(method, path, &headers) + "{}").await.unwrap();
+                assert_eq!(answer.status, 404, "{method} {path} by {agent}: {}", answer.text);
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn functions_of_the_host_cannot_be_called_by_clients() {
     let harness = HostHarness::new();
     let host = harness.host().await;
+    nobody_gets_through(&host).await;
+    // The last function has no route to them: nothing of it reached the program.
+    let mut wire = Wire::connect(host.address()).await;
+    let answer = wire.exchange(head("GET", "/sweepDueConversations", &[])).await.unwrap();
+    assert!(answer.text.is_empty() && !answer.headers.contains_key("content-type"), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_refuses_them_itself_where_a_route_leads_to_them() {
+    let harness = HostHarness::staged();
+    let file = harness.options().app.join("zzFallback/function.json");
+    let mut function: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    function["bindings"][0]["route"] = json!("{*rest}");
+    fs::write(file, function.to_string()).unwrap();
+    for knows_proxying in [true, false] {
+        // The handler of the host before may still be ending on its port.
+        let options = HostOptions { knows_proxying, handler_port: fixed_port(), ..harness.options() };
+        let host = Host::start(options).await;
+        nobody_gets_through(&host).await;
+        // The host itself can call.
+        host.fire_timer("sweepDueConversations").await;
+        assert_eq!(host.lines(Source::Host), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_answers_what_no_function_takes_as_it_does_alone() {
+    let harness = HostHarness::new();
+    let host = harness.host().await;
     host.ready().await;
+    let program = ([127, 0, 0, 1], harness.options().handler_port).into();
+    for (method, path, status) in [
+        ("GET", "/nowhere", 404),
+        ("GET", "/api/scheduler/a/b/c", 404),
+        ("POST", "/health", 405),
+        ("PUT", "/api/scheduler/schedule", 405),
+        ("PATCH", "/api/scheduler", 405),
+        ("DELETE", "/mcp", 405),
+        ("GET", "/mcp", 405),
+        ("OPTIONS", "/mcp", 405),
+        ("TRACE", "/health", 405),
+    ] {
+        let through = Wire::connect(host.address()).await.exchange(head(method, path, &[])).await.unwrap();
+        let alone = Wire::connect(program).await.exchange(head(method, path, &[])).await.unwrap();
+        assert_eq!((through.status, &through.text), (status, &alone.text), "{method} {path}");
+        assert_eq!(through.headers.get("allow"), alone.headers.get("allow"), "{method} {path}");
+        assert_eq!(through.header("content-type"), "application/problem+json");
+    }
+    for path in ["/health", "/nowhere"] {
+        let [through, alone] = [host.address(), program].map(|address| async move {
+            let mut wire = Wire::connect(address).await;
+            wire.send(head("HEAD", path, &[])).await;
+            wire.answer_to_head().await.unwrap()
+        });
+        assert_eq!(through.await.status, alone.await.status, "{path}");
+    }
+    // The host's own page and names stay the host's, and it knows no other methods.
+    for (method, path, status) in
+        [("GET", "/", 200), ("PUT", "/", 200), ("GET", "/admin/x", 401), ("FOO", "/health", 404)]
+    {
+        let answer = Wire::connect(host.address()).await.exchange(head(method, path, &[])).await.unwrap();
+        assert_eq!(answer.status, status, "{method} {path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_somebody_else_cannot_call_the_tools_through_the_host() {
+    let harness = HostHarness::new();
+    let host = harness.host_with(&[("WEBSITE_HOSTNAME", "app.azurewebsites.net")]).await;
     let caller = caller(&host);
-    let paths = ["/deliverConversation", "/sweepDueConversations", "/api/deliverConversation", "/DELIVERCONVERSATION"];
-    for path in paths.into_iter().chain(["/nowhere", "/api/scheduler/a/b", "//deliverConversation", "/."]) {
-        for method in [Method::POST, Method::GET, Method::DELETE] {
-            let request = caller.anonymous(method.clone(), path).header("content-type", "application/json").body("{}");
-            let status = request.send().await.unwrap().status().as_u16();
-            let expected = if path == "/." && method == Method::GET { 200 } else { 404 };
-            assert_eq!(status, expected, "{method} {path}");
-        }
+    let message = newest("server/discover", json!({}));
+    for (name, status) in [("evil.example", 403), ("app.azurewebsites.net", 200)] {
+        let request = caller.mcp_request(&message).await.header("host", name).header("x-forwarded-host", "localhost");
+        assert_eq!(Answer::unchecked(request).await.status, status, "{name}");
     }
 }
 
@@ -66,16 +175,15 @@ async fn a_request_without_a_length_is_streamed_through() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_host_forwards_requests_that_have_a_length() {
     let harness = HostHarness::new();
-    let mut options = harness.options();
-    options.knows_proxying = false;
+    let options = HostOptions { knows_proxying: false, ..harness.options() };
     let (host, receiver) = (Host::start(options).await, Receiver::start(Duration::ZERO).await);
     let api = login(&host).await;
     let id = api.schedule(Duration::from_secs(2), &receiver.endpoint).await;
     assert!(receiver.wait(PATIENCE, |arrivals| !arrivals.is_empty()).await, "{}", host.log());
     api.completed(&id, PATIENCE).await;
-    // An older host drops a body without a length, so the service refuses the request.
+    // An older host cannot pass on a body without a length.
     let answer = chunked(&host).await;
-    assert_eq!(answer.status, 400, "{}", answer.text);
+    assert_eq!((answer.status, &*answer.text), (500, ""));
 }
 
 /// Schedules with a body of unknown length.

@@ -9,6 +9,7 @@ mod killing;
 mod measuring;
 mod outage;
 mod poison;
+mod protocol;
 mod public_contract;
 mod rules;
 mod wake_ups;

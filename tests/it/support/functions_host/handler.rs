@@ -25,7 +25,7 @@ pub(super) enum State {
     Starting,
     /// The handler has answered. The host does not notice when it exits with 0 afterwards.
     Ready,
-    /// The host has given up.
+    /// The host has ended.
     Stopped,
 }
 
@@ -92,8 +92,8 @@ impl Handler {
                 }
             }
             if strikes.len() == STRIKES {
-                self.log.add(Source::Host, "the handler failed too often; the host stops");
-                self.state.send_replace(State::Stopped);
+                self.log.add(Source::Host, "the handler failed too often; the host ends");
+                self.give_up();
                 return;
             }
             self.state.send_replace(State::Starting);
@@ -150,7 +150,16 @@ impl Handler {
         *self.state.borrow()
     }
 
-    /// Waits until the host has given up; it may never do so.
+    /// The host ends.
+    pub fn give_up(&self) {
+        self.state.send_replace(State::Stopped);
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.child.lock().unwrap().as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
+    }
+
+    /// Waits until the host has ended, which may be for ever.
     pub async fn stopped(&self) {
         // This cannot fail, because the sender is in `self`.
         let _ = self.state.subscribe().wait_for(|state| *state == State::Stopped).await;

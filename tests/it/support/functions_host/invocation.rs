@@ -1,5 +1,10 @@
 //! A call of a function without an HTTP trigger: its envelope, and the meaning of the answer.
 
+use std::convert::Infallible;
+
+use futures_util::stream;
+use http_body_util::StreamBody;
+use hyper::body::{Bytes, Frame};
 use mcp_scheduler::time::{Clock as _, SystemClock, SystemEntropy, random};
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
@@ -30,7 +35,7 @@ pub(super) async fn invoke(instance: &Instance, function: &str, body: &Value) ->
     instance.handler.ready(4 * instance.app.initialization_timeout).await?;
     let exchange = exchange(instance, function, &id, body);
     let Ok(answer) = timeout(instance.app.function_timeout, exchange).await else {
-        instance.handler.replace();
+        instance.end_after_timeout();
         return Err(Failed::Timeout);
     };
     for line in answer?.get("Logs").and_then(Value::as_array).into_iter().flatten() {
@@ -41,7 +46,7 @@ pub(super) async fn invoke(instance: &Instance, function: &str, body: &Value) ->
 
 async fn exchange(instance: &Instance, function: &str, id: &str, body: &Value) -> Result<Map<String, Value>, Failed> {
     let url = format!("http://{}/{function}", instance.handler.address);
-    let request = instance.http.post(url).body(body.to_string());
+    let request = instance.http.post(url).body(encoded(instance, body));
     let request = request.header("content-type", "application/json; charset=utf-8");
     let request = request.header("x-azure-functions-invocationid", id);
     let request = request.header("x-azure-functions-hostversion", super::VERSION);
@@ -61,6 +66,15 @@ async fn exchange(instance: &Instance, function: &str, id: &str, body: &Value) -
         Ok(Value::Object(answer)) if is_json => Ok(answer),
         _ => Err(Failed::Answer(text)),
     }
+}
+
+/// Without a length, unless the host runs on a developer's machine.
+fn encoded(instance: &Instance, body: &Value) -> reqwest::Body {
+    let bytes = Bytes::from(body.to_string());
+    if instance.settings.iter().any(|(name, _)| name == "FUNCTIONS_CORETOOLS_ENVIRONMENT") {
+        return bytes.into();
+    }
+    reqwest::Body::wrap(StreamBody::new(stream::iter([Ok::<_, Infallible>(Frame::data(bytes))])))
 }
 
 pub(super) fn new_id() -> String {
@@ -87,7 +101,8 @@ pub(super) fn of_message(function: &str, binding: &str, message: &Message) -> Va
         for (name, value) in fields.iter().filter(|(_, value)| !value.is_array() && !value.is_null()) {
             match value {
                 Value::Object(_) | Value::String(_) => say(name, value),
-                scalar => say(name, &scalar.to_string().into()),
+                Value::Bool(value) => say(name, &(if *value { "True" } else { "False" }).into()),
+                number => say(name, &number.to_string().into()),
             }
         }
     }
@@ -112,13 +127,14 @@ pub(super) struct Message {
 #[test]
 fn a_message_goes_as_a_literal_in_a_string_and_its_fields_cover_what_is_said_about_it() {
     let times = ["ExpirationTime", "InsertionTime", "NextVisibleTime"].map(|name| (name, "a time".to_owned()));
-    let text = r#"{"a":1,"Id":"mine","job":{"b":2},"list":[]}"#.to_owned();
+    let text = r#"{"a":1,"b":1.5,"c":true,"Id":"mine","job":{"b":2},"list":[],"n":null}"#.to_owned();
     let message = Message { id: "5f0c".to_owned(), pop_receipt: "AgAA".to_owned(), dequeue_count: 1, times, text };
     let mut envelope = of_message("deliver", "msg", &message);
     assert_eq!(envelope["Data"]["msg"], Value::from(message.text.as_str()).to_string());
     assert_eq!(envelope["Metadata"].as_object_mut().unwrap().remove("sys").unwrap()["MethodName"], "deliver");
     let expected = json!({
-        "DequeueCount": "1", "Id": "\"mine\"", "PopReceipt": "\"AgAA\"", "a": "\"1\"", "job": { "b": 2 },
+        "DequeueCount": "1", "Id": "\"mine\"", "PopReceipt": "\"AgAA\"", "a": "\"1\"", "b": "\"1.5\"",
+        "c": "\"True\"", "job": { "b": 2 },
         "ExpirationTime": "a time", "InsertionTime": "a time", "NextVisibleTime": "a time",
     });
     assert_eq!(envelope["Metadata"], expected);

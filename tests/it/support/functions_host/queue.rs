@@ -16,10 +16,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::Instance;
 use super::app::{QueueOptions, QueueTrigger};
 use super::invocation::{self, Message};
 use super::log::Source;
+use super::{Instance, Patience};
 
 /// How long a received message is hidden. No setting changes that: after the death of an instance, its messages are hidden
 /// for this time.
@@ -34,11 +34,18 @@ struct Listener {
     binding: String,
     queue: QueueClient,
     poison: QueueClient,
+    patience: Patience,
 }
 
-/// Receives messages and calls the function until `drain`, then waits for the calls in flight. If the future is dropped,
-/// their messages stay locked.
-pub(super) async fn listen(instance: Arc<Instance>, function: String, trigger: QueueTrigger, drain: CancellationToken) {
+/// Receives messages and calls the function until `drain`, then waits for the calls in flight. If the future is dropped, or
+/// the host ends, their messages stay locked.
+pub(super) async fn listen(
+    instance: Arc<Instance>,
+    function: String,
+    trigger: QueueTrigger,
+    patience: Patience,
+    drain: CancellationToken,
+) {
     let service = service(instance.setting(&trigger.connection));
     let listener = Arc::new(Listener {
         function,
@@ -46,11 +53,12 @@ pub(super) async fn listen(instance: Arc<Instance>, function: String, trigger: Q
         queue: service.queue_client(&trigger.queue),
         poison: service.queue_client(format!("{}-poison", trigger.queue)),
         instance,
+        patience,
     });
     let mut calls = JoinSet::new();
     tokio::select! {
         () = listener.take(&mut calls) => {}
-        () = listener.instance.handler.stopped() => {}
+        () = listener.instance.handler.stopped() => return,
         () = drain.cancelled() => {}
     }
     while calls.join_next().await.is_some() {}
@@ -72,14 +80,22 @@ impl Listener {
 
     async fn take(self: &Arc<Self>, calls: &mut JoinSet<()>) {
         let mut pause = Pause::new(self.options().max_polling_interval);
+        let mut storage = Storage { gone_since: Some(Instant::now()), patience: self.patience.start };
         loop {
             while calls.try_join_next().is_some() {}
             while calls.len() > self.options().new_batch_threshold {
                 calls.join_next().await;
             }
             let batch = u8::try_from(self.options().batch_size).unwrap();
+            let answer = self.queue.get_messages().number_of_messages(batch).visibility_timeout(LOCK).await;
+            if storage.is_lost(answer.as_ref().err()) {
+                return self.instance.end("storage is gone");
+            }
+            if storage.gone_since.is_none() {
+                storage.patience = self.patience.poll;
+            }
             // The queue may not exist yet, and storage may be down; the next poll tries again.
-            match self.queue.get_messages().number_of_messages(batch).visibility_timeout(LOCK).await {
+            match answer {
                 Ok(answer) if !answer.messages.is_empty() => {
                     pause.reset();
                     for message in answer.messages {
@@ -110,8 +126,24 @@ impl Listener {
         if count >= self.options().max_dequeue_count {
             return self.move_to_poison_queue(&received, receipt).await;
         }
+        self.release(&received, receipt).await;
+    }
+
+    /// Tries until it cannot wait any longer for storage, and then ends the host.
+    async fn release(&self, received: &Received, receipt: PopReceipt) {
         let visible = self.options().visibility_timeout;
-        self.note("release", self.queue.pop_receipt_client(receipt).update(received.message_text, visible).await);
+        let mut storage = Storage { gone_since: None, patience: self.patience.release };
+        loop {
+            let message = self.queue.pop_receipt_client(receipt.clone());
+            let done = message.update(received.message_text.clone(), visible).await;
+            if storage.is_lost(done.as_ref().err()) {
+                return self.instance.end("a message cannot be released, storage is gone");
+            }
+            if storage.gone_since.is_none() {
+                return self.note("release", done);
+            }
+            sleep(FIRST_PAUSE).await;
+        }
     }
 
     /// Calls the function, and renews the lock of the message after half of its time.
@@ -174,8 +206,25 @@ fn message(received: &Received, text: String) -> Message {
         id: received.message_id.clone(),
         pop_receipt: received.pop_receipt.clone(),
         dequeue_count: received.dequeue_count,
-        times: times.map(|(name, time)| (name, time.format(&Rfc3339).unwrap())),
+        times: times.map(|(name, time)| (name, time.format(&Rfc3339).unwrap().replace('Z', "+00:00"))),
         text,
+    }
+}
+
+/// How long storage has not answered.
+struct Storage {
+    gone_since: Option<Instant>,
+    patience: Duration,
+}
+
+impl Storage {
+    /// Whether storage has been gone for too long. A refusal is an answer.
+    fn is_lost(&mut self, error: Option<&azure_core::Error>) -> bool {
+        self.gone_since = match error {
+            Some(error) if error.as_http_error().is_none() => self.gone_since.or_else(|| Some(Instant::now())),
+            _ => None,
+        };
+        self.gone_since.is_some_and(|since| since.elapsed() >= self.patience)
     }
 }
 

@@ -1,13 +1,14 @@
 //! Timers: the schedule, and the body of the call.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Datelike as _, Timelike as _};
 use mcp_scheduler::domain::Timestamp;
 use mcp_scheduler::time::{Clock as _, SystemClock};
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::Instance;
 use super::app::TimerTrigger;
@@ -57,7 +58,34 @@ fn values(part: &str, (least, most): (u32, u32)) -> Vec<u32> {
     (from..=to).step_by(step).collect()
 }
 
-/// Calls the function at each of its times, one call at a time.
+/// Of the hosts on one storage account, only the one that holds the lock calls a timer. A real lock is the lease of a
+/// blob; here, all hosts are in this process. The key is the account and the function.
+static LOCKS: LazyLock<Mutex<HashMap<[String; 2], Lock>>> = LazyLock::new(Mutex::default);
+
+struct Lock {
+    holder: String,
+    end: Instant,
+}
+
+/// Takes the lock or renews it. The lock of a host that dies ends half a period late, so that one call is missed.
+fn holds_lock(instance: &Instance, function: &str, period: Duration) -> bool {
+    let account = instance.setting("AzureWebJobsStorage").to_owned();
+    let (now, mut locks) = (Instant::now(), LOCKS.lock().unwrap());
+    let lock =
+        locks.entry([account, function.to_owned()]).or_insert_with(|| Lock { holder: instance.id.clone(), end: now });
+    let is_mine = lock.holder == instance.id || lock.end < now;
+    if is_mine {
+        *lock = Lock { holder: instance.id.clone(), end: now + period + period / 2 };
+    }
+    is_mine
+}
+
+/// A host that shuts down in order releases its locks.
+pub(super) fn release_locks(instance: &Instance) {
+    LOCKS.lock().unwrap().retain(|_, lock| lock.holder != instance.id);
+}
+
+/// Calls the function at each of its times, one call at a time, while the host holds the lock.
 pub(super) async fn keep_time(
     instance: Arc<Instance>,
     function: String,
@@ -68,8 +96,13 @@ pub(super) async fn keep_time(
         fire(&instance, &function, &trigger).await;
     }
     loop {
-        sleep(period.unwrap_or_else(|| trigger.schedule.until_next())).await;
-        fire(&instance, &function, &trigger).await;
+        let pause = period.unwrap_or_else(|| trigger.schedule.until_next());
+        sleep(pause).await;
+        let period = period.unwrap_or(Duration::from_mins(1));
+        if holds_lock(&instance, &function, period) {
+            fire(&instance, &function, &trigger).await;
+            holds_lock(&instance, &function, period);
+        }
     }
 }
 
