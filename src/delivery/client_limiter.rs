@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::retry_schedule::{Busy, RetrySchedule};
@@ -25,6 +26,7 @@ struct Permits {
 struct Share {
     held: usize,
     retries: RetrySchedule,
+    look_ups: Arc<Semaphore>,
 }
 
 /// The right of a client to one delivery. It ends when the value is dropped.
@@ -33,12 +35,16 @@ pub struct ClientPermit {
     client: ClientId,
     held: usize,
     since: Instant,
+    look_ups: Arc<Semaphore>,
 }
 
 impl ClientLimiter {
     /// Each further part of a text of this size takes one more permit, so that the permits also limit the memory that
     /// texts occupy.
     const BYTES_PER_PERMIT: usize = 64 * 1024;
+
+    /// The most look-ups of names that are under way for a client. Each takes a few sockets.
+    const LOOK_UPS: usize = 64;
 
     /// A limiter of this many permits.
     pub fn new(permits: usize) -> Self {
@@ -50,22 +56,28 @@ impl ClientLimiter {
     /// # Errors
     /// [`Busy`] if the client holds its share.
     pub fn take(&self, client: &ClientId) -> Result<ClientPermit, Busy> {
-        lock(&self.0).take(client, 1)?;
-        Ok(ClientPermit { permits: Arc::clone(&self.0), client: client.clone(), held: 1, since: Instant::now() })
+        let look_ups = lock(&self.0).take(client, 1)?;
+        let permits = Arc::clone(&self.0);
+        Ok(ClientPermit { permits, client: client.clone(), held: 1, since: Instant::now(), look_ups })
     }
 }
 
 impl Permits {
-    fn take(&mut self, client: &ClientId, count: usize) -> Result<(), Busy> {
+    fn take(&mut self, client: &ClientId, count: usize) -> Result<Arc<Semaphore>, Busy> {
         let held = self.clients.get(client).map_or(0, |share| share.held);
         if held + count > self.free {
             let refused = self.clients.get_mut(client).map(|share| share.retries.refuse());
             return Err(refused.unwrap_or_else(|| RetrySchedule::new(1).refuse()));
         }
         self.free -= count;
-        let new = || Share { held: 0, retries: RetrySchedule::new(self.free) };
-        self.clients.entry(client.clone()).or_insert_with(new).held += count;
-        Ok(())
+        let new = || Share {
+            held: 0,
+            retries: RetrySchedule::new(self.free),
+            look_ups: Arc::new(Semaphore::new(ClientLimiter::LOOK_UPS)),
+        };
+        let share = self.clients.entry(client.clone()).or_insert_with(new);
+        share.held += count;
+        Ok(Arc::clone(&share.look_ups))
     }
 }
 
@@ -81,6 +93,12 @@ impl ClientPermit {
             self.held += missing;
         }
         Ok(())
+    }
+
+    /// Waits until the client may look up a name.
+    pub async fn look_up(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.look_ups.acquire().await.ok()
     }
 }
 
@@ -100,6 +118,8 @@ impl Drop for ClientPermit {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use futures_util::FutureExt as _;
 
     use super::*;
 
@@ -142,6 +162,15 @@ mod tests {
             assert!((Duration::from_secs(1)..=RetrySchedule::MAX).contains(&retry_in));
         }
         assert!(lock(&limiter.0).clients.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_client_looks_up_64_names_at_a_time() {
+        let limiter = ClientLimiter::new(1024);
+        let permits = take_all(&limiter, 1);
+        let look_ups: Vec<_> = permits.iter().map_while(|permit| permit.look_up().now_or_never()).collect();
+        assert_eq!(look_ups.len(), 64);
+        assert!(limiter.take(&client(2)).unwrap().look_up().now_or_never().is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -198,7 +198,9 @@ impl Deliverer {
     ) -> Result<Way, NotReady> {
         client_permit.cover(conversation.content().text.len())?;
         let Destination::Endpoint(target) = conversation.destination();
+        let look_up = client_permit.look_up().await;
         let route = self.sender.route(target.endpoint.as_str()).await;
+        drop(look_up);
         self.hold_until(claimable_from).await;
         match route {
             Ok(route) => {

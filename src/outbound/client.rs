@@ -88,7 +88,7 @@ impl HttpSender {
     /// [`SendError`] if the TLS library does not start.
     pub fn new(policy: EndpointPolicy) -> Result<Self, SendError> {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        Self::over(Arc::new(SystemNetwork), policy, roots)
+        Self::over(Arc::new(SystemNetwork::default()), policy, roots)
     }
 
     /// A sender over another network. It trusts only the given certificate authorities.

@@ -116,11 +116,8 @@ impl EgressConnector {
         let name = match destination.url.host() {
             Some(Host::Ipv4(address)) => return Ok(vec![address.into()]),
             Some(Host::Ipv6(address)) => return Ok(vec![address.into()]),
-            // A name on the internet is absolute: the search domains of this machine must not be added to it.
-            Some(Host::Domain(name)) if !destination.only_allowed_networks && !name.ends_with('.') => {
-                format!("{name}.")
-            }
-            Some(Host::Domain(name)) => name.to_owned(),
+            // The name is absolute: the search domains of this machine must not be added to it.
+            Some(Host::Domain(name)) => format!("{}.", name.trim_end_matches('.')),
             None => return Err(ErrorClass::Blocked.into()),
         };
         match timeout(Self::RESOLVE_TIMEOUT, self.resolver.resolve(&name)).await {

@@ -1,7 +1,8 @@
 //! One bounded HTTP request to an endpoint.
 //!
 //! `client` sends it over a `connection` that the guarded `connector` has opened on the `network`, or over an
-//! idle one from the `pool`. `route` holds the checked addresses of the endpoint. `tracked_stream` tells the connection how far the request has come, and `redactor` removes
+//! idle one from the `pool`. `system_resolver` looks
+//! names up, and `route` holds the checked addresses of the endpoint. `tracked_stream` tells the connection how far the request has come, and `redactor` removes
 //! secrets from the beginning of the response.
 
 mod client;
@@ -12,6 +13,7 @@ mod pool;
 mod redactor;
 mod request;
 mod route;
+mod system_resolver;
 mod tracked_stream;
 
 pub use client::{EndpointResponse, Exchange, HttpSender, SendError, Sender};

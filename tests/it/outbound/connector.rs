@@ -69,7 +69,7 @@ async fn no_local_name_of_the_real_resolver_can_be_reached() {
     // A policy with allowed networks accepts internal names, but their addresses are still checked.
     let elsewhere =
         EndpointPolicy { allowed_networks: vec!["10.9.9.0/24".parse().unwrap()], ..EndpointPolicy::default() };
-    let sender = HttpSender::over(Arc::new(SystemNetwork), elsewhere, RootCertStore::empty()).unwrap();
+    let sender = HttpSender::over(Arc::new(SystemNetwork::default()), elsewhere, RootCertStore::empty()).unwrap();
     blocked(&sender, &format!("http://localhost:{port}/")).await;
     assert!(untouched(&listener).await);
 }

@@ -129,7 +129,7 @@ async fn through_tls(case: &Case) -> Result<(), String> {
     };
     let began = Instant::now();
     let url = |address: std::net::SocketAddr| format!("https://{address}/");
-    let trusting = HttpSender::over(Arc::new(SystemNetwork), laptop(), authority.roots()).unwrap();
+    let trusting = HttpSender::over(Arc::new(SystemNetwork::default()), laptop(), authority.roots()).unwrap();
     let send = async |address| {
         trusting.exchange(OutboundRequest { timeout: Duration::from_secs(20), ..request(&url(address)) }).await
     };
@@ -168,7 +168,7 @@ fn as_expected(case: &Case, exchange: Exchange) -> Result<(), String> {
 async fn a_certificate_needs_a_known_authority_this_host_name_and_a_valid_date() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let good = authority.listener(&["127.0.0.1"], &answer(200, "")).await;
-    let sender = HttpSender::over(Arc::new(SystemNetwork), laptop(), authority.roots()).unwrap();
+    let sender = HttpSender::over(Arc::new(SystemNetwork::default()), laptop(), authority.roots()).unwrap();
     let send = async |address| sender.exchange(request(&format!("https://{address}/"))).await.result;
     assert_eq!(send(good.address).await.unwrap().status, 200);
     assert_eq!(good.seen()[0].protocol.as_deref(), Some(&b"http/1.1"[..]), "HTTP/2 was on offer");
@@ -275,7 +275,7 @@ async fn secrets_that_an_endpoint_sends_back_are_redacted() {
 async fn only_the_given_certificate_authorities_are_trusted() {
     let authority = Authority::new();
     let listener = authority.listener(&["127.0.0.1"], "").await;
-    let sender = HttpSender::over(Arc::new(SystemNetwork), laptop(), RootCertStore::empty()).unwrap();
+    let sender = HttpSender::over(Arc::new(SystemNetwork::default()), laptop(), RootCertStore::empty()).unwrap();
     let exchange = sender.exchange(request(&format!("https://{}/", listener.address))).await;
     assert_eq!(exchange.result, Err(ErrorClass::TlsError));
 }
