@@ -86,7 +86,7 @@ struct CommittedClaim {
 
 /// What a claim came to.
 enum Claimed {
-    Attempt(CommittedClaim),
+    Attempt(Box<CommittedClaim>),
     /// There is no attempt to send now.
     Nothing(DeliveryOutcome),
 }
@@ -179,7 +179,7 @@ impl Deliverer {
             }
             let way = self.prepare(&read.value, claimable_from, &mut client_permit).await?;
             match self.claim(read).await {
-                Ok(Claimed::Attempt(claim)) => return Ok(self.send(claim, way).await),
+                Ok(Claimed::Attempt(claim)) => return Ok(self.send(*claim, way).await),
                 Ok(Claimed::Nothing(outcome)) => return Ok(outcome),
                 // Another worker was first, or the result is not known: the row decides what is left to do.
                 Err(StoreError::Conflict | StoreError::Unknown(_)) => {}
@@ -243,7 +243,7 @@ impl Deliverer {
         match read.value.claim(token, now, pause) {
             Ok(Claim::Attempt(claimed)) => {
                 let revision = self.store.replace(read.revision, claimed.conversation(), None).await?;
-                Ok(Claimed::Attempt(CommittedClaim { claimed, revision, since }))
+                Ok(Claimed::Attempt(Box::new(CommittedClaim { claimed, revision, since })))
             }
             Ok(Claim::Lost(next)) => {
                 let enqueued_at = self.enqueued_at(&next, now);

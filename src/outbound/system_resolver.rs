@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use hickory_resolver::config::{
     LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts, ServerOrderingStrategy,
 };
+use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::op::Query;
@@ -117,7 +118,7 @@ impl Configured {
     fn listed(&self, name: &Name) -> Vec<IpAddr> {
         let of = |kind| self.hosts.lookup_static_host(&Query::query(name.clone(), kind));
         let lookups = [of(RecordType::A), of(RecordType::AAAA)];
-        let records = lookups.iter().flatten().flat_map(|lookup| lookup.answers());
+        let records = lookups.iter().flatten().flat_map(Lookup::answers);
         records.filter_map(|record| record.data.ip_addr()).collect()
     }
 }

@@ -113,7 +113,7 @@ async fn nothing_is_claimed_beyond_the_share_of_its_client() {
         assert_eq!(harness.endpoint.calls().len(), 2);
         let refused = harness.read(hanging[2].id).await;
         assert_eq!((refused.status(), refused.attempts_begun()), (Status::Scheduled, 0));
-        let put = harness.queue.puts().pop().unwrap();
+        let put = harness.queue.enqueued().pop().unwrap();
         assert_eq!(put.wake_up, hanging[2]);
         assert!((SECOND..=MINUTE).contains(&put.delay), "{:?}", put.delay);
         assert_eq!(led_to(&deliverer.deliver(&others).await.unwrap()), Some(Status::Completed));
@@ -153,7 +153,7 @@ async fn a_look_up_that_was_not_tried_is_no_attempt_and_one_that_failed_is() {
     assert_eq!(deliverer.deliver(&wake_up).await.unwrap(), DeliveryOutcome::Postponed);
     let untouched = harness.read(wake_up.id).await;
     assert_eq!((untouched.status(), untouched.attempts_begun()), (Status::Scheduled, 0));
-    assert_eq!(harness.queue.puts().pop().unwrap().delay, 5 * SECOND);
+    assert_eq!(harness.queue.enqueued().pop().unwrap().delay, 5 * SECOND);
 
     harness.endpoint.set_route("good.example", Err(RouteError::Failed(ErrorClass::DnsError)));
     assert_eq!(led_to(&deliverer.deliver(&wake_up).await.unwrap()), Some(Status::InProgress));

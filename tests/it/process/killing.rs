@@ -19,9 +19,9 @@ const CYCLES: u64 = 100;
 const CONNECTIONS: u64 = 4;
 const SEED: u64 = 0x5eed_1e55;
 /// The time after the last start within which everything must have arrived. A service with exclusive access to its store
-/// does not wait for the leases of lost attempts, which last 31 s. It does wait for the pauses after them: 5 s, and 30 s
-/// if the second attempt of a conversation was lost too.
-const PATIENCE: Duration = Duration::from_secs(50);
+/// does not wait for the leases of lost attempts, which last 31 s. It does wait for the pauses after them: 5 s, then 30 s
+/// and 2 minutes if the second and the third attempt of a conversation were lost too.
+const PATIENCE: Duration = Duration::from_mins(3);
 /// The longest time that a delivery may be in flight, from its request until its result is stored.
 const IN_FLIGHT: Duration = Duration::from_secs(1);
 

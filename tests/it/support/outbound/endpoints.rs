@@ -167,11 +167,8 @@ async fn serve(mut stream: TcpStream, character: Character, seen: Arc<Seen>) {
                 return;
             }
             Character::AnswersFirst(_) if served > 1 => {}
-            Character::AnswersOnce(answer, _) | Character::AnswersFirst(answer) => {
-                let _ = stream.write_all(answer).await;
-            }
             // A failed write means that the client has closed the connection.
-            Character::Answers(answer) => {
+            Character::Answers(answer) | Character::AnswersOnce(answer, _) | Character::AnswersFirst(answer) => {
                 let _ = stream.write_all(answer).await;
             }
             Character::AnswersAndCloses(answer) => {
