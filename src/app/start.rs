@@ -121,6 +121,8 @@ impl Parts {
     }
 
     fn deliverer(&self, config: &Config, signing_secrets: SigningSecrets) -> Result<Arc<Deliverer>, SendError> {
+        let max_in_flight =
+            if config.server.under_host { Deliverer::MAX_IN_FLIGHT_UNDER_HOST } else { Deliverer::MAX_IN_FLIGHT };
         let deliverer = Deliverer::new(
             self.conversations.clone(),
             Arc::clone(&self.wake_ups),
@@ -129,7 +131,7 @@ impl Parts {
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
         );
-        Ok(Arc::new(deliverer))
+        Ok(Arc::new(deliverer.with_max_in_flight(max_in_flight)))
     }
 
     fn sweeper(&self) -> Sweeper {

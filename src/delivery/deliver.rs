@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-use super::host_limiter::{HostBusy, HostLimiter, HostPermit};
+use super::client_limiter::{ClientLimiter, ClientPermit};
+use super::host_limiter::{HostLimiter, HostPermit};
 use super::request::attempt_request;
+use super::retry_schedule::Busy;
 use super::{SigningSecrets, classify, retry_delay};
 use crate::domain::{
-    Claim, ClaimRefused, ClaimedAttempt, Conversation, DeliveryPolicy, Destination, LeaseToken, Status, Timestamp,
+    Claim, ClaimRefused, ClaimedAttempt, Conversation, DeliveryPolicy, Destination, ErrorClass, LeaseToken, Status,
+    Timestamp,
 };
-use crate::outbound::{Exchange, Sender};
+use crate::outbound::{Exchange, Route, RouteError, Sender};
 use crate::store::{ConversationStore, Revision, StoreError, Versioned, WakeUp, WakeUpQueue};
 use crate::time::{Clock, Entropy, random};
 
@@ -24,8 +26,8 @@ pub struct Deliverer {
     secrets: SigningSecrets,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    client_limiter: ClientLimiter,
     host_limiter: HostLimiter,
-    in_flight: Semaphore,
 }
 
 /// The result of a wake-up.
@@ -41,14 +43,37 @@ pub enum DeliveryOutcome {
     /// An attempt was claimed, but it was not sent because too much of its lease had passed, or its result was not
     /// written. Its lease will run out, and the next attempt follows.
     Abandoned,
-    /// Another wake-up was enqueued: the conversation is due too far ahead to wait for it in memory, or its
-    /// endpoint's host is busy.
+    /// Another wake-up was enqueued: the conversation is due too far ahead to wait for it in memory, its client or its
+    /// endpoint's host has no permit for it, or an attempt was lost and the pause before the next one has begun.
     Postponed,
     /// The conversation is final or unknown, or another worker has it.
     NothingToDo,
     /// The conversation's row cannot be read or written, for this reason. Another try would fail in the same way;
     /// the sweep enqueues wake-ups for it, less and less often.
     Undeliverable(String),
+}
+
+/// The way to an endpoint, with the right to use it; or the reason why there is none, which ends the attempt.
+type Way = Result<(Route, HostPermit), ErrorClass>;
+
+/// What kept a delivery from its claim.
+enum NotReady {
+    /// Something that is short now. Another wake-up follows.
+    Busy(Busy),
+    /// The store.
+    Store(StoreError),
+}
+
+impl From<Busy> for NotReady {
+    fn from(busy: Busy) -> Self {
+        Self::Busy(busy)
+    }
+}
+
+impl From<StoreError> for NotReady {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 /// An attempt that this worker has claimed in the store.
@@ -59,14 +84,26 @@ struct CommittedClaim {
     since: Instant,
 }
 
+/// What a claim came to.
+enum Claimed {
+    Attempt(Box<CommittedClaim>),
+    /// There is no attempt to send now.
+    Nothing(DeliveryOutcome),
+}
+
 impl Deliverer {
-    /// The most exchanges that are under way at one time.
-    pub const MAX_IN_FLIGHT: usize = 256;
+    /// The most deliveries that are under way at one time. A client alone gets a half of them, so that a thousand of its
+    /// endpoints may hang and its other endpoints are still reached.
+    pub const MAX_IN_FLIGHT: usize = 2048;
+    /// The same under the Functions host, which starts more instances when there are more messages.
+    pub const MAX_IN_FLIGHT_UNDER_HOST: usize = 256;
     /// The longest time that an early wake-up is held in memory until its conversation is due.
     const MAX_EARLY_WAIT: Duration = Duration::from_secs(2);
     /// The part of the lease margin that is kept for writing the result. A worker that has used up the rest of the
     /// margin before sending was stopped or starved, and must not send any more.
     const MARGIN_FOR_RESULT: Duration = Duration::from_secs(5);
+    /// The pause after a look-up that this machine had no resources for.
+    const LOOK_UP_AGAIN: Duration = Duration::from_secs(5);
     /// How many times a claim is tried while others change the conversation first.
     const CLAIM_TRIES: u32 = 5;
     /// How many times a result is written before it is left to the lease.
@@ -88,9 +125,15 @@ impl Deliverer {
             secrets,
             clock,
             entropy,
+            client_limiter: ClientLimiter::new(Self::MAX_IN_FLIGHT),
             host_limiter: HostLimiter::default(),
-            in_flight: Semaphore::new(Self::MAX_IN_FLIGHT),
         }
+    }
+
+    /// The same with another limit on the deliveries that are under way at one time.
+    #[must_use]
+    pub fn with_max_in_flight(self, deliveries: usize) -> Self {
+        Self { client_limiter: ClientLimiter::new(deliveries), ..self }
     }
 
     /// Delivers the conversation that a wake-up names, if it is due. After `Ok` the wake-up's message can be deleted.
@@ -99,18 +142,24 @@ impl Deliverer {
     /// [`StoreError`] if the store failed before an attempt was claimed. The same wake-up has to come again later.
     pub async fn deliver(&self, wake_up: &WakeUp) -> Result<DeliveryOutcome, StoreError> {
         match self.try_deliver(wake_up).await {
-            Err(error @ (StoreError::Corrupt { .. } | StoreError::Refused(_))) => {
+            Ok(outcome) => Ok(outcome),
+            Err(NotReady::Busy(Busy { retry_in })) => {
+                self.wake_ups.enqueue(wake_up, retry_in).await?;
+                Ok(DeliveryOutcome::Postponed)
+            }
+            Err(NotReady::Store(error @ (StoreError::Corrupt { .. } | StoreError::Refused(_)))) => {
                 tracing::error!(
                     conversation.id = %wake_up.id, client.id = %wake_up.client, %error,
                     "the conversation cannot be delivered"
                 );
                 Ok(DeliveryOutcome::Undeliverable(error.to_string()))
             }
-            result => result,
+            Err(NotReady::Store(error)) => Err(error),
         }
     }
 
-    async fn try_deliver(&self, wake_up: &WakeUp) -> Result<DeliveryOutcome, StoreError> {
+    async fn try_deliver(&self, wake_up: &WakeUp) -> Result<DeliveryOutcome, NotReady> {
+        let mut client_permit = self.client_limiter.take(&wake_up.client)?;
         for _ in 0..Self::CLAIM_TRIES {
             let Some(read) = self.store.get(&wake_up.client, wake_up.id).await? else {
                 return Ok(DeliveryOutcome::NothingToDo);
@@ -126,27 +175,41 @@ impl Deliverer {
             }
             let Some(claimable_from) = read.value.claimable_from() else { return Ok(DeliveryOutcome::NothingToDo) };
             if self.clock.now().until(claimable_from) > Self::MAX_EARLY_WAIT {
-                return self.postpone(wake_up, &read.value).await;
+                return Ok(self.postpone(wake_up, &read.value).await?);
             }
-            self.hold_until(claimable_from).await;
-            let Destination::Endpoint(target) = read.value.destination();
-            let host_permit = match self.host_limiter.take(&target.endpoint.host()).await {
-                Ok(host_permit) => host_permit,
-                Err(HostBusy { retry_in }) => {
-                    self.wake_ups.enqueue(wake_up, retry_in).await?;
-                    return Ok(DeliveryOutcome::Postponed);
-                }
-            };
-            let permit = self.permit().await;
+            let way = self.prepare(&read.value, claimable_from, &mut client_permit).await?;
             match self.claim(read).await {
-                Ok(Some(claim)) => return Ok(self.send(claim, host_permit, permit).await),
-                Ok(None) => return Ok(DeliveryOutcome::NothingToDo),
+                Ok(Claimed::Attempt(claim)) => return Ok(self.send(*claim, way).await),
+                Ok(Claimed::Nothing(outcome)) => return Ok(outcome),
                 // Another worker was first, or the result is not known: the row decides what is left to do.
                 Err(StoreError::Conflict | StoreError::Unknown(_)) => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
-        Err(StoreError::Conflict)
+        Err(StoreError::Conflict.into())
+    }
+
+    /// Waits until the conversation can be claimed, with everything that its request needs at hand.
+    async fn prepare(
+        &self,
+        conversation: &Conversation,
+        claimable_from: Timestamp,
+        client_permit: &mut ClientPermit,
+    ) -> Result<Way, NotReady> {
+        client_permit.cover(conversation.content().text.len())?;
+        let Destination::Endpoint(target) = conversation.destination();
+        let look_up = client_permit.look_up().await;
+        let route = self.sender.route(target.endpoint.as_str()).await;
+        drop(look_up);
+        self.hold_until(claimable_from).await;
+        match route {
+            Ok(route) => {
+                let host_permit = self.host_limiter.take(conversation.client(), route.host()).await?;
+                Ok(Ok((route, host_permit)))
+            }
+            Err(RouteError::Failed(class)) => Ok(Err(class)),
+            Err(RouteError::NotTried) => Err(Busy { retry_in: Self::LOOK_UP_AGAIN }.into()),
+        }
     }
 
     /// Enqueues a wake-up for the rest of the wait, unless the time of the next attempt has been changed since:
@@ -172,40 +235,41 @@ impl Deliverer {
         }
     }
 
-    async fn permit(&self) -> Option<SemaphorePermit<'_>> {
-        // The semaphore is never closed, so this waits until there is a permit.
-        self.in_flight.acquire().await.ok()
-    }
-
-    /// Claims the next attempt in the store, or finds that there is none to claim.
-    async fn claim(&self, read: Versioned<Conversation>) -> Result<Option<CommittedClaim>, StoreError> {
+    /// Claims the next attempt in the store, or finds that there is none to claim now.
+    async fn claim(&self, read: Versioned<Conversation>) -> Result<Claimed, StoreError> {
         let (token, since) = (LeaseToken::new(random(&*self.entropy)), Instant::now());
-        match read.value.claim(token, self.clock.now()) {
+        let now = self.clock.now();
+        let pause = retry_delay(read.value.attempts_used(), self.jitter(), None, now);
+        match read.value.claim(token, now, pause) {
             Ok(Claim::Attempt(claimed)) => {
                 let revision = self.store.replace(read.revision, claimed.conversation(), None).await?;
-                Ok(Some(CommittedClaim { claimed, revision, since }))
+                Ok(Claimed::Attempt(Box::new(CommittedClaim { claimed, revision, since })))
             }
-            Ok(Claim::Exhausted(failed)) => {
-                self.store.replace(read.revision, &failed, None).await?;
+            Ok(Claim::Lost(next)) => {
+                let enqueued_at = self.enqueued_at(&next, now);
+                self.store.replace(read.revision, &next, enqueued_at).await?;
                 tracing::warn!(
-                    conversation.id = %failed.id(), client.id = %failed.client(),
-                    "conversation failed: its last attempt was lost"
+                    conversation.id = %next.id(), client.id = %next.client(), status = next.status().as_str(),
+                    "an attempt was lost with its worker"
                 );
-                Ok(None)
+                self.enqueue_next(&next, enqueued_at).await;
+                let waits = next.next_wake_at().is_some();
+                Ok(Claimed::Nothing(if waits { DeliveryOutcome::Postponed } else { DeliveryOutcome::NothingToDo }))
             }
-            Err(ClaimRefused::Leased { .. } | ClaimRefused::Final(_)) => Ok(None),
+            Err(ClaimRefused::Leased { .. } | ClaimRefused::Final(_)) => {
+                Ok(Claimed::Nothing(DeliveryOutcome::NothingToDo))
+            }
             // The clock was set back since the read.
             Err(ClaimRefused::NotDue { .. }) => Err(StoreError::Conflict),
         }
     }
 
+    fn jitter(&self) -> u32 {
+        u32::from_be_bytes(random(&*self.entropy))
+    }
+
     /// Sends a claimed attempt and writes its result.
-    async fn send(
-        &self,
-        claim: CommittedClaim,
-        host_permit: HostPermit,
-        permit: Option<SemaphorePermit<'_>>,
-    ) -> DeliveryOutcome {
+    async fn send(&self, claim: CommittedClaim, way: Way) -> DeliveryOutcome {
         let (conversation, attempt) = (claim.claimed.conversation(), claim.claimed.attempt());
         self.hold_until(attempt.started).await;
         if claim.since.elapsed() > DeliveryPolicy::LEASE_MARGIN.saturating_sub(Self::MARGIN_FOR_RESULT) {
@@ -216,17 +280,21 @@ impl Deliverer {
             return DeliveryOutcome::Abandoned;
         }
         let sent_at = self.clock.now();
-        let request = attempt_request(conversation, attempt, sent_at, &self.secrets);
-        let exchange = host_permit.run(self.sender.send(request)).await;
-        drop(permit);
+        let exchange = match way {
+            Ok((route, host_permit)) => {
+                let request = attempt_request(conversation, attempt, sent_at, &self.secrets);
+                host_permit.run(self.sender.send(request, route)).await
+            }
+            Err(class) => Exchange { duration_ms: 0, result: Err(class) },
+        };
         self.complete(claim, sent_at, exchange).await
     }
 
     async fn complete(&self, claim: CommittedClaim, sent_at: Timestamp, exchange: Exchange) -> DeliveryOutcome {
         let CommittedClaim { claimed, revision, .. } = claim;
         let (attempt, lateness) = (claimed.attempt(), claimed.due_at().until(sent_at));
-        let (now, jitter) = (self.clock.now(), u32::from_be_bytes(random(&*self.entropy)));
-        let pause = retry_delay(claimed.conversation().attempts_used(), jitter, exchange.retry_after(), now);
+        let now = self.clock.now();
+        let pause = retry_delay(claimed.conversation().attempts_used(), self.jitter(), exchange.retry_after(), now);
         let result = classify(exchange);
         tracing::debug!(
             conversation.id = %claimed.conversation().id(), client.id = %claimed.conversation().client(),
@@ -235,7 +303,7 @@ impl Deliverer {
         );
         let next = claimed.complete(sent_at, result, pause, now);
         let status = next.status();
-        let enqueued_at = (next.next_wake_at().is_some() && pause <= self.wake_ups.horizon()).then_some(now);
+        let enqueued_at = self.enqueued_at(&next, now);
         if let Err(error) = self.write_result(&revision, &next, enqueued_at).await {
             tracing::warn!(
                 conversation.id = %next.id(), attempt = attempt.number, %error,
@@ -248,12 +316,21 @@ impl Deliverer {
                 conversation.id = %next.id(), client.id = %next.client(), attempts = attempt.number, "conversation failed"
             );
         }
-        if enqueued_at.is_some()
-            && let Err(error) = self.wake_ups.enqueue(&WakeUp::of(&next), pause).await
-        {
+        self.enqueue_next(&next, enqueued_at).await;
+        DeliveryOutcome::Attempted { status, lateness }
+    }
+
+    /// The time at which a wake-up for the next attempt is enqueued. None if there is no next attempt, or if it is so far
+    /// ahead that the sweep enqueues the wake-up.
+    fn enqueued_at(&self, next: &Conversation, now: Timestamp) -> Option<Timestamp> {
+        next.next_wake_at().filter(|at| now.until(*at) <= self.wake_ups.horizon()).map(|_| now)
+    }
+
+    async fn enqueue_next(&self, next: &Conversation, enqueued_at: Option<Timestamp>) {
+        let (Some(now), Some(at)) = (enqueued_at, next.next_wake_at()) else { return };
+        if let Err(error) = self.wake_ups.enqueue(&WakeUp::of(next), now.until(at)).await {
             tracing::warn!(conversation.id = %next.id(), %error, "wake-up not enqueued; the sweep will enqueue it");
         }
-        DeliveryOutcome::Attempted { status, lateness }
     }
 
     /// Tries several times, because the endpoint gets a duplicate if the result is not written.

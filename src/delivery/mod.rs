@@ -1,16 +1,19 @@
 //! From a wake-up to a recorded result: claim, send, complete.
 //!
-//! `deliver` runs one delivery. `host_limiter` limits how many deliveries go to one host at a time, `request` builds
-//! the request and `signature` signs it, `classify` turns the response into a result, and `retry` computes the pause
-//! before the next attempt. `worker` receives wake-ups when there is no Functions host, and `processed` deletes their
-//! messages.
+//! `deliver` runs one delivery. `client_limiter` shares the deliveries that are under way between the clients,
+//! `host_limiter` limits how many of them go to one host, and `retry_schedule` says when a delivery that one of them
+//! refuses tries again. `request` builds the request and `signature` signs it, `classify` turns the response into a
+//! result, and `retry` computes the pause before the next attempt. `worker` receives wake-ups when there is no
+//! Functions host, and `processed` deletes their messages.
 
 mod classify;
+mod client_limiter;
 mod deliver;
 mod host_limiter;
 mod processed;
 mod request;
 mod retry;
+mod retry_schedule;
 mod signature;
 mod worker;
 

@@ -21,9 +21,9 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// The most wake-ups that are handled at one time. Those beyond [`Deliverer::MAX_IN_FLIGHT`] have read their
-    /// conversation and wait for a permit.
-    const MAX_CONCURRENT: usize = 512;
+    /// The most wake-ups that are handled at one time: those that have a permit of their client, and some that are sent
+    /// away. Clients together never hold all permits, so there is room to receive the wake-ups of others.
+    const MAX_CONCURRENT: usize = Deliverer::MAX_IN_FLIGHT + 4 * Self::BATCH as usize;
     /// The most messages that a storage queue returns at once. The worker receives only when it has room for that
     /// many. Otherwise a busy worker would send one request for each message.
     const BATCH: u32 = 32;

@@ -12,18 +12,24 @@ use rustls::RootCertStore;
 use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 
-use super::connection::{Connection, SendFailure};
+use super::connection::Connection;
 use super::connector::EgressConnector;
 use super::pool::Pool;
 use super::redactor::{Redactor, excerpt};
-use super::{Dialer, OutboundRequest, Resolver, SystemNetwork};
+use super::{Dialer, OutboundRequest, Resolver, Route, RouteError, SystemNetwork};
 use crate::domain::{CheckedUrl, EndpointPolicy, ErrorClass, Method, millis};
 
 /// Sends requests to endpoints.
 #[async_trait]
 pub trait Sender: Send + Sync + 'static {
-    /// Sends one request. A failure is part of the exchange and not an error.
-    async fn send(&self, request: OutboundRequest) -> Exchange;
+    /// Finds the way to an endpoint. No byte is sent to it.
+    ///
+    /// # Errors
+    /// [`RouteError`] if there is none.
+    async fn route(&self, endpoint: &str) -> Result<Route, RouteError>;
+
+    /// Sends one request to the endpoint of the route. A failure is part of the exchange and not an error.
+    async fn send(&self, request: OutboundRequest, route: Route) -> Exchange;
 }
 
 /// The duration and the result of one request to an endpoint.
@@ -63,7 +69,8 @@ pub struct SendError(#[from] rustls::Error);
 /// A [`Sender`] over real connections.
 ///
 /// It speaks HTTP/1.1 over connections of the egress connector. It follows no redirects, uses no proxies or cookies,
-/// decompresses nothing, and sends each request at most once.
+/// decompresses nothing, and repeats a request only if it used a connection again that the peer then closed without a
+/// byte of a response.
 pub struct HttpSender {
     connector: EgressConnector,
     pool: Pool,
@@ -81,7 +88,7 @@ impl HttpSender {
     /// [`SendError`] if the TLS library does not start.
     pub fn new(policy: EndpointPolicy) -> Result<Self, SendError> {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        Self::over(Arc::new(SystemNetwork), policy, roots)
+        Self::over(Arc::new(SystemNetwork::default()), policy, roots)
     }
 
     /// A sender over another network. It trusts only the given certificate authorities.
@@ -98,11 +105,16 @@ impl HttpSender {
     }
 
     /// Sends the request and reads the response, until a deadline.
-    async fn exchange(&self, request: OutboundRequest, deadline: Instant) -> Result<EndpointResponse, ErrorClass> {
+    async fn exchange(
+        &self,
+        request: OutboundRequest,
+        route: Route,
+        deadline: Instant,
+    ) -> Result<EndpointResponse, ErrorClass> {
         let destination = self.connector.admit(&request.endpoint)?;
         let redactor = Redactor::of(&request);
         let message = message(request, &destination.url).ok_or(ErrorClass::Blocked)?;
-        let response = timeout_at(deadline, self.response_to(message, &destination)).await;
+        let response = timeout_at(deadline, self.response_to(message, &destination, route)).await;
         let (mut connection, response) = response.unwrap_or(Err(ErrorClass::TotalTimeout))?;
         let reusable = is_valid(&response);
         let (head, body) = response.into_parts();
@@ -121,35 +133,45 @@ impl HttpSender {
 
     /// Sends the request, on an idle connection if there is one, and returns the head of the response.
     ///
-    /// The peer may close an idle connection at any time. If no byte of the request has been written by then, the next
-    /// connection is used. Otherwise the attempt has failed.
+    /// The peer may close an idle connection at any time. If it closes it before the first byte of a response, the
+    /// request is sent once more, on a new connection. The endpoint may have seen it then, but that is what the retry
+    /// policy would do a few seconds later: both are the same attempt number and the same `webhook-id`, by which the
+    /// endpoint recognises a duplicate.
     async fn response_to(
         &self,
-        mut message: Request<Full<Bytes>>,
+        message: Request<Full<Bytes>>,
         destination: &CheckedUrl,
+        route: Route,
     ) -> Result<(Connection, Response<Incoming>), ErrorClass> {
-        while let Some(mut connection) = self.pool.take(&destination.url) {
-            match connection.send(message).await {
+        if let Some(mut connection) = self.pool.take(&destination.url) {
+            match connection.send(message.clone()).await {
                 Ok(response) => return Ok((connection, response)),
-                Err(SendFailure::Unsent(returned)) => message = *returned,
-                Err(SendFailure::Failed(class)) => return Err(class),
+                Err(ErrorClass::ConnectionReset) if !connection.has_response() => self.pool.avoid(&destination.url),
+                Err(class) => return Err(class),
             }
         }
-        let mut connection = Connection::start(self.connector.connect(destination).await?).await?;
-        match connection.send(message).await {
-            Ok(response) => Ok((connection, response)),
-            Err(SendFailure::Unsent(_)) => Err(ErrorClass::ConnectionReset),
-            Err(SendFailure::Failed(class)) => Err(class),
-        }
+        let stream = self.connector.connect(destination, &route).await?;
+        let mut connection = Connection::start(stream, route).await?;
+        let response = connection.send(message).await?;
+        Ok((connection, response))
     }
 }
 
 #[async_trait]
 impl Sender for HttpSender {
-    async fn send(&self, request: OutboundRequest) -> Exchange {
+    async fn route(&self, endpoint: &str) -> Result<Route, RouteError> {
+        let destination = self.connector.admit(endpoint)?;
+        match self.pool.route(&destination.url) {
+            // The guard checked it when the connection was opened, about `Pool::MAX_AGE` ago at most.
+            Some(route) => Ok(route),
+            None => self.connector.route(&destination).await,
+        }
+    }
+
+    async fn send(&self, request: OutboundRequest, route: Route) -> Exchange {
         let started = Instant::now();
         let deadline = started + request.timeout;
-        let result = self.exchange(request, deadline).await;
+        let result = self.exchange(request, route, deadline).await;
         Exchange { duration_ms: millis(started.elapsed()), result }
     }
 }

@@ -11,6 +11,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
+use super::Route;
 use super::connector::Stream;
 use super::tracked_stream::{Phase, Progress, TrackedStream};
 use crate::domain::ErrorClass;
@@ -19,16 +20,10 @@ use crate::domain::ErrorClass;
 pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
     progress: Progress,
+    /// The route to its peer.
+    pub route: Route,
     /// The time at which it was opened.
     pub since: Instant,
-}
-
-/// The reason why a request has no response.
-pub enum SendFailure {
-    /// The connection was closed before a byte of the request was written. Contains the request.
-    Unsent(Box<Request<Full<Bytes>>>),
-    /// The exchange failed after that, so the endpoint may have received the request.
-    Failed(ErrorClass),
 }
 
 impl Connection {
@@ -39,11 +34,11 @@ impl Connection {
     /// The longest time from the end of a response until the connection can carry another request.
     const READY_TIMEOUT: Duration = Duration::from_millis(100);
 
-    /// Starts HTTP on a stream.
+    /// Starts HTTP on a stream that was opened over this route.
     ///
     /// # Errors
     /// [`ErrorClass::ConnectionReset`] if the stream is closed already.
-    pub async fn start(stream: Stream) -> Result<Self, ErrorClass> {
+    pub async fn start(stream: Stream, route: Route) -> Result<Self, ErrorClass> {
         let progress = Progress::default();
         let tracked = TrackedStream::new(stream, progress.clone());
         let (sender, connection) = http1::Builder::new()
@@ -54,22 +49,24 @@ impl Connection {
             .map_err(|_| ErrorClass::ConnectionReset)?;
         // The task ends when the sender is dropped. Its errors also reach the request under way.
         tokio::spawn(connection);
-        Ok(Self { sender, progress, since: Instant::now() })
+        Ok(Self { sender, progress, route, since: Instant::now() })
     }
 
     /// Sends a request and waits for the head of its response.
     ///
     /// # Errors
-    /// [`SendFailure`] if there is no response.
-    pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, SendFailure> {
+    /// [`ErrorClass`] if there is no response.
+    pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, ErrorClass> {
         self.progress.set(Phase::Idle);
         tokio::select! {
-            response = self.sender.try_send_request(request) => response.map_err(|mut failed| match failed.take_message() {
-                Some(request) => SendFailure::Unsent(Box::new(request)),
-                None => SendFailure::Failed(exchange_error_class(failed.error())),
-            }),
-            () = self.progress.silent_for(Self::FIRST_BYTE_TIMEOUT) => Err(SendFailure::Failed(ErrorClass::FirstByteTimeout)),
+            response = self.sender.send_request(request) => response.map_err(|error| exchange_error_class(&error)),
+            () = self.progress.silent_for(Self::FIRST_BYTE_TIMEOUT) => Err(ErrorClass::FirstByteTimeout),
         }
+    }
+
+    /// Whether a byte of the response to the last request has been read.
+    pub fn has_response(&self) -> bool {
+        self.progress.has_response()
     }
 
     /// Whether it can carry another request.
@@ -118,7 +115,8 @@ mod tests {
     /// A connection and its peer, with a buffer of this many unread bytes between them.
     async fn connection(buffer: usize) -> (Connection, DuplexStream) {
         let (near, far) = duplex(buffer);
-        (Connection::start(Box::new(near)).await.unwrap(), far)
+        let route = Route::new(&[([127, 0, 0, 1], 80).into()]).unwrap();
+        (Connection::start(Box::new(near), route).await.unwrap(), far)
     }
 
     fn request(bytes: usize) -> Request<Full<Bytes>> {
@@ -127,12 +125,8 @@ mod tests {
         request
     }
 
-    fn failed(result: Result<Response<Incoming>, SendFailure>) -> ErrorClass {
-        match result {
-            Err(SendFailure::Failed(class)) => class,
-            Err(SendFailure::Unsent(_)) => panic!("unsent"),
-            Ok(response) => panic!("{response:?}"),
-        }
+    fn failed(result: Result<Response<Incoming>, ErrorClass>) -> ErrorClass {
+        result.unwrap_err()
     }
 
     #[tokio::test(start_paused = true)]
@@ -193,16 +187,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_comes_back_unsent_exactly_if_the_connection_was_closed_before_it() {
+    async fn a_connection_that_is_closed_is_reset_and_knows_whether_a_response_had_begun() {
         let (mut connection, far) = connection(1 << 20).await;
         drop(far);
-        tokio::task::yield_now().await;
-        assert!(matches!(connection.send(request(7)).await, Err(SendFailure::Unsent(_))));
-        let (mut connection, mut far) = self::connection(1 << 20).await;
-        let reads_and_leaves = async move {
-            far.read_buf(&mut Vec::new()).await.unwrap();
-        };
-        let (result, ()) = tokio::join!(connection.send(request(7)), reads_and_leaves);
-        assert_eq!(failed(result), ErrorClass::ConnectionReset);
+        assert_eq!(failed(connection.send(request(7)).await), ErrorClass::ConnectionReset);
+        assert!(!connection.has_response());
+        for (said, begun) in [(&b""[..], false), (&b"H"[..], true), (&b"HTTP/1.1 200 OK\r\nx-a: b\r\n"[..], true)] {
+            let (mut connection, mut far) = self::connection(1 << 20).await;
+            let reads_and_leaves = async move {
+                far.read_buf(&mut Vec::new()).await.unwrap();
+                far.write_all(said).await.unwrap();
+            };
+            let (result, ()) = tokio::join!(connection.send(request(7)), reads_and_leaves);
+            assert_eq!((failed(result), connection.has_response()), (ErrorClass::ConnectionReset, begun));
+        }
     }
 }

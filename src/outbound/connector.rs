@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use url::Host;
 
-use super::{Dialer, Resolver};
+use super::{Dialer, Resolver, Route, RouteError};
 use crate::domain::{CheckedUrl, EndpointPolicy, ErrorClass, Verdict, classify};
 
 /// An open connection, with or without TLS.
@@ -49,8 +49,6 @@ impl EgressConnector {
     const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
     /// The longest time that connecting and the TLS handshake may take together.
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-    /// The most addresses of a host that are tried.
-    const MAX_TRIED: usize = 4;
 
     /// A connector over a network. It uses TLS 1.2 or newer and trusts only the certificate authorities in `roots`.
     ///
@@ -82,14 +80,27 @@ impl EgressConnector {
         })
     }
 
-    /// Opens a new connection.
+    /// Looks up the addresses of a destination and checks them. If one of them is not allowed there is no route: if only
+    /// the others were used, a hostile name server could try other mixtures at every attempt.
     ///
     /// # Errors
-    /// [`ErrorClass`] of the failure. A denied address has received no byte.
-    pub async fn connect(&self, destination: &CheckedUrl) -> Result<Stream, ErrorClass> {
-        let addresses = self.vetted_addresses(destination).await?;
+    /// [`RouteError`] if there is no route.
+    pub async fn route(&self, destination: &CheckedUrl) -> Result<Route, RouteError> {
+        let addresses = self.addresses(destination).await?;
+        for address in &addresses {
+            self.vet(destination, *address)?;
+        }
+        let port = destination.url.port_or_known_default().unwrap_or_default();
+        Route::new(&addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect::<Vec<_>>())
+    }
+
+    /// Opens a new connection over a route.
+    ///
+    /// # Errors
+    /// [`ErrorClass`] of the failure.
+    pub async fn connect(&self, destination: &CheckedUrl, route: &Route) -> Result<Stream, ErrorClass> {
         let deadline = Instant::now() + Self::CONNECT_TIMEOUT;
-        let stream = self.connect_to_one_of(&addresses, deadline).await?;
+        let stream = self.connect_to_one_of(route.addresses(), deadline).await?;
         if destination.url.scheme() == "http" {
             return Ok(Box::new(stream));
         }
@@ -101,37 +112,18 @@ impl EgressConnector {
         }
     }
 
-    /// The addresses of the host, if all of them are allowed. If only some were used, a hostile name server could try
-    /// other mixtures at every attempt.
-    async fn vetted_addresses(&self, destination: &CheckedUrl) -> Result<Vec<SocketAddr>, ErrorClass> {
-        let addresses = self.addresses(destination).await?;
-        for address in &addresses {
-            self.vet(destination, *address)?;
-        }
-        let port = destination.url.port_or_known_default().unwrap_or_default();
-        let mut tried: Vec<SocketAddr> = Vec::with_capacity(Self::MAX_TRIED);
-        for address in addresses.into_iter().map(|address| SocketAddr::new(address, port)) {
-            if tried.len() < Self::MAX_TRIED && !tried.contains(&address) {
-                tried.push(address);
-            }
-        }
-        if tried.is_empty() { Err(ErrorClass::DnsError) } else { Ok(tried) }
-    }
-
-    async fn addresses(&self, destination: &CheckedUrl) -> Result<Vec<IpAddr>, ErrorClass> {
+    async fn addresses(&self, destination: &CheckedUrl) -> Result<Vec<IpAddr>, RouteError> {
         let name = match destination.url.host() {
             Some(Host::Ipv4(address)) => return Ok(vec![address.into()]),
             Some(Host::Ipv6(address)) => return Ok(vec![address.into()]),
-            // A name on the internet is absolute: the search domains of this machine must not be added to it.
-            Some(Host::Domain(name)) if !destination.only_allowed_networks && !name.ends_with('.') => {
-                format!("{name}.")
-            }
-            Some(Host::Domain(name)) => name.to_owned(),
-            None => return Err(ErrorClass::Blocked),
+            // The name is absolute: the search domains of this machine must not be added to it.
+            Some(Host::Domain(name)) => format!("{}.", name.trim_end_matches('.')),
+            None => return Err(ErrorClass::Blocked.into()),
         };
         match timeout(Self::RESOLVE_TIMEOUT, self.resolver.resolve(&name)).await {
             Ok(Ok(addresses)) => Ok(addresses),
-            Ok(Err(_)) | Err(_) => Err(ErrorClass::DnsError),
+            Ok(Err(error)) if is_shortage(&error) => Err(RouteError::NotTried),
+            Ok(Err(_)) | Err(_) => Err(ErrorClass::DnsError.into()),
         }
     }
 
@@ -168,6 +160,11 @@ impl EgressConnector {
 
 fn is_same(peer: SocketAddr, wanted: SocketAddr) -> bool {
     (peer.ip().to_canonical(), peer.port()) == (wanted.ip().to_canonical(), wanted.port())
+}
+
+/// Whether this process or machine has no descriptors or memory left (`EMFILE`, `ENFILE`, `ENOMEM`).
+fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(24 | 23 | 12))
 }
 
 fn connect_error_class(error: &io::Error) -> ErrorClass {

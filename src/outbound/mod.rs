@@ -1,7 +1,8 @@
 //! One bounded HTTP request to an endpoint.
 //!
 //! `client` sends it over a `connection` that the guarded `connector` has opened on the `network`, or over an
-//! idle one from the `pool`. `tracked_stream` tells the connection how far the request has come, and `redactor` removes
+//! idle one from the `pool`. `system_resolver` looks
+//! names up, and `route` holds the checked addresses of the endpoint. `tracked_stream` tells the connection how far the request has come, and `redactor` removes
 //! secrets from the beginning of the response.
 
 mod client;
@@ -11,8 +12,11 @@ mod network;
 mod pool;
 mod redactor;
 mod request;
+mod route;
+mod system_resolver;
 mod tracked_stream;
 
 pub use client::{EndpointResponse, Exchange, HttpSender, SendError, Sender};
 pub use network::{Dialer, Resolver, SystemNetwork};
 pub use request::OutboundRequest;
+pub use route::{Route, RouteError};

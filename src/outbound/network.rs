@@ -6,10 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 use async_trait::async_trait;
 use tokio::net::TcpStream;
 
+use super::system_resolver::SystemResolver;
+
 /// Looks up the addresses of host names.
 #[async_trait]
 pub trait Resolver: Send + Sync + 'static {
-    /// All addresses of a host name. A name that ends in a dot is absolute: no search domain is tried.
+    /// All addresses of a host name. The name is absolute: no search domain is tried.
     ///
     /// # Errors
     /// The error of the name service.
@@ -27,13 +29,15 @@ pub trait Dialer: Send + Sync + 'static {
 }
 
 /// The machine's resolver and its sockets.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemNetwork;
+#[derive(Default)]
+pub struct SystemNetwork {
+    resolver: SystemResolver,
+}
 
 #[async_trait]
 impl Resolver for SystemNetwork {
     async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
-        Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect())
+        self.resolver.resolve(name).await
     }
 }
 

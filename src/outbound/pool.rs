@@ -3,7 +3,7 @@
 //! The egress guard checked a connection when it was opened, and the peer of a connection does not change, so the guard
 //! need not check it again. An idle connection is kept for one second: longer than the pauses between deliveries that
 //! are due together, and shorter than the keep-alive of usual servers, so that the peer rarely closes it at the moment
-//! of its next use.
+//! of its next use. A host that does so all the same gets a new connection for each request from then on.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use url::{Origin, Url};
 
+use super::Route;
 use super::connection::Connection;
 use crate::sync::lock;
 
@@ -22,6 +23,8 @@ pub struct Pool(Arc<Mutex<Idle>>);
 #[derive(Default)]
 struct Idle {
     connections: HashMap<Origin, Vec<(Connection, Instant)>>,
+    /// The origins that closed a connection at its next use, and the time of that.
+    avoided: HashMap<Origin, Instant>,
     /// Whether the task that closes expired connections is running.
     evicting: bool,
 }
@@ -31,6 +34,17 @@ impl Pool {
     const MAX_IDLE: Duration = Duration::from_secs(1);
     /// The age after which a connection is not kept, so that the host name is looked up again.
     const MAX_AGE: Duration = Duration::from_mins(1);
+    /// The time for which connections to an origin are not kept after it closed one at its next use.
+    const AVOIDED_FOR: Duration = Duration::from_mins(10);
+    /// The most origins that are remembered for that reason.
+    const MAX_AVOIDED: usize = 10_000;
+
+    /// The route of an idle connection to the origin of a URL, if there is one.
+    pub fn route(&self, url: &Url) -> Option<Route> {
+        let idle = lock(&self.0);
+        let (connection, since) = idle.connections.get(&url.origin())?.last()?;
+        (connection.is_open() && since.elapsed() < Self::MAX_IDLE).then(|| connection.route.clone())
+    }
 
     /// Takes the most recently used connection to the origin of a URL.
     pub fn take(&self, url: &Url) -> Option<Connection> {
@@ -50,9 +64,26 @@ impl Pool {
             return;
         }
         let mut idle = lock(&self.0);
-        idle.connections.entry(url.origin()).or_default().push((connection, Instant::now()));
+        let origin = url.origin();
+        if idle.avoided.get(&origin).is_some_and(|since| since.elapsed() < Self::AVOIDED_FOR) {
+            return;
+        }
+        idle.connections.entry(origin).or_default().push((connection, Instant::now()));
         if !std::mem::replace(&mut idle.evicting, true) {
             tokio::spawn(self.clone().evict_idle());
+        }
+    }
+
+    /// Remembers that the origin of a URL closed a connection at its next use. Its other idle connections are closed.
+    pub fn avoid(&self, url: &Url) {
+        let mut idle = lock(&self.0);
+        let origin = url.origin();
+        idle.connections.remove(&origin);
+        if idle.avoided.len() >= Self::MAX_AVOIDED {
+            idle.avoided.retain(|_, since| since.elapsed() < Self::AVOIDED_FOR);
+        }
+        if idle.avoided.len() < Self::MAX_AVOIDED {
+            idle.avoided.insert(origin, Instant::now());
         }
     }
 

@@ -39,6 +39,11 @@ impl Progress {
         *lock(&self.0) = phase;
     }
 
+    /// Whether the response has begun.
+    pub(super) fn has_response(&self) -> bool {
+        matches!(self.get(), Phase::ResponseStarted)
+    }
+
     /// Returns when the whole request was written this long ago and no byte of the response has been read.
     pub(super) async fn silent_for(&self, limit: Duration) {
         let mut check = Instant::now() + limit;

@@ -58,12 +58,13 @@ proptest! {
             let result = match next {
                 Move::Claim => {
                     claims = claims.wrapping_add(1);
-                    before.clone().claim(LeaseToken::new([claims; 8]), now).ok().map(|claim| match claim {
+                    let retry = Duration::from_millis(retry);
+                    before.clone().claim(LeaseToken::new([claims; 8]), now, retry).ok().map(|claim| match claim {
                         Claim::Attempt(attempt) => {
                             claimed = Some(attempt.clone());
                             attempt.conversation().clone()
                         }
-                        Claim::Exhausted(next) => next,
+                        Claim::Lost(next) => next,
                     })
                 }
                 Move::Complete(outcome) => {

@@ -12,7 +12,10 @@ enum Event {
     /// At the earliest time that [`DeliveryPolicy::CLAIM_AHEAD`] allows.
     ClaimWithinTheMargin,
     ClaimOnTime,
-    ClaimLate,
+    /// One millisecond before the pause after a lost attempt ends.
+    ClaimInThePause,
+    /// At the end of that pause.
+    ClaimAfterThePause,
     CancelEarly,
     CancelOnTime,
     CancelLate,
@@ -38,6 +41,8 @@ enum Then {
     Attempt(u32),
     /// This attempt is under way, and the one before is recorded as lost.
     Lost(u32),
+    /// The attempt is recorded as lost, and the conversation waits for its next attempt.
+    LostRetry,
     /// The last attempt is recorded as lost, and the conversation has failed.
     Exhausted,
     /// The conversation waits for its next attempt.
@@ -60,7 +65,7 @@ enum Then {
 }
 
 #[rustfmt::skip]
-const TABLE: [(Event, [Then; 7]); 9] = {
+const TABLE: [(Event, [Then; 7]); 10] = {
     use Event::*;
     use Then::*;
     [
@@ -68,8 +73,9 @@ const TABLE: [(Event, [Then; 7]); 9] = {
         (ClaimEarly,            [NotDue,     Leased,        Leased,        NotDue,     Final,    Final,     Final]),
         (ClaimBeforeTheMargin,  [NotDue,     Leased,        Leased,        NotDue,     Final,    Final,     Final]),
         (ClaimWithinTheMargin,  [Attempt(1), Leased,        Leased,        Attempt(2), Final,    Final,     Final]),
-        (ClaimOnTime,           [Attempt(1), Lost(2),       Exhausted,     Attempt(2), Final,    Final,     Final]),
-        (ClaimLate,             [Attempt(1), Lost(2),       Exhausted,     Attempt(2), Final,    Final,     Final]),
+        (ClaimOnTime,           [Attempt(1), LostRetry,     Exhausted,     Attempt(2), Final,    Final,     Final]),
+        (ClaimInThePause,       [Attempt(1), LostRetry,     Exhausted,     Attempt(2), Final,    Final,     Final]),
+        (ClaimAfterThePause,    [Attempt(1), Lost(2),       Exhausted,     Attempt(2), Final,    Final,     Final]),
         (CancelEarly,           [Cancelled,  BeingSent,     BeingSent,     Cancelled,  WasSent,  HasFailed, Already]),
         (CancelOnTime,          [Cancelled,  CancelledLost, CancelledLost, Cancelled,  WasSent,  HasFailed, Already]),
         (CancelLate,            [Cancelled,  CancelledLost, CancelledLost, Cancelled,  WasSent,  HasFailed, Already]),
@@ -99,7 +105,9 @@ impl Event {
             Self::ClaimBeforeTheMargin => shift(next_wake_at, -11),
             Self::ClaimWithinTheMargin => shift(next_wake_at, -10),
             Self::ClaimOnTime | Self::CancelOnTime | Self::Redeliver => next_wake_at,
-            Self::ClaimLate | Self::CancelLate => shift(next_wake_at, 5000),
+            Self::ClaimInThePause => shift(next_wake_at + RETRY, -1),
+            Self::ClaimAfterThePause => next_wake_at + RETRY,
+            Self::CancelLate => shift(next_wake_at, 5000),
         }
     }
 
@@ -110,13 +118,14 @@ impl Event {
             | Self::ClaimBeforeTheMargin
             | Self::ClaimWithinTheMargin
             | Self::ClaimOnTime
-            | Self::ClaimLate => match conversation.claim(OTHER, now).map_err(Refused::Claim)? {
+            | Self::ClaimInThePause
+            | Self::ClaimAfterThePause => match conversation.claim(OTHER, now, RETRY).map_err(Refused::Claim)? {
                 Claim::Attempt(claimed) => {
                     assert_eq!(claimed.conversation().in_flight(), Some(claimed.attempt()));
                     Ok(claimed.conversation().clone())
                 }
-                Claim::Exhausted(next) => {
-                    assert_eq!(next.status(), Status::Failed);
+                Claim::Lost(next) => {
+                    assert_eq!(next.in_flight(), None);
                     Ok(next)
                 }
             },
@@ -181,6 +190,10 @@ impl Then {
         match self {
             Self::Attempt(number) => Ok(after(before, started, attempt(number), None)),
             Self::Lost(number) => Ok(after(before, started, attempt(number), lost(started))),
+            Self::LostRetry => {
+                let waiting = State::Waiting { next_attempt: next_wake_at + RETRY };
+                Ok(after(before, started, waiting, lost(started)))
+            }
             Self::Exhausted => Ok(after(before, started, failed(&AttemptResult::unknown(0)), lost(started))),
             Self::Redelivered => Ok(Conversation {
                 updated: now,

@@ -70,7 +70,7 @@ const STARTS: [Start; 7] = [
 
 fn claim(conversation: Conversation) -> ClaimedAttempt {
     let at = conversation.next_wake_at().unwrap();
-    match conversation.claim(OWNER, at) {
+    match conversation.claim(OWNER, at, RETRY) {
         Ok(Claim::Attempt(claimed)) => claimed,
         other => panic!("no attempt but {other:?}"),
     }
@@ -107,10 +107,14 @@ fn an_attempt_is_due_at_its_own_time() {
     let [first, last] = attempts_under_way();
     assert_eq!(first.due_at(), DUE);
     assert_eq!(last.due_at(), shift(DUE, 5) + RETRY);
-    let Ok(Claim::Attempt(early)) = scheduled(2).claim(OWNER, shift(DUE, -10)) else { panic!("not claimed") };
+    let Ok(Claim::Attempt(early)) = scheduled(2).claim(OWNER, shift(DUE, -10), RETRY) else { panic!("not claimed") };
     assert_eq!((early.due_at(), early.attempt().started), (DUE, DUE));
-    let Ok(Claim::Attempt(late)) = scheduled(2).claim(OWNER, shift(DUE, 700)) else { panic!("not claimed") };
+    let Ok(Claim::Attempt(late)) = scheduled(2).claim(OWNER, shift(DUE, 700), RETRY) else { panic!("not claimed") };
     assert_eq!((late.due_at(), late.attempt().started), (DUE, shift(DUE, 700)));
+    let lease_over = first.conversation().next_wake_at().unwrap();
+    let after_a_loss = first.conversation().clone().claim(OTHER, shift(lease_over + RETRY, 9), RETRY);
+    let Ok(Claim::Attempt(after_a_loss)) = after_a_loss else { panic!("not claimed") };
+    assert_eq!(after_a_loss.due_at(), lease_over + RETRY);
 }
 
 #[test]
@@ -155,7 +159,7 @@ fn a_redelivery_whose_last_attempt_is_lost_fails() {
     let last = claim(end(claim(again), Outcome::Failure));
     let last = last.conversation().clone();
     let lease_over = last.next_wake_at().unwrap();
-    let Ok(Claim::Exhausted(failed)) = last.claim(OTHER, lease_over) else { panic!("an attempt was left") };
+    let Ok(Claim::Lost(failed)) = last.claim(OTHER, lease_over, RETRY) else { panic!("an attempt was left") };
     assert_eq!((failed.status(), failed.attempts_begun()), (Status::Failed, 4));
 }
 

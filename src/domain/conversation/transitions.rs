@@ -12,8 +12,9 @@ use crate::domain::{
 pub enum Claim {
     /// The worker has the next attempt.
     Attempt(ClaimedAttempt),
-    /// The worker of the last attempt was lost, and no attempt is left. The conversation has failed.
-    Exhausted(Conversation),
+    /// The worker of an attempt was lost. The conversation waits for the next attempt, or it has failed because none was
+    /// left.
+    Lost(Conversation),
 }
 
 /// A claimed attempt. Its holder may send it and complete it; no other code can.
@@ -37,8 +38,7 @@ impl ClaimedAttempt {
         self.attempt
     }
 
-    /// The time at which the attempt was due: the due time, the time of a retry, or the end of the lease of a lost
-    /// worker.
+    /// The time at which the attempt was due: the due time, or the time of a retry.
     #[must_use]
     pub const fn due_at(&self) -> Timestamp {
         self.due_at
@@ -78,12 +78,13 @@ impl Conversation {
     /// A claim is allowed from [`Conversation::claimable_from`] on. An attempt that is claimed early still starts at
     /// the time at which it is due, and no byte may be sent before that time.
     ///
-    /// If the lease of an attempt under way has ended, that attempt is recorded as [`Outcome::Unknown`]. If it was the
-    /// last one, the conversation fails.
+    /// If the lease of an attempt under way has ended, that attempt is recorded as [`Outcome::Unknown`]. It has failed when
+    /// its lease ended, so the next attempt starts `retry_after` from then, as after any other failure: a process that
+    /// crashes again and again does not use up the attempts. If it was the last one, the conversation fails.
     ///
     /// # Errors
     /// [`ClaimRefused`] if the conversation is not due, is leased, or is final.
-    pub fn claim(mut self, token: LeaseToken, now: Timestamp) -> Result<Claim, ClaimRefused> {
+    pub fn claim(mut self, token: LeaseToken, now: Timestamp, retry_after: Duration) -> Result<Claim, ClaimRefused> {
         let (Some(until), Some(from)) = (self.next_wake_at(), self.claimable_from()) else {
             return Err(ClaimRefused::Final(self.status()));
         };
@@ -92,18 +93,24 @@ impl Conversation {
             return Err(if leased { ClaimRefused::Leased { until } } else { ClaimRefused::NotDue { until } });
         }
         let now = now.max(until);
+        let mut due_at = until;
         self.updated = now;
         if let Some(lost) = self.in_flight() {
             let report = AttemptResult::unknown(millis(lost.started.until(now)));
             self.record(lost, report);
+            due_at = until + retry_after;
         }
         if self.attempts_used() >= self.policy.max_attempts {
-            return Ok(Claim::Exhausted(self.fail()));
+            return Ok(Claim::Lost(self.fail()));
+        }
+        if due_at > now {
+            self.state = State::Waiting { next_attempt: due_at };
+            return Ok(Claim::Lost(self));
         }
         let attempt = AttemptStart { number: self.attempts_begun() + 1, started: now };
         let lease = Lease { until: now + self.policy.timeout() + DeliveryPolicy::LEASE_MARGIN, token };
         self.state = State::Delivering { attempt, lease };
-        Ok(Claim::Attempt(ClaimedAttempt { conversation: self, attempt, due_at: until }))
+        Ok(Claim::Attempt(ClaimedAttempt { conversation: self, attempt, due_at }))
     }
 
     /// Ends the lease now, because the worker that holds it is known to be gone.

@@ -89,7 +89,7 @@ const TOKEN: LeaseToken = LeaseToken::new([0xff; 8]);
 
 fn claimed(conversation: Conversation) -> ClaimedAttempt {
     let at = conversation.next_wake_at().unwrap();
-    let Ok(Claim::Attempt(claimed)) = conversation.claim(TOKEN, at) else { panic!("it is due") };
+    let Ok(Claim::Attempt(claimed)) = conversation.claim(TOKEN, at, Duration::ZERO) else { panic!("it is due") };
     claimed
 }
 

@@ -92,13 +92,16 @@ async fn a_retry_counts_from_its_own_time_and_its_header_from_the_scheduled_time
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_attempt_after_a_lost_one_counts_from_the_end_of_the_lease() {
+async fn the_attempt_after_a_lost_one_counts_from_the_end_of_the_pause() {
     let harness = DeliveryHarness::new();
     let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
     harness.lose_an_attempt(&wake_up).await;
     let lease_ends = harness.read(wake_up.id).await.next_wake_at().unwrap();
-    harness.wait_until(lease_ends + 4 * SECOND).await;
-    let header = u64::try_from(NOON.until(lease_ends).as_millis()).unwrap() + 4000;
+    harness.wait_until(lease_ends).await;
+    assert_eq!(harness.deliverer().deliver(&wake_up).await.unwrap(), DeliveryOutcome::Postponed);
+    let pause_ends = harness.read(wake_up.id).await.next_wake_at().unwrap();
+    harness.wait_until(pause_ends + 4 * SECOND).await;
+    let header = u64::try_from(NOON.until(pause_ends).as_millis()).unwrap() + 4000;
     let next = attempt(&harness, &wake_up, Duration::ZERO).await;
     assert_eq!((next.header, next.outcome, next.log), (header, 4000, 4000));
 }

@@ -4,6 +4,7 @@ mod attempts;
 mod backlog;
 mod cancelling;
 mod failures;
+mod fairness;
 mod hosts;
 mod lateness;
 mod redelivering;

@@ -169,7 +169,7 @@ fn host_json_starts_this_program_and_proxies_requests_unchanged() {
 fn the_host_hands_out_as_many_messages_as_can_be_delivered_at_once() {
     let queues = &read("host.json")["extensions"]["queues"];
     let number = |name: &str| queues[name].as_u64().unwrap();
-    assert_eq!(number("batchSize") + number("newBatchThreshold"), Deliverer::MAX_IN_FLIGHT as u64);
+    assert_eq!(number("batchSize") + number("newBatchThreshold"), Deliverer::MAX_IN_FLIGHT_UNDER_HOST as u64);
     assert_eq!(number("maxDequeueCount"), MAX_DEQUEUE_COUNT);
     assert_eq!(queues["messageEncoding"], "none");
     assert_eq!((&queues["maxPollingInterval"], &queues["visibilityTimeout"]), (&json!("00:00:01"), &json!("00:00:30")));

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_scheduler::domain::{EndpointPolicy, ErrorClass, Outcome};
-use mcp_scheduler::outbound::{Exchange, HttpSender, Sender as _, SystemNetwork};
+use mcp_scheduler::outbound::{Exchange, HttpSender, SystemNetwork};
 use rustls::RootCertStore;
 use tokio::net::TcpListener;
 
-use super::{laptop, request};
+use super::{RoutedExchange as _, laptop, request};
 use crate::support::outbound::endpoints::{Endpoint, answer};
 use crate::support::outbound::network::ScriptedNetwork;
 use crate::support::outbound::tls::Authority;
@@ -19,7 +19,7 @@ fn on_azure(network: &Arc<ScriptedNetwork>) -> HttpSender {
 }
 
 async fn blocked(sender: &HttpSender, endpoint: &str) {
-    let exchange = sender.send(request(endpoint)).await;
+    let exchange = sender.exchange(request(endpoint)).await;
     assert_eq!(exchange.result, Err(ErrorClass::Blocked), "{endpoint}");
     assert_eq!(mcp_scheduler::delivery::classify(exchange).outcome, Outcome::PermanentFailure);
 }
@@ -69,7 +69,7 @@ async fn no_local_name_of_the_real_resolver_can_be_reached() {
     // A policy with allowed networks accepts internal names, but their addresses are still checked.
     let elsewhere =
         EndpointPolicy { allowed_networks: vec!["10.9.9.0/24".parse().unwrap()], ..EndpointPolicy::default() };
-    let sender = HttpSender::over(Arc::new(SystemNetwork), elsewhere, RootCertStore::empty()).unwrap();
+    let sender = HttpSender::over(Arc::new(SystemNetwork::default()), elsewhere, RootCertStore::empty()).unwrap();
     blocked(&sender, &format!("http://localhost:{port}/")).await;
     assert!(untouched(&listener).await);
 }
@@ -84,7 +84,7 @@ async fn an_allowed_network_can_be_reached_and_its_neighbours_cannot() {
         .name("tunnel.localhost", &[&["10.0.0.1"]]);
     let network = Arc::new(network);
     let sender = HttpSender::over(Arc::clone(&network), laptop(), RootCertStore::empty()).unwrap();
-    let exchange = sender.send(request(&format!("http://inside.localhost:{port}/"))).await;
+    let exchange = sender.exchange(request(&format!("http://inside.localhost:{port}/"))).await;
     assert_eq!(exchange.result.unwrap().status, 200);
     // Neither plain HTTP to the internet nor a network that is not allowed.
     blocked(&sender, &format!("http://outside.localhost:{port}/")).await;
@@ -101,7 +101,7 @@ async fn a_name_is_looked_up_once_for_each_connection_and_never_for_a_connection
     let network = Arc::new(network);
     let sender = HttpSender::over(Arc::clone(&network), EndpointPolicy::default(), authority.roots()).unwrap();
     for _ in 0..3 {
-        assert_eq!(sender.send(request("https://rebind.example/")).await.result.unwrap().status, 200);
+        assert_eq!(sender.exchange(request("https://rebind.example/")).await.result.unwrap().status, 200);
     }
     assert_eq!(network.lookups(), ["rebind.example."], "absolute, so that no search domain is tried");
     assert_eq!(network.connects(), [SocketAddr::from(([93, 184, 215, 14], 443))]);
@@ -119,7 +119,7 @@ async fn each_new_connection_is_checked() {
         ScriptedNetwork::leading_to(listener.address).name("rebind.example", &[&["93.184.215.14"], &["10.0.0.5"]]);
     let network = Arc::new(network);
     let sender = HttpSender::over(Arc::clone(&network), EndpointPolicy::default(), authority.roots()).unwrap();
-    assert_eq!(sender.send(request("https://rebind.example/")).await.result.unwrap().status, 200);
+    assert_eq!(sender.exchange(request("https://rebind.example/")).await.result.unwrap().status, 200);
     blocked(&sender, "https://rebind.example/").await;
     assert_eq!((listener.seen().len(), network.connects().len()), (1, 1));
 }
@@ -151,7 +151,7 @@ async fn at_most_four_addresses_are_tried_once_each() {
     let sender = on_azure(&network);
     for (name, tried) in [("many", 4), ("same", 1)] {
         let before = network.connects().len();
-        let exchange = sender.send(request(&format!("https://{name}.example/"))).await;
+        let exchange = sender.exchange(request(&format!("https://{name}.example/"))).await;
         assert_eq!(exchange.result, Err(ErrorClass::ConnectRefused));
         assert_eq!(network.connects().len() - before, tried, "{name}");
     }
@@ -165,7 +165,7 @@ async fn an_address_that_does_not_answer_leaves_time_for_the_next() {
     let network = ScriptedNetwork::new().name("two.localhost", &[&["127.0.0.2", "127.0.0.1"]]);
     let network = Arc::new(network);
     let sender = HttpSender::over(Arc::clone(&network), laptop(), RootCertStore::empty()).unwrap();
-    let Exchange { result, .. } = sender.send(request(&format!("http://two.localhost:{port}/"))).await;
+    let Exchange { result, .. } = sender.exchange(request(&format!("http://two.localhost:{port}/"))).await;
     assert_eq!(result.unwrap().status, 200);
     assert_eq!(network.connects().len(), 2);
 }
@@ -174,7 +174,7 @@ async fn an_address_that_does_not_answer_leaves_time_for_the_next() {
 async fn a_name_that_has_no_address_is_a_dns_error() {
     let network = Arc::new(ScriptedNetwork::new().name("empty.example", &[&[]]));
     for name in ["empty.example", "gone.example"] {
-        let exchange = on_azure(&network).send(request(&format!("https://{name}/"))).await;
+        let exchange = on_azure(&network).exchange(request(&format!("https://{name}/"))).await;
         assert_eq!(exchange.result, Err(ErrorClass::DnsError));
     }
     assert_eq!(network.connects(), []);

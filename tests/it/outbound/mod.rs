@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mcp_scheduler::delivery::classify;
 use mcp_scheduler::domain::{AttemptResult, EndpointPolicy, ErrorClass, Method, Outcome, Secret};
-use mcp_scheduler::outbound::{HttpSender, OutboundRequest, Sender};
+use mcp_scheduler::outbound::{Exchange, HttpSender, OutboundRequest, RouteError, Sender};
 
-use crate::support::outbound::endpoints::{Endpoint, answer};
+use crate::support::outbound::endpoints::{Character, Endpoint, answer};
 
 /// The policy on a laptop, which allows loopback.
 fn laptop() -> EndpointPolicy {
@@ -35,8 +35,23 @@ fn request(endpoint: &str) -> OutboundRequest {
     }
 }
 
+/// A route and an exchange over it, as a delivery makes them.
+trait RoutedExchange {
+    async fn exchange(&self, request: OutboundRequest) -> Exchange;
+}
+
+impl RoutedExchange for HttpSender {
+    async fn exchange(&self, request: OutboundRequest) -> Exchange {
+        match self.route(&request.endpoint).await {
+            Ok(route) => self.send(request, route).await,
+            Err(RouteError::Failed(class)) => Exchange { duration_ms: 0, result: Err(class) },
+            Err(RouteError::NotTried) => panic!("this machine has no resources left"),
+        }
+    }
+}
+
 async fn send(endpoint: &str) -> AttemptResult {
-    classify(sender().send(request(endpoint)).await)
+    classify(sender().exchange(request(endpoint)).await)
 }
 
 fn assert_failed(report: &AttemptResult, error: ErrorClass) {
@@ -73,7 +88,7 @@ async fn the_request_arrives_as_it_was_written() {
     for (name, value) in [("x-mine", "a\tb  c"), ("x-empty", ""), ("!#$%&'*+.^_`|~1", "visible ASCII ~!\"")] {
         sent.headers.push((name.to_owned(), Secret::new(value.to_owned())));
     }
-    sender().send(sent).await;
+    sender().exchange(sent).await;
     let arrived = &endpoint.requests()[0];
     assert!(arrived.starts_with("POST /hook?a=%20b&a HTTP/1.1\r\n"), "{arrived}");
     for line in [
@@ -99,7 +114,7 @@ async fn the_request_arrives_as_it_was_written() {
 async fn a_method_without_a_body_sends_none() {
     for method in [Method::Get, Method::Delete] {
         let endpoint = Endpoint::answering(answer(200, "")).await;
-        sender().send(OutboundRequest { method, body: None, ..request(&endpoint.url()) }).await;
+        sender().exchange(OutboundRequest { method, body: None, ..request(&endpoint.url()) }).await;
         let arrived = &endpoint.requests()[0];
         assert!(arrived.starts_with(method.as_str()) && arrived.ends_with("\r\n\r\n"));
         assert!(!arrived.contains("content-length") && !arrived.contains("transfer-encoding"), "{arrived}");
@@ -128,7 +143,7 @@ async fn a_cookie_is_not_sent_back() {
     let endpoint = Endpoint::answering(cookie).await;
     let sender = &sender();
     for _ in 0..2 {
-        sender.send(request(&endpoint.url())).await;
+        sender.exchange(request(&endpoint.url())).await;
     }
     assert_eq!(endpoint.requests().len(), 2);
     assert!(!endpoint.requests()[1].contains("canary"));
@@ -139,9 +154,48 @@ async fn one_connection_serves_several_deliveries() {
     let endpoint = Endpoint::answering(answer(200, "ok")).await;
     let sender = &sender();
     for _ in 0..5 {
-        assert_eq!(classify(sender.send(request(&endpoint.url())).await).outcome, Outcome::Success);
+        assert_eq!(classify(sender.exchange(request(&endpoint.url())).await).outcome, Outcome::Success);
     }
     assert_eq!((endpoint.requests().len(), endpoint.connections()), (5, 1));
+}
+
+/// It answers the first request on a connection and closes the connection at the second, as a server does whose
+/// keep-alive ends at that moment.
+#[tokio::test]
+async fn a_request_on_a_used_connection_that_is_closed_before_the_answer_is_sent_again_on_a_new_one() {
+    let endpoint = Endpoint::start(Character::AnswersOnce(answer(200, "ok").into(), Vec::new())).await;
+    let sender = &sender();
+    for _ in 0..4 {
+        assert_eq!(sender.exchange(request(&endpoint.url())).await.result.unwrap().status, 200);
+    }
+    let (requests, connections) = (endpoint.requests(), endpoint.connections());
+    assert_eq!((requests.len(), connections), (5, 4), "after the first time a connection is used once");
+    assert!(requests.iter().all(|request| *request == requests[0]), "the second try is the same request");
+    // Another host keeps its connections.
+    let other = Endpoint::answering(answer(200, "ok")).await;
+    for _ in 0..3 {
+        sender.exchange(request(&other.url())).await;
+    }
+    assert_eq!(other.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_request_is_not_sent_again_when_its_answer_has_begun() {
+    let begun = b"HTTP/1.1 2".to_vec();
+    let endpoint = Endpoint::start(Character::AnswersOnce(answer(200, "ok").into(), begun)).await;
+    let sender = &sender();
+    assert_eq!(sender.exchange(request(&endpoint.url())).await.result.unwrap().status, 200);
+    assert_failed(&classify(sender.exchange(request(&endpoint.url())).await), ErrorClass::ConnectionReset);
+    assert_eq!((endpoint.requests().len(), endpoint.connections()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_request_on_a_used_connection_that_is_not_answered_is_not_sent_again() {
+    let endpoint = Endpoint::start(Character::AnswersFirst(answer(200, "ok").into())).await;
+    let sender = &sender();
+    assert_eq!(sender.exchange(request(&endpoint.url())).await.result.unwrap().status, 200);
+    assert_failed(&classify(sender.exchange(request(&endpoint.url())).await), ErrorClass::TotalTimeout);
+    assert_eq!((endpoint.requests().len(), endpoint.connections()), (2, 1));
 }
 
 #[tokio::test]

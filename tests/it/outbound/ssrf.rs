@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use mcp_scheduler::delivery::classify;
 use mcp_scheduler::domain::{EndpointPolicy, ErrorClass, Outcome};
-use mcp_scheduler::outbound::{HttpSender, Sender as _};
+use mcp_scheduler::outbound::HttpSender;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::request;
+use super::{RoutedExchange as _, request};
 use crate::support::app::BareApi;
 use crate::support::client::ApiClient;
 use crate::support::outbound::endpoints::answer;
@@ -85,9 +85,9 @@ async fn deliver(authority: &Authority, policy: &EndpointPolicy, case: &Case) ->
     }
     let network = Arc::new(network);
     let sender = HttpSender::over(Arc::clone(&network), policy.clone(), authority.roots()).unwrap();
-    let report = classify(sender.send(request(url)).await);
+    let report = classify(sender.exchange(request(url)).await);
     if pool.is_some() {
-        sender.send(request(url)).await;
+        sender.exchange(request(url)).await;
     }
 
     let expect = &case.expect;

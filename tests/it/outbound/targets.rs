@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use mcp_scheduler::delivery::classify;
 use mcp_scheduler::domain::{AttemptResult, ErrorClass, Outcome};
-use mcp_scheduler::outbound::{Exchange, HttpSender, OutboundRequest, Sender as _, SystemNetwork};
+use mcp_scheduler::outbound::{Exchange, HttpSender, OutboundRequest, SystemNetwork};
 use rustls::RootCertStore;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{laptop, request, sender};
+use super::{RoutedExchange as _, laptop, request, sender};
 use crate::support::outbound::endpoints::{Character, Endpoint, answer};
 use crate::support::outbound::tls::{Authority, self_signed_listener};
 
@@ -79,7 +79,7 @@ async fn run(case: &Case) -> Result<(), String> {
     let body = vec![b'x'; if case.name == "reads-nothing" { 8 << 20 } else { 10 }];
     let message = || OutboundRequest { body: Some(body.clone().into()), ..request(&endpoint.url()) };
     let began = Instant::now();
-    let exchange = sender.send(message()).await;
+    let exchange = sender.exchange(message()).await;
     if began.elapsed() > Duration::from_secs(20) {
         return Err(format!("took {:?}", began.elapsed()));
     }
@@ -88,7 +88,7 @@ async fn run(case: &Case) -> Result<(), String> {
         return Err(format!("{attempts_seen} requests for one attempt"));
     }
     if case.expect["connection_reused"] == false {
-        sender.send(message()).await;
+        sender.exchange(message()).await;
         if endpoint.connections() != 2 {
             return Err("used the connection again".to_owned());
         }
@@ -104,7 +104,7 @@ async fn answers(case: &Case) -> Result<(), String> {
     let reply = answer(status, "").replacen("\r\n", &format!("\r\n{}", headers.concat()), 1);
     let endpoint = Endpoint::start(Character::Answers(reply.into())).await;
     let sender = sender();
-    let exchange = sender.send(request(&endpoint.url())).await;
+    let exchange = sender.exchange(request(&endpoint.url())).await;
     if endpoint.requests().len() != 1 {
         return Err(format!("{} requests for one attempt", endpoint.requests().len()));
     }
@@ -112,7 +112,7 @@ async fn answers(case: &Case) -> Result<(), String> {
         assert_eq!(exchange.result.as_ref().unwrap().retry_after.as_deref(), Some(wait));
     }
     if case.expect["next_request_has_cookie"] == false {
-        sender.send(request(&endpoint.url())).await;
+        sender.exchange(request(&endpoint.url())).await;
         assert!(!endpoint.requests()[1].to_lowercase().contains("cookie"));
     }
     as_expected(case, exchange)
@@ -129,9 +129,9 @@ async fn through_tls(case: &Case) -> Result<(), String> {
     };
     let began = Instant::now();
     let url = |address: std::net::SocketAddr| format!("https://{address}/");
-    let trusting = HttpSender::over(Arc::new(SystemNetwork), laptop(), authority.roots()).unwrap();
+    let trusting = HttpSender::over(Arc::new(SystemNetwork::default()), laptop(), authority.roots()).unwrap();
     let send = async |address| {
-        trusting.send(OutboundRequest { timeout: Duration::from_secs(20), ..request(&url(address)) }).await
+        trusting.exchange(OutboundRequest { timeout: Duration::from_secs(20), ..request(&url(address)) }).await
     };
     let exchange = match case.name.as_str() {
         "tls-self-signed" => send(self_signed_listener("127.0.0.1").await.address).await,
@@ -168,8 +168,8 @@ fn as_expected(case: &Case, exchange: Exchange) -> Result<(), String> {
 async fn a_certificate_needs_a_known_authority_this_host_name_and_a_valid_date() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let good = authority.listener(&["127.0.0.1"], &answer(200, "")).await;
-    let sender = HttpSender::over(Arc::new(SystemNetwork), laptop(), authority.roots()).unwrap();
-    let send = async |address| sender.send(request(&format!("https://{address}/"))).await.result;
+    let sender = HttpSender::over(Arc::new(SystemNetwork::default()), laptop(), authority.roots()).unwrap();
+    let send = async |address| sender.exchange(request(&format!("https://{address}/"))).await.result;
     assert_eq!(send(good.address).await.unwrap().status, 200);
     assert_eq!(good.seen()[0].protocol.as_deref(), Some(&b"http/1.1"[..]), "HTTP/2 was on offer");
     for bad in [
@@ -183,7 +183,7 @@ async fn a_certificate_needs_a_known_authority_this_host_name_and_a_valid_date()
     }
     // The authorities of production do not include the one of the test.
     let production = HttpSender::new(laptop()).unwrap();
-    let exchange = production.send(request(&format!("https://{}/", good.address))).await;
+    let exchange = production.exchange(request(&format!("https://{}/", good.address))).await;
     assert_eq!(exchange.result, Err(ErrorClass::TlsError));
 }
 
@@ -198,7 +198,7 @@ async fn a_head_has_at_most_a_hundred_headers_and_thirty_two_kibibytes() {
         [(head(100, 0), true), (head(101, 0), false), (head(1, 31 * 1024), true), (head(1, 32 * 1024), false)]
     {
         let endpoint = Endpoint::start(Character::Answers(answer.into())).await;
-        let result = sender().send(request(&endpoint.url())).await.result;
+        let result = sender().exchange(request(&endpoint.url())).await.result;
         assert_eq!(result.as_ref().err(), (!fits).then_some(&ErrorClass::ProtocolError), "{result:?}");
     }
 }
@@ -209,7 +209,7 @@ async fn bytes_left_from_one_answer_are_not_read_as_the_next() {
     let endpoint = Endpoint::start(Character::Answers(two.into())).await;
     let sender = sender();
     for _ in 0..5 {
-        let answer = sender.send(request(&endpoint.url())).await.result.unwrap();
+        let answer = sender.exchange(request(&endpoint.url())).await.result.unwrap();
         assert_eq!((answer.status, answer.excerpt.as_str()), (200, "one"));
     }
     assert_eq!((endpoint.requests().len(), endpoint.connections()), (5, 5));
@@ -225,7 +225,7 @@ async fn a_connection_that_cannot_be_kept_is_not_used_again() {
         let endpoint = Endpoint::start(Character::Answers(reply.into())).await;
         let sender = sender();
         for _ in 0..2 {
-            assert_eq!(sender.send(request(&endpoint.url())).await.result.unwrap().excerpt, excerpt, "{reply}");
+            assert_eq!(sender.exchange(request(&endpoint.url())).await.result.unwrap().excerpt, excerpt, "{reply}");
         }
         assert_eq!(endpoint.connections(), 2, "{reply}");
     }
@@ -234,7 +234,7 @@ async fn a_connection_that_cannot_be_kept_is_not_used_again() {
 #[tokio::test]
 async fn a_slow_body_is_cut_off_at_the_timeout_and_the_status_counts() {
     let endpoint = Endpoint::start(Character::Answers("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\npart".into())).await;
-    let report = classify(sender().send(request(&endpoint.url())).await);
+    let report = classify(sender().exchange(request(&endpoint.url())).await);
     assert_eq!((report.outcome, report.response_excerpt.as_str()), (Outcome::Success, "part"));
     assert!((1000..10_000).contains(&report.duration_ms), "{}", report.duration_ms);
 }
@@ -243,7 +243,7 @@ async fn a_slow_body_is_cut_off_at_the_timeout_and_the_status_counts() {
 async fn interim_responses_are_ignored() {
     let interim = "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n".repeat(10);
     let endpoint = Endpoint::start(Character::Answers(format!("{interim}{}", answer(204, "")).into())).await;
-    assert_eq!(sender().send(request(&endpoint.url())).await.result.unwrap().status, 204);
+    assert_eq!(sender().exchange(request(&endpoint.url())).await.result.unwrap().status, 204);
 }
 
 #[tokio::test]
@@ -251,7 +251,7 @@ async fn a_connection_that_was_closed_while_idle_is_no_failure() {
     let endpoint = Endpoint::start(Character::AnswersAndCloses(answer(200, "").into())).await;
     let sender = sender();
     for _ in 0..3 {
-        let report: AttemptResult = classify(sender.send(request(&endpoint.url())).await);
+        let report: AttemptResult = classify(sender.exchange(request(&endpoint.url())).await);
         assert_eq!(report.outcome, Outcome::Success, "{report:?}");
         // The close must arrive before the next request; a request that crosses it fails its attempt.
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -266,7 +266,7 @@ async fn secrets_that_an_endpoint_sends_back_are_redacted() {
     let mut sent = request(&endpoint.url());
     let value = mcp_scheduler::domain::Secret::new("Bearer canary-canary-1".to_owned());
     sent.headers.push(("authorization".to_owned(), value));
-    let excerpt = sender().send(sent).await.result.unwrap().excerpt;
+    let excerpt = sender().exchange(sent).await.result.unwrap().excerpt;
     assert_eq!(excerpt, "who is [redacted]? [redacted]! \\u{1b}[2J");
     assert!(endpoint.requests()[0].contains("canary-canary-1"));
 }
@@ -275,7 +275,7 @@ async fn secrets_that_an_endpoint_sends_back_are_redacted() {
 async fn only_the_given_certificate_authorities_are_trusted() {
     let authority = Authority::new();
     let listener = authority.listener(&["127.0.0.1"], "").await;
-    let sender = HttpSender::over(Arc::new(SystemNetwork), laptop(), RootCertStore::empty()).unwrap();
-    let exchange = sender.send(request(&format!("https://{}/", listener.address))).await;
+    let sender = HttpSender::over(Arc::new(SystemNetwork::default()), laptop(), RootCertStore::empty()).unwrap();
+    let exchange = sender.exchange(request(&format!("https://{}/", listener.address))).await;
     assert_eq!(exchange.result, Err(ErrorClass::TlsError));
 }

@@ -19,8 +19,9 @@ const CYCLES: u64 = 100;
 const CONNECTIONS: u64 = 4;
 const SEED: u64 = 0x5eed_1e55;
 /// The time after the last start within which everything must have arrived. A service with exclusive access to its store
-/// does not wait for the leases of lost attempts, which last 31 s.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// does not wait for the leases of lost attempts, which last 31 s. It does wait for the pauses after them: 5 s, then 30 s
+/// and 2 minutes if the second and the third attempt of a conversation were lost too.
+const PATIENCE: Duration = Duration::from_mins(3);
 /// The longest time that a delivery may be in flight, from its request until its result is stored.
 const IN_FLIGHT: Duration = Duration::from_secs(1);
 
@@ -62,7 +63,7 @@ async fn a_hundred_kills_lose_nothing_and_send_nothing_early() {
         acknowledged.keys().all(|id: &String| came.contains(id.as_str()))
     };
     let in_time = receiver.wait(PATIENCE, all_came).await;
-    let unfinished = unfinished(&api, acknowledged.keys().cloned().collect(), Duration::from_secs(15)).await;
+    let unfinished = unfinished(&api, acknowledged.keys().cloned().collect(), PATIENCE).await;
     service.stop();
 
     let verdict = Verdict::of(&acknowledged, &receiver.arrivals(), &kills);

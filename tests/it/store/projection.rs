@@ -64,7 +64,7 @@ async fn a_conversation_of_an_older_version_gets_the_new_row_with_its_next_chang
     versions.older.insert(&new, None).await.unwrap();
     assert!(versions.extra_keys().await.is_empty());
     let read = versions.newer.get(new.client(), new.id()).await.unwrap().unwrap();
-    let claimed = read.value.claim(LeaseToken::new([1; 8]), NOW).unwrap();
+    let claimed = read.value.claim(LeaseToken::new([1; 8]), NOW, std::time::Duration::ZERO).unwrap();
     let Claim::Attempt(claimed) = claimed else { panic!("it is the first attempt") };
     versions.newer.replace(read.revision, claimed.conversation(), None).await.unwrap();
     assert_eq!(versions.extra_keys().await, [format!("t~InProgress~{}", new.id())]);

@@ -17,7 +17,7 @@ use mcp_scheduler::api::ScheduleRequest;
 use mcp_scheduler::delivery::{Deliverer, Worker};
 use mcp_scheduler::domain::{ClientId, Conversation, Destination, EndpointPolicy, Status, Timestamp};
 use mcp_scheduler::maintenance::Sweeper;
-use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Sender};
+use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Route, RouteError, Sender};
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{
     AzureNames, ClientStore, ConversationStore, EmbeddedStore, MemoryQueue, Operation, Table as _, WakeUp,
@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::app::SIGNING_SECRET;
 use crate::support::azurite::{self, azurite};
+use crate::support::delivery_harness::route_by_name;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -75,7 +76,11 @@ struct Endpoint(Mutex<Vec<OutboundRequest>>);
 
 #[async_trait]
 impl Sender for Endpoint {
-    async fn send(&self, request: OutboundRequest) -> Exchange {
+    async fn route(&self, endpoint: &str) -> Result<Route, RouteError> {
+        route_by_name(endpoint)
+    }
+
+    async fn send(&self, request: OutboundRequest, _: Route) -> Exchange {
         self.0.lock().unwrap().push(request);
         Exchange {
             duration_ms: 1,

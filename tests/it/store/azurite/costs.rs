@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use mcp_scheduler::api::ScheduleRequest;
 use mcp_scheduler::delivery::{Deliverer, DeliveryOutcome};
 use mcp_scheduler::domain::{ClientId, Conversation, EndpointPolicy, Status};
-use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Sender};
+use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Route, RouteError, Sender};
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::WakeUp;
 use mcp_scheduler::store::{AzureStore, ConversationStore};
@@ -15,7 +15,7 @@ use mcp_scheduler::time::{Clock as _, SystemClock, SystemEntropy};
 
 use crate::support::app::SIGNING_SECRET;
 use crate::support::azurite::{self, azurite};
-use crate::support::delivery_harness::led_to;
+use crate::support::delivery_harness::{led_to, route_by_name};
 use crate::support::proxy::Proxy;
 
 struct Account {
@@ -65,7 +65,11 @@ struct Accepting;
 
 #[async_trait]
 impl Sender for Accepting {
-    async fn send(&self, _: OutboundRequest) -> Exchange {
+    async fn route(&self, endpoint: &str) -> Result<Route, RouteError> {
+        route_by_name(endpoint)
+    }
+
+    async fn send(&self, _: OutboundRequest, _: Route) -> Exchange {
         let answer = EndpointResponse { status: 200, retry_after: None, excerpt: String::new() };
         Exchange { duration_ms: 1, result: Ok(answer) }
     }

@@ -1,16 +1,31 @@
 //! The endpoint: it answers by script and records each request.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mcp_scheduler::domain::{Conversation, ErrorClass, Timestamp};
-use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Sender};
+use mcp_scheduler::domain::{ClientId, Conversation, ConversationId, ErrorClass, Timestamp};
+use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Route, RouteError, Sender};
 use mcp_scheduler::store::ConversationStore;
 use mcp_scheduler::time::Clock as _;
 
-use super::{CLIENT, SettableClock};
+use super::SettableClock;
+
+/// The route to a host that has an address of its own.
+pub fn route_by_name(endpoint: &str) -> Result<Route, RouteError> {
+    let mut hasher = DefaultHasher::new();
+    host(endpoint).hash(&mut hasher);
+    let [a, b, c, d, ..] = hasher.finish().to_be_bytes();
+    Route::new(&[SocketAddr::from(([a, b, c, d], 443))])
+}
+
+fn host(endpoint: &str) -> &str {
+    let (_, rest) = endpoint.split_once("://").unwrap();
+    rest.split(['/', ':']).next().unwrap()
+}
 
 /// An endpoint that answers 200 at once unless its script says otherwise.
 pub struct FakeEndpoint {
@@ -19,6 +34,9 @@ pub struct FakeEndpoint {
     script: Mutex<VecDeque<Answer>>,
     calls: Mutex<Vec<Call>>,
     hosts: Mutex<HashMap<String, Host>>,
+    routes: Mutex<HashMap<String, Result<Route, RouteError>>>,
+    /// A request does not contain its client.
+    clients: Mutex<BTreeSet<ClientId>>,
 }
 
 /// A host that needs some time for each response.
@@ -90,7 +108,15 @@ impl Answer {
 
 impl FakeEndpoint {
     pub(super) fn new(clock: Arc<SettableClock>, store: ConversationStore) -> Self {
-        Self { clock, store, script: Mutex::default(), calls: Mutex::default(), hosts: Mutex::default() }
+        Self {
+            clock,
+            store,
+            script: Mutex::default(),
+            calls: Mutex::default(),
+            hosts: Mutex::default(),
+            routes: Mutex::default(),
+            clients: Mutex::default(),
+        }
     }
 
     pub fn will(&self, answers: impl IntoIterator<Item = Answer>) {
@@ -111,9 +137,27 @@ impl FakeEndpoint {
         self.hosts.lock().unwrap()[host].peak
     }
 
+    /// Sets the result of the look-up of a host. By default each host has an address of its own.
+    pub fn set_route(&self, host: &str, route: Result<Route, RouteError>) {
+        self.routes.lock().unwrap().insert(host.to_owned(), route);
+    }
+
+    pub(super) fn expect(&self, client: &ClientId) {
+        self.clients.lock().unwrap().insert(client.clone());
+    }
+
+    async fn record(&self, id: ConversationId) -> Conversation {
+        let clients = self.clients.lock().unwrap().clone();
+        for client in clients {
+            if let Some(found) = self.store.get(&client, id).await.unwrap() {
+                return found.value;
+            }
+        }
+        panic!("no client has {id}")
+    }
+
     async fn answer_of_slow_host(&self, endpoint: &str) -> Option<Duration> {
-        let (_, rest) = endpoint.split_once("://").unwrap();
-        let name = rest.split(['/', ':']).next().unwrap();
+        let name = host(endpoint);
         let takes = self.hosts.lock().unwrap().get_mut(name).map(|host| {
             host.in_flight += 1;
             host.peak = host.peak.max(host.in_flight);
@@ -131,10 +175,15 @@ impl FakeEndpoint {
 
 #[async_trait]
 impl Sender for FakeEndpoint {
-    async fn send(&self, request: OutboundRequest) -> Exchange {
+    async fn route(&self, endpoint: &str) -> Result<Route, RouteError> {
+        let scripted = self.routes.lock().unwrap().get(host(endpoint)).cloned();
+        scripted.unwrap_or_else(|| route_by_name(endpoint))
+    }
+
+    async fn send(&self, request: OutboundRequest, _: Route) -> Exchange {
         let at = self.clock.now();
         let id = request.headers.iter().find(|(n, _)| n == "webhook-id").unwrap().1.expose().parse().unwrap();
-        let record = self.store.get(&CLIENT.parse().unwrap(), id).await.unwrap().unwrap().value;
+        let record = self.record(id).await;
         let endpoint = request.endpoint.clone();
         self.calls.lock().unwrap().push(Call { at, request, record });
         if let Some(took) = self.answer_of_slow_host(&endpoint).await {

@@ -22,11 +22,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::app::SIGNING_SECRET;
 
-pub use endpoint::{Answer, Call, FakeEndpoint};
+pub use endpoint::{Answer, Call, FakeEndpoint, route_by_name};
 pub use queue::RecordingQueue;
 pub use table::TableFaults;
 
-/// The owner of every conversation here.
+/// The owner of the conversations, unless a test says otherwise.
 pub const CLIENT: &str = "ann";
 /// 2030-01-01T12:00:00Z.
 pub const NOON: Timestamp = Timestamp::from_millis(1_893_499_200_000);
@@ -100,6 +100,17 @@ impl DeliveryHarness {
 
     /// Schedules a conversation that is due `ahead` of now. `change` can change the request.
     pub async fn schedule(&self, ahead: Duration, change: impl FnOnce(&mut ScheduleRequest)) -> WakeUp {
+        self.schedule_for(&self.client, ahead, change).await
+    }
+
+    /// The same for another client.
+    pub async fn schedule_for(
+        &self,
+        client: &ClientId,
+        ahead: Duration,
+        change: impl FnOnce(&mut ScheduleRequest),
+    ) -> WakeUp {
+        self.endpoint.expect(client);
         let mut request = ScheduleRequest {
             conversation_text: Some("Grüße".to_owned()),
             scheduled_time: Some((self.now() + ahead).to_string()),
@@ -108,7 +119,7 @@ impl DeliveryHarness {
         };
         change(&mut request);
         let new = request.validate(self.scheduler.now(), self.scheduler.endpoint_policy()).unwrap();
-        let conversation = self.scheduler.schedule(&self.client, new).await.unwrap();
+        let conversation = self.scheduler.schedule(client, new).await.unwrap();
         WakeUp::of(&conversation)
     }
 

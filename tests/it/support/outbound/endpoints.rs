@@ -31,6 +31,10 @@ pub enum Character {
     Answers(Vec<u8>),
     /// Gives this answer and closes the connection.
     AnswersAndCloses(Vec<u8>),
+    /// Gives the first answer to the first request on a connection, and the second to the second before it closes.
+    AnswersOnce(Vec<u8>, Vec<u8>),
+    /// Answers the first request on a connection, and no other.
+    AnswersFirst(Vec<u8>),
     /// Begins with these bytes and never ends its answer.
     Streams(Vec<u8>),
     /// Sends this as soon as the connection is made, without reading.
@@ -153,11 +157,18 @@ async fn serve(mut stream: TcpStream, character: Character, seen: Arc<Seen>) {
         }
         _ => {}
     }
+    let mut served = 0;
     while let Some(request) = read_request(&mut stream).await {
         seen.requests.lock().unwrap().push(request);
+        served += 1;
         match &character {
+            Character::AnswersOnce(_, last) if served > 1 => {
+                let _ = stream.write_all(last).await;
+                return;
+            }
+            Character::AnswersFirst(_) if served > 1 => {}
             // A failed write means that the client has closed the connection.
-            Character::Answers(answer) => {
+            Character::Answers(answer) | Character::AnswersOnce(answer, _) | Character::AnswersFirst(answer) => {
                 let _ = stream.write_all(answer).await;
             }
             Character::AnswersAndCloses(answer) => {

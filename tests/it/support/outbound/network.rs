@@ -68,7 +68,7 @@ impl Resolver for ScriptedNetwork {
 impl Dialer for ScriptedNetwork {
     async fn connect(&self, address: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {
         self.connects.lock().unwrap().push(address);
-        let (stream, peer) = SystemNetwork.connect(self.leads_to.unwrap_or(address)).await?;
+        let (stream, peer) = SystemNetwork::default().connect(self.leads_to.unwrap_or(address)).await?;
         let seen = if self.leads_to.is_some() { address } else { peer };
         Ok((stream, self.pretends_to_be.unwrap_or(seen)))
     }

@@ -195,7 +195,8 @@ impl InvariantChecker {
             Some(attempt) => attempt.number == b.attempts_begun() + 1,
             None => next.attempts_begun() == b.attempts_begun(),
         });
-        if matches!((before.as_ref().and_then(Conversation::in_flight), next.in_flight()), (Some(_), Some(_))) {
+        let was_lost = next.attempts().last().is_some_and(|attempt| attempt.result.outcome == Outcome::Unknown);
+        if before.as_ref().and_then(Conversation::in_flight).is_some() && was_lost {
             self.tally.lease_takeovers += 1;
         }
         if !(legal && kept && counted) {
@@ -228,12 +229,8 @@ impl InvariantChecker {
         if of_delivery > conversation.policy().max_attempts {
             self.violated(at, &format!("I12 {id} begins attempt {attempt}"));
         }
-        // No pause follows a lost attempt, because its lease was the pause, and none comes before a redelivery.
-        let paused = |number| {
-            let of = conversation.attempts().iter().find(|a| a.start.number == number);
-            number > conversation.attempts_before_redelivery()
-                && of.is_none_or(|a| a.result.outcome != Outcome::Unknown)
-        };
+        // No pause comes before a redelivery.
+        let paused = |number| number > conversation.attempts_before_redelivery();
         let before = self.sent.get(&id).into_iter().flatten();
         let wrong: Vec<_> = before.filter_map(|sent| sent.forbids(at, attempt, paused(sent.attempt))).collect();
         for what in wrong {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use mcp_scheduler::delivery::{Deliverer, Worker};
 use mcp_scheduler::domain::{ErrorClass, Timestamp};
 use mcp_scheduler::maintenance::Sweeper;
-use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Sender};
+use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Route, RouteError, Sender};
 use mcp_scheduler::store::WakeUp;
 use mcp_scheduler::store::{
     CommitError, ConversationStore, Etag, KeyRange, Operation, Partition, ReceivedWakeUp, Row, StoreError, Table,
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::world::World;
 use crate::support::app::SIGNING_SECRET;
+use crate::support::delivery_harness::route_by_name;
 
 /// One process. After its death, its calls do nothing and never return. A call that was under way still has its effect.
 #[derive(Clone)]
@@ -164,10 +165,14 @@ impl WakeUpReceiver for Process {
 
 #[async_trait]
 impl Sender for Process {
+    async fn route(&self, endpoint: &str) -> Result<Route, RouteError> {
+        route_by_name(endpoint)
+    }
+
     /// The endpoint: it accepts the conversation or not, after some time, and its answer may come too late.
     ///
     /// A process does not freeze between its last check and the first byte: only the endpoint itself could detect that.
-    async fn send(&self, request: OutboundRequest) -> Exchange {
+    async fn send(&self, request: OutboundRequest, _: Route) -> Exchange {
         self.still_alive().await;
         let (world, rng) = (&self.world, self.world.rng());
         let sending = world.checker(|checker| checker.saw_begin(world.now(), &request));

@@ -1,0 +1,163 @@
+//! Clients whose hosts hang, and what that means for other clients and other hosts.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use mcp_scheduler::delivery::{Deliverer, DeliveryOutcome};
+use mcp_scheduler::domain::{ClientId, ErrorClass, Status};
+use mcp_scheduler::outbound::{Route, RouteError};
+use mcp_scheduler::store::WakeUp;
+
+use crate::support::delivery_harness::{Call, DeliveryHarness, led_to};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+
+fn bob() -> ClientId {
+    "bob".parse().unwrap()
+}
+
+/// Schedules a conversation that may take a minute.
+async fn schedule(harness: &DeliveryHarness, client: &ClientId, host: &str, ahead: Duration) -> WakeUp {
+    let long = |request: &mut mcp_scheduler::api::ScheduleRequest| {
+        request.endpoint = Some(format!("https://{host}/hook"));
+        request.timeout_seconds = Some(60);
+    };
+    harness.schedule_for(client, ahead, long).await
+}
+
+fn calls_to(harness: &DeliveryHarness, host: &str) -> Vec<Call> {
+    harness.endpoint.calls().into_iter().filter(|call| call.request.endpoint.contains(host)).collect()
+}
+
+fn lateness(calls: &[Call]) -> Duration {
+    calls.iter().map(|call| call.record.due().until(call.at)).max().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_whose_hosts_hang_delays_no_other_client() {
+    for make in [DeliveryHarness::new, DeliveryHarness::in_one_process] {
+        let harness = make();
+        for number in 0..1500 {
+            let host = format!("hangs-{}.example", number % 100);
+            harness.endpoint.set_latency(&host, MINUTE);
+            schedule(&harness, &harness.client, &host, SECOND).await;
+        }
+        for number in 0..60 {
+            schedule(&harness, &bob(), "good.example", SECOND + 5 * SECOND * number).await;
+        }
+        harness.start_worker();
+        tokio::time::sleep(6 * MINUTE).await;
+        let good = calls_to(&harness, "good.example");
+        assert_eq!(good.len(), 60);
+        assert!(lateness(&good) < SECOND / 10, "{:?}", lateness(&good));
+        assert_eq!(harness.endpoint.peak("hangs-7.example"), 8);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn hanging_hosts_hardly_delay_the_other_hosts_of_their_client() {
+    let harness = DeliveryHarness::in_one_process();
+    for number in 0..1000 {
+        harness.endpoint.set_latency(&format!("hangs-{number}.example"), MINUTE);
+        for kind in ["hangs", "good"] {
+            schedule(&harness, &harness.client, &format!("{kind}-{number}.example"), SECOND).await;
+        }
+    }
+    harness.start_worker();
+    tokio::time::sleep(MINUTE).await;
+    let good = calls_to(&harness, "good-");
+    assert_eq!(good.len(), 1000);
+    assert!(lateness(&good) < 3 * SECOND, "{:?}", lateness(&good));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_is_an_address_of_one_client() {
+    let harness = DeliveryHarness::in_one_process();
+    let shared = Route::new(&[SocketAddr::from(([203, 0, 113, 7], 443))]);
+    for number in 0..20 {
+        // Many names do not make many hosts.
+        let host = format!("hangs-{number}.example");
+        harness.endpoint.set_route(&host, shared.clone());
+        harness.endpoint.set_latency(&host, MINUTE);
+        schedule(&harness, &harness.client, &host, SECOND).await;
+    }
+    harness.endpoint.set_route("good.example", shared);
+    for _ in 0..20 {
+        schedule(&harness, &bob(), "good.example", 2 * SECOND).await;
+    }
+    harness.start_worker();
+    tokio::time::sleep(30 * SECOND).await;
+    assert_eq!(calls_to(&harness, "hangs-").len(), 8);
+    let good = calls_to(&harness, "good.example");
+    assert_eq!(good.len(), 20);
+    assert!(lateness(&good) < SECOND / 10, "{:?}", lateness(&good));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_claimed_beyond_the_share_of_its_client() {
+    let harness = DeliveryHarness::new();
+    let deliverer = Arc::new(Arc::into_inner(harness.deliverer()).unwrap().with_max_in_flight(4));
+    let mut hanging = Vec::new();
+    for host in ["a.example", "b.example", "c.example"] {
+        harness.endpoint.set_latency(host, MINUTE);
+        hanging.push(schedule(&harness, &harness.client, host, Duration::ZERO).await);
+    }
+    let others = schedule(&harness, &bob(), "good.example", Duration::ZERO).await;
+    let outcomes = join_all(hanging.iter().map(|wake_up| deliverer.deliver(wake_up)));
+    let meanwhile = async {
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(harness.endpoint.calls().len(), 2);
+        let refused = harness.read(hanging[2].id).await;
+        assert_eq!((refused.status(), refused.attempts_begun()), (Status::Scheduled, 0));
+        let put = harness.queue.enqueued().pop().unwrap();
+        assert_eq!(put.wake_up, hanging[2]);
+        assert!((SECOND..=MINUTE).contains(&put.delay), "{:?}", put.delay);
+        assert_eq!(led_to(&deliverer.deliver(&others).await.unwrap()), Some(Status::Completed));
+    };
+    let (outcomes, ()) = tokio::join!(outcomes, meanwhile);
+    let refused: Vec<_> = outcomes.into_iter().map(|outcome| outcome.unwrap() == DeliveryOutcome::Postponed).collect();
+    assert_eq!(refused, [false, false, true]);
+    assert_eq!(led_to(&deliverer.deliver(&hanging[2]).await.unwrap()), Some(Status::Completed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_share_is_also_a_share_of_memory() {
+    let harness = DeliveryHarness::new();
+    let deliverer = Arc::into_inner(harness.deliverer()).unwrap().with_max_in_flight(32);
+    harness.endpoint.set_latency("hangs.example", MINUTE);
+    let mut large = Vec::new();
+    for number in 0..8 {
+        let host = format!("hangs-{number}.example");
+        harness.endpoint.set_latency(&host, MINUTE);
+        let text = |request: &mut mcp_scheduler::api::ScheduleRequest| {
+            request.endpoint = Some(format!("https://{host}/hook"));
+            request.conversation_text = Some("x".repeat(190 * 1024));
+        };
+        large.push(harness.schedule(Duration::ZERO, text).await);
+    }
+    join_all(large.iter().map(|wake_up| deliverer.deliver(wake_up))).await;
+    let at_once: BTreeSet<_> = harness.endpoint.calls().iter().map(|call| call.record.id()).collect();
+    assert_eq!(at_once.len(), 5, "each takes three of the sixteen permits");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_up_that_was_not_tried_is_no_attempt_and_one_that_failed_is() {
+    let harness = DeliveryHarness::new();
+    harness.endpoint.set_route("good.example", Err(RouteError::NotTried));
+    let wake_up = schedule(&harness, &harness.client, "good.example", Duration::ZERO).await;
+    let deliverer: Arc<Deliverer> = harness.deliverer();
+    assert_eq!(deliverer.deliver(&wake_up).await.unwrap(), DeliveryOutcome::Postponed);
+    let untouched = harness.read(wake_up.id).await;
+    assert_eq!((untouched.status(), untouched.attempts_begun()), (Status::Scheduled, 0));
+    assert_eq!(harness.queue.enqueued().pop().unwrap().delay, 5 * SECOND);
+
+    harness.endpoint.set_route("good.example", Err(RouteError::Failed(ErrorClass::DnsError)));
+    assert_eq!(led_to(&deliverer.deliver(&wake_up).await.unwrap()), Some(Status::InProgress));
+    let failed = harness.read(wake_up.id).await;
+    assert_eq!(failed.attempts()[0].result.error, Some(ErrorClass::DnsError));
+    assert!(harness.endpoint.calls().is_empty(), "nothing was sent");
+}
