@@ -27,7 +27,7 @@ pub use conversation::{
 };
 pub use delivery_policy::DeliveryPolicy;
 pub use destination::Destination;
-pub use endpoint::{CheckedUrl, Endpoint, EndpointPolicy};
+pub use endpoint::{AzureApp, CheckedUrl, Endpoint, EndpointPolicy, is_loopback_name};
 pub use id::{ConversationId, InvalidConversationId};
 pub use new_conversation::NewConversation;
 pub use scope::{Scope, Scopes, UnknownScope};
