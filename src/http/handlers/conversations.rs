@@ -66,7 +66,7 @@ pub(in crate::http) async fn list_conversations(
     let scheduler = &context.services().scheduler;
     let request = list_request(context.query()).map_err(|error| Problem::invalid(vec![error]))?;
     let page = scheduler.list(caller.client(), request.validate()?).await?;
-    json(&ListResponse::new(&page, scheduler.now()))
+    json(&ListResponse::<RawContent<'_>>::new(&page, scheduler.now()))
 }
 
 /// Reads the parameters of a query string. Each may be given at most once.
