@@ -13,7 +13,8 @@ use rustix::process::{geteuid, umask};
 
 /// The access of others than the owner.
 const OTHERS: u32 = 0o077;
-const OTHERS_WRITE: u32 = 0o022;
+/// The mark of a directory that all users share, such as `/tmp`.
+const STICKY: u32 = 0o1000;
 
 /// Lets this process create only files and directories that no other user can use, whatever its umask was. The storage
 /// engine creates most of them and has no option for their mode.
@@ -21,8 +22,8 @@ pub(crate) fn restrict_umask() {
     umask(Mode::RWXG | Mode::RWXO);
 }
 
-/// Creates a directory that only its owner can use, if it does not exist. Checks one that exists. An empty directory, into
-/// which no other user can write, is closed to the others.
+/// Creates a directory that only its owner can use, if it does not exist. Checks one that exists. An empty directory of
+/// the owner is closed to the others.
 ///
 /// # Errors
 /// A directory that belongs to another user or that others can use is refused. The error says how to correct that.
@@ -34,8 +35,14 @@ pub(crate) fn make_private_dir(dir: &Path) -> io::Result<()> {
     }
     let metadata = fs::metadata(dir)?;
     check_owner(dir, &metadata)?;
-    if metadata.mode() & OTHERS != 0 && metadata.mode() & OTHERS_WRITE == 0 && fs::read_dir(dir)?.next().is_none() {
-        return fs::set_permissions(dir, Permissions::from_mode(0o700));
+    let mode = metadata.mode();
+    if mode & OTHERS != 0 && mode & STICKY == 0 && is_empty(dir)? {
+        fs::set_permissions(dir, Permissions::from_mode(0o700))?;
+        if is_empty(dir)? {
+            return Ok(());
+        }
+        // Another user has put something into it in the meantime.
+        fs::set_permissions(dir, Permissions::from_mode(mode))?;
     }
     check_mode(dir, &metadata, "700")
 }
@@ -96,6 +103,10 @@ pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
 /// The flag `O_NOFOLLOW`.
 fn no_follow() -> i32 {
     OFlags::NOFOLLOW.bits().cast_signed()
+}
+
+fn is_empty(dir: &Path) -> io::Result<bool> {
+    Ok(fs::read_dir(dir)?.next().is_none())
 }
 
 fn check_owner(path: &Path, metadata: &Metadata) -> io::Result<()> {
@@ -165,18 +176,16 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_directory_is_closed_unless_others_can_write_into_it() {
+    fn an_empty_directory_is_closed_unless_all_users_share_it() {
         let dir = tempfile::tempdir().unwrap();
-        for open in [0o755, 0o750, 0o711] {
+        for open in [0o755, 0o750, 0o711, 0o775, 0o777, 0o702] {
             set_mode(dir.path(), open);
             make_private_dir(dir.path()).unwrap();
             assert_eq!(mode(dir.path()), 0o700);
         }
-        for writable in [0o777, 0o1777, 0o770, 0o720, 0o702] {
-            set_mode(dir.path(), writable);
-            assert!(make_private_dir(dir.path()).is_err());
-            assert_eq!(mode(dir.path()), writable);
-        }
+        set_mode(dir.path(), 0o1777);
+        assert!(make_private_dir(dir.path()).is_err());
+        assert_eq!(mode(dir.path()), 0o1777);
     }
 
     #[test]
@@ -186,7 +195,7 @@ mod tests {
         make_private_dir(&target).unwrap();
         symlink(&target, &link).unwrap();
         make_private_dir(&link).unwrap();
-        set_mode(&target, 0o777);
+        set_mode(&target, 0o1777);
         assert!(make_private_dir(&link).is_err());
     }
 
