@@ -48,9 +48,9 @@ pub(crate) fn escape_invisible(text: &str, max: usize) -> (String, bool) {
             _ => !is_invisible(c),
         };
         if shown {
-            escaped.push(c)
+            escaped.push(c);
         } else {
-            escaped.extend(c.escape_unicode())
+            escaped.extend(c.escape_unicode());
         }
         if escaped.len() > max {
             escaped.truncate(before);

@@ -48,9 +48,9 @@ impl DeliveryConfig {
     pub(super) fn read(vars: &mut Vars<'_>, server: &ServerConfig) -> Self {
         let signing_secrets = vars.read_secret(&SIGNING_SECRETS);
         let allowed_networks = allowed_networks(vars, server);
-        let website = vars.text(&WEBSITE_HOSTNAME).map(without_port).filter(is_name);
-        let public = server.public_url.as_ref().map(|url| url.origin(None).authority().to_owned());
-        let public = public.map(without_port).filter(is_name);
+        let website = vars.text(&WEBSITE_HOSTNAME).as_deref().map(without_port).filter(|host| is_name(host));
+        let public = server.public_url.as_ref().map(|url| without_port(url.origin(None).authority()));
+        let public = public.filter(|host| is_name(host));
         let app = vars.text(&WEBSITE_SITE_NAME);
         let own_app = website.as_deref().and_then(|host| AzureApp::of_host(host, app.as_deref()));
         let own_hosts = public.into_iter().chain(website).collect();
@@ -80,11 +80,11 @@ fn overlaps_this_machine(network: &IpNet) -> bool {
 }
 
 /// The name of a host. Loopback names are none, because a laptop may be its own endpoint.
-fn is_name(host: &String) -> bool {
+fn is_name(host: &str) -> bool {
     host.contains('.') && host.parse::<IpAddr>().is_err()
 }
 
-fn without_port(host: String) -> String {
+fn without_port(host: &str) -> String {
     host.split(':').next().unwrap_or_default().to_owned()
 }
 

@@ -39,18 +39,15 @@ impl BootstrapSecrets {
                     (keys, secrets)
                 }
             };
-        let (client, credentials) = match &config.auth.client {
-            Some((id, key)) => {
-                // With a storage account this process does not own the directory.
-                if config.azure.is_none() {
-                    Credentials::set_aside(dir)?;
-                }
-                (first_client(id, key, entropy), None)
+        let (client, credentials) = if let Some((id, key)) = &config.auth.client {
+            // With a storage account this process does not own the directory.
+            if config.azure.is_none() {
+                Credentials::set_aside(dir)?;
             }
-            None => {
-                let local = Credentials::load_or_generate(dir, entropy)?;
-                (first_client(&local.client, &local.api_key, entropy), Some(local))
-            }
+            (first_client(id, key, entropy), None)
+        } else {
+            let local = Credentials::load_or_generate(dir, entropy)?;
+            (first_client(&local.client, &local.api_key, entropy), Some(local))
         };
         Ok(Self { client, signing_keys, signing_secrets, credentials })
     }
