@@ -32,6 +32,7 @@ pub mod json;
 pub mod maintenance;
 pub mod mcp;
 pub mod outbound;
+mod private_files;
 pub mod public_url;
 pub mod scheduler;
 pub mod secrets;

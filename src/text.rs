@@ -31,8 +31,53 @@ pub(crate) fn is_invisible(character: char) -> bool {
     character.is_control() || INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&character))
 }
 
+/// The beginning of a text, with the characters that a person does not see written as escapes, such as `\u{200b}`.
+/// Returns at most `max` bytes, and whether the text is longer.
+///
+/// Line ends and tabs stay. So do the characters that join or vary the one before them, which Persian, Hindi and emoji
+/// need. They stay only where they have that effect: a row of them shows nothing and can carry a message.
+pub(crate) fn escape_invisible(text: &str, max: usize) -> (String, bool) {
+    let mut escaped = String::with_capacity(text.len().min(max));
+    let mut previous = None;
+    for c in text.chars() {
+        let before = escaped.len();
+        let shown = match c {
+            '\n' | '\t' => true,
+            _ if is_variation_selector(c) => previous.is_some_and(is_visible),
+            _ if is_joiner(c) => previous.is_some_and(|p| is_visible(p) || is_variation_selector(p)),
+            _ => !is_invisible(c),
+        };
+        if shown {
+            escaped.push(c);
+        } else {
+            escaped.extend(c.escape_unicode());
+        }
+        if escaped.len() > max {
+            escaped.truncate(before);
+            return (escaped, true);
+        }
+        previous = Some(c);
+    }
+    (escaped, false)
+}
+
+/// The zero width non-joiner and joiner.
+const fn is_joiner(character: char) -> bool {
+    matches!(character, '\u{200c}' | '\u{200d}')
+}
+
+const fn is_variation_selector(character: char) -> bool {
+    matches!(character, '\u{fe00}'..='\u{fe0f}')
+}
+
+fn is_visible(character: char) -> bool {
+    !is_invisible(character) && !is_variation_selector(character)
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// The character before or after. None of the ranges touches the surrogates.
@@ -66,6 +111,49 @@ mod tests {
         }
         for shown in [' ', '~', '\u{a0}', 'é', 'ह', '日', '\u{fe0f}', '👩', char::REPLACEMENT_CHARACTER] {
             assert!(!is_invisible(shown), "{shown}");
+        }
+    }
+
+    #[test]
+    fn invisible_characters_are_escaped_and_all_others_are_kept() {
+        for (text, shown) in [
+            (
+                "plain \"text\"\n\twith ünïcode, हिन्दी, می\u{200c}خواهم, 👩\u{200d}💻, ❤\u{fe0f}\u{200d}🔥 and \\ in it",
+                "plain \"text\"\n\twith ünïcode, हिन्दी, می\u{200c}خواهم, 👩\u{200d}💻, ❤\u{fe0f}\u{200d}🔥 and \\ in it",
+            ),
+            ("\u{1b}[2J\r\0", r"\u{1b}[2J\u{d}\u{0}"),
+            ("a\u{202e}b\u{200b}c\u{feff}", r"a\u{202e}b\u{200b}c\u{feff}"),
+            ("\u{e0041}\u{e0100}", r"\u{e0041}\u{e0100}"),
+            ("\u{200d}a\u{200c}\u{200d}\u{200c}b", "\\u{200d}a\u{200c}\\u{200d}\\u{200c}b"),
+            ("😀\u{fe0f}\u{fe01}\u{fe02}", "😀\u{fe0f}\\u{fe01}\\u{fe02}"),
+            ("\n\u{fe0f}a", "\n\\u{fe0f}a"),
+        ] {
+            assert_eq!(escape_invisible(text, usize::MAX), (shown.to_owned(), false));
+        }
+    }
+
+    #[test]
+    fn an_escape_or_a_character_is_kept_whole_or_not_at_all() {
+        for (text, max, shown, longer) in [
+            ("abc", 3, "abc", false),
+            ("abcd", 3, "abc", true),
+            ("aü", 2, "a", true),
+            ("a\u{200b}", 9, r"a\u{200b}", false),
+            ("a\u{200b}", 8, "a", true),
+        ] {
+            assert_eq!(escape_invisible(text, max), (shown.to_owned(), longer), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_is_limited_and_hides_nothing(text in prop::collection::vec(any::<char>(), 0..300)) {
+            let text: String = text.into_iter().collect();
+            let (shown, longer) = escape_invisible(&text, 500);
+            prop_assert!(shown.len() <= 500);
+            let hidden = |c| is_invisible(c) && !is_joiner(c) && !matches!(c, '\n' | '\t');
+            prop_assert!(!shown.chars().any(hidden));
+            prop_assert!(longer || shown.len() >= text.len());
         }
     }
 }

@@ -97,14 +97,14 @@ impl RedeliverResponse {
 /// A page of conversations, newest first.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ListResponse<'a> {
-    conversations: Vec<ConversationSummary<'a>>,
+pub(crate) struct ListResponse<F> {
+    conversations: Vec<ConversationSummary<F>>,
     next_cursor: Option<String>,
     #[schemars(extend("format" = "date-time"))]
     server_time: String,
 }
 
-impl<'a> ListResponse<'a> {
+impl<'a, F: UserContent<'a>> ListResponse<F> {
     pub(crate) fn new(page: &'a ListPage, now: Timestamp) -> Self {
         Self {
             conversations: page.conversations.iter().map(ConversationSummary::new).collect(),
@@ -117,7 +117,7 @@ impl<'a> ListResponse<'a> {
 /// A conversation in a list.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct ConversationSummary<'a> {
+struct ConversationSummary<F> {
     #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
@@ -128,7 +128,7 @@ struct ConversationSummary<'a> {
     scheduled_time: String,
     #[schemars(extend("format" = "date-time"))]
     created_time: String,
-    endpoint: &'a str,
+    endpoint: F,
     attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
@@ -137,14 +137,14 @@ struct ConversationSummary<'a> {
     last_error: Option<String>,
 }
 
-impl<'a> ConversationSummary<'a> {
+impl<'a, F: UserContent<'a>> ConversationSummary<F> {
     fn new(conversation: &'a Conversation) -> Self {
         Self {
             conversation_id: conversation.id(),
             status: conversation.status(),
             scheduled_time: conversation.due().to_string(),
             created_time: conversation.created().to_string(),
-            endpoint: target(conversation).endpoint.as_str(),
+            endpoint: F::text(target(conversation).endpoint.as_str()),
             attempts: conversation.attempts_begun(),
             next_attempt_time: next_attempt(conversation),
             last_error: last_error(conversation),
@@ -152,11 +152,10 @@ impl<'a> ConversationSummary<'a> {
     }
 }
 
-/// A conversation with its whole record. Of the headers only the names are shown, because the values are often
-/// credentials.
+/// A conversation with its whole record.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ConversationResponse<'a, F> {
+pub(crate) struct ConversationResponse<F> {
     #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
@@ -172,11 +171,11 @@ pub(crate) struct ConversationResponse<'a, F> {
     #[schemars(extend("format" = "date-time"))]
     updated_time: String,
     conversation_text: F,
-    endpoint: &'a str,
+    endpoint: F,
     #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String")]
     method: Method,
-    headers: serde_json::Map<String, serde_json::Value>,
+    headers: F,
     additional_info: Option<F>,
     #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String")]
@@ -217,7 +216,7 @@ struct AttemptResponse<F> {
     response_excerpt: Option<F>,
 }
 
-impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
+impl<'a, F: UserContent<'a>> ConversationResponse<F> {
     pub(crate) fn new(conversation: &'a Conversation, now: Timestamp) -> Self {
         let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy();
         // The time of the first byte is known once an attempt has a result. An attempt in flight or lost has only the
@@ -232,9 +231,9 @@ impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
             created_time: conversation.created().to_string(),
             updated_time: conversation.updated().to_string(),
             conversation_text: F::text(&conversation.content().text),
-            endpoint: target.endpoint.as_str(),
+            endpoint: F::text(target.endpoint.as_str()),
             method: target.method,
-            headers: target.headers.iter().map(|(name, _)| (name.to_owned(), "[redacted]".into())).collect(),
+            headers: F::headers(&target.headers),
             additional_info: conversation.content().info.as_ref().map(F::json),
             format: conversation.content().format,
             retry: RetryResponse { max_attempts },

@@ -21,7 +21,7 @@ use crate::mcp::McpServer;
 use crate::outbound::{HttpSender, SendError};
 use crate::public_url::PublicUrl;
 use crate::scheduler::Scheduler;
-use crate::secrets::{BootstrapSecrets, CredentialsError};
+use crate::secrets::{BootstrapSecrets, SecretFileError};
 use crate::store::{AzureSetupError, ConversationStore, OpenError, WakeUpQueue};
 use crate::time::{Clock, Entropy, SystemClock, SystemEntropy};
 
@@ -44,9 +44,9 @@ pub enum StartError {
     /// The client for Azure storage cannot be built.
     #[error(transparent)]
     Azure(#[from] AzureSetupError),
-    /// The local credentials cannot be read or written.
+    /// A file of secrets in the data directory cannot be used.
     #[error(transparent)]
-    Credentials(#[from] CredentialsError),
+    Secrets(#[from] SecretFileError),
     /// The outbound client cannot be built.
     #[error(transparent)]
     Sender(#[from] SendError),

@@ -1,6 +1,9 @@
 //! `mcp-scheduler demo`: the service, a client and a receiver in one process.
 
-use std::path::Path;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,7 +15,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::domain::Timestamp;
 use crate::secrets::Credentials;
-use crate::time::{Clock as _, SystemClock};
+use crate::time::{Clock as _, SystemClock, SystemEntropy, random};
 
 /// The time from the schedule request to the delivery.
 const DELAY: Duration = Duration::from_secs(3);
@@ -25,10 +28,18 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// # Errors
 /// A sentence for the operator.
 pub async fn run() -> Result<(), String> {
-    let dir = std::env::temp_dir().join(format!("mcp-scheduler-demo-{}", std::process::id()));
+    let dir = temporary_dir().map_err(text)?;
     let result = perform(&dir).await;
     let _ = std::fs::remove_dir_all(&dir);
     result
+}
+
+/// Creates a directory whose name no other user could guess, so that nobody can have prepared it.
+fn temporary_dir() -> io::Result<PathBuf> {
+    let name = u128::from_be_bytes(random(&SystemEntropy::new()));
+    let dir = std::env::temp_dir().join(format!("mcp-scheduler-demo-{name:032x}"));
+    DirBuilder::new().mode(0o700).create(&dir)?;
+    Ok(dir)
 }
 
 /// Returns only after the service has stopped, so that the caller can remove its directory.
@@ -94,7 +105,7 @@ fn field(body: &Value, name: &str) -> Result<String, String> {
 }
 
 /// Answers one request, and returns its time of arrival and its body.
-async fn receive(listener: &TcpListener) -> std::io::Result<(Timestamp, String)> {
+async fn receive(listener: &TcpListener) -> io::Result<(Timestamp, String)> {
     let (mut stream, _) = listener.accept().await?;
     let mut request = Vec::new();
     loop {

@@ -10,6 +10,7 @@ mod serve;
 use std::process::ExitCode;
 
 use crate::config::Config;
+use crate::private_files::restrict_umask;
 use crate::telemetry;
 use arguments::{Command, HELP, UnknownArguments};
 
@@ -17,6 +18,7 @@ use arguments::{Command, HELP, UnknownArguments};
 /// arguments.
 #[must_use]
 pub fn run(arguments: &[String]) -> ExitCode {
+    restrict_umask();
     let result = match Command::parse(arguments) {
         Ok(Command::Serve) => with_config(serve::serve),
         Ok(Command::Demo) => with_config(async |_| demo::run().await.map(|()| ExitCode::SUCCESS)),

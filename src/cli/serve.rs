@@ -16,13 +16,13 @@ const RESTART: u8 = 200;
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) async fn serve(config: Config) -> Result<ExitCode, String> {
-    let under_host = config.server.under_host;
+    let (under_host, endpoints) = (config.server.under_host, config.delivery.endpoints.clone());
     // A signal during the start must not kill the process half-way, so the handlers come first.
     let stop = stop_on_signal().map_err(|error| format!("cannot receive signals: {error}"))?;
     let app = App::start(config).await.map_err(|error| error.to_string())?;
     // The text is one write, so that a program that reads the address can read the rest at once. If nobody reads
     // stdout the write fails, and the service continues.
-    let _ = io::stdout().write_all((greeting(&app, under_host) + "\n").as_bytes());
+    let _ = io::stdout().write_all((greeting(&app, &endpoints, under_host) + "\n").as_bytes());
     app.run(stop).await;
     Ok(if under_host { ExitCode::from(RESTART) } else { ExitCode::SUCCESS })
 }

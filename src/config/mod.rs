@@ -63,7 +63,8 @@ impl Config {
         Self::from_vars(|name| std::env::var_os(name).map(|text| text.to_string_lossy().into_owned()))
     }
 
-    /// Reads the settings with a function that looks up one variable. An empty setting counts as not set.
+    /// Reads the settings with a function that looks up one variable. An empty setting counts as not set, except an empty
+    /// list of networks.
     ///
     /// # Errors
     /// [`ConfigError`] with all problems.
@@ -126,7 +127,16 @@ mod tests {
                 vars.get(name).map(|value| (*value).to_owned())
             });
         }
-        let platform = ["FUNCTIONS_CUSTOMHANDLER_PORT", "WEBSITE_HOSTNAME", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"];
+        let platform = [
+            "FUNCTIONS_CUSTOMHANDLER_PORT",
+            "WEBSITE_HOSTNAME",
+            "WEBSITE_SITE_NAME",
+            "WEBSITE_INSTANCE_ID",
+            "WEBSITE_POD_NAME",
+            "WEBSITE_SKU",
+            "IDENTITY_ENDPOINT",
+            "IDENTITY_HEADER",
+        ];
         let listed: BTreeSet<_> = settings().map(|(name, _)| name).chain(platform).map(str::to_owned).collect();
         assert_eq!(read.into_inner(), listed);
     }

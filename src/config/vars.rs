@@ -66,6 +66,16 @@ impl<'a> Vars<'a> {
     pub(super) fn read<T>(&mut self, setting: &Setting<T>) -> Option<T> {
         let default = Some(setting.default.to_owned()).filter(|text| !text.is_empty());
         let text = self.text(setting).or(default)?;
+        self.parse(setting, &text)
+    }
+
+    /// Reads a setting for which an empty text means something. Returns none if it is not set or wrong.
+    pub(super) fn read_or_empty<T>(&mut self, setting: &Setting<T>) -> Option<T> {
+        let text = (self.lookup)(setting.name)?;
+        self.parse(setting, &text)
+    }
+
+    fn parse<T>(&mut self, setting: &Setting<T>, text: &str) -> Option<T> {
         let result = if text.contains(char::REPLACEMENT_CHARACTER) {
             Err("is not Unicode text".to_owned())
         } else if text.starts_with(VAULT_REFERENCE) {

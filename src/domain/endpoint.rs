@@ -3,7 +3,7 @@
 //! This file checks the URL as text, when a conversation is scheduled and again before each delivery. The addresses of
 //! its host name are checked by `outbound/connector.rs` each time a connection is made.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use url::{Host, ParseError, Url};
@@ -47,6 +47,40 @@ pub struct EndpointPolicy {
     pub allowed_networks: Vec<IpNet>,
     /// The host names of this service. A delivery must not call the service itself.
     pub own_hosts: Vec<String>,
+    /// The app of this service on Azure, with its deployment slots.
+    pub own_app: Option<AzureApp>,
+}
+
+/// The host names that Azure gives to an app and its deployment slots: `app.azurewebsites.net` and
+/// `app-slot.azurewebsites.net`, and in some regions `app-slot-hash.region.azurewebsites.net`.
+///
+/// An app does not know the names of its slots. So a name that a slot could have counts as one, although it can be that
+/// of another app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AzureApp {
+    name: String,
+    domain: String,
+}
+
+impl AzureApp {
+    /// The app that has this host. Its name is the first label of the host if it is not known. Returns `None` for a
+    /// custom domain, which tells nothing about slots.
+    #[must_use]
+    pub fn of_host(host: &str, app: Option<&str>) -> Option<Self> {
+        let (label, domain) = host.split_once('.')?;
+        let (label, name) = (label.to_ascii_lowercase(), app.unwrap_or(label).to_ascii_lowercase());
+        begins_with_name(&label, &name).then(|| Self { name, domain: domain.to_ascii_lowercase() })
+    }
+
+    /// Whether a host is one of the app, of one of its slots, or the deployment site of one of them.
+    fn has(&self, host: &str) -> bool {
+        let Some((label, domain)) = host.split_once('.') else { return false };
+        domain.strip_prefix("scm.").unwrap_or(domain) == self.domain && begins_with_name(label, &self.name)
+    }
+}
+
+fn begins_with_name(label: &str, name: &str) -> bool {
+    label.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 /// A URL that passed [`EndpointPolicy::check_url`], in parsed form.
@@ -103,6 +137,14 @@ impl EndpointPolicy {
         self.allowed_networks.iter().any(|network| network.contains(&address))
     }
 
+    /// The loopback addresses that are in one of the operator's own networks. The names for which
+    /// [`is_loopback_name`] is true lead to them, so that the answer is known when a conversation is scheduled.
+    #[must_use]
+    pub fn exempt_loopback(&self) -> Vec<IpAddr> {
+        let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        loopback.into_iter().filter(|address| self.is_exempt(*address)).collect()
+    }
+
     /// Whether the address is accepted only because it is in an allowed network.
     fn check_address(&self, address: IpAddr) -> Result<bool, String> {
         match classify(address) {
@@ -128,13 +170,19 @@ impl EndpointPolicy {
         if self.own_hosts.iter().any(|own| is_own(name, own)) {
             return Err("must not be this service itself".to_owned());
         }
-        let is_loopback = name == "localhost" || name.ends_with(".localhost");
-        if is_loopback && self.is_exempt([127, 0, 0, 1].into()) {
-            return Ok(true);
+        if self.own_app.as_ref().is_some_and(|app| app.has(name)) {
+            return Err(format!(
+                "must not be this service itself, and Azure gives names such as {name} to its deployment slots; if this \
+                 is another app, use a custom domain of that app"
+            ));
         }
-        let is_internal = is_loopback || is_internal(name);
-        let serves_internal = self.allowed_networks.iter().any(|network| !network.network().is_loopback());
-        if is_internal && !serves_internal {
+        let is_internal = is_internal(name);
+        let is_served = if is_loopback_name(name) {
+            !self.exempt_loopback().is_empty()
+        } else {
+            self.allowed_networks.iter().any(|network| !network.network().is_loopback())
+        };
+        if is_internal && !is_served {
             return Err(format!(
                 "has the host {name:?}, which exists only in an internal network; only hosts on the internet are \
                  accepted, unless the operator of this service lists the network in DELIVERY_ALLOWED_NETWORKS"
@@ -188,6 +236,13 @@ const fn defect(error: ParseError) -> &'static str {
         }
         _ => "is not a URL; a URL is such as https://example.com/hook",
     }
+}
+
+/// Whether a name stands for the machine itself wherever it is used (RFC 6761 §6.3).
+#[must_use]
+pub fn is_loopback_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// Whether a name exists only inside a network: a name without a dot, or below a domain that does not exist on the

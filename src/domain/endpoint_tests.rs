@@ -177,6 +177,50 @@ fn the_service_does_not_call_itself_or_its_deployment_site() {
 }
 
 #[test]
+fn deployment_slots_and_their_deployment_sites_are_the_service_itself() {
+    let with_app = |host: &str, app: Option<&str>| EndpointPolicy {
+        own_app: AzureApp::of_host(host, app),
+        ..EndpointPolicy::default()
+    };
+    let classic = with_app("App.azurewebsites.net", None);
+    let in_slot = with_app("app-staging.azurewebsites.net", Some("app"));
+    let regional = with_app("app-1a2b.westeurope-01.azurewebsites.net", Some("app"));
+    for policy in [&classic, &in_slot] {
+        for own in ["app", "APP", "app-staging", "app-a-b", "app.scm", "app-staging.scm"] {
+            let refusal = refusal(policy, &format!("https://{own}.azurewebsites.net/"));
+            assert!(refusal.contains("deployment slots") && refusal.contains("custom domain"), "{own}: {refusal}");
+        }
+        for other in ["application", "ap", "my-app", "other-app-staging", "app-staging.example", "app.other"] {
+            let endpoint = format!("https://{other}.azurewebsites.net/");
+            assert!(policy.check(&endpoint).is_ok(), "{endpoint}");
+        }
+        assert!(policy.check("https://app-staging.example.com/").is_ok());
+    }
+    for own in ["app-1a2b", "app-staging-9z8y", "app-staging-9z8y.scm"] {
+        assert!(regional.check(&format!("https://{own}.westeurope-01.azurewebsites.net/")).is_err(), "{own}");
+    }
+    assert!(regional.check("https://app-staging-9z8y.eastus-01.azurewebsites.net/").is_ok());
+}
+
+#[test]
+fn a_loopback_name_is_judged_like_a_loopback_address() {
+    let names = ["localhost", "localhost.", "x.localhost", "a.b.localhost.", "LOCALHOST", "loc%61lhost"];
+    for name in names {
+        let endpoint = format!("http://{name}:1/");
+        for open in [laptop(), with_networks(&["127.0.0.1/32"]), with_networks(&["::1/128"])] {
+            assert!(open.check_url(&endpoint).unwrap().only_allowed_networks, "{name}");
+        }
+        for closed in [&[][..], &["10.0.0.0/8"], &["127.0.0.2/32"], &["fd00::/8"]] {
+            assert!(with_networks(closed).check(&endpoint).is_err(), "{name} with {closed:?}");
+            assert!(with_networks(closed).check(&endpoint.replace("http:", "https:")).is_err(), "{name}");
+        }
+    }
+    for other in ["xlocalhost", "localhost.example.com", "localhost.localdomain"] {
+        assert!(!is_loopback_name(other), "{other}");
+    }
+}
+
+#[test]
 fn an_address_that_is_not_on_the_internet_is_refused_however_it_is_written() {
     for bad in [
         "https://127.0.0.1/",

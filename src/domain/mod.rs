@@ -28,7 +28,7 @@ pub use conversation::{
 };
 pub use delivery_policy::DeliveryPolicy;
 pub use destination::Destination;
-pub use endpoint::{CheckedUrl, Endpoint, EndpointPolicy};
+pub use endpoint::{AzureApp, CheckedUrl, Endpoint, EndpointPolicy, is_loopback_name};
 pub use id::{ConversationId, InvalidConversationId};
 pub use invalid_time::InvalidTime;
 pub use new_conversation::NewConversation;

@@ -145,14 +145,17 @@ fn check_value(name: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a caller may not set a header, because it would change framing or routing, imitate the front end of a
-/// platform, give access to a metadata service, or imitate our signature.
+/// Whether a caller may not set a header, because it would change framing, method or routing, imitate a proxy or the
+/// front end of a platform, give access to a metadata service, or imitate our signature.
 fn is_refused(name: &str) -> bool {
-    const NAMES: [&str; 16] = [
+    const NAMES: [&str; 28] = [
+        "cf-connecting-ip",
+        "cf-connecting-ipv6",
         "connection",
         "content-encoding",
         "content-length",
         "expect",
+        "fastly-client-ip",
         "forwarded",
         "host",
         "http2-settings",
@@ -160,11 +163,20 @@ fn is_refused(name: &str) -> bool {
         "te",
         "trailer",
         "transfer-encoding",
+        "true-client-ip",
         "upgrade",
         "via",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-host",
+        "x-http-method",
+        "x-http-method-override",
         "x-identity-header",
-        "x-real-ip",
+        "x-method-override",
+        "x-original-host",
         "x-original-url",
+        "x-real-ip",
+        "x-rewrite-url",
     ];
     const PREFIXES: [&str; 9] = [
         "metadata",
@@ -220,12 +232,27 @@ mod tests {
             "x y",
             "Host",
             "X-MS-Foo",
+            "X-HTTP-Method-Override",
+            "X-HTTP-Method",
+            "X_Method_Override",
+            "X-Client-IP",
+            "True-Client-IP",
+            "X-Cluster-Client-IP",
+            "Fastly-Client-IP",
+            "CF-Connecting-IP",
+            "X-Rewrite-URL",
+            "X-Original-URL",
+            "X-Original-Host",
+            "X-Host",
         ] {
             let problems = headers(&[(bad, "canary")]).check().unwrap_err();
             assert_eq!(problems.len(), 1, "{bad}");
             assert!(!problems.concat().contains("canary"), "{bad}");
         }
         assert_eq!(headers(&[("Authorization", "Bearer x"), ("Cookie", "a=b"), ("X-A", "a\tb")]).check(), Ok(()));
+        for good in ["X-Client-Id", "X-Method", "X-Original-Id", "X-Http-Version", "Client-IP-Allowed", "X-Hostess"] {
+            assert_eq!(headers(&[(good, "1")]).check(), Ok(()), "{good}");
+        }
     }
 
     #[test]

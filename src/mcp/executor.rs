@@ -100,7 +100,7 @@ impl ToolExecutor {
                 "There are more conversations. Call listConversations again with nextCursor as cursor.".to_owned(),
             );
         }
-        ToolResult::new(lines.join("\n"), &ListResponse::new(&page, self.scheduler.now()))
+        ToolResult::new(lines.join("\n"), &ListResponse::<UntrustedContent>::new(&page, self.scheduler.now()))
     }
 }
 

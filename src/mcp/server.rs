@@ -15,6 +15,7 @@ use rmcp::{RoleServer, ServerHandler};
 use super::executor::ToolExecutor;
 use super::message::Caller;
 use super::tools::NamedTool;
+use crate::text::escape_invisible;
 
 /// The instructions that a model gets about this server.
 const INSTRUCTIONS: &str = "\
@@ -92,7 +93,7 @@ impl ServerHandler for Handler {
     ) -> Result<CallToolResponse, ErrorData> {
         let Caller { principal, call: Some(call) } = caller(&context)? else {
             let tools: Vec<_> = self.tools.iter().map(|tool| tool.name).collect();
-            let name: String = request.name.chars().take(64).collect();
+            let (name, _) = escape_invisible(&request.name, 64);
             return Err(ErrorData::invalid_params(
                 format!("there is no tool {name:?}; the tools are {}", tools.join(", ")),
                 None,

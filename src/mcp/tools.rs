@@ -79,7 +79,7 @@ pub const GET_CONVERSATION_STATUS: Tool = Tool {
                   failed and the next one follows at nextAttemptTime.",
     effect: Effect::Reads,
     input: || schema::<ConversationRequest>(without_null),
-    output: || schema::<ConversationResponse<'_, UntrustedContent>>(or_null),
+    output: || schema::<ConversationResponse<UntrustedContent>>(or_null),
     run: |executor, principal, arguments| Box::pin(executor.get_status(principal, arguments)),
 };
 
@@ -102,7 +102,7 @@ pub const LIST_CONVERSATIONS: Tool = Tool {
                   conversationId, status and scheduled time in UTC.",
     effect: Effect::Reads,
     input: || schema::<ListRequest>(without_null),
-    output: || schema::<ListResponse<'_>>(or_null),
+    output: || schema::<ListResponse<UntrustedContent>>(or_null),
     run: |executor, principal, arguments| Box::pin(executor.list(principal, arguments)),
 };
 

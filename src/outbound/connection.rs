@@ -1,6 +1,7 @@
 //! One HTTP/1.1 connection to an endpoint: sends a request and receives the head of its response.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Route;
@@ -29,6 +31,8 @@ pub struct Connection {
 impl Connection {
     /// The longest head of a response in bytes, with the status line. The HTTP library accepts at most 100 headers.
     const MAX_HEAD: usize = 32 * 1024;
+    /// The most interim responses (1xx) before the response. A peer could send them for ever.
+    const MAX_INTERIM: u32 = 16;
     /// The longest time from the last byte of the request to the first byte of the response.
     const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(15);
     /// The longest time from the end of a response until the connection can carry another request.
@@ -44,6 +48,8 @@ impl Connection {
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(Self::MAX_HEAD)
             .max_header_size(Self::MAX_HEAD)
+            // Old servers fold long headers. A client must read them (RFC 9112 §5.2).
+            .allow_obsolete_multiline_headers_in_responses(true)
             .handshake(TokioIo::new(tracked))
             .await
             .map_err(|_| ErrorClass::ConnectionReset)?;
@@ -56,9 +62,15 @@ impl Connection {
     ///
     /// # Errors
     /// [`ErrorClass`] if there is no response.
-    pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, ErrorClass> {
+    pub async fn send(&mut self, mut request: Request<Full<Bytes>>) -> Result<Response<Incoming>, ErrorClass> {
         self.progress.set(Phase::Idle);
+        let interim = Arc::new(Semaphore::new(0));
+        let received = Arc::clone(&interim);
+        hyper::ext::on_informational(&mut request, move |_| received.add_permits(1));
         tokio::select! {
+            // Too many interim responses and the response can arrive together.
+            biased;
+            _ = interim.acquire_many(Self::MAX_INTERIM + 1) => Err(ErrorClass::ProtocolError),
             response = self.sender.send_request(request) => response.map_err(|error| exchange_error_class(&error)),
             () = self.progress.silent_for(Self::FIRST_BYTE_TIMEOUT) => Err(ErrorClass::FirstByteTimeout),
         }

@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 use url::Host;
 
 use super::{Dialer, Resolver, Route, RouteError};
-use crate::domain::{CheckedUrl, EndpointPolicy, ErrorClass, Verdict, classify};
+use crate::domain::{CheckedUrl, EndpointPolicy, ErrorClass, Verdict, classify, is_loopback_name};
 
 /// An open connection, with or without TLS.
 pub type Stream = Box<dyn Duplex>;
@@ -32,7 +32,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 /// Each new connection follows this rule, in this order:
 ///
 /// 1. The URL must pass the same checks as when the conversation was scheduled. The stored URL is not trusted.
-/// 2. The host name is looked up once. An address in the URL is not looked up.
+/// 2. The host name is looked up once. An address in the URL is not looked up, and `localhost` is always loopback.
 /// 3. Every address is checked: it must be in an allowed network, or it must be a public address of the internet. If
 ///    one address fails, the attempt is blocked.
 /// 4. The connection goes to one of these addresses.
@@ -116,6 +116,8 @@ impl EgressConnector {
         let name = match destination.url.host() {
             Some(Host::Ipv4(address)) => return Ok(vec![address.into()]),
             Some(Host::Ipv6(address)) => return Ok(vec![address.into()]),
+            // Name servers and the machine's own files do not decide about these names.
+            Some(Host::Domain(name)) if is_loopback_name(name) => return Ok(self.policy.exempt_loopback()),
             // The name is absolute: the search domains of this machine must not be added to it.
             Some(Host::Domain(name)) => format!("{}.", name.trim_end_matches('.')),
             None => return Err(ErrorClass::Blocked.into()),

@@ -8,6 +8,7 @@
 mod client;
 mod connection;
 mod connector;
+mod echo;
 mod network;
 mod pool;
 mod redactor;

@@ -6,10 +6,11 @@
 use std::fmt::Write as _;
 
 use super::OutboundRequest;
+use super::echo::{echo_len, from_base64, in_base64, unescape};
 use crate::domain::AttemptResult;
 use crate::text::is_invisible;
 
-/// The secrets of a request, which must not be kept of its response. The longest comes first.
+/// The secrets of a request, which must not be kept of its response, in the order of their first bytes.
 pub struct Redactor(Vec<Vec<u8>>);
 
 impl Redactor {
@@ -19,20 +20,27 @@ impl Redactor {
     const MIN_PART: usize = 8;
     const REDACTED: &str = "[redacted]";
 
-    /// The values of all headers that may be secret: each whole value and each of its parts, as it was sent and as
-    /// JSON escapes it.
+    /// The values of all headers that may be secret: each whole value, each of its parts, and the text that a part in
+    /// base64 contains. All of them also as a part of a text in base64.
     pub fn of(request: &OutboundRequest) -> Self {
         let mut secrets = Vec::new();
+        let mut add = |secret: &str| {
+            if secret.len() >= Self::MIN_VALUE {
+                secrets.extend(in_base64(secret.as_bytes()).chain([secret.as_bytes().to_vec()]));
+            }
+        };
         for (_, value) in request.headers.iter().filter(|(name, _)| !is_public(name)) {
             let value = value.expose().trim();
-            let parts = value.split([' ', '\t', ',', ';', '=', ':', '"']).filter(|part| part.len() >= Self::MIN_PART);
-            for secret in parts.chain([value]).filter(|secret| secret.len() >= Self::MIN_VALUE) {
-                let in_json = secret.replace('\\', "\\\\").replace('"', "\\\"").replace('\t', "\\t");
-                secrets.extend([secret.as_bytes().to_vec(), in_json.into_bytes()]);
+            add(value);
+            for part in value.split([' ', '\t', ',', ';', '=', ':', '"']).filter(|part| part.len() >= Self::MIN_PART) {
+                add(part);
+                if let Some(text) = from_base64(part) {
+                    add(&text);
+                    add(text.split_once(':').map_or("", |(_, password)| password));
+                }
             }
         }
-        // A whole value must be found before its parts.
-        secrets.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        secrets.sort_unstable();
         secrets.dedup();
         Self(secrets)
     }
@@ -44,19 +52,28 @@ impl Redactor {
         let mut rest = body;
         // One byte more than is kept, so that `excerpt` can recognise a character that was cut in half.
         while let ([first, after @ ..], true) = (rest, kept.len() <= AttemptResult::MAX_EXCERPT) {
-            let found = self
-                .0
-                .iter()
-                .find(|secret| rest.starts_with(secret) || rest.len() >= Self::MIN_VALUE && secret.starts_with(rest));
-            if let Some(secret) = found {
+            if let Some(len) = self.secret_len(rest) {
                 kept.extend(Self::REDACTED.bytes());
-                rest = rest.get(secret.len()..).unwrap_or_default();
+                rest = rest.get(len..).unwrap_or_default();
             } else {
                 kept.push(*first);
                 rest = after;
             }
         }
         kept
+    }
+
+    /// The length of the longest secret at the beginning of a text, as the text writes it.
+    fn secret_len(&self, text: &[u8]) -> Option<usize> {
+        let first = [text.first().copied(), unescape(text).map(|(byte, _)| byte)];
+        let candidates = first.into_iter().flatten().flat_map(|byte| self.beginning_with(byte));
+        candidates.filter_map(|secret| echo_len(text, secret, Self::MIN_VALUE)).max()
+    }
+
+    fn beginning_with(&self, byte: u8) -> &[Vec<u8>] {
+        let from = self.0.partition_point(|secret| secret.first() < Some(&byte));
+        let to = self.0.partition_point(|secret| secret.first() <= Some(&byte));
+        self.0.get(from..to).unwrap_or_default()
     }
 }
 
@@ -158,6 +175,35 @@ mod tests {
     }
 
     #[test]
+    fn secrets_are_redacted_in_the_form_in_which_an_endpoint_sends_them_back() {
+        let key = [("authorization", "Bearer canary/token+1="), ("cookie", "s=canary&<0123>")];
+        for (body, text) in [
+            (r#"{"a":"Bearer canary\/token+1="}"#, r#"{"a":"[redacted]"}"#),
+            ("a=Bearer+canary%2Ftoken%2B1%3D&b", "a=[redacted]&b"),
+            ("a=Bearer%20canary%2ftoken%2b1%3d&b", "a=[redacted]&b"),
+            (r"canary\u002ftoken\u002b1 is wrong", "[redacted] is wrong"),
+            ("<p>canary&amp;&lt;0123&gt;</p>", "<p>[redacted]</p>"),
+            ("<p>canary&#x2F;token+1</p>", "<p>[redacted]</p>"),
+            // Only at the ends of a secret can a character of base64 also contain bits of others.
+            ("YToiQmVhcmVyIGNhbmFyeS90b2tlbisxPSI=", "YToi[redacted]SI="),
+            ("data:;base64,QmVhcmVyIGNhbmFyeS90b2tlbisxPQ==", "data:;base64,[redacted]Q=="),
+            ("eyJ0IjoiY2FuYXJ5L3Rva2VuKzEifQ", "eyJ0Ijoi[redacted]EifQ"),
+        ] {
+            assert_eq!(kept(body, &key), text);
+        }
+    }
+
+    #[test]
+    fn the_password_in_a_basic_header_is_redacted_too() {
+        let basic = [("authorization", "Basic dXNlcjpwYXNzMQ==")];
+        for body in ["no user:pass1 here", "no pass1 here", "no Basic dXNlcjpwYXNzMQ== here", "no dXNlcjpwYXNzMQ here"]
+        {
+            assert_eq!(kept(body, &basic), "no [redacted] here", "{body}");
+        }
+        assert_eq!(kept("the user is unknown", &basic), "the user is unknown");
+    }
+
+    #[test]
     fn public_headers_and_short_values_are_kept() {
         let public = [
             ("webhook-id", "01a202ac-6038-7cd8-a9cd-d4fd3c4ba038"),
@@ -188,12 +234,14 @@ mod tests {
             pieces in proptest::collection::vec(prop_oneof![
                 Just(b"canary-canary".to_vec()),
                 Just(b"Bearer canary-canary".to_vec()),
+                Just(b"Bearer+canary%2Dcanary".to_vec()),
+                Just(b"canary\\u002dcanary".to_vec()),
                 proptest::collection::vec(any::<u8>(), 0..300),
             ], 0..20),
         ) {
             let text = excerpt(&pieces.concat(), &secrets(&[("authorization", "Bearer canary-canary")]));
             prop_assert!(text.len() <= AttemptResult::MAX_EXCERPT);
-            prop_assert!(!text.contains("canary-canary"));
+            prop_assert!(!["canary-canary", "canary%2Dcanary", "u002dcanary"].iter().any(|echo| text.contains(echo)));
             prop_assert!(!text.chars().any(is_invisible));
         }
     }

@@ -1,6 +1,7 @@
 //! The secrets that the service starts with: from the configuration, or from the data directory.
 
-use super::{Credentials, CredentialsError};
+use super::signing_file::SigningFile;
+use super::{Credentials, SecretFileError};
 use crate::auth::{ApiKey, SigningKeys, hash_key};
 use crate::config::Config;
 use crate::delivery::SigningSecrets;
@@ -24,26 +25,31 @@ impl BootstrapSecrets {
     /// Takes the secrets of the configuration, and the missing ones from the data directory.
     ///
     /// # Errors
-    /// [`CredentialsError`] if the data directory is needed and cannot be used.
-    pub fn read(config: &Config, entropy: &dyn Entropy) -> Result<Self, CredentialsError> {
-        let configured = config.auth.client.as_ref().map(|(id, key)| first_client(id, key, entropy));
+    /// [`SecretFileError`] if the data directory is needed and cannot be used.
+    pub fn read(config: &Config, entropy: &dyn Entropy) -> Result<Self, SecretFileError> {
+        let dir = &config.server.data_dir;
         let (signing_keys, signing_secrets) =
-            (config.auth.signing_keys.clone(), config.delivery.signing_secrets.clone());
-        match (configured, signing_keys, signing_secrets) {
-            (Some(client), Some(signing_keys), Some(signing_secrets)) => {
-                Ok(Self { client, signing_keys, signing_secrets, credentials: None })
+            match (config.auth.signing_keys.clone(), config.delivery.signing_secrets.clone()) {
+                (Some(keys), Some(secrets)) => (keys, secrets),
+                (keys, secrets) => {
+                    let mut file = SigningFile::open(dir, entropy)?;
+                    let keys = keys.map_or_else(|| file.signing_keys(), Ok)?;
+                    let secrets = secrets.map_or_else(|| file.signing_secrets(), Ok)?;
+                    file.save()?;
+                    (keys, secrets)
+                }
+            };
+        let (client, credentials) = if let Some((id, key)) = &config.auth.client {
+            // With a storage account this process does not own the directory.
+            if config.azure.is_none() {
+                Credentials::set_aside(dir)?;
             }
-            (configured, signing_keys, signing_secrets) => {
-                let local = Credentials::load_or_generate(&config.server.data_dir, entropy)?;
-                let credentials = configured.is_none().then(|| local.clone());
-                Ok(Self {
-                    client: configured.unwrap_or_else(|| first_client(&local.client, &local.api_key, entropy)),
-                    signing_keys: signing_keys.unwrap_or(local.signing_keys),
-                    signing_secrets: signing_secrets.unwrap_or(local.signing_secrets),
-                    credentials,
-                })
-            }
-        }
+            (first_client(id, key, entropy), None)
+        } else {
+            let local = Credentials::load_or_generate(dir, entropy)?;
+            (first_client(&local.client, &local.api_key, entropy), Some(local))
+        };
+        Ok(Self { client, signing_keys, signing_secrets, credentials })
     }
 }
 
@@ -56,3 +62,7 @@ fn first_client(id: &ClientId, key: &ApiKey, entropy: &dyn Entropy) -> Client {
         tokens_valid_from: None,
     }
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -2,6 +2,9 @@
 
 mod bootstrap;
 mod credentials_file;
+mod secret_file;
+mod signing_file;
 
 pub use bootstrap::BootstrapSecrets;
-pub use credentials_file::{Credentials, CredentialsError};
+pub use credentials_file::Credentials;
+pub use secret_file::SecretFileError;

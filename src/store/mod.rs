@@ -19,7 +19,7 @@ pub use azure::{
 };
 pub use clients::{Client, ClientStore};
 pub use conversations::{ConversationStore, Listing, Revision, Versioned};
-pub use embedded::{EmbeddedStore, OpenError, make_private_dir};
+pub use embedded::{EmbeddedStore, OpenError};
 pub use memory_queue::MemoryQueue;
 #[cfg(feature = "testing")]
 pub(crate) use rows::read_conversation;

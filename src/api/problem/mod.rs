@@ -15,6 +15,7 @@ use http::{HeaderName, StatusCode};
 use serde::{Serialize, Serializer};
 
 use crate::domain::{Status, Timestamp};
+use crate::text::escape_invisible;
 pub use problem_type::ProblemType;
 
 /// A problem document, with the headers of its response.
@@ -48,6 +49,14 @@ impl ErrorDetail {
     fn sentence(&self) -> String {
         let name = self.pointer.strip_prefix('/').unwrap_or("The request");
         format!("{name} {}", self.detail)
+    }
+
+    /// The sentence for a language model. The name of an unknown field is a caller's text and could read like an
+    /// instruction, so a name with other characters than those of ours is put into quotation marks.
+    fn marked_sentence(&self) -> String {
+        let name = self.pointer.trim_start_matches('/');
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'.');
+        if name.bytes().all(plain) { self.sentence() } else { format!("{name:?} {}", self.detail) }
     }
 }
 
@@ -90,10 +99,10 @@ impl Problem {
     pub(crate) fn to_text(&self) -> String {
         let mut lines = vec![format!("{}.", self.kind.title())];
         if self.errors.is_empty() {
-            lines.push(self.detail.clone());
+            lines.push(one_line(&self.detail));
         }
-        lines.extend(self.errors.iter().map(|error| format!("- {}", error.sentence())));
-        lines.extend(self.hint.as_deref().map(str::to_owned));
+        lines.extend(self.errors.iter().map(|error| format!("- {}", one_line(&error.marked_sentence()))));
+        lines.extend(self.hint.as_deref().map(one_line));
         let retry_after = self.headers().find(|(name, _)| *name == RETRY_AFTER);
         lines.extend(retry_after.map(|(_, seconds)| format!("Retry-After: {seconds} seconds.")));
         lines.extend(self.server_time.map(|now| format!("The server's time is {now}.")));
@@ -144,6 +153,11 @@ impl Problem {
         self.conversation_status = Some(status);
         self
     }
+}
+
+/// A text that cannot be taken for several lines, nor hide a part of itself.
+fn one_line(text: &str) -> String {
+    escape_invisible(text, usize::MAX).0.replace('\n', r"\u{a}")
 }
 
 impl Serialize for Problem {

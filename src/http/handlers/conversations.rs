@@ -64,5 +64,5 @@ pub(in crate::http) async fn list_conversations(
     let scheduler = &context.services().scheduler;
     let query = Parsed::<ListRequest>::from_query(context.query()).validate(ListRequest::validate)?;
     let page = scheduler.list(caller.client(), query).await?;
-    json(&ListResponse::new(&page, scheduler.now()))
+    json(&ListResponse::<RawContent<'_>>::new(&page, scheduler.now()))
 }

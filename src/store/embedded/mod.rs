@@ -7,9 +7,8 @@ mod engine;
 mod journal_repair;
 mod writer;
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 
@@ -20,6 +19,7 @@ use self::engine::Engine;
 use self::writer::{Commit, Writer};
 use super::table::check_operations;
 use super::{CommitError, Etag, KeyRange, Operation, Partition, Row, StoreError, Table};
+use crate::private_files::{make_private_dir, open_private};
 
 /// The tables of one installation, in a directory that one process at a time can use.
 pub struct EmbeddedStore {
@@ -77,7 +77,7 @@ impl EmbeddedStore {
         let path = dir.join("store");
         let failed = |reason: String| OpenError::Failed { path: path.clone(), reason };
         make_private_dir(dir).map_err(|e| failed(e.to_string()))?;
-        let lock = File::create(dir.join("lock")).map_err(|e| failed(e.to_string()))?;
+        let lock = open_private(&dir.join("lock")).map_err(|e| failed(e.to_string()))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => OpenError::Locked(dir.to_owned()),
             TryLockError::Error(error) => failed(error.to_string()),
@@ -117,14 +117,6 @@ impl EmbeddedStore {
     pub fn close(self) {
         self.writer.stop();
     }
-}
-
-/// Creates a directory that only its owner can enter, if it does not exist.
-///
-/// # Errors
-/// The error of the file system.
-pub fn make_private_dir(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 /// Removes the incomplete store that an interrupted creation has left.

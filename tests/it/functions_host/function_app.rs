@@ -221,6 +221,7 @@ fn the_example_is_a_configuration_that_starts_and_holds_no_secret() {
     let config = Config::from_vars(lookup).unwrap();
     assert!(config.auth.client.is_none() && config.auth.signing_keys.is_none());
     assert!(!config.server.under_host, "the host says so itself");
+    assert!(config.delivery.endpoints.allowed_networks.is_empty(), "it opens no network");
 }
 
 #[test]

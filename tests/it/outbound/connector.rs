@@ -74,22 +74,52 @@ async fn no_local_name_of_the_real_resolver_can_be_reached() {
     assert!(untouched(&listener).await);
 }
 
+/// Loopback and a network whose names are accepted.
+fn with_internal_names() -> EndpointPolicy {
+    let mut policy = laptop();
+    policy.allowed_networks.push("10.9.9.0/24".parse().unwrap());
+    policy
+}
+
 #[tokio::test]
 async fn an_allowed_network_can_be_reached_and_its_neighbours_cannot() {
     let endpoint = Endpoint::answering(answer(200, "")).await;
     let port = endpoint.address().port();
     let network = ScriptedNetwork::new()
-        .name("inside.localhost", &[&["127.0.0.1"]])
-        .name("outside.localhost", &[&["127.0.0.1", "93.184.215.14"]])
-        .name("tunnel.localhost", &[&["10.0.0.1"]]);
+        .name("inside.internal", &[&["127.0.0.1"]])
+        .name("outside.internal", &[&["127.0.0.1", "93.184.215.14"]])
+        .name("tunnel.internal", &[&["10.0.0.1"]]);
     let network = Arc::new(network);
-    let sender = HttpSender::over(Arc::clone(&network), laptop(), RootCertStore::empty()).unwrap();
-    let exchange = sender.exchange(request(&format!("http://inside.localhost:{port}/"))).await;
+    let sender = HttpSender::over(Arc::clone(&network), with_internal_names(), RootCertStore::empty()).unwrap();
+    let exchange = sender.exchange(request(&format!("http://inside.internal:{port}/"))).await;
     assert_eq!(exchange.result.unwrap().status, 200);
     // Neither plain HTTP to the internet nor a network that is not allowed.
-    blocked(&sender, &format!("http://outside.localhost:{port}/")).await;
-    blocked(&sender, &format!("http://tunnel.localhost:{port}/")).await;
+    blocked(&sender, &format!("http://outside.internal:{port}/")).await;
+    blocked(&sender, &format!("http://tunnel.internal:{port}/")).await;
     assert_eq!(network.connects(), [endpoint.address()]);
+}
+
+#[tokio::test]
+async fn a_loopback_name_leads_to_loopback_whatever_a_name_server_says() {
+    let endpoint = Endpoint::answering(answer(200, "")).await;
+    let port = endpoint.address().port();
+    let names = ["localhost", "localhost.", "inbox.localhost", "a.inbox.localhost."];
+    let mut network = ScriptedNetwork::new();
+    for name in names {
+        network = network.name(name, &[&["93.184.215.14"]]);
+    }
+    let network = Arc::new(network);
+    let sender = HttpSender::over(Arc::clone(&network), laptop(), RootCertStore::empty()).unwrap();
+    for name in names {
+        let exchange = sender.exchange(request(&format!("http://{name}:{port}/"))).await;
+        assert_eq!(exchange.result.unwrap().status, 200, "{name}");
+    }
+    assert_eq!(network.lookups(), [] as [&str; 0]);
+    assert!(network.connects().iter().all(|address| address.ip().is_loopback()));
+    // An accepted name without an exempt address does not exist.
+    let closed = EndpointPolicy { allowed_networks: vec!["10.9.9.0/24".parse().unwrap()], ..EndpointPolicy::default() };
+    let sender = HttpSender::over(Arc::clone(&network), closed, RootCertStore::empty()).unwrap();
+    blocked(&sender, &format!("http://inbox.localhost:{port}/")).await;
 }
 
 #[tokio::test]
@@ -162,10 +192,10 @@ async fn an_address_that_does_not_answer_leaves_time_for_the_next() {
     let endpoint = Endpoint::answering(answer(200, "")).await;
     let port = endpoint.address().port();
     // Nothing listens at the first address.
-    let network = ScriptedNetwork::new().name("two.localhost", &[&["127.0.0.2", "127.0.0.1"]]);
+    let network = ScriptedNetwork::new().name("two.internal", &[&["127.0.0.2", "127.0.0.1"]]);
     let network = Arc::new(network);
-    let sender = HttpSender::over(Arc::clone(&network), laptop(), RootCertStore::empty()).unwrap();
-    let Exchange { result, .. } = sender.exchange(request(&format!("http://two.localhost:{port}/"))).await;
+    let sender = HttpSender::over(Arc::clone(&network), with_internal_names(), RootCertStore::empty()).unwrap();
+    let Exchange { result, .. } = sender.exchange(request(&format!("http://two.internal:{port}/"))).await;
     assert_eq!(result.unwrap().status, 200);
     assert_eq!(network.connects().len(), 2);
 }

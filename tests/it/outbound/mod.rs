@@ -4,12 +4,15 @@ mod connector;
 mod ssrf;
 mod targets;
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mcp_scheduler::delivery::classify;
 use mcp_scheduler::domain::{AttemptResult, EndpointPolicy, ErrorClass, Method, Outcome, Secret};
-use mcp_scheduler::outbound::{Exchange, HttpSender, OutboundRequest, RouteError, Sender};
+use mcp_scheduler::outbound::{
+    Exchange, HttpSender, OutboundRequest, Resolver as _, RouteError, Sender, SystemNetwork,
+};
 
 use crate::support::outbound::endpoints::{Character, Endpoint, answer};
 
@@ -299,7 +302,13 @@ async fn a_port_without_tls_is_a_tls_error() {
 }
 
 #[tokio::test]
-async fn the_resolver_of_the_machine_is_used() {
+async fn the_machines_resolver_knows_the_machines_names() {
+    let addresses = SystemNetwork::default().resolve("localhost").await.unwrap();
+    assert!(!addresses.is_empty() && addresses.iter().all(IpAddr::is_loopback), "{addresses:?}");
+}
+
+#[tokio::test]
+async fn the_header_host_has_the_name_as_it_was_written() {
     let endpoint = Endpoint::answering(answer(200, "")).await;
     let by_name = format!("http://localhost:{}/", endpoint.address().port());
     assert_eq!(send(&by_name).await.outcome, Outcome::Success);

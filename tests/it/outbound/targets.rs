@@ -240,10 +240,47 @@ async fn a_slow_body_is_cut_off_at_the_timeout_and_the_status_counts() {
 }
 
 #[tokio::test]
-async fn interim_responses_are_ignored() {
-    let interim = "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n".repeat(10);
-    let endpoint = Endpoint::start(Character::Answers(format!("{interim}{}", answer(204, "")).into())).await;
-    assert_eq!(sender().exchange(request(&endpoint.url())).await.result.unwrap().status, 204);
+async fn sixteen_interim_answers_are_passed_over_and_more_are_a_protocol_error() {
+    let interim = ["HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n"];
+    for (count, expected) in [(1, Ok(204)), (16, Ok(204)), (17, Err(ErrorClass::ProtocolError))] {
+        let interim: String = interim.into_iter().cycle().take(count).collect();
+        let endpoint = Endpoint::start(Character::Answers(format!("{interim}{}", answer(204, "")).into())).await;
+        let result = sender().exchange(request(&endpoint.url())).await.result.map(|answer| answer.status);
+        assert_eq!(result, expected, "{count}");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_sends_interim_answers_for_ever_is_cut_off_at_once() {
+    let endless = "HTTP/1.1 102 Processing\r\n\r\n".repeat(200);
+    let endpoint = Endpoint::start(Character::Repeats(endless.into())).await;
+    let began = Instant::now();
+    let result = sender().exchange(request(&endpoint.url())).await.result;
+    assert_eq!(result, Err(ErrorClass::ProtocolError));
+    assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
+    assert!(endpoint.sent_when_cut_off().await < 16 * 1024 * 1024);
+}
+
+#[tokio::test]
+async fn a_folded_header_is_one_header() {
+    let folded = |headers: &str| format!("HTTP/1.1 503 Busy\r\n{headers}\r\ncontent-length: 2\r\n\r\nok");
+    for headers in [
+        "retry-after:\r\n 120",
+        "x-long: a\r\n b\r\n\tc\r\nretry-after: 120",
+        "retry-after: 120\r\nx-long: a;\r\n        b",
+    ] {
+        let endpoint = Endpoint::start(Character::Answers(folded(headers).into())).await;
+        let sender = sender();
+        for _ in 0..2 {
+            let answer = sender.exchange(request(&endpoint.url())).await.result.unwrap();
+            assert_eq!((answer.status, answer.retry_after.as_deref(), &*answer.excerpt), (503, Some("120"), "ok"));
+        }
+        assert_eq!(endpoint.connections(), 1, "{headers}");
+    }
+    // A length that is folded is no length.
+    let endpoint =
+        Endpoint::start(Character::Answers("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n 2\r\n\r\nx".into())).await;
+    assert_eq!(sender().exchange(request(&endpoint.url())).await.result, Err(ErrorClass::ProtocolError));
 }
 
 #[tokio::test]

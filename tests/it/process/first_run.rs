@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -40,10 +41,7 @@ async fn the_commands_printed_on_the_first_run_deliver_a_conversation() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_key_file_is_private_and_the_key_is_printed_once() {
     let place = Place::new();
-    // A umask that protects no file.
-    let mut careless = Command::new("sh");
-    careless.args(["-c", &format!("umask 000; exec '{BINARY}'")]).current_dir(place.cwd()).env_clear().env("PORT", "0");
-    let mut service = place.spawn_command(careless);
+    let mut service = place.spawn_command(with_umask(&place, "000"));
     service.wait_until_listening();
     let (client, key) = printed_credentials(&service.stdout());
     Api::login(service.url(), &client, &key).await;
@@ -52,9 +50,7 @@ async fn the_key_file_is_private_and_the_key_is_printed_once() {
 
     assert_eq!(names(&place.cwd()), [".scheduler"]);
     assert!(names(&place.tmp()).is_empty());
-    let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let credentials = place.data().join("credentials.json");
-    assert_eq!((mode(place.data()), mode(credentials.clone())), (0o700, 0o600));
     let secret = key.rsplit('_').next().unwrap();
     for file in files(&place.data()).into_iter().filter(|file| *file != credentials) {
         let bytes = fs::read(&file).unwrap();
@@ -68,6 +64,85 @@ async fn the_key_file_is_private_and_the_key_is_printed_once() {
     api.schedule(Duration::from_mins(5), "http://127.0.0.1:9/").await;
     let log = second.stderr_with("DEBUG");
     assert!(!log.contains(&key) && !log.contains(api.token()), "{log}");
+}
+
+/// The service, started with this umask.
+fn with_umask(place: &Place, umask: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("umask {umask}; exec '{BINARY}'")]).current_dir(place.cwd()).env_clear();
+    command.env("PORT", "0");
+    command
+}
+
+#[test]
+fn everything_in_the_data_directory_is_for_its_owner_alone_whatever_the_umask() {
+    // The most careless umask, and one that would not even let the owner in.
+    for umask in ["000", "777"] {
+        let place = Place::new();
+        let mut service = place.spawn_command(with_umask(&place, umask));
+        service.wait_until_listening();
+        service.stop();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let (files, mut directories) = (files(&place.data()), vec![place.data()]);
+        directories.extend(files.iter().filter_map(|file| file.parent()).map(Path::to_owned));
+        assert!(files.len() > 5 && directories.iter().all(|directory| mode(directory) == 0o700), "{directories:?}");
+        for file in files {
+            assert_eq!(mode(&file), 0o600, "{} with umask {umask}", file.display());
+        }
+    }
+}
+
+#[test]
+fn a_data_directory_or_a_file_of_secrets_that_others_can_use_is_refused() {
+    let place = Place::new();
+    place.start(&[]).stop();
+    let data = place.data();
+    for (path, open, close) in [
+        (data.clone(), 0o755, 0o700),
+        (data.join("credentials.json"), 0o644, 0o600),
+        (data.join("secrets.json"), 0o640, 0o600),
+    ] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
+        let refused = place.run(&[], &[]);
+        let errors = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{errors}");
+        assert!(errors.contains(&format!("run: chmod {close:o} ")), "{errors}");
+        fs::set_permissions(&path, fs::Permissions::from_mode(close)).unwrap();
+    }
+    // A link that somebody prepared is not followed.
+    let (file, elsewhere) = (data.join("credentials.json"), place.tmp().join("elsewhere"));
+    fs::rename(&file, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
+    let errors = text(&place.run(&[], &[]).stderr);
+    assert!(errors.contains("credentials.json is a symbolic link"), "{errors}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_credentials_file_shows_a_client_only_while_it_can_log_in() {
+    let place = Place::new();
+    let first = place.start(&[]);
+    let (client, key) = printed_credentials(&first.stdout());
+    let caller = Api::login(first.url(), &client, &key).await;
+    first.stop();
+    let file = place.data().join("credentials.json");
+    for settings in [&CONFIGURED[..2], &CONFIGURED[..]] {
+        let service = place.start(settings);
+        assert!(!file.exists() && !service.stdout().contains("credentials.json"), "{}", service.stdout());
+        Api::login(service.url(), CLIENT, KEY).await;
+        assert_eq!(Api::try_login(service.url(), &client, &key).await.err(), Some(401));
+        service.stop();
+    }
+    let again = place.start(&[]);
+    Api::login(again.url(), &client, &key).await;
+    again.stop();
+    // Without the file there is another key, and everything else is as before.
+    fs::remove_file(&file).unwrap();
+    let replaced = place.start(&[]);
+    let (client, other) = printed_credentials(&replaced.stdout());
+    assert_ne!(other, key);
+    Api::login(replaced.url(), &client, &other).await;
+    let unknown = caller.at(replaced.url()).try_status("01890000-0000-7000-8000-00000000000f").await;
+    assert_eq!(unknown, Err(404), "a token of the first start is still valid");
 }
 
 #[test]
@@ -88,6 +163,9 @@ fn with_the_address_0_0_0_0_the_printed_commands_use_loopback() {
     let (listening, steps) = printed.split_once('\n').unwrap();
     assert!(listening.contains("http://0.0.0.0:"), "{printed}");
     assert!(steps.contains("http://127.0.0.1:") && !steps.contains("0.0.0.0"), "{printed}");
+    // Other machines reach this service, so loopback is no endpoint.
+    assert!(steps.contains("\"endpoint\":\"https://example.com/\""), "{printed}");
+    assert!(log.contains("deliveries go to the internet only"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,6 +214,11 @@ fn the_demo_cleans_up_when_it_is_interrupted() {
         assert!(std::time::Instant::now() < deadline, "{}", demo.stderr());
         std::thread::sleep(Duration::from_millis(5));
     }
+    let [dir] = &*names(&place.tmp()) else { panic!("one directory") };
+    let random = dir.strip_prefix("mcp-scheduler-demo-").unwrap();
+    assert!(random.len() == 32 && random.bytes().all(|b| b.is_ascii_hexdigit()), "{dir}");
+    let mode = fs::metadata(place.tmp().join(dir)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o700);
     demo.signal("INT");
     assert!(!demo.wait().success());
     assert!(names(&place.tmp()).is_empty());

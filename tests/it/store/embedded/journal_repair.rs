@@ -4,8 +4,9 @@
 //! The tests copy the directory while the store is open. The copy is what the disk holds at a power failure, because every
 //! commit is synced before it is acknowledged. Then they damage the end of the copy's journal.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use mcp_scheduler::store::{EmbeddedStore, OpenError, Table};
@@ -37,7 +38,7 @@ impl Disk {
         let long = "x".repeat(TORN_BYTES / 3);
         let torn = ["torn.a", "torn.b", "torn.c"].map(|key| insert(key, &long));
         table.commit(HERE, torn.to_vec()).await.unwrap();
-        let dir = TempDir::new().unwrap();
+        let dir = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap();
         copy(original.path(), dir.path());
         drop(table);
         store.close();

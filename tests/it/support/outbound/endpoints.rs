@@ -37,6 +37,8 @@ pub enum Character {
     AnswersFirst(Vec<u8>),
     /// Begins with these bytes and never ends its answer.
     Streams(Vec<u8>),
+    /// Sends this answer again and again and never ends.
+    Repeats(Vec<u8>),
     /// Sends this as soon as the connection is made, without reading.
     Says(Vec<u8>),
     /// Reads the request and does not answer.
@@ -179,6 +181,13 @@ async fn serve(mut stream: TcpStream, character: Character, seen: Arc<Seen>) {
                 let _ = stream.write_all(head).await;
                 while let Ok(n) = stream.write(&[b'x'; 4096]).await {
                     seen.sent.fetch_add(n, SeqCst);
+                }
+                seen.cut_off.notify_one();
+                return;
+            }
+            Character::Repeats(part) => {
+                while stream.write_all(part).await.is_ok() {
+                    seen.sent.fetch_add(part.len(), SeqCst);
                 }
                 seen.cut_off.notify_one();
                 return;

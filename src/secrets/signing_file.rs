@@ -1,0 +1,103 @@
+//! The keys that sign tokens and deliveries on a laptop without configuration. They are not kept beside the API key: a
+//! lost API key can be replaced, but with other signing keys all tokens end and every receiver needs another secret.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use super::Credentials;
+use super::secret_file::{self, SecretFileError};
+use crate::auth::SigningKeys;
+use crate::delivery::SigningSecrets;
+use crate::domain::Secret;
+use crate::json::secret;
+use crate::time::{Entropy, random};
+
+const FILE: &str = "secrets.json";
+const REMEDY: &str = "restore it from a backup; without it, all tokens end and every receiver needs another secret";
+
+/// The content of the file: the settings of the same name, as far as the configuration lacks them.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Content {
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "secret::optional")]
+    jwt_signing_keys: Option<Secret<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "secret::optional")]
+    webhook_signing_secrets: Option<Secret<String>>,
+}
+
+/// The file of the signing keys.
+pub(super) struct SigningFile<'a> {
+    path: PathBuf,
+    content: Content,
+    /// Whether a part of the content is not in the file yet.
+    changed: bool,
+    /// Whether an earlier start had credentials, so that a missing key was lost.
+    used_before: bool,
+    entropy: &'a dyn Entropy,
+}
+
+impl<'a> SigningFile<'a> {
+    /// Reads the file, and what it lacks from the file of an earlier release.
+    pub(super) fn open(dir: &Path, entropy: &'a dyn Entropy) -> Result<Self, SecretFileError> {
+        let path = dir.join(FILE);
+        let mut content = secret_file::read::<Content>(&path, REMEDY)?.unwrap_or_default();
+        let (mut changed, mut used_before) = (false, false);
+        if content.jwt_signing_keys.is_none() || content.webhook_signing_secrets.is_none() {
+            let earlier = Credentials::earlier_keys(dir)?;
+            used_before = earlier.is_some();
+            let earlier = earlier.unwrap_or_default();
+            changed |= fill(&mut content.jwt_signing_keys, earlier.jwt_signing_keys);
+            changed |= fill(&mut content.webhook_signing_secrets, earlier.webhook_signing_secrets);
+        }
+        Ok(Self { path, content, changed, used_before, entropy })
+    }
+
+    /// The keys that sign tokens, generated if there are none.
+    pub(super) fn signing_keys(&mut self) -> Result<SigningKeys, SecretFileError> {
+        if self.content.jwt_signing_keys.is_none() {
+            self.generating("JWT_SIGNING_KEYS", "tokens that were issued before are not valid any more");
+            let key = URL_SAFE_NO_PAD.encode(random::<32>(self.entropy));
+            self.content.jwt_signing_keys = Some(Secret::new(format!("local:{key}")));
+        }
+        self.parse(self.content.jwt_signing_keys.as_ref())
+    }
+
+    /// The secrets that sign deliveries, generated if there are none.
+    pub(super) fn signing_secrets(&mut self) -> Result<SigningSecrets, SecretFileError> {
+        if self.content.webhook_signing_secrets.is_none() {
+            self.generating("WEBHOOK_SIGNING_SECRETS", "give the new secret to the receivers");
+            self.content.webhook_signing_secrets = Some(SigningSecrets::generate(self.entropy));
+        }
+        self.parse(self.content.webhook_signing_secrets.as_ref())
+    }
+
+    /// Writes the file, if a part of the content is new.
+    pub(super) fn save(&self) -> Result<(), SecretFileError> {
+        if self.changed { secret_file::write(&self.path, &self.content) } else { Ok(()) }
+    }
+
+    fn generating(&mut self, what: &str, consequence: &str) {
+        self.changed = true;
+        if self.used_before {
+            let path = self.path.display();
+            tracing::warn!("{path} has no {what}, so new ones were generated: {consequence}");
+        }
+    }
+
+    fn parse<T: std::str::FromStr>(&self, text: Option<&Secret<String>>) -> Result<T, SecretFileError> {
+        let value = text.and_then(|text| text.expose().parse().ok());
+        value.ok_or_else(|| SecretFileError::Damaged { path: self.path.clone(), remedy: REMEDY })
+    }
+}
+
+/// Sets a missing value. Returns whether it has been set.
+fn fill<T>(value: &mut Option<T>, other: Option<T>) -> bool {
+    let fills = value.is_none() && other.is_some();
+    if fills {
+        *value = other;
+    }
+    fills
+}
