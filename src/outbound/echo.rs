@@ -132,7 +132,7 @@ mod tests {
             (r#"a\/b+c \"d\\e%2Fé"#, "x"),
             ("a%2Fb%2Bc%20%22d%5Ce%252F%C3%A9", "x"),
             ("a%2fb%2bc+%22d%5ce%252F%c3%a9", "x"),
-            (r#"a/b+c &quot;d\e%2Fé"#, "x"),
+            (r"a/b+c &quot;d\e%2Fé", "x"),
             (r"a\u002fb\u002bc \u0022d\u005ce%2Fé", "x"),
         ] {
             let text = format!("{echo}{rest}");
