@@ -2,7 +2,7 @@
 # ARGS goes to the command behind a target: make test ARGS=operations::health
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-fast lint lint-fast fmt bench package docs hook \
+.PHONY: help run demo test test-fast hold lint lint-fast fmt bench package docs hook \
 	toolchain deny advisories check-infra coverage drop ci
 
 help: ## List the commands
@@ -19,6 +19,9 @@ test: ## Run all tests; JUNIT=FILE writes the results there, PACKAGED_APP=FOLDER
 
 test-fast: ## Run the tests that start no process, no host and no Azurite (under 2 minutes)
 	scripts/test-fast $(ARGS)
+
+hold: ## Run the tests that take minutes: floods, failures and restarts of the real process
+	scripts/hold
 
 lint: ## Check format, clippy, documentation and shell scripts
 	scripts/lint

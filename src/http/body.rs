@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use futures_util::StreamExt as _;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
 
+use super::budget::Share;
 use super::context::{BodyStream, RequestContext};
 use crate::api::{Problem, strict_json};
 use crate::json::StrictObject;
 
-/// The largest body, in bytes.
-const MAX_BYTES: usize = 256 * 1024;
 /// The longest time that a body may take to arrive.
 const MAX_TIME: Duration = Duration::from_secs(30);
 
@@ -21,17 +21,18 @@ impl RequestContext {
     /// Reads the body as a JSON object. Unknown and duplicate fields are errors.
     pub(super) async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
         check_type(&self.headers)?;
-        let body = read(&self.headers, &mut self.body).await?;
-        if body.len() > MAX_BYTES {
-            return Err(too_large::<T>(&body));
+        let body = self.read().await?;
+        if body.len() > self.body_limit {
+            return Err(too_large::<T>(&body, self.body_limit));
         }
-        strict_json::read(&body)
+        strict_json::read(without_mark(&body))
     }
 
     /// Reads a body whose content type is JSON, without parsing it.
     pub(super) async fn json_bytes(&mut self) -> Result<Bytes, Problem> {
         check_type(&self.headers)?;
-        self.bytes().await
+        let body = self.bytes().await?;
+        Ok(body.slice_ref(without_mark(&body)))
     }
 
     /// Reads the body if its content type is that of a form; `None` if it is another one.
@@ -44,9 +45,58 @@ impl RequestContext {
 
     /// Reads the body without regard to its content type.
     pub(super) async fn bytes(&mut self) -> Result<Bytes, Problem> {
-        let body = read(&self.headers, &mut self.body).await?;
-        if body.len() > MAX_BYTES { Err(Problem::body_too_large(MAX_BYTES)) } else { Ok(body) }
+        let body = self.read().await?;
+        if body.len() > self.body_limit { Err(Problem::body_too_large(self.body_limit)) } else { Ok(body) }
     }
+
+    /// Reads the body, or only its beginning if it is too large.
+    async fn read(&mut self) -> Result<Bytes, Problem> {
+        let limit = self.body_limit;
+        let declared = self.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+        // A caller that sends `Expect: 100-continue` gets the problem before it sends the body.
+        if self.headers.contains_key(EXPECT) && declared.is_some_and(|length| length > limit as u64) {
+            return Err(Problem::body_too_large(limit));
+        }
+        let gives_way = CancellationToken::new();
+        let (body, memory) = self.body_and_memory(gives_way.clone());
+        let whole = tokio::time::timeout(MAX_TIME, collect(body, limit, memory));
+        tokio::select! {
+            read = whole => read.unwrap_or_else(|_| Err(Problem::request_timeout(MAX_TIME.as_secs()))),
+            () = gives_way.cancelled() => Err(Problem::too_many_slow_bodies()),
+        }
+    }
+}
+
+/// Collects the parts of a body until it ends or is over the limit, and takes a share of the memory for them.
+async fn collect(
+    body: &mut BodyStream,
+    limit: usize,
+    take: impl FnOnce(usize) -> Option<Share>,
+) -> Result<Bytes, Problem> {
+    // Most bodies arrive in one piece, which need not be copied.
+    let Some(first) = body.next().await else { return Ok(Bytes::new()) };
+    let mut first = first.map_err(|_| Problem::incomplete_body())?;
+    let share = take(first.len());
+    let mut rest = BytesMut::new();
+    while let Some(part) = body.next().await {
+        let part = part.map_err(|_| Problem::incomplete_body())?;
+        if let Some(share) = &share {
+            share.grow(part.len());
+        }
+        if rest.is_empty() {
+            rest.extend_from_slice(&std::mem::take(&mut first));
+        }
+        rest.extend_from_slice(&part);
+        if rest.len() > limit {
+            break;
+        }
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+/// The text without the byte order mark that some programs write before it (RFC 8259 §8.1).
+fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
@@ -73,44 +123,19 @@ fn is_utf8(headers: &HeaderMap, wanted: &str) -> bool {
     parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case(wanted))
         && parts.all(|parameter| match parameter.split_once('=') {
             Some((name, charset)) if name.trim().eq_ignore_ascii_case("charset") => {
-                charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+                let charset = charset.trim().trim_matches('"');
+                ["utf-8", "utf8"].iter().any(|name| charset.eq_ignore_ascii_case(name))
             }
             _ => true,
         })
 }
 
-/// Reads the body, or only its beginning if it is too large.
-async fn read(headers: &HeaderMap, body: &mut BodyStream) -> Result<Bytes, Problem> {
-    let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    // A caller that sends `Expect: 100-continue` gets the problem before it sends the body.
-    if headers.contains_key(EXPECT) && declared.is_some_and(|length| length > MAX_BYTES as u64) {
-        return Err(Problem::body_too_large(MAX_BYTES));
-    }
-    let whole = async {
-        // Most bodies arrive in one piece, which need not be copied.
-        let Some(first) = body.next().await else { return Ok(Bytes::new()) };
-        let first = first.map_err(|_| Problem::incomplete_body())?;
-        let mut rest = BytesMut::new();
-        while let Some(part) = body.next().await {
-            let part = part.map_err(|_| Problem::incomplete_body())?;
-            if rest.is_empty() {
-                rest.extend_from_slice(&first);
-            }
-            rest.extend_from_slice(&part);
-            if rest.len() > MAX_BYTES {
-                break;
-            }
-        }
-        Ok(if rest.is_empty() { first } else { rest.freeze() })
-    };
-    tokio::time::timeout(MAX_TIME, whole).await.unwrap_or_else(|_| Err(Problem::request_timeout(MAX_TIME.as_secs())))
-}
-
 /// The problem with a body of which only the beginning was read. An error in the beginning helps the caller more than
 /// the size does.
-fn too_large<T: DeserializeOwned>(beginning: &[u8]) -> Problem {
+fn too_large<T: DeserializeOwned>(beginning: &[u8], limit: usize) -> Problem {
+    let beginning = without_mark(beginning);
     match serde_json::from_slice::<StrictObject<T>>(beginning) {
         Err(error) if !error.is_eof() => strict_json::explain::<T>(beginning).closing(),
-        _ => Problem::body_too_large(MAX_BYTES),
+        _ => Problem::body_too_large(limit),
     }
 }

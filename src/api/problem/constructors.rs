@@ -21,6 +21,11 @@ impl Problem {
         Self { errors, ..Self::new(ProblemType::InvalidRequest, detail).hint(hint) }
     }
 
+    /// A request head that is not valid HTTP, or that other programs could read in another way.
+    pub(crate) fn malformed_request(detail: &'static str) -> Self {
+        Self::new(ProblemType::MalformedRequest, detail).closing()
+    }
+
     pub(crate) fn malformed_json(detail: impl fmt::Display) -> Self {
         Self::new(ProblemType::MalformedJson, detail.to_string())
             .hint("Send one JSON object in UTF-8, with nothing before or after it.")
@@ -32,6 +37,13 @@ impl Problem {
 
     pub(crate) fn request_timeout(seconds: u64) -> Self {
         Self::new(ProblemType::RequestTimeout, format!("The body must arrive within {seconds} seconds.")).closing()
+    }
+
+    pub(crate) fn too_many_slow_bodies() -> Self {
+        Self::new(ProblemType::Unavailable, "Too many bodies arrive slowly, and this one has waited longest.")
+            .hint("Send the same request again, its body without pauses.")
+            .header(RETRY_AFTER, STORE_RETRY_SECONDS)
+            .closing()
     }
 
     pub(crate) fn body_too_large(max: usize) -> Self {
