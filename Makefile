@@ -20,7 +20,7 @@ test: ## Run all tests; JUNIT=FILE writes the results there, PACKAGED_APP=FOLDER
 test-fast: ## Run the tests that start no process, no host and no Azurite (under 2 minutes)
 	scripts/test-fast $(ARGS)
 
-hold: ## Run the tests that take minutes
+hold: ## Run the tests that take minutes: floods, failures and restarts of the real process
 	scripts/hold
 
 lint: ## Check format, clippy, documentation and shell scripts

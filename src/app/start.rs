@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::parent_id;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::App;
 use super::backend::Backend;
@@ -57,13 +57,14 @@ impl App {
     ///
     /// # Errors
     /// [`StartError`], with a remedy where there is one.
+    #[allow(clippy::unused_async)] // the listener registers with the runtime of the caller
     pub async fn start(config: Config) -> Result<Self, StartError> {
         // Read first, because the parent may end at any time.
         let parent = parent_id();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
         let backend = Backend::open(&config, Arc::clone(&clock))?;
-        let (listener, address) = listen(&config.server).await?;
+        let (listener, address) = listen(&config.server)?;
         // The user may cause each error above. New credentials are shown only by the start that generates them, so
         // they are generated after all that.
         let BootstrapSecrets { client, signing_keys, signing_secrets, credentials } =
@@ -86,6 +87,7 @@ impl App {
             let worker = Worker::new(deliverer, sweeper, parts.wake_ups, backend.receiver());
             (None, Some(worker), ServerOptions::default())
         };
+        let options = ServerOptions { trusted_proxies: config.server.trusted_proxies.clone(), ..options };
 
         let mut operations = operations();
         let mcp = McpServer::new(scheduler.clone(), &public_url, operations.iter().filter_map(Operation::tool));
@@ -139,16 +141,26 @@ impl Parts {
     }
 }
 
-async fn listen(server: &ServerConfig) -> Result<(TcpListener, SocketAddr), StartError> {
+fn listen(server: &ServerConfig) -> Result<(TcpListener, SocketAddr), StartError> {
     let remedy = if server.under_host {
         "the Functions host believes that it is free, and will start this process again"
     } else {
         "set HOST and PORT to an address of this machine and a free port"
     };
     let failed = |source| StartError::Listen { address: server.listen, source, remedy };
-    let listener = TcpListener::bind(server.listen).await.map_err(failed)?;
+    let listener = bind(server.listen).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
+}
+
+/// Listens with a longer queue of connections than tokio's default. When the queue is full, the system resets the
+/// connections of honest clients too.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    const BACKLOG: u32 = 4096;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// The URL of the service if no setting names it.

@@ -1,14 +1,15 @@
 //! Exchanges API keys for tokens, and finds out from a token which client calls.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::login_throttle::LoginThrottle;
+use tokio::time::Instant;
+
+use super::login_throttle::{LoginThrottle, TooManyFailures};
 use super::token::TokenIssuer;
-use super::{ClientDirectory, SigningKeys, TokenSettings, api_key};
+use super::{ClientDirectory, SigningKeys, Source, TokenSettings, api_key};
 use crate::domain::{ClientId, Scope, Scopes, Secret};
-use crate::public_url::PublicUrl;
-use crate::store::StoreError;
+use crate::public_url::{PublicUrl, Resource};
+use crate::store::{Client, StoreError};
 use crate::time::{Clock, Entropy};
 
 /// Exchanges API keys for tokens, and finds out from a token which client calls.
@@ -92,7 +93,7 @@ pub enum AuthError {
     /// The client has none of the scopes that the token should have.
     #[error("the client has none of the requested scopes")]
     NoScope,
-    /// Too many logins of this client from this address had a wrong key.
+    /// Too many logins of this client from this source had a wrong key, so the key of this one was not checked.
     #[error("too many failed logins")]
     TooManyFailures {
         /// The time until another login is checked, in seconds.
@@ -104,6 +105,12 @@ pub enum AuthError {
     /// The client's row is damaged, or this program has a defect.
     #[error(transparent)]
     Internal(StoreError),
+}
+
+impl From<TooManyFailures> for AuthError {
+    fn from(TooManyFailures { retry_after }: TooManyFailures) -> Self {
+        Self::TooManyFailures { retry_after }
+    }
 }
 
 impl From<StoreError> for AuthError {
@@ -134,46 +141,48 @@ impl Authenticator {
         &self.public_url
     }
 
-    /// Exchanges a client's API key for a token. The right key is accepted even after many wrong ones: otherwise
-    /// anybody could lock a client out.
+    /// Exchanges a client's API key for a token.
     ///
     /// # Errors
-    /// [`AuthError::WrongCredentials`]; after ten of those in a minute, for one client from one address,
-    /// [`AuthError::TooManyFailures`]; [`AuthError::NoScope`] if the token would have no scope;
-    /// [`AuthError::Unavailable`] or [`AuthError::Internal`].
+    /// [`AuthError::WrongCredentials`]; after ten of those in a minute, for one client from one source,
+    /// [`AuthError::TooManyFailures`], whether the key is right or not; [`AuthError::NoScope`] if the token would have
+    /// no scope; [`AuthError::Unavailable`] or [`AuthError::Internal`].
     pub async fn issue(
         &self,
         client: &str,
         key: &Secret<String>,
         grant: TokenGrant,
-        source: IpAddr,
+        source: Source,
         entropy: &dyn Entropy,
     ) -> Result<IssuedToken, AuthError> {
-        let now = self.clock.now();
+        // A client id has at most 64 characters. A longer name belongs to no client and is counted by its beginning.
+        let name: String = client.chars().take(64).collect();
+        self.throttle.check(&name, source, Instant::now())?;
         let known = match client.parse::<ClientId>() {
-            Ok(id) => self.directory.find(&id).await?,
+            Ok(id) => self.look_up(&id, source).await?,
             Err(_) => None,
         };
-        let verified = api_key::verify(known.as_deref(), key);
-        let Some(known) = known.filter(|_| verified) else {
-            return Err(match self.throttle.failed(client, source, now) {
-                Some(retry_after) => AuthError::TooManyFailures { retry_after },
-                None => AuthError::WrongCredentials,
-            });
-        };
+        let is_right = || api_key::verify(known.as_deref(), key);
+        let verified = self.throttle.judge(&name, source, Instant::now(), is_right)?;
+        let known = known.filter(|_| verified).ok_or(AuthError::WrongCredentials)?;
         let grant = TokenGrant { scopes: grant.scopes & known.scopes, ..grant };
         if grant.scopes.is_empty() {
             return Err(AuthError::NoScope);
         }
-        Ok(self.tokens.issue(&known.id, &grant, now, entropy))
+        Ok(self.tokens.issue(&known.id, &grant, self.clock.now(), entropy))
     }
 
-    /// Finds the calling client by the values of all `Authorization` headers of a request.
+    async fn look_up(&self, id: &ClientId, source: Source) -> Result<Option<Arc<Client>>, AuthError> {
+        let _turn = self.throttle.look_up(id.as_str(), source, Instant::now()).await?;
+        Ok(self.directory.find_for_login(id).await?)
+    }
+
+    /// Finds the calling client by the values of all `Authorization` headers of a request to a part of the service.
     ///
     /// # Errors
     /// [`AuthError::Missing`], [`AuthError::InvalidToken`], [`AuthError::ApiKeyAsToken`], [`AuthError::Unavailable`] or
     /// [`AuthError::Internal`].
-    pub async fn authenticate(&self, authorization: &[&[u8]]) -> Result<Principal, AuthError> {
+    pub async fn authenticate(&self, authorization: &[&[u8]], resource: Resource) -> Result<Principal, AuthError> {
         let value = match authorization {
             [] => return Err(AuthError::Missing),
             [one] => std::str::from_utf8(one).map_err(|_| AuthError::InvalidToken)?,
@@ -183,11 +192,12 @@ impl Authenticator {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(AuthError::Missing);
         }
+        // RFC 9110 §11.4 allows more than one space.
+        let token = token.trim_start_matches(' ');
         if token.starts_with(api_key::PREFIX) {
             return Err(AuthError::ApiKeyAsToken);
         }
-        let now = self.clock.now();
-        let claims = self.tokens.verify(token, now).ok_or(AuthError::InvalidToken)?;
+        let claims = self.tokens.verify(token, resource, self.clock.now()).ok_or(AuthError::InvalidToken)?;
         let client = self.directory.find(&claims.sub).await?.filter(|c| !c.disabled).ok_or(AuthError::InvalidToken)?;
         if client.tokens_valid_from.is_some_and(|from| claims.iat < from.as_secs()) {
             return Err(AuthError::InvalidToken);

@@ -14,12 +14,20 @@ use crate::sync::lock;
 pub struct ClientDirectory {
     configured: Option<Arc<Client>>,
     store: ClientStore,
-    cache: Mutex<HashMap<ClientId, (Instant, Arc<Client>)>>,
+    /// The clients that were read, and the ids that belong to no client.
+    cache: Mutex<HashMap<ClientId, Answer>>,
 }
+
+/// The client that the store had for an id, and the time when it was read.
+type Answer = (Instant, Option<Arc<Client>>);
 
 impl ClientDirectory {
     /// The time for which a client that was read is reused. A revocation takes effect within this time.
     const CACHED_FOR: Duration = Duration::from_mins(1);
+    /// The most answers in the cache. At the limit all are dropped.
+    const MAX_CACHED: usize = 10_000;
+    /// The longest wait for a read whose result is not needed.
+    const MAX_UNUSED_READ: Duration = Duration::from_secs(1);
 
     /// A directory over a store. The configured client is not in the store, so that the service can start while the
     /// store is down.
@@ -28,27 +36,97 @@ impl ClientDirectory {
         Self { configured: configured.map(Arc::new), store, cache: Mutex::default() }
     }
 
-    /// The client with this id.
+    /// The client with this id. An answer may be a minute old.
     ///
     /// # Errors
     /// [`StoreError`] if the client is not in the cache and the store fails.
     pub async fn find(&self, id: &ClientId) -> Result<Option<Arc<Client>>, StoreError> {
-        if let Some(client) = self.configured.as_ref().filter(|c| c.id == *id) {
-            return Ok(Some(client.clone()));
+        if let Some(client) = self.configured(id) {
+            return Ok(Some(client));
         }
-        let fresh =
-            |(read_at, client): &(Instant, Arc<Client>)| (read_at.elapsed() < Self::CACHED_FOR).then(|| client.clone());
-        let cached = lock(&self.cache).get(id).and_then(fresh);
-        if cached.is_some() {
-            return Ok(cached);
+        let cached = lock(&self.cache).get(id).filter(|(read_at, _)| read_at.elapsed() < Self::CACHED_FOR).cloned();
+        if let Some((_, client)) = cached {
+            return Ok(client);
         }
         let found = self.store.get(id).await?.map(Arc::new);
         let mut cache = lock(&self.cache);
-        match &found {
-            // Only clients that exist are cached, so guessed ids do not fill the memory.
-            Some(client) => drop(cache.insert(id.clone(), (Instant::now(), client.clone()))),
-            None => drop(cache.remove(id)),
+        if cache.len() >= Self::MAX_CACHED {
+            cache.clear();
         }
+        cache.insert(id.clone(), (Instant::now(), found.clone()));
         Ok(found)
+    }
+
+    /// The client with this id, for a login. Every id costs one read of the store, so that the time of a login does not
+    /// tell which clients exist.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails, except for the configured client.
+    pub async fn find_for_login(&self, id: &ClientId) -> Result<Option<Arc<Client>>, StoreError> {
+        let stored = self.store.get(id);
+        match self.configured(id) {
+            // This client can log in while the store is down, so the result of the read does not matter.
+            Some(client) => {
+                let _ = tokio::time::timeout(Self::MAX_UNUSED_READ, stored).await;
+                Ok(Some(client))
+            }
+            None => Ok(stored.await?.map(Arc::new)),
+        }
+    }
+
+    fn configured(&self, id: &ClientId) -> Option<Arc<Client>> {
+        self.configured.as_ref().filter(|client| client.id == *id).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Scopes;
+    use crate::testing::{Faults, SimulatedTable};
+
+    const READ: Duration = Duration::from_millis(8);
+
+    struct Slow;
+
+    impl Faults for Slow {
+        fn latency(&self) -> Duration {
+            READ
+        }
+    }
+
+    fn client(id: &str) -> Client {
+        let id = id.parse().unwrap();
+        Client { id, key_hashes: Vec::new(), scopes: Scopes::all(), disabled: false, tokens_valid_from: None }
+    }
+
+    async fn directory() -> ClientDirectory {
+        let store = ClientStore::new(Arc::new(SimulatedTable::new(Slow)));
+        store.insert(&client("stored")).await.unwrap();
+        ClientDirectory::new(Some(client("configured")), store)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_login_takes_the_same_time_for_every_id() {
+        let directory = directory().await;
+        for id in ["stored", "configured", "nobody", "stored", "configured", "nobody"] {
+            directory.find(&"stored".parse().unwrap()).await.unwrap();
+            let began = Instant::now();
+            let found = directory.find_for_login(&id.parse().unwrap()).await.unwrap();
+            assert_eq!((began.elapsed(), found.is_some()), (READ, id != "nobody"), "{id}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_kept_for_a_minute_also_if_there_is_no_such_client() {
+        let directory = directory().await;
+        for id in ["stored", "nobody"] {
+            for (wait, read) in [(0, READ), (0, Duration::ZERO), (59, Duration::ZERO), (60, READ)] {
+                tokio::time::advance(Duration::from_secs(wait)).await;
+                let began = Instant::now();
+                assert_eq!(directory.find(&id.parse().unwrap()).await.unwrap().is_some(), id == "stored");
+                assert_eq!(began.elapsed(), read, "{id} after {wait} s");
+            }
+        }
     }
 }

@@ -6,10 +6,12 @@ mod client_directory;
 mod crypto;
 mod keys;
 mod login_throttle;
+mod source;
 mod token;
 
 pub use api_key::{ApiKey, InvalidApiKey, hash_key};
 pub use authenticator::{AuthError, Authenticator, IssuedToken, Principal, TokenGrant};
 pub use client_directory::ClientDirectory;
 pub use keys::{InvalidSigningKeys, SigningKeys};
+pub use source::{Source, TrustedProxies};
 pub use token::TokenSettings;

@@ -30,6 +30,8 @@ pub(super) struct TokenIssuer {
     keys: SigningKeys,
     settings: TokenSettings,
     validation: Validation,
+    /// The audiences of tokens for the whole service. The others are for `/mcp` alone.
+    whole_service: Vec<String>,
     /// Tokens whose signature and claims were verified. Clients send one token thousands of times, and for a token
     /// in here only the time has to be checked again.
     verified: RwLock<HashMap<String, Arc<Claims>>>,
@@ -38,6 +40,7 @@ pub(super) struct TokenIssuer {
 /// The claims that this service reads. A token may have more.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Claims {
+    aud: Audience,
     /// A string. The library alone would also accept a list that contains our name.
     iss: String,
     #[serde(with = "text")]
@@ -57,19 +60,21 @@ fn known_scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scopes, D:
     Ok(Scopes::known_in(&String::deserialize(deserializer)?))
 }
 
-#[derive(Serialize)]
-struct IssuedClaims<'a> {
-    aud: Audience<'a>,
-    #[serde(flatten)]
-    claims: Claims,
+/// The audience of a token, in one of the two forms of RFC 7519 §4.1.3.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Several(Vec<String>),
 }
 
-/// The audience of a token, in one of the two forms of RFC 7519 §4.1.3.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Audience<'a> {
-    One(&'a str),
-    Several(&'a [String]),
+impl Audience {
+    fn names(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Several(names) => names,
+        }
+    }
 }
 
 /// The members that the header of a token may have. Every other member (`jwk`, `jku`, `crit`, `zip` …) requires the
@@ -94,11 +99,11 @@ impl TokenIssuer {
     const MAX_VERIFIED: usize = 1000;
     const LEEWAY_SECONDS: i64 = 30;
 
-    /// An issuer with these keys, for the service at this URL. A token for one resource of the service is accepted by
-    /// all of them: its scopes limit it, not its audience.
+    /// An issuer with these keys, for the service at this URL.
     pub(super) fn new(keys: SigningKeys, settings: TokenSettings, public_url: &PublicUrl) -> Self {
-        let resources = public_url.origins().flat_map(|origin| Resource::ALL.map(|r| origin.resource(r)));
-        let audiences: Vec<_> = resources.chain([settings.audience.clone()]).collect();
+        let identifiers = |resource| public_url.origins().map(move |origin| origin.resource(resource));
+        let whole_service: Vec<_> = identifiers(Resource::Api).chain([settings.audience.clone()]).collect();
+        let audiences: Vec<_> = identifiers(Resource::Mcp).chain(whole_service.iter().cloned()).collect();
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[&settings.issuer]);
         validation.set_audience(&audiences);
@@ -106,7 +111,7 @@ impl TokenIssuer {
         // For these two the library reads the machine's clock. `in_time` checks them against the injected clock.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        Self { keys, settings, validation, verified: RwLock::default() }
+        Self { keys, settings, validation, whole_service, verified: RwLock::default() }
     }
 
     pub(super) fn issue(
@@ -118,7 +123,13 @@ impl TokenIssuer {
     ) -> IssuedToken {
         let (iat, expires_in) = (now.as_secs(), self.settings.ttl_seconds);
         let jti = URL_SAFE_NO_PAD.encode(random::<16>(entropy));
+        let aud = match grant.audience.as_slice() {
+            [] => Audience::One(self.settings.audience.clone()),
+            [one] => Audience::One(one.clone()),
+            several => Audience::Several(several.to_vec()),
+        };
         let claims = Claims {
+            aud,
             iss: self.settings.issuer.clone(),
             sub: client.clone(),
             iat,
@@ -127,12 +138,6 @@ impl TokenIssuer {
             jti,
             scope: grant.scopes,
         };
-        let aud = match grant.audience.as_slice() {
-            [] => Audience::One(&self.settings.audience),
-            [one] => Audience::One(one),
-            several => Audience::Several(several),
-        };
-        let claims = IssuedClaims { aud, claims };
         let token = self.keys.signing().and_then(|(kid, key)| {
             let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::HS256) };
             jsonwebtoken::encode(&header, &claims, key).ok()
@@ -141,14 +146,17 @@ impl TokenIssuer {
         IssuedToken { token: Secret::new(token.unwrap_or_default()), expires_in, scopes: grant.scopes }
     }
 
-    /// The claims of a token, if it is genuine and valid now.
-    pub(super) fn verify(&self, token: &str, now: Timestamp) -> Option<Arc<Claims>> {
+    /// The claims of a token, if it is genuine, valid now, and for this part of the service. A token for `/mcp` may be
+    /// in the hands of a language model's client, and is not accepted anywhere else. A token for the whole service is
+    /// accepted at `/mcp` too.
+    pub(super) fn verify(&self, token: &str, resource: Resource, now: Timestamp) -> Option<Arc<Claims>> {
         let verified = self.verified.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned();
         let claims = match verified {
             Some(claims) => claims,
             None => self.remember(token, self.read(token)?),
         };
-        in_time(&claims, now.as_secs()).then_some(claims)
+        let fits = resource == Resource::Mcp || claims.aud.names().iter().any(|name| self.whole_service.contains(name));
+        (fits && in_time(&claims, now.as_secs())).then_some(claims)
     }
 
     fn remember(&self, token: &str, claims: Claims) -> Arc<Claims> {

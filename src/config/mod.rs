@@ -153,6 +153,7 @@ mod tests {
             ("JWT_TTL_SECONDS", "3601"),
             ("WEBHOOK_SIGNING_SECRETS", "whsec_canary"),
             ("DELIVERY_ALLOWED_NETWORKS", "10.0.0.0/33"),
+            ("TRUSTED_PROXIES", "proxy.example"),
             ("RUST_LOG", "x=loud"),
         ])
         .unwrap_err()
@@ -168,6 +169,7 @@ mod tests {
             "JWT_TTL_SECONDS",
             "WEBHOOK_SIGNING_SECRETS",
             "DELIVERY_ALLOWED_NETWORKS",
+            "TRUSTED_PROXIES",
             "RUST_LOG",
         ] {
             assert!(error.contains(&format!("\n  {name}: ")), "{name} in {error}");

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use super::vars::{Setting, Vars, any_text, parsed};
+use crate::auth::TrustedProxies;
 use crate::public_url::PublicUrl;
 
 const HOST: Setting<IpAddr> = Setting { name: "HOST", default: "127.0.0.1", read: parse_host };
@@ -16,8 +17,10 @@ const RATE_LIMIT: Setting<Option<NonZeroU32>> =
 const RATE_LIMIT_ON_AZURE: Option<NonZeroU32> = NonZeroU32::new(100);
 const DATA_DIR: Setting<PathBuf> = Setting { name: "SCHEDULER_DATA_DIR", default: ".scheduler", read: any_text };
 
-pub(super) const SETTINGS: [(&str, &str); 5] =
-    [HOST.entry(), PORT.entry(), PUBLIC_URL.entry(), RATE_LIMIT.entry(), DATA_DIR.entry()];
+const TRUSTED_PROXIES: Setting<TrustedProxies> = Setting { name: "TRUSTED_PROXIES", default: "", read: parsed };
+
+pub(super) const SETTINGS: [(&str, &str); 6] =
+    [HOST.entry(), PORT.entry(), PUBLIC_URL.entry(), RATE_LIMIT.entry(), DATA_DIR.entry(), TRUSTED_PROXIES.entry()];
 
 /// The Functions host sets this variable for the process that it starts. It is not in the list of settings, because
 /// no operator sets it.
@@ -43,6 +46,8 @@ pub struct ServerConfig {
     pub rate_limit: Option<NonZeroU32>,
     /// `SCHEDULER_DATA_DIR`: contains the embedded store and the local credentials.
     pub data_dir: PathBuf,
+    /// `TRUSTED_PROXIES`: the proxies whose `X-Forwarded-For` names the source of a request.
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl ServerConfig {
@@ -61,7 +66,9 @@ impl ServerConfig {
         };
         let default_limit = if vars.on_azure { RATE_LIMIT_ON_AZURE } else { None };
         let rate_limit = vars.read(&RATE_LIMIT).unwrap_or(default_limit);
-        Self { listen, under_host, public_url, rate_limit, data_dir: vars.read(&DATA_DIR).unwrap_or_default() }
+        let data_dir = vars.read(&DATA_DIR).unwrap_or_default();
+        let trusted_proxies = vars.read(&TRUSTED_PROXIES).unwrap_or_default();
+        Self { listen, under_host, public_url, rate_limit, data_dir, trusted_proxies }
     }
 }
 

@@ -8,11 +8,14 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http::HeaderMap;
 use http::header::HOST;
+use tokio_util::sync::CancellationToken;
 
+use super::budget::{Owner, Share};
 use super::caller::FunctionsHost;
+use super::connection::Connection;
 use super::rate_limiter::RateLimiter;
 use crate::api::Problem;
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Principal, Source};
 use crate::delivery::Deliverer;
 use crate::domain::ConversationId;
 use crate::maintenance::Sweeper;
@@ -61,14 +64,14 @@ pub struct Invocations {
     pub host: FunctionsHost,
 }
 
-/// The address that a request came from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) IpAddr);
-
 /// A request on its way to a handler.
 pub struct RequestContext {
     services: Arc<Services>,
-    peer: Option<Peer>,
+    connection: Option<Connection>,
+    /// The caller that the memory of the body counts for.
+    body_owner: Owner,
+    /// The largest body that the operation reads, in bytes.
+    pub(super) body_limit: usize,
     parameter: String,
     query: String,
     pub(super) headers: HeaderMap,
@@ -77,17 +80,30 @@ pub struct RequestContext {
 
 pub(super) type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>;
 
+/// A request as it arrived.
+pub(super) struct Arrived {
+    /// None if no server has accepted the request.
+    pub(super) connection: Option<Connection>,
+    /// Empty without one.
+    pub(super) query: String,
+    pub(super) headers: HeaderMap,
+    pub(super) body: BodyStream,
+}
+
 impl RequestContext {
-    /// A request. The parameter of its path and its query string are empty if it has none.
-    pub(super) const fn new(
-        services: Arc<Services>,
-        peer: Option<Peer>,
-        parameter: String,
-        query: String,
-        headers: HeaderMap,
-        body: BodyStream,
-    ) -> Self {
-        Self { services, peer, parameter, query, headers, body }
+    /// A request for an operation with this limit on its body. The parameter of its path is empty if it has none.
+    pub(super) fn new(services: Arc<Services>, parameter: String, body_limit: usize, arrived: Arrived) -> Self {
+        let Arrived { connection, query, headers, body } = arrived;
+        let body_owner = Owner::anonymous(source(connection.as_ref(), &headers));
+        Self { services, connection, body_owner, body_limit, parameter, query, headers, body }
+    }
+
+    /// Counts the connection, and the memory of the body, for the client that has authenticated.
+    pub(super) fn belongs_to(&mut self, caller: &Principal) {
+        if let Some(connection) = &self.connection {
+            connection.belongs_to(caller.client());
+        }
+        self.body_owner = Owner::Client(caller.client().clone());
     }
 
     /// The services that the handler calls.
@@ -121,13 +137,27 @@ impl RequestContext {
         &self.query
     }
 
-    /// The address that the request came from.
-    pub(super) fn source(&self) -> IpAddr {
-        self.peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0)
+    /// The source that the request came from.
+    pub(super) fn source(&self) -> Source {
+        source(self.connection.as_ref(), &self.headers)
+    }
+
+    /// The body, and the function that takes memory for a part of it.
+    pub(super) fn body_and_memory(
+        &mut self,
+        gives_way: CancellationToken,
+    ) -> (&mut BodyStream, impl FnOnce(usize) -> Option<Share>) {
+        let (connection, owner) = (self.connection.as_ref(), self.body_owner.clone());
+        let take = move |bytes| connection.map(|connection| connection.body_share(owner, bytes, gives_way));
+        (&mut self.body, take)
     }
 
     /// The conversation that the path names. A malformed id gets the same problem as an unknown one.
     pub(super) fn conversation_id(&self) -> Result<ConversationId, Problem> {
         self.parameter.parse().map_err(|_| Problem::no_such_conversation())
     }
+}
+
+fn source(connection: Option<&Connection>, headers: &HeaderMap) -> Source {
+    connection.map_or_else(|| IpAddr::V4(Ipv4Addr::UNSPECIFIED).into(), |connection| connection.source(headers))
 }

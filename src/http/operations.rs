@@ -142,6 +142,28 @@ impl Operation {
         self.path.split("/{").next().unwrap_or(self.path)
     }
 
+    /// The methods that it accepts. HEAD is GET without the body of the response (RFC 9110 §9.3.2); hyper leaves that
+    /// body out.
+    pub(super) fn methods(&self) -> impl Iterator<Item = &str> {
+        let head = (self.method == Method::GET).then_some("HEAD");
+        std::iter::once(self.method.as_str()).chain(head)
+    }
+
+    pub(super) fn accepts(&self, method: &Method) -> bool {
+        self.methods().any(|accepted| accepted == method.as_str())
+    }
+
+    /// The largest body that it reads, in bytes. Everybody can send bodies to an operation without authentication, so
+    /// those are small: a login fits. In a body of a client, the longest text and the longest headers fit although the
+    /// client writes each byte of them as an escape of six bytes.
+    pub(super) const fn body_limit(&self) -> usize {
+        match self.access {
+            Access::Anyone(_) => 4 * 1024,
+            Access::AnyClient(_) | Access::Client { .. } => 1280 * 1024,
+            Access::FunctionsHost(_) => 256 * 1024,
+        }
+    }
+
     /// The part of the service that a token for this operation has to be made for.
     #[must_use]
     pub fn resource(&self) -> Resource {

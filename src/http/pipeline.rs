@@ -24,15 +24,17 @@ pub(super) async fn serve(operation: &Operation, context: RequestContext) -> Res
     }
 }
 
-async fn authorise_and_handle(operation: &Operation, context: RequestContext) -> Result<Response, Problem> {
+async fn authorise_and_handle(operation: &Operation, mut context: RequestContext) -> Result<Response, Problem> {
     match operation.access {
         Access::Anyone(handler) => handler(context).await,
         Access::AnyClient(handler) => {
-            let caller = authenticate(&context).await?;
+            let caller = authenticate(operation, &context).await?;
+            context.belongs_to(&caller);
             limit_and_handle(handler, context, caller).await
         }
         Access::Client { scope, handler, .. } => {
-            let caller = authenticate(&context).await?;
+            let caller = authenticate(operation, &context).await?;
+            context.belongs_to(&caller);
             caller.require(scope)?;
             limit_and_handle(handler, context, caller).await
         }
@@ -57,11 +59,15 @@ async fn limit_and_handle(
 }
 
 /// The future holds clones of what it needs and not the context, because the context's body is not `Sync`.
-fn authenticate(context: &RequestContext) -> impl Future<Output = Result<Principal, AuthError>> + Send + use<> {
+fn authenticate(
+    operation: &Operation,
+    context: &RequestContext,
+) -> impl Future<Output = Result<Principal, AuthError>> + Send + use<> {
+    let resource = operation.resource();
     let services = context.services().clone();
     let headers: Vec<HeaderValue> = context.headers().get_all(AUTHORIZATION).iter().cloned().collect();
     async move {
         let values: Vec<_> = headers.iter().map(HeaderValue::as_bytes).collect();
-        services.authenticator.authenticate(&values).await
+        services.authenticator.authenticate(&values, resource).await
     }
 }

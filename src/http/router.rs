@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use bytes::Buf;
 use futures_util::{Stream, StreamExt as _};
-use http::{HeaderMap, Method};
+use http::Method;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 use warp::reply::{Reply as _, Response};
 
-use super::context::{BodyStream, Peer, RequestContext, Services};
+use super::connection::Connection;
+use super::context::{Arrived, BodyStream, RequestContext, Services};
 use super::operations::Operation;
 use super::pipeline;
 use crate::api::Problem;
@@ -23,18 +24,18 @@ pub fn router(services: Arc<Services>, operations: Vec<Operation>) -> BoxedFilte
     warp::method()
         .and(warp::path::full())
         .and(warp::query::raw().or(warp::any().map(String::new)).unify())
-        .and(warp::ext::optional::<Peer>())
+        .and(warp::ext::optional::<Connection>())
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
-        .then(move |method: Method, path: FullPath, query, peer, headers: HeaderMap, body| {
+        .then(move |method: Method, path: FullPath, query, connection, headers, body| {
             let (table, services) = (Arc::clone(&table), Arc::clone(&services));
-            let body = boxed(body);
+            let arrived = Arrived { connection, query, headers, body: boxed(body) };
             async move {
                 services.note_call();
-                match table.find(&method, path.as_str(), services.is_invocation(&headers)) {
+                match table.find(&method, path.as_str(), services.is_invocation(&arrived.headers)) {
                     Ok((operation, parameter)) => {
-                        let parameter = parameter.to_owned();
-                        let context = RequestContext::new(services, peer, parameter, query, headers, body);
+                        let limit = operation.body_limit();
+                        let context = RequestContext::new(services, parameter.to_owned(), limit, arrived);
                         pipeline::serve(operation, context).await
                     }
                     Err(problem) => problem.into_response(),
@@ -73,8 +74,8 @@ impl RoutingTable {
         let mut allowed = Vec::new();
         for operation in self.operations.iter().filter(|operation| invocation || !operation.is_invocation()) {
             match self.parameter(operation.path, path) {
-                Some(parameter) if operation.method == *method => return Ok((operation, parameter)),
-                Some(_) => allowed.push(operation.method.as_str()),
+                Some(parameter) if operation.accepts(method) => return Ok((operation, parameter)),
+                Some(_) => allowed.extend(operation.methods()),
                 None => {}
             }
         }
@@ -144,13 +145,23 @@ mod tests {
     }
 
     #[test]
+    fn head_is_accepted_where_get_is_and_nowhere_else() {
+        for operation in operations() {
+            let path = operation.path.replace("{id}", "some-id");
+            let (found, _) = find(&Method::HEAD, &path);
+            let gets = operations().into_iter().find(|o| o.method == Method::GET && o.path == operation.path);
+            assert_eq!(found, gets.map_or("405", |get| get.name), "{path}");
+        }
+    }
+
+    #[test]
     fn a_literal_of_another_path_is_never_a_parameter() {
         for (method, path, status, allowed) in [
             (Method::DELETE, "/api/scheduler/schedule", "405", "POST"),
             (Method::DELETE, "/api/scheduler/status", "404", ""),
             (Method::POST, "/api/scheduler/schedule/redeliver", "404", ""),
             (Method::GET, "/api/scheduler/some-id", "405", "DELETE"),
-            (Method::POST, "/api/scheduler", "405", "GET"),
+            (Method::POST, "/api/scheduler", "405", "GET, HEAD"),
         ] {
             assert_eq!(find(&method, path), (status.to_owned(), allowed.to_owned()), "{path}");
         }

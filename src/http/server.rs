@@ -5,24 +5,31 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
+use futures_util::FutureExt as _;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, EXPECT, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 use warp::filters::BoxedFilter;
-use warp::reply::Response;
+use warp::reply::{Reply as _, Response};
 
-use super::context::Peer;
+use super::client_stream::ClientStream;
+use super::connection::{Connection, ConnectionLimits};
+use super::request_head;
+use super::shared_body::SharedBody;
+use crate::api::Problem;
+use crate::auth::TrustedProxies;
 
 /// Serves the API on a listener.
 pub struct Server {
@@ -31,20 +38,33 @@ pub struct Server {
     options: ServerOptions,
 }
 
-/// The time limits of a server, and its logging.
-#[derive(Clone, Copy, Debug)]
+/// The limits of a server, and its logging.
+#[derive(Clone, Debug)]
 pub struct ServerOptions {
     /// The longest time that a connection may be without a complete request head, idle time included.
     pub idle: Duration,
+    /// The longest time that a response may make no progress, because the client does not read.
+    pub write: Duration,
     /// The time that open requests have to finish after the stop.
     pub drain: Duration,
+    /// The most connections. At the limit, old connections without an authenticated request are closed.
+    pub max_connections: usize,
+    /// The proxies that name the source of a request.
+    pub trusted_proxies: TrustedProxies,
     /// Whether the log lines of a request carry the invocation id of the Functions host.
     pub invocation_ids: bool,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        Self { idle: Duration::from_secs(30), drain: Duration::from_secs(8), invocation_ids: false }
+        Self {
+            idle: Duration::from_secs(30),
+            write: Duration::from_secs(30),
+            drain: Duration::from_secs(8),
+            max_connections: 8192,
+            trusted_proxies: TrustedProxies::default(),
+            invocation_ids: false,
+        }
     }
 }
 
@@ -58,7 +78,6 @@ impl ServerOptions {
 }
 
 impl Server {
-    const MAX_CONNECTIONS: usize = 8192;
     const MAX_HEADERS: usize = 100;
     /// The longest request head, in bytes. hyper responds to a longer one with 431.
     const MAX_HEAD: usize = 32 * 1024;
@@ -71,28 +90,40 @@ impl Server {
 
     /// Serves until `stop`, then lets open requests finish within the drain time.
     pub async fn run(self, stop: CancellationToken) {
+        let Self { listener, routes, options } = self;
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
-            .header_read_timeout(self.options.idle)
+            .header_read_timeout(options.idle)
             .max_headers(Self::MAX_HEADERS)
-            .max_buf_size(Self::MAX_HEAD);
-        let connections = Arc::new(Semaphore::new(Self::MAX_CONNECTIONS));
+            .max_buf_size(Self::MAX_HEAD)
+            // A client may shut down its sending side after the request and still wait for the response.
+            .half_close(true);
+        let limits = Arc::new(ConnectionLimits::new(options.max_connections, options.trusted_proxies));
+        let handler = RequestHandler { routes, invocation_ids: options.invocation_ids };
         let open = GracefulShutdown::new();
         loop {
-            let permit = Arc::clone(&connections).acquire_owned().await;
-            let stream = tokio::select! {
-                accepted = self.listener.accept() => accepted.map(|(stream, _)| stream),
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
                 () = stop.cancelled() => break,
             };
-            match stream.and_then(|stream| self.service(stream)) {
-                Ok((stream, service)) => {
-                    let connection = open.watch(http.serve_connection(TokioIo::new(stream), service));
+            match accepted {
+                Ok((stream, peer)) => {
+                    // It fails if the peer has left already, which hyper notices too.
+                    let _ = stream.set_nodelay(true);
+                    let stream = ClientStream::new(stream, options.write, stop.clone());
+                    let connection = Connection::open(Arc::clone(&limits), peer.ip());
+                    let (handler, requests) = (handler.clone(), connection.clone());
+                    let service = service_fn(move |request| handler.clone().handle(requests.clone(), request));
+                    let served = open.watch(http.serve_connection(TokioIo::new(stream), service));
                     tokio::spawn(async move {
-                        // An error means that the peer broke the protocol or left, so no response can be sent.
-                        let _ = connection.await;
-                        drop(permit);
+                        tokio::select! {
+                            // An error means that the peer broke the protocol or left, so no response can be sent.
+                            _ = served => {}
+                            () = connection.gives_way() => {}
+                        }
                     });
                 }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
                     tracing::warn!(%error, "connection not accepted");
                     // The likely cause is that there are no file descriptors left. A pause keeps the loop from spinning.
@@ -100,32 +131,53 @@ impl Server {
                 }
             }
         }
-        drop(self.listener);
-        if tokio::time::timeout(self.options.drain, open.shutdown()).await.is_err() {
+        drop(listener);
+        if tokio::time::timeout(options.drain, open.shutdown()).await.is_err() {
             tracing::warn!("requests that are still open after the drain time are aborted");
         }
     }
+}
 
-    fn service(
-        &self,
-        stream: TcpStream,
-    ) -> io::Result<(
-        TcpStream,
-        impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + use<>,
-    )> {
-        stream.set_nodelay(true)?;
-        let peer = Peer(stream.peer_addr()?.ip());
-        let invocation_ids = self.options.invocation_ids;
-        let routes = hyper_util::service::TowerToHyperService::new(warp::service(self.routes.clone()));
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(peer);
-            let span = if invocation_ids { invocation(request.headers()) } else { Span::none() };
-            let response = routes.call(request);
-            async move { response.await.map(harden) }.instrument(span)
-        });
-        Ok((stream, service))
+/// Handles the requests of all connections.
+#[derive(Clone)]
+struct RequestHandler {
+    routes: BoxedFilter<(Response,)>,
+    invocation_ids: bool,
+}
+
+impl RequestHandler {
+    async fn handle(self, connection: Connection, request: Request<Incoming>) -> Result<Response, Infallible> {
+        // hyper serves requests that a client sends without waiting one after the other. Between them the requests of
+        // other connections get their turn.
+        tokio::task::yield_now().await;
+        let span = if self.invocation_ids { invocation(request.headers()) } else { Span::none() };
+        let is_awaited = request.headers().contains_key(EXPECT);
+        let (parts, body) = request.into_parts();
+        let body = SharedBody::new(body);
+        let mut request = Request::from_parts(parts, body.clone());
+        request.extensions_mut().insert(connection);
+        let response = self.respond(request).instrument(span).await;
+        body.discard_rest(is_awaited).await;
+        Ok(harden(response))
+    }
+
+    async fn respond(self, request: Request<SharedBody>) -> Response {
+        if let Err(problem) = request_head::check(&request) {
+            return problem.into_response();
+        }
+        let routes = TowerToHyperService::new(warp::service(self.routes));
+        // Without this a panic would end the connection without a response.
+        match AssertUnwindSafe(async move { routes.call(request).await }).catch_unwind().await {
+            Ok(Ok(response)) => response,
+            Err(_) => Problem::internal(&Panicked).into_response(),
+        }
     }
 }
+
+/// A handler has a defect. The panic hook has written the message.
+#[derive(Debug, thiserror::Error)]
+#[error("a handler panicked")]
+struct Panicked;
 
 /// The span that carries the host's invocation id. Its level is error, so that no log filter removes it.
 fn invocation(headers: &HeaderMap) -> Span {

@@ -29,7 +29,10 @@ const ALLOWED: [(&str, &[&str]); 22] = [
             "time",
         ],
     ),
-    ("http", &["api", "auth", "delivery", "domain", "json", "maintenance", "mcp", "public_url", "scheduler", "time"]),
+    (
+        "http",
+        &["api", "auth", "delivery", "domain", "json", "maintenance", "mcp", "public_url", "scheduler", "sync", "time"],
+    ),
     ("mcp", &["api", "auth", "domain", "json", "public_url", "scheduler", "text"]),
     ("api", &["auth", "domain", "json", "scheduler", "text"]),
     ("secrets", &["auth", "config", "delivery", "domain", "json", "private_files", "store", "time"]),

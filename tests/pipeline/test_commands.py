@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE)
-HABITS = ["run", "demo", "test", "test-fast", "lint", "fmt", "bench", "package", "docs"]
+HABITS = ["run", "demo", "test", "test-fast", "hold", "lint", "fmt", "bench", "package", "docs"]
 
 
 # The variables of a surrounding `make test` or git hook must not reach the calls here, nor a person's git settings.

@@ -27,6 +27,11 @@ impl Problem {
         Self { errors, ..Self::new(ProblemType::InvalidRequest, detail).hint(hint) }
     }
 
+    /// A request head that is not valid HTTP, or that other programs could read in another way.
+    pub(crate) fn malformed_request(detail: &'static str) -> Self {
+        Self::new(ProblemType::MalformedRequest, detail).closing()
+    }
+
     /// The problem with a body in which the parser found an error.
     pub(crate) fn malformed_json(body: &[u8], error: &serde_json::Error) -> Self {
         let detail = if body.trim_ascii().is_empty() {
@@ -44,6 +49,13 @@ impl Problem {
 
     pub(crate) fn request_timeout(seconds: u64) -> Self {
         Self::new(ProblemType::RequestTimeout, format!("The body must arrive within {seconds} seconds.")).closing()
+    }
+
+    pub(crate) fn too_many_slow_bodies() -> Self {
+        Self::new(ProblemType::Unavailable, "Too many bodies arrive slowly, and this one has waited longest.")
+            .hint("Send the same request again, its body without pauses.")
+            .header(RETRY_AFTER, STORE_RETRY_SECONDS)
+            .closing()
     }
 
     pub(crate) fn body_too_large(max: usize) -> Self {

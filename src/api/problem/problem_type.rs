@@ -8,6 +8,8 @@ use serde::{Serialize, Serializer};
 pub enum ProblemType {
     /// Fields or parameters of the request have values that are not accepted, are missing or are not known.
     InvalidRequest,
+    /// The head of the request is not valid HTTP: its target is not a path, or it does not name one host.
+    MalformedRequest,
     /// The body is not one JSON object.
     MalformedJson,
     /// The connection ended before the whole body arrived.
@@ -55,8 +57,9 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// All types.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::InvalidRequest,
+        Self::MalformedRequest,
         Self::MalformedJson,
         Self::IncompleteBody,
         Self::RequestTimeout,
@@ -101,6 +104,7 @@ impl ProblemType {
     const fn definition(self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Self::InvalidRequest => ("urn:mcp-scheduler:problem:invalid-request", StatusCode::BAD_REQUEST, "The request is not valid"),
+            Self::MalformedRequest => ("urn:mcp-scheduler:problem:malformed-request", StatusCode::BAD_REQUEST, "The request is not valid HTTP"),
             Self::MalformedJson => ("urn:mcp-scheduler:problem:malformed-json", StatusCode::BAD_REQUEST, "The body is not valid JSON"),
             Self::IncompleteBody => ("urn:mcp-scheduler:problem:incomplete-body", StatusCode::BAD_REQUEST, "The body is incomplete"),
             Self::RequestTimeout => ("urn:mcp-scheduler:problem:request-timeout", StatusCode::REQUEST_TIMEOUT, "The body arrived too slowly"),

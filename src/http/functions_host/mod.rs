@@ -20,7 +20,6 @@ use tracing::Instrument as _;
 use warp::reply::{Reply as _, Response};
 
 use self::envelope::Envelope;
-use super::body::MAX_BODY;
 use super::context::{Invocations, RequestContext};
 use super::handlers::health;
 use super::operations::{Access, Operation, get, post};
@@ -89,7 +88,7 @@ impl InvocationError {
 
 /// `deliverConversation`: the queue has a message.
 async fn deliver_conversation(mut context: RequestContext, invocations: Arc<Invocations>) -> Result<Response, Problem> {
-    let delivered = match context.bytes(MAX_BODY).await {
+    let delivered = match context.bytes().await {
         Ok(body) => deliver(&invocations, &body).await,
         Err(problem) => Err(InvocationError::Body(problem)),
     };
@@ -101,7 +100,7 @@ async fn sweep_due_conversations(
     mut context: RequestContext,
     invocations: Arc<Invocations>,
 ) -> Result<Response, Problem> {
-    let _ = context.bytes(MAX_BODY).await;
+    let _ = context.bytes().await;
     Ok(respond(sweep(&invocations.sweeper).await))
 }
 

@@ -7,7 +7,6 @@ use crate::api::{
     ScheduleRequest, ScheduleResponse,
 };
 use crate::auth::Principal;
-use crate::http::body::MAX_CONVERSATION;
 use crate::http::{RequestContext, json};
 
 /// `scheduleConversation`
@@ -15,7 +14,7 @@ pub(in crate::http) async fn schedule_conversation(
     mut context: RequestContext,
     caller: Principal,
 ) -> Result<Response, Problem> {
-    let request = context.json::<ScheduleRequest>(MAX_CONVERSATION).await;
+    let request = context.json::<ScheduleRequest>().await;
     let scheduler = &context.services().scheduler;
     let scheduled = async {
         let new = request?.validate(|request| request.validate(scheduler.now(), scheduler.endpoint_policy()))?;

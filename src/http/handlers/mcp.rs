@@ -7,10 +7,9 @@ use warp::reply::Response;
 use crate::api::Problem;
 use crate::auth::Principal;
 use crate::http::RequestContext;
-use crate::http::body::MAX_CONVERSATION;
 
 pub(in crate::http) async fn mcp(mut context: RequestContext, caller: Principal) -> Result<Response, Problem> {
-    let body = context.json_bytes(MAX_CONVERSATION).await?;
+    let body = context.json_bytes().await?;
     let services = context.services().clone();
     // The protocol's check of `Host` is about the name by which the client called.
     let host = context.client_host().and_then(|host| HeaderValue::from_str(host).ok());

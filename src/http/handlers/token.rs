@@ -6,7 +6,6 @@ use warp::reply::Response;
 use crate::api::{ErrorDetail, FromObject, ObjectReader, Problem, Synonyms};
 use crate::auth::TokenGrant;
 use crate::domain::Secret;
-use crate::http::body::MAX_BODY;
 use crate::http::{RequestContext, json};
 
 struct TokenRequest {
@@ -34,7 +33,7 @@ struct TokenResponse<'a> {
 }
 
 pub(in crate::http) async fn issue_token(mut context: RequestContext) -> Result<Response, Problem> {
-    let (client, key) = context.json::<TokenRequest>(MAX_BODY).await?.validate(check)?;
+    let (client, key) = context.json::<TokenRequest>().await?.validate(check)?;
     let (services, source) = (context.services(), context.source());
     let grant = TokenGrant::default();
     let issued = services.authenticator.issue(&client, &key, grant, source, &*services.entropy).await?;

@@ -1,6 +1,6 @@
 //! Scopes: which operations a token allows.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use mcp_scheduler::auth::{
 };
 use mcp_scheduler::domain::{Scope, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::operations;
+use mcp_scheduler::public_url::Resource;
 use mcp_scheduler::store::{ClientStore, Operation, Partition, Row, Table as _};
 use mcp_scheduler::testing::SimulatedTable;
 use mcp_scheduler::time::SystemEntropy;
@@ -110,13 +111,15 @@ impl Gate {
 
     async fn issue(&self, name: &str, scopes: Scopes) -> Result<IssuedToken, AuthError> {
         let (key, grant) = (Secret::new(Self::KEY.to_owned()), TokenGrant { scopes, ..TokenGrant::default() });
-        self.authenticator.issue(name, &key, grant, Ipv4Addr::LOCALHOST.into(), &SystemEntropy::new()).await
+        self.authenticator
+            .issue(name, &key, grant, IpAddr::from(Ipv4Addr::LOCALHOST).into(), &SystemEntropy::new())
+            .await
     }
 
     /// The scopes that a token allows.
     async fn allowed(&self, token: &IssuedToken) -> Scopes {
         let value = format!("Bearer {}", token.token.expose());
-        let principal = self.authenticator.authenticate(&[value.as_bytes()]).await.unwrap();
+        let principal = self.authenticator.authenticate(&[value.as_bytes()], Resource::Api).await.unwrap();
         Scope::ALL.into_iter().filter(|scope| principal.require(*scope).is_ok()).collect()
     }
 }

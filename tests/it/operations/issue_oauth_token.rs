@@ -78,6 +78,14 @@ async fn list(client: &ApiClient, issued: &Answer) -> Answer {
     Answer::to(client.anonymous(Method::GET, "/api/scheduler").bearer_auth(token)).await
 }
 
+/// A message to `/mcp` with the token.
+async fn ping(client: &ApiClient, issued: &Answer) -> Answer {
+    let token = issued.json()["access_token"].as_str().unwrap().to_owned();
+    let request = client.anonymous(Method::POST, "/mcp").bearer_auth(token).header("content-type", "application/json");
+    let request = request.header("accept", "application/json, text/event-stream");
+    Answer::unchecked(request.body(json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" }).to_string())).await
+}
+
 #[tokio::test]
 async fn basic_and_form_credentials_both_get_a_valid_token() {
     let app = TestApp::start().await;
@@ -171,7 +179,8 @@ async fn a_token_is_valid_only_for_the_requested_resources() {
         let answer = post(&client, &asking(CLIENT, KEY, &more)).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         assert_eq!(claims(&answer)["aud"], audience);
-        assert_eq!(list(&client, &answer).await.status, 200);
+        assert_eq!(list(&client, &answer).await.status, if audience == mcp { 401 } else { 200 }, "{audience}");
+        assert_eq!(ping(&client, &answer).await.status, 200, "{audience}");
     }
     let here = format!("http://{}", app.address);
     for elsewhere in [
@@ -193,7 +202,7 @@ async fn a_token_is_valid_only_for_the_requested_resources() {
 async fn a_token_for_another_service_with_the_same_keys_is_refused() {
     let app = TestApp::start_with(&[("PUBLIC_URL", "https://one.example")]).await;
     let other = TestApp::start_with(&[("PUBLIC_URL", "https://other.example")]).await;
-    let resource = [("resource", "https://other.example/mcp")];
+    let resource = [("resource", "https://other.example")];
     let issued = post(&other.client(), &asking(CLIENT, KEY, &resource)).await;
     assert_eq!(list(&other.client(), &issued).await.status, 200);
     list(&app.client(), &issued).await.assert_problem(401, "unauthorized");
@@ -327,7 +336,7 @@ async fn failures_of_both_forms_count_together_and_the_eleventh_gets_429() {
     assert_error(&refused, 429, "invalid_client");
     let seconds: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=60).contains(&seconds), "{seconds}");
-    assert_eq!(post(&client, &asking(CLIENT, KEY, &[])).await.status, 200, "the client is not locked out");
+    assert_error(&post(&client, &asking(CLIENT, KEY, &[])).await, 429, "invalid_client");
     assert_error(&post(&client, &asking(OTHER, "wrong", &[])).await, 401, "invalid_client");
 }
 

@@ -81,7 +81,7 @@ async fn a_new_entry_is_listed_in_allow_and_only_its_exact_path_exists() {
     for method in [Method::POST, Method::PUT] {
         let refused = Answer::to(client.anonymous(method, "/api/scheduler/count/work")).await;
         refused.assert_problem(405, "method-not-allowed");
-        assert_eq!(refused.header("allow"), "GET, DELETE");
+        assert_eq!(refused.header("allow"), "GET, HEAD, DELETE");
     }
     for near in
         ["/api/scheduler/count/", "/api/scheduler/count/work/", "/api/scheduler/count/work/1", "/api/count/work"]

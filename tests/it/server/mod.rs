@@ -1,5 +1,9 @@
 //! Connections: their time limits, their number, the size of a head, and a stop of the service.
 
+mod early_responses;
+mod hold;
+mod hostile;
+mod request_heads;
 mod requests;
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The service, running in this process.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -73,6 +73,11 @@ impl TestApp {
     /// The first client.
     pub fn client(&self) -> ApiClient {
         ApiClient::new(self.address, CLIENT, KEY)
+    }
+
+    /// The first client, from another address of this machine.
+    pub fn client_from(&self, source: IpAddr) -> ApiClient {
+        ApiClient::from_source(self.address, CLIENT, KEY, source)
     }
 
     /// Another client, which owns no conversation of the first one.

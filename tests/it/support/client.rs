@@ -1,6 +1,6 @@
 //! A client of the API that checks every answer against the contract.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
@@ -28,6 +28,11 @@ impl ApiClient {
             key: key.to_owned(),
             token: OnceCell::new(),
         }
+    }
+
+    /// A client that connects from this address.
+    pub fn from_source(address: SocketAddr, id: &str, key: &str, source: IpAddr) -> Self {
+        Self { http: builder().local_address(source).build().unwrap(), ..Self::new(address, id, key) }
     }
 
     /// The API key.
@@ -134,9 +139,13 @@ pub fn in_seconds(seconds: i64) -> String {
     (if seconds < 0 { now - shift } else { now + shift }).to_string()
 }
 
-#[allow(clippy::disallowed_methods)] // tests call the service from outside
 pub fn http() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().unwrap()
+    builder().build().unwrap()
+}
+
+#[allow(clippy::disallowed_methods)] // tests call the service from outside
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1))
 }
 
 /// An answer that meets the contract of all answers.

@@ -94,6 +94,13 @@ impl Service {
         &self.url
     }
 
+    /// The memory that the process has, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     pub fn stdout(&self) -> String {
         fs::read_to_string(&self.out).unwrap()
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::client::Answer;
 
@@ -24,6 +24,17 @@ impl Wire {
     pub async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        Self::of(stream)
+    }
+
+    /// A connection that takes only a few KiB before it is read.
+    pub async fn connect_with_small_buffer(address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        Self::of(socket.connect(address).await.unwrap())
+    }
+
+    fn of(stream: TcpStream) -> Self {
         let (half, writer) = stream.into_split();
         Self { writer, reader: Reader { half, buffer: Vec::new() } }
     }
@@ -31,6 +42,11 @@ impl Wire {
     /// Sends bytes. Returns whether the service still accepted them.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.writer.write_all(bytes.as_ref()).await.is_ok()
+    }
+
+    /// Sends what the system takes at once, and drops the rest.
+    pub fn send_without_waiting(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.writer.try_write(bytes.as_ref());
     }
 
     /// Closes the sending side.

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use mcp_scheduler::auth::{AuthError, Authenticator, ClientDirectory, SigningKeys, TokenSettings};
 use mcp_scheduler::domain::{Scopes, Timestamp};
+use mcp_scheduler::public_url::Resource;
 use mcp_scheduler::store::{Client, ClientStore};
 use mcp_scheduler::testing::SimulatedTable;
 use ring::hmac;
@@ -84,7 +85,7 @@ async fn every_token_of_the_corpus_is_accepted_or_refused_as_expected() {
         let authenticator = authenticator(&fixture, Arc::clone(&table), seconds(&input["now"]));
         let values = authorization(&input);
         let values: Vec<_> = values.iter().map(String::as_bytes).collect();
-        let result = authenticator.authenticate(&values).await;
+        let result = authenticator.authenticate(&values, Resource::Api).await;
         match (expect["accept"].as_bool().unwrap(), expect["reason"].as_str(), result) {
             (true, _, Ok(principal)) => assert_eq!(principal.client().as_str(), expect["sub"], "{name}"),
             (false, Some("missing"), Err(AuthError::Missing)) | (false, _, Err(AuthError::InvalidToken)) => {}
@@ -166,8 +167,9 @@ async fn limits_hold_to_the_second_and_every_claim_has_its_type() {
         (header.clone(), json!({ "aud": ["x", "y"] }), false),
         (header.clone(), json!({ "aud": null }), false),
         (header.clone(), json!({ "aud": "https://api.scheduler.test" }), true),
-        (header.clone(), json!({ "aud": "https://api.scheduler.test/mcp" }), true),
-        (header.clone(), json!({ "aud": ["x", "https://api.scheduler.test/mcp"] }), true),
+        (header.clone(), json!({ "aud": "https://api.scheduler.test/mcp" }), false),
+        (header.clone(), json!({ "aud": ["x", "https://api.scheduler.test/mcp"] }), false),
+        (header.clone(), json!({ "aud": ["https://api.scheduler.test/mcp", "https://api.scheduler.test"] }), true),
         (header.clone(), json!({ "aud": "https://api.scheduler.test/" }), false),
         (header.clone(), json!({ "aud": "https://api.scheduler.test/mcp/x" }), false),
         (header.clone(), json!({ "aud": "http://api.scheduler.test" }), false),
@@ -195,7 +197,7 @@ async fn limits_hold_to_the_second_and_every_claim_has_its_type() {
         let mut whole_header = json!({ "alg": "HS256", "kid": "k1" });
         whole_header.as_object_mut().unwrap().extend(header.as_object().unwrap().clone());
         let value = format!("Bearer {}", signed(&whole_header, &all));
-        let result = authenticator.authenticate(&[value.as_bytes()]).await;
+        let result = authenticator.authenticate(&[value.as_bytes()], Resource::Api).await;
         assert_eq!(result.is_ok(), accepted, "{whole_header} {all}");
     }
 }

@@ -162,7 +162,8 @@ async fn a_body_that_is_not_json_is_malformed_json() {
         &format!("{good}{good}"),
         &format!("{good},"),
         &format!("{good}\0"),
-        &format!("\u{feff}{good}"),
+        &format!("\u{feff}\u{feff}{good}"),
+        &format!("{good}\u{feff}"),
     ] {
         let answer = client.schedule_raw(bad.to_owned()).await;
         answer.assert_problem(400, "malformed-json");

@@ -1,0 +1,136 @@
+//! Connections that take room and give nothing: idle, slow, or never reading.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use http::Method;
+use mcp_scheduler::http::ServerOptions;
+use serde_json::json;
+
+use crate::support::app::{BareApi, Running, TestApp};
+use crate::support::client::{Answer, conversation};
+use crate::support::wire::{Wire, head};
+
+/// One kind of connection that takes room and gives nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Idle,
+    SlowHead,
+    SlowBody,
+    NeverReading,
+}
+
+impl Kind {
+    pub const ALL: [Self; 4] = [Self::Idle, Self::SlowHead, Self::SlowBody, Self::NeverReading];
+
+    pub async fn open(self, address: SocketAddr) -> Wire {
+        if self == Self::NeverReading {
+            let mut wire = Wire::connect_with_small_buffer(address).await;
+            wire.send_without_waiting(head("GET", "/.well-known/oauth-authorization-server", &[]).repeat(300));
+            return wire;
+        }
+        let mut wire = Wire::connect(address).await;
+        match self {
+            Self::Idle | Self::NeverReading => {}
+            Self::SlowHead => drop(wire.send("POST /api/scheduler/schedule HTTP/1.1\r\nHost: h\r\nX-A: ").await),
+            Self::SlowBody => {
+                let headers = [("Content-Type", "application/json"), ("Content-Length", "4000")];
+                wire.send(head("POST", "/api/auth/token", &headers)).await;
+                wire.send(format!("{{\"clientId\":\"{}", "x".repeat(3000))).await;
+            }
+        }
+        wire
+    }
+}
+
+/// A server with few connections.
+async fn small() -> Running {
+    let mut api = BareApi::new();
+    api.options = ServerOptions { max_connections: 40, ..ServerOptions::default() };
+    api.start().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hostile_connections_of_each_kind_keep_nobody_out() {
+    for kind in Kind::ALL {
+        let api = small().await;
+        let (client, newcomer) = (api.client(), api.client());
+        assert_eq!(client.list("").await.status, 200);
+        let mut hostile = Vec::new();
+        for _ in 0..100 {
+            hostile.push(kind.open(api.address).await);
+        }
+        let began = Instant::now();
+        assert_eq!(Answer::to(newcomer.anonymous(Method::GET, "/health")).await.status, 200, "{kind:?}");
+        assert!(began.elapsed() < Duration::from_millis(250), "{kind:?}: {:?}", began.elapsed());
+        assert_eq!(newcomer.schedule(json!({})).await.status, 200, "{kind:?}: a caller that logs in now");
+        assert_eq!(client.schedule(json!({})).await.status, 200, "{kind:?}: a caller from before");
+    }
+}
+
+#[tokio::test]
+async fn the_oldest_connection_gives_way_and_that_of_a_client_does_not() {
+    let api = small().await;
+    let bearer = format!("Bearer {}", api.client().token().await);
+    let mut of_client = Wire::connect(api.address).await;
+    let list = head("GET", "/api/scheduler", &[("Authorization", &bearer)]);
+    assert_eq!(of_client.exchange(&list).await.unwrap().status, 200);
+    let mut first = Wire::connect(api.address).await;
+    let mut opened = Vec::new();
+    for i in 0..40 {
+        let mut wire = Wire::connect(api.address).await;
+        assert_eq!(wire.exchange(head("GET", "/health", &[])).await.unwrap().status, 200, "after {i}");
+        opened.push(wire);
+    }
+    assert!(first.closes_within(Duration::from_secs(1)).await);
+    assert_eq!(of_client.exchange(&list).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_left_after_a_while() {
+    let mut api = BareApi::new();
+    api.options = ServerOptions { write: Duration::from_millis(200), ..ServerOptions::default() };
+    let api = api.start().await;
+    let mut wire = Wire::connect(api.address).await;
+    let requests = head("GET", "/health", &[]).repeat(1000);
+    let until_closed = async { while wire.send(&requests).await {} };
+    tokio::time::timeout(Duration::from_secs(10), until_closed).await.expect("the connection is closed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_memory_for_bodies_before_authentication_is_bounded() {
+    let app = TestApp::start().await;
+    let headers = [("Content-Type", "application/json"), ("Content-Length", "4096")];
+    let head = head("POST", "/api/auth/token", &headers);
+    // 4 MiB are there for 1,024 bodies of 4 KiB.
+    let slow = join_all((0..1100).map(|_| async {
+        let mut wire = Wire::connect(app.address).await;
+        wire.send(format!("{head}{{")).await;
+        wire
+    }));
+    let mut slow = slow.await;
+    for wire in &mut slow {
+        wire.send(" ".repeat(4094)).await;
+    }
+    let answers = slow.iter_mut().map(|wire| tokio::time::timeout(Duration::from_secs(2), wire.answer()));
+    let refused: Vec<_> = join_all(answers).await.into_iter().filter_map(Result::ok).collect();
+    assert!(refused.len() > 50, "{} bodies gave way", refused.len());
+    for answer in refused.into_iter().map(Option::unwrap) {
+        answer.check();
+        answer.assert_problem(503, "unavailable");
+    }
+    assert_eq!(app.client().schedule_raw(conversation(json!({})).to_string()).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_login_body_may_have_4_kib_and_no_byte_more() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let login = json!({ "clientId": "nobody", "apiKey": "wrong" }).to_string();
+    for (length, status) in [(4096, 401), (4097, 413)] {
+        let body = login.clone() + &" ".repeat(length - login.len());
+        let request = client.anonymous(Method::POST, "/api/auth/token").header("content-type", "application/json");
+        assert_eq!(Answer::to(request.body(body)).await.status, status);
+    }
+}
