@@ -53,7 +53,7 @@ async fn a_wrong_path_or_method_is_told_the_right_one_and_all_operations() {
             Method::POST,
             format!("/api/scheduler/status/{id}"),
             405,
-            "This path does not support POST; it supports GET.".to_owned(),
+            "This path does not support POST; it supports GET, HEAD.".to_owned(),
         ),
     ] {
         let answer = Answer::to(api.client().anonymous(method, &path)).await;
