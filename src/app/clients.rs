@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::StartError;
 use super::backend::Backend;
-use crate::auth::{ApiKey, hash_key};
+use crate::auth::{ApiKey, client_with_key};
 use crate::config::Config;
 use crate::domain::{ClientId, Scopes};
-use crate::store::{Client, OpenError, StoreError};
+use crate::store::{OpenError, StoreError};
 use crate::time::{SystemClock, SystemEntropy};
 
 /// Adds a client with these scopes to the store and returns its API key. A service on the embedded store must be
@@ -33,9 +33,7 @@ pub async fn add_client(config: &Config, name: &str, scopes: Scopes) -> Result<A
         other => other.to_string(),
     })?;
     let key = ApiKey::generate(&id, &entropy);
-    let key_hashes = vec![hash_key(&key, &entropy)];
-    let client = Client { id, key_hashes, scopes, disabled: false, tokens_valid_from: None };
-    let added = backend.clients().insert(&client).await;
+    let added = backend.clients().insert(&client_with_key(id, &key, scopes, &entropy)).await;
     backend.close();
     match added {
         Ok(()) => Ok(key),

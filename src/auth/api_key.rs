@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 
-use crate::domain::{ClientId, Secret};
+use crate::domain::{ClientId, Scopes, Secret};
 use crate::store::Client;
 use crate::time::{Entropy, random};
 
@@ -65,6 +65,12 @@ pub fn hash_key(key: &ApiKey, entropy: &dyn Entropy) -> String {
     format!("{}.{}", URL_SAFE_NO_PAD.encode(salt), URL_SAFE_NO_PAD.encode(tag))
 }
 
+/// A client that logs in with this key and no other.
+#[must_use]
+pub fn client_with_key(id: ClientId, key: &ApiKey, scopes: Scopes, entropy: &dyn Entropy) -> Client {
+    Client { id, key_hashes: vec![hash_key(key, entropy)], scopes, disabled: false, tokens_valid_from: None }
+}
+
 /// Whether the key is one of the client's. An unknown client takes as long as a wrong key, so that the time does not
 /// tell which clients exist.
 pub(super) fn verify(client: Option<&Client>, key: &Secret<String>) -> bool {
@@ -91,17 +97,10 @@ fn matches(hash: &str, key: &Secret<String>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Scopes;
     use crate::time::SystemEntropy;
 
     fn client(key: &ApiKey) -> Client {
-        Client {
-            id: "c".parse().unwrap(),
-            key_hashes: vec![hash_key(key, &SystemEntropy::new())],
-            scopes: Scopes::all(),
-            disabled: false,
-            tokens_valid_from: None,
-        }
+        client_with_key("c".parse().unwrap(), key, Scopes::all(), &SystemEntropy::new())
     }
 
     #[test]

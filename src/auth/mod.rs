@@ -9,7 +9,7 @@ mod login_throttle;
 mod source;
 mod token;
 
-pub use api_key::{ApiKey, InvalidApiKey, hash_key};
+pub use api_key::{ApiKey, InvalidApiKey, client_with_key, hash_key};
 pub use authenticator::{AuthError, Authenticator, IssuedToken, Principal, TokenGrant};
 pub use client_directory::ClientDirectory;
 pub use keys::{InvalidSigningKeys, SigningKeys};

@@ -2,7 +2,7 @@
 
 use super::signing_file::SigningFile;
 use super::{Credentials, SecretFileError};
-use crate::auth::{ApiKey, SigningKeys, hash_key};
+use crate::auth::{ApiKey, SigningKeys, client_with_key};
 use crate::config::Config;
 use crate::delivery::SigningSecrets;
 use crate::domain::{ClientId, Scopes};
@@ -39,27 +39,18 @@ impl BootstrapSecrets {
                     (keys, secrets)
                 }
             };
+        let first_client = |id: &ClientId, key: &ApiKey| client_with_key(id.clone(), key, Scopes::all(), entropy);
         let (client, credentials) = if let Some((id, key)) = &config.auth.client {
             // With a storage account this process does not own the directory.
             if config.azure.is_none() {
                 Credentials::set_aside(dir)?;
             }
-            (first_client(id, key, entropy), None)
+            (first_client(id, key), None)
         } else {
             let local = Credentials::load_or_generate(dir, entropy)?;
-            (first_client(&local.client, &local.api_key, entropy), Some(local))
+            (first_client(&local.client, &local.api_key), Some(local))
         };
         Ok(Self { client, signing_keys, signing_secrets, credentials })
-    }
-}
-
-fn first_client(id: &ClientId, key: &ApiKey, entropy: &dyn Entropy) -> Client {
-    Client {
-        id: id.clone(),
-        key_hashes: vec![hash_key(key, entropy)],
-        scopes: Scopes::all(),
-        disabled: false,
-        tokens_valid_from: None,
     }
 }
 

@@ -5,14 +5,14 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use mcp_scheduler::app::{self, App};
-use mcp_scheduler::auth::{ApiKey, Authenticator, ClientDirectory, SigningKeys, TokenSettings, hash_key};
+use mcp_scheduler::auth::{ApiKey, Authenticator, ClientDirectory, SigningKeys, TokenSettings, client_with_key};
 use mcp_scheduler::config::Config;
 use mcp_scheduler::domain::{EndpointPolicy, Scope, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{Operation, RateLimiter, Server, ServerOptions, Services, operations, router};
 use mcp_scheduler::mcp::McpServer;
 use mcp_scheduler::public_url::PublicUrl;
 use mcp_scheduler::scheduler::Scheduler;
-use mcp_scheduler::store::{Client, ClientStore, ConversationStore, MemoryQueue};
+use mcp_scheduler::store::{ClientStore, ConversationStore, MemoryQueue};
 use mcp_scheduler::testing::{Fault, Faults, SimulatedTable};
 use mcp_scheduler::time::{Clock, SystemClock, SystemEntropy};
 use tempfile::TempDir;
@@ -171,13 +171,7 @@ impl BareApi {
             entropy.clone(),
         );
         let key = ApiKey::new(Secret::new(KEY.to_owned())).unwrap();
-        let client = Client {
-            id: CLIENT.parse().unwrap(),
-            key_hashes: vec![hash_key(&key, &*entropy)],
-            scopes: Scopes::all(),
-            disabled: false,
-            tokens_valid_from: None,
-        };
+        let client = client_with_key(CLIENT.parse().unwrap(), &key, Scopes::all(), &*entropy);
         let directory = ClientDirectory::new(Some(client), ClientStore::new(table));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -8,14 +8,14 @@ use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
-use mcp_scheduler::auth::{ApiKey, Authenticator, ClientDirectory, TokenSettings, hash_key};
+use mcp_scheduler::auth::{ApiKey, Authenticator, ClientDirectory, TokenSettings, client_with_key};
 use mcp_scheduler::domain::{ConversationId, EndpointPolicy, Scopes, Secret};
 use mcp_scheduler::http::{
     FunctionsHost, Invocations, Operation, RateLimiter, Services, invocation_operations, operations, router,
 };
 use mcp_scheduler::mcp::McpServer;
 use mcp_scheduler::scheduler::Scheduler;
-use mcp_scheduler::store::{Client, ClientStore, WakeUp};
+use mcp_scheduler::store::{ClientStore, WakeUp};
 use mcp_scheduler::testing::SimulatedTable;
 use mcp_scheduler::time::SystemEntropy;
 use serde_json::{Value, json};
@@ -135,13 +135,7 @@ fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<
     let keys = format!("k1:{}", "00".repeat(32)).parse().unwrap();
     let tokens = TokenSettings { issuer: "i".to_owned(), audience: "a".to_owned(), ttl_seconds: 60 };
     let key = ApiKey::new(Secret::new(KEY.to_owned())).unwrap();
-    let client = Client {
-        id: harness.client.clone(),
-        key_hashes: vec![hash_key(&key, &*entropy)],
-        scopes: Scopes::all(),
-        disabled: false,
-        tokens_valid_from: None,
-    };
+    let client = client_with_key(harness.client.clone(), &key, Scopes::all(), &*entropy);
     let directory = ClientDirectory::new(Some(client), ClientStore::new(Arc::new(SimulatedTable::new(()))));
     let public_url = "https://scheduler.example.com".parse().unwrap();
     let tools: Vec<_> = operations().iter().filter_map(Operation::tool).collect();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use azure_storage_queues::QueueClient;
-use mcp_scheduler::auth::{ApiKey, Authenticator, ClientDirectory, TokenSettings, hash_key};
+use mcp_scheduler::auth::{ApiKey, Authenticator, ClientDirectory, TokenSettings, client_with_key};
 use mcp_scheduler::delivery::Deliverer;
 use mcp_scheduler::domain::{EndpointPolicy, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{
@@ -18,7 +18,7 @@ use mcp_scheduler::mcp::McpServer;
 use mcp_scheduler::outbound::HttpSender;
 use mcp_scheduler::public_url::PublicUrl;
 use mcp_scheduler::scheduler::Scheduler;
-use mcp_scheduler::store::{AzureNames, Client, ClientStore, ConversationStore};
+use mcp_scheduler::store::{AzureNames, ClientStore, ConversationStore};
 use mcp_scheduler::time::{Clock, SystemClock, SystemEntropy};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -70,13 +70,7 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
     let scheduler =
         Scheduler::new(conversations.clone(), store.wake_ups(), endpoints.clone(), Arc::clone(&clock), entropy.clone());
     let key = ApiKey::new(Secret::new(KEY.to_owned())).unwrap();
-    let client = Client {
-        id: CLIENT.parse().unwrap(),
-        key_hashes: vec![hash_key(&key, &*entropy)],
-        scopes: Scopes::all(),
-        disabled: false,
-        tokens_valid_from: None,
-    };
+    let client = client_with_key(CLIENT.parse().unwrap(), &key, Scopes::all(), &*entropy);
     let directory = ClientDirectory::new(Some(client), ClientStore::new(store.clients()));
     let name = || "mcp-scheduler".to_owned();
     let tokens = TokenSettings { issuer: name(), audience: name(), ttl_seconds: 3600 };
