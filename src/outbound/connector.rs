@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -164,9 +165,9 @@ fn is_same(peer: SocketAddr, wanted: SocketAddr) -> bool {
     (peer.ip().to_canonical(), peer.port()) == (wanted.ip().to_canonical(), wanted.port())
 }
 
-/// Whether this process or machine has no descriptors or memory left (`EMFILE`, `ENFILE`, `ENOMEM`).
+/// Whether this process or machine has no descriptors or memory left.
 fn is_shortage(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(24 | 23 | 12))
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
 fn connect_error_class(error: &io::Error) -> ErrorClass {

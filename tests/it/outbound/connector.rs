@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_scheduler::domain::{EndpointPolicy, ErrorClass, Outcome};
-use mcp_scheduler::outbound::{Exchange, HttpSender, SystemNetwork};
+use mcp_scheduler::outbound::{Exchange, HttpSender, RouteError, Sender as _, SystemNetwork};
 use rustls::RootCertStore;
 use tokio::net::TcpListener;
 
@@ -208,4 +208,18 @@ async fn a_name_that_has_no_address_is_a_dns_error() {
         assert_eq!(exchange.result, Err(ErrorClass::DnsError));
     }
     assert_eq!(network.connects(), []);
+}
+
+#[tokio::test]
+async fn a_look_up_for_which_this_machine_has_no_resources_was_not_tried() {
+    let [too_many_open_files, too_many_in_the_system, no_memory, unreachable] = [24, 23, 12, 101];
+    for (error, expected) in [
+        (too_many_open_files, RouteError::NotTried),
+        (too_many_in_the_system, RouteError::NotTried),
+        (no_memory, RouteError::NotTried),
+        (unreachable, RouteError::Failed(ErrorClass::DnsError)),
+    ] {
+        let network = Arc::new(ScriptedNetwork::failing_look_ups(error));
+        assert_eq!(on_azure(&network).route("https://good.example/").await, Err(expected), "{error}");
+    }
 }

@@ -13,6 +13,8 @@ use tokio::net::TcpStream;
 #[derive(Default)]
 pub struct ScriptedNetwork {
     names: Mutex<HashMap<String, VecDeque<Vec<IpAddr>>>>,
+    /// The number of the system's error with which every look-up fails.
+    look_ups_fail_with: Option<i32>,
     leads_to: Option<SocketAddr>,
     pretends_to_be: Option<SocketAddr>,
     lookups: Mutex<Vec<String>>,
@@ -35,6 +37,11 @@ impl ScriptedNetwork {
         Self { pretends_to_be: Some(peer), ..self }
     }
 
+    /// Lets every look-up fail with this number of an error of the system.
+    pub fn failing_look_ups(error: i32) -> Self {
+        Self { look_ups_fail_with: Some(error), ..Self::default() }
+    }
+
     /// Sets the addresses of a name for each look-up; the last ones are used again.
     pub fn name(self, name: &str, answers: &[&[&str]]) -> Self {
         let answers = answers.iter().map(|list| list.iter().map(|a| a.parse().unwrap()).collect()).collect();
@@ -55,6 +62,9 @@ impl ScriptedNetwork {
 impl Resolver for ScriptedNetwork {
     async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
         self.lookups.lock().unwrap().push(name.to_owned());
+        if let Some(error) = self.look_ups_fail_with {
+            return Err(io::Error::from_raw_os_error(error));
+        }
         let mut names = self.names.lock().unwrap();
         let Some(answers) = names.get_mut(name.trim_end_matches('.')) else {
             return Err(io::Error::other("no such name"));
