@@ -112,8 +112,7 @@ impl HttpSender {
         deadline: Instant,
     ) -> Result<EndpointResponse, ErrorClass> {
         let destination = self.connector.admit(&request.endpoint)?;
-        let redactor = Redactor::of(&request);
-        let message = message(request, &destination.url).ok_or(ErrorClass::Blocked)?;
+        let message = message(&request, &destination.url).ok_or(ErrorClass::Blocked)?;
         let response = timeout_at(deadline, self.response_to(message, &destination, route)).await;
         let (mut connection, response) = response.unwrap_or(Err(ErrorClass::TotalTimeout))?;
         let reusable = is_valid(&response);
@@ -124,10 +123,12 @@ impl HttpSender {
         if reusable && complete && connection.is_ready_again().await {
             self.pool.put(&destination.url, connection);
         }
+        // Most responses have no body, and the list of secrets is long.
+        let excerpt = if beginning.is_empty() { String::new() } else { excerpt(&beginning, &Redactor::of(&request)) };
         Ok(EndpointResponse {
             status: head.status.as_u16(),
             retry_after: head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned),
-            excerpt: excerpt(&beginning, &redactor),
+            excerpt,
         })
     }
 
@@ -177,7 +178,7 @@ impl Sender for HttpSender {
 }
 
 /// The request as an HTTP message. `None` if a header is invalid, which a schedule request cannot contain.
-fn message(request: OutboundRequest, url: &Url) -> Option<Request<Full<Bytes>>> {
+fn message(request: &OutboundRequest, url: &Url) -> Option<Request<Full<Bytes>>> {
     let method = match request.method {
         Method::Post => http::Method::POST,
         Method::Put => http::Method::PUT,
@@ -185,7 +186,7 @@ fn message(request: OutboundRequest, url: &Url) -> Option<Request<Full<Bytes>>> 
         Method::Get => http::Method::GET,
         Method::Delete => http::Method::DELETE,
     };
-    let mut message = Request::new(Full::new(request.body.unwrap_or_default()));
+    let mut message = Request::new(Full::new(request.body.clone().unwrap_or_default()));
     *message.method_mut() = method;
     *message.uri_mut() = url[Position::BeforePath..Position::AfterQuery].parse().ok()?;
     let headers = message.headers_mut();
