@@ -161,7 +161,7 @@ impl State {
     fn make_room(&mut self, changed: &Owner, total: usize) {
         let part = if let Owner::Anonymous(Some(_)) = changed { total / Self::PART_OF_A_SOURCE } else { total };
         while self.owners.get(changed).is_some_and(|holders| holders.used > part) {
-            self.evict_oldest(&changed.clone());
+            self.evict_oldest(changed);
         }
         while self.used > total {
             let heaviest = self.owners.iter().max_by_key(|(_, holders)| holders.used);

@@ -55,12 +55,11 @@ impl Connection {
     /// Counts the connection for the client that has authenticated on it. Of the connections of a client, the one that
     /// it has not used for the longest time gives way first. Requests without authentication do not count as use.
     pub(super) fn belongs_to(&self, client: &ClientId) {
-        let owner = Owner::Client(client.clone());
         let mut share = lock(&self.share);
-        if *share.owner() == owner {
+        if matches!(share.owner(), Owner::Client(owner) if owner == client) {
             share.renew();
         } else {
-            *share = self.limits.connections.share(owner, 1, self.gives_way.clone());
+            *share = self.limits.connections.share(Owner::Client(client.clone()), 1, self.gives_way.clone());
         }
     }
 

@@ -6,7 +6,7 @@ use tracing::Instrument as _;
 use warp::reply::{Reply as _, Response};
 
 use super::context::RequestContext;
-use super::operations::{Access, ClientHandler, Operation};
+use super::operations::{Access, Operation};
 use crate::api::Problem;
 use crate::auth::{AuthError, Principal};
 
@@ -27,35 +27,24 @@ pub(super) async fn serve(operation: &Operation, context: RequestContext) -> Res
 async fn authorise_and_handle(operation: &Operation, mut context: RequestContext) -> Result<Response, Problem> {
     match operation.access {
         Access::Anyone(handler) => handler(context).await,
-        Access::AnyClient(handler) => {
+        Access::AnyClient(handler) | Access::Client { handler, .. } => {
             let caller = authenticate(operation, &context).await?;
             context.belongs_to(&caller);
-            limit_and_handle(handler, context, caller).await
-        }
-        Access::Client { scope, handler, .. } => {
-            let caller = authenticate(operation, &context).await?;
-            context.belongs_to(&caller);
-            caller.require(scope)?;
-            limit_and_handle(handler, context, caller).await
+            if let Access::Client { scope, .. } = operation.access {
+                caller.require(scope)?;
+            }
+            let remaining = context.services().rate_limiter.count(caller.client())?;
+            let mut response = handler(context, caller).await?;
+            if let Some(remaining) = remaining {
+                remaining.stamp(&mut response);
+            }
+            Ok(response)
         }
         Access::FunctionsHost(handler) => {
             let invocations = context.services().invocations.clone().ok_or_else(Problem::no_such_path)?;
             handler(context, invocations).await
         }
     }
-}
-
-async fn limit_and_handle(
-    handler: ClientHandler,
-    context: RequestContext,
-    caller: Principal,
-) -> Result<Response, Problem> {
-    let remaining = context.services().rate_limiter.count(caller.client())?;
-    let mut response = handler(context, caller).await?;
-    if let Some(remaining) = remaining {
-        remaining.stamp(&mut response);
-    }
-    Ok(response)
 }
 
 /// The future holds clones of what it needs and not the context, because the context's body is not `Sync`.
