@@ -26,6 +26,7 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod delivery;
+pub mod descriptors;
 pub mod domain;
 pub mod http;
 pub mod json;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::StartError;
 use crate::config::Config;
 use crate::store::{
@@ -15,12 +17,12 @@ pub(super) enum Backend {
 }
 
 impl Backend {
-    /// Opens the embedded store, or prepares the client of a storage account without sending it a request.
-    pub(super) fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+    /// Opens the embedded store, which keeps up to `max_files` files open, or prepares the client of a storage account without sending it a request.
+    pub(super) fn open(config: &Config, clock: Arc<dyn Clock>, max_files: usize) -> Result<Self, StartError> {
         Ok(match &config.azure {
             Some(settings) => Self::Azure(AzureStore::new(settings, &AzureNames::default(), clock)?),
             None => Self::Local {
-                store: EmbeddedStore::open(&config.server.data_dir)?,
+                store: EmbeddedStore::open_with(&config.server.data_dir, max_files)?,
                 queue: Arc::new(MemoryQueue::new(clock.now())),
             },
         })
@@ -68,6 +70,14 @@ impl Backend {
                     tracing::warn!(%error, "not all tables and queues exist yet; the first use creates them");
                 }
             });
+        }
+    }
+
+    /// Is cancelled when the store has given up for good.
+    pub(super) fn given_up(&self) -> CancellationToken {
+        match self {
+            Self::Local { store, .. } => store.given_up().clone(),
+            Self::Azure(_) => CancellationToken::new(),
         }
     }
 

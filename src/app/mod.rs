@@ -3,6 +3,7 @@
 mod backend;
 mod clients;
 mod orphan;
+mod repair;
 mod start;
 
 use std::net::SocketAddr;
@@ -17,7 +18,16 @@ use crate::http::{Invocations, Server};
 use crate::secrets::Credentials;
 use backend::Backend;
 pub use clients::add_client;
+pub use repair::{StoreRepair, repair};
 pub use start::StartError;
+
+/// The store could not write for a minute, and could not be reopened.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error(
+    "the store could not write for a minute, and could not be reopened; the lines above say why. Nothing that was \
+     acknowledged is lost: make room, or raise the limit of open files, or bring the directory back, and start again"
+)]
+pub struct StoreLost;
 
 /// The service, ready to run.
 pub struct App {
@@ -52,7 +62,20 @@ impl App {
 
     /// Serves and delivers until `stop`, or until the Functions host that started this process is gone. Then finishes
     /// the requests and deliveries under way, within ten seconds.
-    pub async fn run(self, stop: CancellationToken) {
+    ///
+    /// # Errors
+    /// [`StoreLost`] if the service has stopped because its store failed for good.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), StoreLost> {
+        let given_up = self.backend.given_up();
+        tokio::spawn({
+            let (given_up, stop) = (given_up.clone(), stop.clone());
+            async move {
+                tokio::select! {
+                    () = given_up.cancelled() => stop.cancel(),
+                    () = stop.cancelled() => {}
+                }
+            }
+        });
         self.backend.prepare();
         if let Some(invocations) = self.invocations {
             let (stop, parent) = (stop.clone(), self.parent);
@@ -80,5 +103,6 @@ impl App {
             tracing::warn!("deliveries that did not finish in time are aborted; they will be tried again");
         }
         self.backend.close();
+        if given_up.is_cancelled() { Err(StoreLost) } else { Ok(()) }
     }
 }

@@ -12,6 +12,7 @@ use super::backend::Backend;
 use crate::auth::{Authenticator, ClientDirectory};
 use crate::config::{Config, ServerConfig};
 use crate::delivery::{Deliverer, SigningSecrets, Worker};
+use crate::descriptors::Descriptors;
 use crate::http::{
     FunctionsHost, Invocations, Operation, RateLimiter, Server, ServerOptions, Services, invocation_operations,
     operations, router,
@@ -63,7 +64,8 @@ impl App {
         let parent = parent_id();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
-        let backend = Backend::open(&config, Arc::clone(&clock))?;
+        let descriptors = Descriptors::raise();
+        let backend = Backend::open(&config, Arc::clone(&clock), descriptors.store_files)?;
         let (listener, address) = listen(&config.server)?;
         // The user may cause each error above. New credentials are shown only by the start that generates them, so
         // they are generated after all that.
@@ -78,7 +80,7 @@ impl App {
         let authenticator = Authenticator::new(directory, signing_keys, tokens, public_url.clone(), Arc::clone(&clock));
         let parts = Parts { conversations: backend.conversations(), wake_ups: backend.wake_ups(), clock, entropy };
         let scheduler = parts.scheduler(&config);
-        let (deliverer, sweeper) = (parts.deliverer(&config, signing_secrets)?, parts.sweeper());
+        let (deliverer, sweeper) = (parts.deliverer(&config, signing_secrets, descriptors)?, parts.sweeper());
         let (invocations, worker, options) = if under_host {
             warn_if_nothing_is_delivered(&backend);
             let host = FunctionsHost::calling(address);
@@ -87,7 +89,11 @@ impl App {
             let worker = Worker::new(deliverer, sweeper, parts.wake_ups, backend.receiver());
             (None, Some(worker), ServerOptions::default())
         };
-        let options = ServerOptions { trusted_proxies: config.server.trusted_proxies.clone(), ..options };
+        let options = ServerOptions {
+            trusted_proxies: config.server.trusted_proxies.clone(),
+            max_connections: descriptors.connections,
+            ..options
+        };
 
         let mut operations = operations();
         let mcp = McpServer::new(scheduler.clone(), &public_url, operations.iter().filter_map(Operation::tool));
@@ -122,18 +128,24 @@ impl Parts {
         )
     }
 
-    fn deliverer(&self, config: &Config, signing_secrets: SigningSecrets) -> Result<Arc<Deliverer>, SendError> {
+    fn deliverer(
+        &self,
+        config: &Config,
+        signing_secrets: SigningSecrets,
+        descriptors: Descriptors,
+    ) -> Result<Arc<Deliverer>, SendError> {
         let max_in_flight =
             if config.server.under_host { Deliverer::MAX_IN_FLIGHT_UNDER_HOST } else { Deliverer::MAX_IN_FLIGHT };
+        let sender = HttpSender::new(config.delivery.endpoints.clone())?.with_max_idle(descriptors.idle_connections);
         let deliverer = Deliverer::new(
             self.conversations.clone(),
             Arc::clone(&self.wake_ups),
-            Arc::new(HttpSender::new(config.delivery.endpoints.clone())?),
+            Arc::new(sender),
             signing_secrets,
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
         );
-        Ok(Arc::new(deliverer.with_max_in_flight(max_in_flight)))
+        Ok(Arc::new(deliverer.with_max_in_flight(max_in_flight.min(descriptors.exchanges))))
     }
 
     fn sweeper(&self) -> Sweeper {

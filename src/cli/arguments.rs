@@ -12,6 +12,9 @@ Usage:
   mcp-scheduler client add NAME [--read-only]
                                   add a client and print its API key;
                                   a read-only client can read conversations, but not schedule or cancel them
+  mcp-scheduler repair [--replace]
+                                  say what can be saved of a damaged embedded store and what is lost;
+                                  --replace puts a store with what can be saved in its place, and keeps the damaged one
   mcp-scheduler --version
 ";
 
@@ -21,6 +24,7 @@ pub(super) enum Command {
     Serve,
     Demo,
     AddClient { name: String, scopes: Scopes },
+    Repair { replace: bool },
     Help,
     Version,
 }
@@ -38,6 +42,8 @@ impl Command {
             ["demo"] => Ok(Self::Demo),
             ["client", "add", name] => Self::add_client(name, Scopes::all()),
             ["client", "add", name, "--read-only"] => Self::add_client(name, Scope::Read.into()),
+            ["repair"] => Ok(Self::Repair { replace: false }),
+            ["repair", "--replace"] => Ok(Self::Repair { replace: true }),
             ["--help" | "-h" | "help"] => Ok(Self::Help),
             ["--version" | "-V"] => Ok(Self::Version),
             _ => Err(UnknownArguments),
@@ -70,6 +76,8 @@ mod tests {
     fn every_form_names_its_command() {
         assert_eq!(parse(""), Ok(Command::Serve));
         assert_eq!(parse("demo"), Ok(Command::Demo));
+        assert_eq!(parse("repair"), Ok(Command::Repair { replace: false }));
+        assert_eq!(parse("repair --replace"), Ok(Command::Repair { replace: true }));
         for help in ["--help", "-h", "help"] {
             assert_eq!(parse(help), Ok(Command::Help), "{help}");
         }
@@ -97,6 +105,8 @@ mod tests {
             "client",
             "client add",
             "client remove anna",
+            "repair --force",
+            "repair --replace --replace",
             "client add --read-only",
             "client add --read-only anna",
             "client add anna --readonly",
@@ -109,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_help_shows_every_command() {
-        for form in ["mcp-scheduler  ", "demo", "client add NAME [--read-only]", "--version"] {
+        for form in ["mcp-scheduler  ", "demo", "client add NAME [--read-only]", "repair [--replace]", "--version"] {
             assert!(HELP.contains(form), "{form}");
         }
     }

@@ -63,7 +63,7 @@ async fn perform(dir: &Path) -> Result<(), String> {
         _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
     };
     stop.cancel();
-    running.await.map_err(text)?;
+    running.await.map_err(text)?.map_err(text)?;
     shown
 }
 

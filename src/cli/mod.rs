@@ -1,10 +1,11 @@
 //! The command line: `mcp-scheduler` serves, `mcp-scheduler demo` shows one delivery, `mcp-scheduler client` adds
-//! clients.
+//! clients, `mcp-scheduler repair` saves what can be read of a damaged store.
 
 mod arguments;
 mod client;
 mod demo;
 mod greeting;
+mod repair;
 mod serve;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
         Ok(Command::AddClient { name, scopes }) => {
             with_config(async |config| client::add(&config, &name, scopes).await)
         }
+        Ok(Command::Repair { replace }) => with_config(async |config| repair::run(&config, replace).await),
         Ok(Command::Help) => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

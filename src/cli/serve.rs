@@ -23,7 +23,7 @@ pub(super) async fn serve(config: Config) -> Result<ExitCode, String> {
     // The text is one write, so that a program that reads the address can read the rest at once. If nobody reads
     // stdout the write fails, and the service continues.
     let _ = io::stdout().write_all((greeting(&app, &endpoints, under_host) + "\n").as_bytes());
-    app.run(stop).await;
+    app.run(stop).await.map_err(|error| error.to_string())?;
     Ok(if under_host { ExitCode::from(RESTART) } else { ExitCode::SUCCESS })
 }
 

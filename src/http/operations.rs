@@ -28,7 +28,7 @@ pub fn operations() -> Vec<Operation> {
 fn public_operations() -> Vec<Operation> {
     use Access::Anyone;
     vec![
-        get("health", "/health", Anyone(|_| Box::pin(ready(health::health())))),
+        get("health", "/health", Anyone(|context| Box::pin(ready(health::health(&context))))),
         get("ready", "/health/ready", Anyone(|context| Box::pin(health::ready(context)))),
         post("issueToken", "/api/auth/token", Anyone(|context| Box::pin(token::issue_token(context)))),
         post("issueOauthToken", oauth_token::PATH, Anyone(|context| Box::pin(oauth_token::issue_oauth_token(context)))),

@@ -77,6 +77,8 @@ pub struct HttpSender {
 }
 
 impl HttpSender {
+    /// The most idle connections that are kept.
+    const MAX_IDLE: usize = 256;
     /// The most bytes of a body that are read. The connection of a longer body is closed.
     const MAX_READ: usize = 64 * 1024;
     /// The most bytes that are searched for secrets: the excerpt, and room for the longest header that it may contain.
@@ -101,7 +103,14 @@ impl HttpSender {
         roots: RootCertStore,
     ) -> Result<Self, SendError> {
         let (resolver, dialer): (Arc<dyn Resolver>, Arc<dyn Dialer>) = (Arc::clone(&network) as _, network);
-        Ok(Self { connector: EgressConnector::new(policy, resolver, dialer, roots)?, pool: Pool::default() })
+        Ok(Self { connector: EgressConnector::new(policy, resolver, dialer, roots)?, pool: Pool::new(Self::MAX_IDLE) })
+    }
+
+    /// Keeps fewer idle connections, for a process that may open few.
+    #[must_use]
+    pub fn with_max_idle(mut self, max: usize) -> Self {
+        self.pool = Pool::new(max);
+        self
     }
 
     /// Sends the request and reads the response, until a deadline.

@@ -17,8 +17,11 @@ use super::connection::Connection;
 use crate::sync::lock;
 
 /// Idle connections by the origin of their URL.
-#[derive(Clone, Default)]
-pub struct Pool(Arc<Mutex<Idle>>);
+#[derive(Clone)]
+pub struct Pool {
+    idle: Arc<Mutex<Idle>>,
+    max: usize,
+}
 
 #[derive(Default)]
 struct Idle {
@@ -41,14 +44,19 @@ impl Pool {
 
     /// The route of an idle connection to the origin of a URL, if there is one.
     pub fn route(&self, url: &Url) -> Option<Route> {
-        let idle = lock(&self.0);
+        let idle = lock(&self.idle);
         let (connection, since) = idle.connections.get(&url.origin())?.last()?;
         (connection.is_open() && since.elapsed() < Self::MAX_IDLE).then(|| connection.route.clone())
     }
 
+    /// A pool that keeps up to `max` connections.
+    pub fn new(max: usize) -> Self {
+        Self { idle: Arc::default(), max }
+    }
+
     /// Takes the most recently used connection to the origin of a URL.
     pub fn take(&self, url: &Url) -> Option<Connection> {
-        let mut idle = lock(&self.0);
+        let mut idle = lock(&self.idle);
         let connections = idle.connections.get_mut(&url.origin())?;
         while let Some((connection, since)) = connections.pop() {
             if connection.is_open() && since.elapsed() < Self::MAX_IDLE {
@@ -63,9 +71,10 @@ impl Pool {
         if connection.since.elapsed() >= Self::MAX_AGE {
             return;
         }
-        let mut idle = lock(&self.0);
+        let mut idle = lock(&self.idle);
         let origin = url.origin();
-        if idle.avoided.get(&origin).is_some_and(|since| since.elapsed() < Self::AVOIDED_FOR) {
+        let is_avoided = idle.avoided.get(&origin).is_some_and(|since| since.elapsed() < Self::AVOIDED_FOR);
+        if is_avoided || idle.connections.values().map(Vec::len).sum::<usize>() >= self.max {
             return;
         }
         idle.connections.entry(origin).or_default().push((connection, Instant::now()));
@@ -76,7 +85,7 @@ impl Pool {
 
     /// Remembers that the origin of a URL closed a connection at its next use. Its other idle connections are closed.
     pub fn avoid(&self, url: &Url) {
-        let mut idle = lock(&self.0);
+        let mut idle = lock(&self.idle);
         let origin = url.origin();
         idle.connections.remove(&origin);
         if idle.avoided.len() >= Self::MAX_AVOIDED {
@@ -91,7 +100,7 @@ impl Pool {
     async fn evict_idle(self) {
         loop {
             sleep(Self::MAX_IDLE).await;
-            let mut idle = lock(&self.0);
+            let mut idle = lock(&self.idle);
             idle.connections.retain(|_, connections| {
                 connections.retain(|(connection, since)| connection.is_open() && since.elapsed() < Self::MAX_IDLE);
                 !connections.is_empty()

@@ -74,6 +74,12 @@ impl Scheduler {
         Self { store, wake_ups, endpoints, clock, entropy }
     }
 
+    /// Whether something could be stored in the last minute, if it was tried.
+    #[must_use]
+    pub fn can_store(&self) -> bool {
+        !self.store.is_failing()
+    }
+
     /// Reads a conversation of a client.
     ///
     /// # Errors

@@ -6,10 +6,13 @@
 
 mod due;
 mod listing;
+mod restore;
 
 use std::sync::Arc;
 
 pub use self::listing::Listing;
+pub use self::restore::Restored;
+use super::monitored::MonitoredTable;
 use super::rows::{self, Projection, SecondaryRows};
 use super::{CommitError, Etag, Partition, StoreError, Table};
 use crate::domain::{ClientId, Conversation, ConversationId, Timestamp};
@@ -17,7 +20,7 @@ use crate::domain::{ClientId, Conversation, ConversationId, Timestamp};
 /// Reads and changes conversations in a [`Table`].
 #[derive(Clone)]
 pub struct ConversationStore {
-    table: Arc<dyn Table>,
+    table: Arc<MonitoredTable>,
     projection: Arc<Projection>,
 }
 
@@ -47,7 +50,7 @@ impl ConversationStore {
     /// The conversations in this table, with another projection. Tests use it to add kinds of rows.
     #[must_use]
     pub fn with_projection(table: Arc<dyn Table>, projection: Projection) -> Self {
-        Self { table, projection: Arc::new(projection) }
+        Self { table: Arc::new(MonitoredTable::new(table)), projection: Arc::new(projection) }
     }
 
     /// Adds a new conversation. `enqueued_at` is the time at which its wake-up is enqueued, if one is.
@@ -151,6 +154,12 @@ impl ConversationStore {
     /// All partitions that contain conversations.
     pub fn partitions() -> impl Iterator<Item = Partition> {
         rows::partitions()
+    }
+
+    /// Whether all commits of the last minute or longer have failed. It needs no I/O.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.table.is_failing()
     }
 
     /// Checks that the store responds.

@@ -9,6 +9,7 @@ mod clients;
 mod conversations;
 mod embedded;
 mod memory_queue;
+mod monitored;
 mod rows;
 mod table;
 mod wake_up;
@@ -18,8 +19,8 @@ pub use azure::{
     AzureCredential, AzureNames, AzureQueue, AzureSettings, AzureSetupError, AzureStore, IdentitySource, SettingError,
 };
 pub use clients::{Client, ClientStore};
-pub use conversations::{ConversationStore, Listing, Revision, Versioned};
-pub use embedded::{EmbeddedStore, OpenError};
+pub use conversations::{ConversationStore, Listing, Restored, Revision, Versioned};
+pub use embedded::{EmbeddedStore, OpenError, Repair, RepairReport};
 pub use memory_queue::MemoryQueue;
 #[cfg(feature = "testing")]
 pub(crate) use rows::read_conversation;

@@ -32,7 +32,7 @@ use crate::maintenance::{SweepReport, Sweeper};
 #[must_use]
 pub fn invocation_operations() -> Vec<Operation> {
     vec![
-        get("ping", "/", Access::Anyone(|_| Box::pin(ready(health::health())))),
+        get("ping", "/", Access::Anyone(|_| Box::pin(ready(health::ping())))),
         post(
             "deliverConversation",
             "/deliverConversation",

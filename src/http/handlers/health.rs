@@ -1,4 +1,4 @@
-//! `health` and `ready`: whether the process responds, and whether its store does.
+//! `health` and `ready`: whether the process responds and can store, and whether its store responds now.
 
 use serde::Serialize;
 use warp::reply::Response;
@@ -23,9 +23,17 @@ struct Check {
     status: &'static str,
 }
 
-/// `health`: the process responds. It does no I/O.
-pub(in crate::http) fn health() -> Result<Response, Problem> {
+/// The ping of the Functions host: the process responds.
+pub(in crate::http) fn ping() -> Result<Response, Problem> {
     json(&Health { status: "ok" })
+}
+
+/// `health`: the process responds, and has not failed to store anything for a minute. It does no I/O.
+pub(in crate::http) fn health(context: &RequestContext) -> Result<Response, Problem> {
+    if !context.services().scheduler.can_store() {
+        return Err(Problem::not_ready("store"));
+    }
+    ping()
 }
 
 /// `ready`: the store responds too.

@@ -3,7 +3,7 @@
 use super::ConversationStore;
 use crate::domain::Timestamp;
 use crate::store::rows::{self, DueNote, DueRow};
-use crate::store::{CommitError, MAX_COMMIT_OPERATIONS, Operation, Partition, StoreError};
+use crate::store::{CommitError, MAX_COMMIT_OPERATIONS, Operation, Partition, StoreError, Table as _};
 
 impl ConversationStore {
     /// Reads up to `limit` due rows of a partition with a time before `end`, earliest first. It begins after the row

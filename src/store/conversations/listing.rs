@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 
 use super::ConversationStore;
 use crate::domain::{ClientId, Conversation, ConversationId, Status};
-use crate::store::{StoreError, rows};
+use crate::store::{StoreError, Table as _, rows};
 
 /// One page of a client's conversations.
 #[derive(Clone, Debug)]

@@ -1,21 +1,35 @@
 //! The store on a laptop: an embedded log-structured store in one directory.
 //!
 //! Reads call the engine directly. Commits go to one writer thread. It takes all waiting commits, checks their
-//! conditions in order, and makes them durable with one write and one fsync (docs/decisions/0002-embedded-store.md).
+//! conditions in order, and makes them durable with one write and one fsync. A keeper thread reopens the store after a
+//! failed write (docs/decisions/0002-embedded-store.md, docs/reliability.md).
 
 mod engine;
-mod journal_repair;
+mod journals;
+mod keeper;
+mod mark;
+mod opening;
+mod place;
+mod readable;
+mod repair;
+mod shared;
 mod writer;
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, mpsc};
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
-use self::engine::Engine;
+use self::engine::EngineOptions;
+use self::keeper::Keeper;
+pub use self::opening::OpenError;
+use self::readable::Readable;
+pub use self::repair::{Repair, RepairReport};
+use self::shared::Shared;
 use self::writer::{Commit, Writer};
 use super::table::check_operations;
 use super::{CommitError, Etag, KeyRange, Operation, Partition, Row, StoreError, Table};
@@ -23,8 +37,10 @@ use crate::private_files::{make_private_dir, open_private};
 
 /// The tables of one installation, in a directory that one process at a time can use.
 pub struct EmbeddedStore {
-    engine: Arc<Engine>,
+    shared: Arc<Shared>,
     writer: Writer,
+    keeper: Keeper,
+    given_up: CancellationToken,
     /// Keeps other processes out of the directory while the store is open.
     _lock: Lock,
 }
@@ -33,6 +49,18 @@ pub struct EmbeddedStore {
 /// process that is being started has a copy of the file descriptor.
 struct Lock(File);
 
+impl Lock {
+    fn take(dir: &Path) -> Result<Self, OpenError> {
+        let failed = |error: io::Error| OpenError::failed(&dir.join("store"), &error);
+        let lock = open_private(&dir.join("lock")).map_err(failed)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => OpenError::Locked(dir.to_owned()),
+            TryLockError::Error(error) => failed(error),
+        })?;
+        Ok(Self(lock))
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
         // An error is ignored: the lock ends with the process in any case.
@@ -40,60 +68,33 @@ impl Drop for Lock {
     }
 }
 
-/// The reason why the store cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process uses the directory.
-    #[error("{0} is in use by another process; stop that one, or set SCHEDULER_DATA_DIR to another directory")]
-    Locked(PathBuf),
-    /// A newer version of this program has written the store.
-    #[error(
-        "{path} was written by a newer version (format {found}, this version reads up to {known}); start that version"
-    )]
-    Newer {
-        /// The path of the store.
-        path: PathBuf,
-        /// The version of its format.
-        found: u32,
-        /// The newest version that this program reads.
-        known: u32,
-    },
-    /// The directory or the store cannot be read or written.
-    #[error("{path} cannot be opened: {reason}")]
-    Failed {
-        /// The path of the store.
-        path: PathBuf,
-        /// The error of the file system or of the engine.
-        reason: String,
-    },
-}
-
 impl EmbeddedStore {
+    /// The number of files that the store keeps open, unless the caller sets another number.
+    const MAX_FILES: usize = 256;
+
     /// Opens the store in a directory, or creates it there.
     ///
     /// # Errors
     /// [`OpenError`].
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        let path = dir.join("store");
-        let failed = |reason: String| OpenError::Failed { path: path.clone(), reason };
-        make_private_dir(dir).map_err(|e| failed(e.to_string()))?;
-        let lock = open_private(&dir.join("lock")).map_err(|e| failed(e.to_string()))?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => OpenError::Locked(dir.to_owned()),
-            TryLockError::Error(error) => failed(error.to_string()),
-        })?;
-        let lock = Lock(lock);
-        if !path.try_exists().map_err(|e| failed(e.to_string()))? {
-            let draft = dir.join("store.new");
-            remove(&draft).map_err(|e| failed(e.to_string()))?;
-            // The engine cannot open a store whose creation was interrupted (fjall 3.1). So the store is created under
-            // another name and renamed when it is complete.
-            drop(Engine::open(&draft)?);
-            fs::rename(&draft, &path).and_then(|()| File::open(dir)?.sync_all()).map_err(|e| failed(e.to_string()))?;
-        }
-        let engine = Arc::new(Engine::open(&path)?);
-        let writer = Writer::start(Arc::clone(&engine)).map_err(|e| failed(e.to_string()))?;
-        Ok(Self { engine, writer, _lock: lock })
+        Self::open_with(dir, Self::MAX_FILES)
+    }
+
+    /// Opens the store in a directory, or creates it there. It keeps up to `max_files` files open, at least 10.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_with(dir: &Path, max_files: usize) -> Result<Self, OpenError> {
+        let failed = |error: io::Error| OpenError::failed(&dir.join("store"), &error);
+        make_private_dir(dir).map_err(failed)?;
+        let lock = Lock::take(dir)?;
+        let options = EngineOptions { max_files: max_files.max(10), background: true, salvage: false };
+        opening::create(dir, options)?;
+        let (engine, mark) = opening::open(dir, options, 0)?;
+        let (shared, given_up) = (Arc::new(Shared::new(dir.to_owned(), engine)), CancellationToken::new());
+        let keeper = Keeper::start(Arc::clone(&shared), options, mark, given_up.clone()).map_err(failed)?;
+        let writer = Writer::start(Arc::clone(&shared), keeper.wake_up()).map_err(failed)?;
+        Ok(Self { shared, writer, keeper, given_up, _lock: lock })
     }
 
     /// The table of conversations.
@@ -110,26 +111,25 @@ impl EmbeddedStore {
 
     /// A table of the store. Its name is one letter, because the name is part of every key.
     fn table(&self, name: &'static str) -> Arc<dyn Table> {
-        Arc::new(EmbeddedTable { name, engine: Arc::clone(&self.engine), commits: self.writer.commits() })
+        Arc::new(EmbeddedTable { name, shared: Arc::clone(&self.shared), commits: self.writer.commits() })
+    }
+
+    /// Is cancelled when the store could neither write nor be reopened for a minute. Then the process should end.
+    #[must_use]
+    pub const fn given_up(&self) -> &CancellationToken {
+        &self.given_up
     }
 
     /// Waits for the commits under way, and closes the store. Acknowledged commits are already durable.
     pub fn close(self) {
         self.writer.stop();
-    }
-}
-
-/// Removes the incomplete store that an interrupted creation has left.
-fn remove(draft: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        self.keeper.stop();
     }
 }
 
 struct EmbeddedTable {
     name: &'static str,
-    engine: Arc<Engine>,
+    shared: Arc<Shared>,
     commits: mpsc::Sender<Commit>,
 }
 
@@ -157,17 +157,31 @@ impl Table for EmbeddedTable {
     }
 
     async fn get(&self, partition: Partition, key: &str) -> Result<Option<Row>, StoreError> {
-        self.engine.get(&self.key(partition, key))?.map(|value| value.row(key)).transpose()
+        let value = self.shared.read(|engine| engine.get(&self.key(partition, key)))?;
+        value.map(|value| value.row(key)).transpose()
     }
 
+    /// Rows that are damaged on the disk are passed over and logged, so that they do not hide the others.
     async fn scan(&self, partition: Partition, range: &KeyRange, limit: usize) -> Result<Vec<Row>, StoreError> {
         if range.from >= range.to {
             return Ok(Vec::new());
         }
         let prefix = self.name.len() + partition.as_str().len() + 2;
-        self.engine.scan(&self.key(partition, &range.from), &self.key(partition, &range.to), limit, |key, value| {
-            let key = key.get(prefix..).and_then(|k| std::str::from_utf8(k).ok()).unwrap_or_default();
-            value.row(key)
+        let (from, to) = (self.key(partition, &range.from), self.key(partition, &range.to));
+        self.shared.read(|engine| {
+            let readable = Readable::read(engine, &from, &to, limit)?;
+            for place in &readable.unreadable {
+                tracing::error!(
+                    place,
+                    "the store is damaged here and passes over this place; stop the service and run \
+                     `mcp-scheduler repair` to see what is lost"
+                );
+            }
+            let rows = readable.rows.iter().map(|(key, value)| {
+                let key = key.get(prefix..).and_then(|k| std::str::from_utf8(k).ok()).unwrap_or_default();
+                value.row(key)
+            });
+            rows.collect()
         })
     }
 }

@@ -7,8 +7,9 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
 
-use super::engine::{Engine, etag};
-use crate::store::{CommitError, Etag, Operation};
+use super::engine::{BatchError, Engine, etag};
+use super::shared::Shared;
+use crate::store::{Cause, CommitError, Etag, Operation};
 
 /// A commit that waits for the writer. Each operation has the engine's key of its row.
 pub(super) struct Commit {
@@ -25,9 +26,11 @@ impl Writer {
     /// The largest number of commits that share one fsync.
     const MAX_GROUP: usize = 512;
 
-    pub(super) fn start(engine: Arc<Engine>) -> io::Result<Self> {
+    /// `failure` wakes the keeper when a write has failed.
+    pub(super) fn start(shared: Arc<Shared>, failure: mpsc::Sender<()>) -> io::Result<Self> {
         let (commits, waiting) = mpsc::channel();
-        let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || run(&engine, &waiting))?;
+        let run = move || run(&shared, &waiting, &failure);
+        let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(run)?;
         Ok(Self { commits, thread })
     }
 
@@ -44,13 +47,25 @@ impl Writer {
     }
 }
 
-fn run(engine: &Engine, waiting: &mpsc::Receiver<Commit>) {
+fn run(shared: &Shared, waiting: &mpsc::Receiver<Commit>, failure: &mpsc::Sender<()>) {
     let mut group = Vec::with_capacity(Writer::MAX_GROUP);
     while let Ok(first) = waiting.recv() {
         group.push(first);
         group.extend(waiting.try_iter().take(Writer::MAX_GROUP - 1));
         let last = group.iter().any(|commit| commit.operations.is_empty());
-        write(engine, &mut group);
+        match shared.write(|engine| write(engine, &mut group)) {
+            Ok(Ok(())) => {}
+            Ok(Err(cause)) => {
+                shared.fail(&cause);
+                let _ = failure.send(());
+            }
+            Err(cause) => {
+                let text = cause.to_string();
+                for Commit { reply, .. } in group.drain(..) {
+                    let _ = reply.send(Err(CommitError::Unavailable(text.clone().into())));
+                }
+            }
+        }
         if last {
             return;
         }
@@ -62,7 +77,7 @@ fn run(engine: &Engine, waiting: &mpsc::Receiver<Commit>) {
 ///
 /// All replies are sent after the write, also those about a conflict. The conflict may be with another commit of the
 /// group, and a caller that then reads must see the row of that commit.
-fn write(engine: &Engine, group: &mut Vec<Commit>) {
+fn write(engine: &Engine, group: &mut Vec<Commit>) -> Result<(), Cause> {
     let mut batch = engine.batch();
     let mut overlay = Overlay { engine, changed: HashMap::with_capacity(group.len() * 2) };
     let mut written = Vec::with_capacity(group.len());
@@ -86,23 +101,19 @@ fn write(engine: &Engine, group: &mut Vec<Commit>) {
         }
         written.push((etags, reply));
     }
-    let result = if written.is_empty() { Ok(()) } else { batch.commit() };
-    match result {
-        Ok(()) => {
-            for (etags, reply) in written {
-                let _ = reply.send(Ok(etags));
-            }
-        }
-        Err(cause) => {
-            tracing::error!(error = %cause, "a write to the store failed");
-            for (_, reply) in written {
-                let _ = reply.send(Err(CommitError::Unknown(cause.to_string().into())));
-            }
-        }
+    let nothing = written.iter().all(|(etags, _): &(Vec<_>, _)| etags.is_empty());
+    let result = if nothing { Ok(()) } else { batch.commit() };
+    for (etags, reply) in written {
+        let _ = reply.send(match &result {
+            Ok(()) => Ok(etags),
+            Err(BatchError::Refused(cause)) => Err(CommitError::Unavailable(cause.to_string().into())),
+            Err(BatchError::Unknown(cause)) => Err(CommitError::Unknown(cause.to_string().into())),
+        });
     }
     for (error, reply) in failed {
         let _ = reply.send(Err(error));
     }
+    result.map_err(BatchError::into_cause)
 }
 
 /// The rows of the store as they will be after the group is written.

@@ -1,5 +1,7 @@
 //! `health` and `ready`
 
+use std::time::Duration;
+
 use http::Method;
 use mcp_scheduler::store::{Operation, Partition, Table as _};
 use serde_json::json;
@@ -32,6 +34,26 @@ async fn without_its_store_the_service_is_alive_but_not_ready() {
     answer.assert_problem(503, "unavailable");
     assert_eq!(answer.header("retry-after"), "5");
     golden::check("problem-not-ready", &answer.json());
+}
+
+#[tokio::test]
+async fn health_fails_when_nothing_could_be_stored_for_a_minute() {
+    let api = BareApi::with_faults(StoreDown).start().await;
+    let health = async || Answer::to(api.client().anonymous(Method::GET, "/health")).await;
+    let later = async |seconds| {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        tokio::time::resume();
+    };
+    api.client().schedule(json!({})).await.assert_problem(503, "unavailable");
+    assert_eq!(health().await.status, 200, "a failure may pass");
+    later(59).await;
+    api.client().schedule(json!({})).await.assert_problem(503, "unavailable");
+    assert_eq!(health().await.status, 200);
+    later(2).await;
+    health().await.assert_problem(503, "unavailable");
+    later(60).await;
+    assert_eq!(health().await.status, 200, "a failure long ago says nothing");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ fn version_and_help_are_printed() {
     for flag in ["--help", "-h", "help"] {
         let help = place.run(&[flag], &[]);
         assert!(help.status.success());
-        for command in ["demo", "client add NAME", "--version"] {
+        for command in ["demo", "client add NAME", "repair", "--version"] {
             assert!(text(&help.stdout).contains(command), "{flag} does not tell of {command}");
         }
     }

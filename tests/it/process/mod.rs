@@ -9,4 +9,5 @@ mod killing;
 mod oauth_client;
 mod secrets;
 mod stopping;
+mod store_trouble;
 mod under_host;

@@ -36,7 +36,7 @@ pub struct TestApp {
     other_key: ApiKey,
     reader_key: ApiKey,
     stop: CancellationToken,
-    task: Option<JoinHandle<()>>,
+    task: Option<JoinHandle<Result<(), app::StoreLost>>>,
     _data: TempDir,
 }
 
@@ -97,7 +97,7 @@ impl TestApp {
 
     /// Waits until the service has ended.
     pub async fn ended(&mut self) {
-        self.task.take().unwrap().await.unwrap();
+        self.task.take().unwrap().await.unwrap().unwrap();
     }
 }
 

@@ -101,6 +101,14 @@ impl Service {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     pub fn stdout(&self) -> String {
         fs::read_to_string(&self.out).unwrap()
     }

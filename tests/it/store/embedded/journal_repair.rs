@@ -4,14 +4,14 @@
 //! The tests copy the directory while the store is open. The copy is what the disk holds at a power failure, because every
 //! commit is synced before it is acknowledged. Then they damage the end of the copy's journal.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use mcp_scheduler::store::{EmbeddedStore, OpenError, Table};
 use tempfile::TempDir;
 
+use super::disk::{copy_of, newest_journal, written_part};
 use crate::store::suite::{HERE, all, change, insert, keys_of, put, value_of};
 
 /// The number of commits before the torn one.
@@ -38,8 +38,7 @@ impl Disk {
         let long = "x".repeat(TORN_BYTES / 3);
         let torn = ["torn.a", "torn.b", "torn.c"].map(|key| insert(key, &long));
         table.commit(HERE, torn.to_vec()).await.unwrap();
-        let dir = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap();
-        copy(original.path(), dir.path());
+        let dir = copy_of(original.path());
         drop(table);
         store.close();
 
@@ -84,35 +83,6 @@ async fn works_on(table: &dyn Table) {
     change(table, "new", "w", &etag).await;
     let kept = table.get(HERE, "k00").await.unwrap().unwrap();
     change(table, "k00", "changed", &kept.etag).await;
-}
-
-fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            fs::create_dir_all(&to).unwrap();
-            copy(&entry.path(), &to);
-        } else {
-            let bytes = fs::read(entry.path()).unwrap();
-            let mut file = File::create(to).unwrap();
-            file.write_all(&bytes[..written_part(&bytes)]).unwrap();
-            file.set_len(bytes.len() as u64).unwrap();
-        }
-    }
-}
-
-/// The length of a file without the zeros at its end: the store allocates its journal in advance.
-fn written_part(bytes: &[u8]) -> usize {
-    const ZEROS: [u8; 4096] = [0; 4096];
-    let pages = bytes.chunks(ZEROS.len()).rposition(|page| page != &ZEROS[..page.len()]).map_or(0, |page| page + 1);
-    let pages = &bytes[..bytes.len().min(pages * ZEROS.len())];
-    pages.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
-}
-
-fn newest_journal(dir: &Path) -> PathBuf {
-    let entries = fs::read_dir(dir.join("store")).unwrap().map(|entry| entry.unwrap().path());
-    let journals = entries.filter(|path| path.extension().is_some_and(|extension| extension == "jnl"));
-    journals.max().expect("the store has a journal")
 }
 
 #[tokio::test]
@@ -167,6 +137,6 @@ async fn a_damaged_journal_is_reported_and_not_changed() {
     disk.overwrite(disk.end - 60_000, b"?");
     let before = fs::read(&disk.journal).unwrap();
     let error = EmbeddedStore::open(disk.dir.path()).map(drop).unwrap_err();
-    assert!(matches!(error, OpenError::Failed { .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
     assert!(fs::read(&disk.journal).unwrap() == before, "the journal was changed");
 }

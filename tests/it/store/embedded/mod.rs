@@ -5,7 +5,9 @@ use tempfile::TempDir;
 
 use super::suite::{self, TestTable};
 
+mod damage;
 mod directory;
+mod disk;
 mod journal_repair;
 
 suite::table_suite!(crate::store::embedded::test_table());
