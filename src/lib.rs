@@ -16,9 +16,11 @@
 //! - [`store`] keeps conversations: two small ports, the storage protocol above them, the backends below
 //! - [`domain`] is the conversation itself and its rules, without I/O
 //! - [`time`] has the injected clock and randomness, [`json`] reads JSON strictly, [`sync`] locks, `text` knows invisible
-//!   characters
+//!   characters, [`descriptors`] divides the file descriptors, `private_files` makes files for their owner alone
 //!
 //! `docs/architecture.md` has the state chart and walks one schedule and one delivery through the files.
+
+#![deny(clippy::print_stdout, clippy::print_stderr)] // they panic when the output cannot be written
 
 pub mod api;
 pub mod app;

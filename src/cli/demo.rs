@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::output::print;
 use crate::app::App;
 use crate::config::Config;
 use crate::domain::Timestamp;
@@ -53,7 +54,7 @@ async fn perform(dir: &Path) -> Result<(), String> {
     let app = App::start(config).await.map_err(text)?;
     let url = format!("http://{}", app.address());
     let credentials = app.credentials().cloned().ok_or("no credentials were generated")?;
-    println!("service    listening on {url}, store in {}", dir.display());
+    print(format_args!("service    listening on {url}, store in {}", dir.display()))?;
     let stop = CancellationToken::new();
     let running = tokio::spawn(app.run(stop.clone()));
     let shown = tokio::select! {
@@ -70,29 +71,29 @@ async fn perform(dir: &Path) -> Result<(), String> {
 async fn show(url: String, credentials: &Credentials) -> Result<(), String> {
     let receiver = TcpListener::bind(("127.0.0.1", 0)).await.map_err(text)?;
     let endpoint = format!("http://{}/inbox", receiver.local_addr().map_err(text)?);
-    println!("receiver   waiting at {endpoint}");
+    print(format_args!("receiver   waiting at {endpoint}"))?;
 
     let client = Client::new(url)?;
     let login = json!({ "clientId": credentials.client.as_str(), "apiKey": credentials.api_key.secret().expose() });
     let token = client.post("/api/auth/token", None, &login).await?;
     let token = field(&token, "token")?;
-    println!("token      POST /api/auth/token → {} characters of JWT", token.len());
+    print(format_args!("token      POST /api/auth/token → {} characters of JWT", token.len()))?;
 
     let due = SystemClock.now() + DELAY;
     let request = json!({ "conversationText": "Hello from three seconds ago!", "scheduledTime": due.to_string(), "endpoint": endpoint });
     let accepted = client.post("/api/scheduler/schedule", Some(&token), &request).await?;
     let id = field(&accepted, "conversationId")?;
-    println!("scheduled  {id} for {due}");
+    print(format_args!("scheduled  {id} for {due}"))?;
 
     let (arrived, body) = receive(&receiver).await.map_err(text)?;
-    println!("arrived    {arrived}, {} ms after its time: {body}", due.until(arrived).as_millis());
+    print(format_args!("arrived    {arrived}, {} ms after its time: {body}", due.until(arrived).as_millis()))?;
 
     let status = client.completed(&id, &token).await?;
-    println!(
+    print(format_args!(
         "status     {} after {} attempt",
         field(&status, "status")?,
         status.get("attempts").and_then(Value::as_array).map_or(0, Vec::len)
-    );
+    ))?;
     Ok(())
 }
 

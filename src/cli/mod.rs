@@ -5,6 +5,7 @@ mod arguments;
 mod client;
 mod demo;
 mod greeting;
+mod output;
 mod repair;
 mod serve;
 
@@ -27,21 +28,17 @@ pub fn run(arguments: &[String]) -> ExitCode {
             with_config(async |config| client::add(&config, &name, scopes).await)
         }
         Ok(Command::Repair { replace }) => with_config(async |config| repair::run(&config, replace).await),
-        Ok(Command::Help) => {
-            print!("{HELP}");
-            Ok(ExitCode::SUCCESS)
-        }
+        Ok(Command::Help) => output::print(HELP.trim_end()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Version) => {
-            println!("mcp-scheduler {}", env!("CARGO_PKG_VERSION"));
-            Ok(ExitCode::SUCCESS)
+            output::print(concat!("mcp-scheduler ", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS)
         }
         Err(UnknownArguments) => {
-            eprintln!("mcp-scheduler: unknown arguments: {}\n\n{HELP}", arguments.join(" "));
+            output::print_error(format_args!("unknown arguments: {}\n\n{HELP}", arguments.join(" ")));
             return ExitCode::from(2);
         }
     };
     result.unwrap_or_else(|message| {
-        eprintln!("mcp-scheduler: {message}");
+        output::print_error(message);
         ExitCode::FAILURE
     })
 }

@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
+use super::output;
 use crate::app::{self, StoreRepair};
 use crate::config::Config;
 
 /// Prints what can be saved and what is lost. With `replace`, the damaged store is replaced.
 pub(super) async fn run(config: &Config, replace: bool) -> Result<ExitCode, String> {
     let repair = app::repair(config, replace).await?;
-    println!("{}", text(&repair, &config.server.data_dir.join("store").display().to_string()));
+    output::print(text(&repair, &config.server.data_dir.join("store").display().to_string()))?;
     Ok(ExitCode::SUCCESS)
 }
 

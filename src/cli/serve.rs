@@ -1,12 +1,13 @@
 //! `mcp-scheduler`: the service.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::greeting::greeting;
+use super::output;
 use crate::app::App;
 use crate::config::Config;
 
@@ -20,9 +21,8 @@ pub(super) async fn serve(config: Config) -> Result<ExitCode, String> {
     // A signal during the start must not kill the process half-way, so the handlers come first.
     let stop = stop_on_signal().map_err(|error| format!("cannot receive signals: {error}"))?;
     let app = App::start(config).await.map_err(|error| error.to_string())?;
-    // The text is one write, so that a program that reads the address can read the rest at once. If nobody reads
-    // stdout the write fails, and the service continues.
-    let _ = io::stdout().write_all((greeting(&app, &endpoints, under_host) + "\n").as_bytes());
+    // The service is as useful if nobody reads its greeting.
+    let _ = output::print(greeting(&app, &endpoints, under_host));
     app.run(stop).await.map_err(|error| error.to_string())?;
     Ok(if under_host { ExitCode::from(RESTART) } else { ExitCode::SUCCESS })
 }

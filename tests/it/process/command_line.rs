@@ -1,5 +1,7 @@
 //! The arguments of the command line, and `client add`.
 
+use std::fs::File;
+
 use mcp_scheduler::time::{Clock as _, SystemClock};
 
 use crate::support::process_api::Api;
@@ -97,6 +99,25 @@ async fn no_client_can_be_added_while_the_service_runs() {
     api.schedule(std::time::Duration::from_mins(5), "http://127.0.0.1:9/").await;
     service.stop();
     added(&place, "late");
+}
+
+fn full() -> File {
+    File::options().write(true).open("/dev/full").unwrap()
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error_and_no_crash() {
+    let place = Place::new();
+    for arguments in [&["--help"][..], &["--version"], &["client", "add", "anna"], &["demo"]] {
+        let output = place.command(arguments, &[]).stdout(full()).output().unwrap();
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {errors}");
+        assert!(errors.contains("cannot write to stdout"), "{arguments:?}: {errors}");
+    }
+    let status = place.command(&["nonsense"], &[]).stderr(full()).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+    let status = place.command(&[], &[("PORT", "none")]).stderr(full()).status().unwrap();
+    assert_eq!(status.code(), Some(1));
 }
 
 fn added(place: &Place, name: &str) -> String {
