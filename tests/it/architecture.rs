@@ -46,7 +46,7 @@ const ALLOWED: [(&str, &[&str]); 23] = [
     ("outbound", &["domain", "sync", "text"]),
     ("testing", &["domain", "store", "sync"]),
     ("store", &["domain", "json", "private_files", "sync", "time"]),
-    ("time", &["domain"]),
+    ("time", &["domain", "sync"]),
     ("json", &["domain"]),
     ("domain", &[]),
     ("descriptors", &[]),
