@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::store::{
     AzureNames, AzureStore, ClientStore, ConversationStore, EmbeddedStore, MemoryQueue, WakeUpQueue, WakeUpReceiver,
 };
-use crate::time::Clock;
+use crate::time::{Clock, SystemClock};
 
 pub(super) enum Backend {
     Local { store: EmbeddedStore, queue: Arc<MemoryQueue> },
@@ -17,15 +17,25 @@ pub(super) enum Backend {
 }
 
 impl Backend {
-    /// Opens the embedded store, which keeps up to `max_files` files open, or prepares the client of a storage account without sending it a request.
-    pub(super) fn open(config: &Config, clock: Arc<dyn Clock>, max_files: usize) -> Result<Self, StartError> {
+    /// Opens the embedded store, which keeps up to `max_files` files open, or prepares the client of a storage account
+    /// without sending it a request.
+    pub(super) fn open(config: &Config, max_files: usize) -> Result<Self, StartError> {
+        let machine = Arc::new(SystemClock);
         Ok(match &config.azure {
-            Some(settings) => Self::Azure(AzureStore::new(settings, &AzureNames::default(), clock)?),
+            Some(settings) => Self::Azure(AzureStore::new(settings, &AzureNames::default(), machine)?),
             None => Self::Local {
                 store: EmbeddedStore::open_with(&config.server.data_dir, max_files)?,
-                queue: Arc::new(MemoryQueue::new(clock.now())),
+                queue: Arc::new(MemoryQueue::new(machine)),
             },
         })
+    }
+
+    /// The clock that decides about deliveries. The processes of a storage account share the clock of the storage.
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        match self {
+            Self::Local { .. } => Arc::new(SystemClock),
+            Self::Azure(_) => Arc::new(SystemClock),
+        }
     }
 
     pub(super) fn conversations(&self) -> ConversationStore {

@@ -1,7 +1,5 @@
 //! Client administration.
 
-use std::sync::Arc;
-
 use super::StartError;
 use super::backend::Backend;
 use crate::auth::{ApiKey, client_with_key};
@@ -9,7 +7,7 @@ use crate::config::Config;
 use crate::descriptors::Descriptors;
 use crate::domain::{ClientId, Scopes};
 use crate::store::{OpenError, StoreError};
-use crate::time::{SystemClock, SystemEntropy};
+use crate::time::SystemEntropy;
 
 /// Adds a client with these scopes to the store and returns its API key. A service on the embedded store must be
 /// stopped first.
@@ -27,15 +25,13 @@ pub async fn add_client(config: &Config, name: &str, scopes: Scopes) -> Result<A
         _ => {}
     }
     let entropy = SystemEntropy::new();
-    let backend =
-        Backend::open(config, Arc::new(SystemClock), Descriptors::raise().store_files).map_err(
-            |error| match error {
-                StartError::Store(OpenError::Locked(path)) => {
-                    format!("the service is running on {}: stop it, add the client and start it again", path.display())
-                }
-                other => other.to_string(),
-            },
-        )?;
+    let max_files = Descriptors::raise().store_files;
+    let backend = Backend::open(config, max_files).map_err(|error| match error {
+        StartError::Store(OpenError::Locked(path)) => {
+            format!("the service is running on {}: stop it, add the client and start it again", path.display())
+        }
+        other => other.to_string(),
+    })?;
     let key = ApiKey::generate(&id, &entropy);
     let added = backend.clients().insert(&client_with_key(id, &key, scopes, &entropy)).await;
     backend.close();

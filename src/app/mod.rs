@@ -87,14 +87,11 @@ impl App {
                 }
             });
         }
-        let (worker, stopped, exclusive) = (self.worker, stop.clone(), self.backend.is_exclusive());
+        let (worker, stopped) = (self.worker, stop.clone());
         let worker = tokio::spawn(async move {
-            let Some(worker) = worker else { return };
-            // This process has locked the store, so every process that took a lease earlier has ended.
-            if exclusive {
-                worker.reclaim_leases().await;
+            if let Some(worker) = worker {
+                worker.run(stopped).await;
             }
-            worker.run(stopped).await;
         });
         self.server.run(stop.clone()).await;
         // The server may have ended without a stop.

@@ -24,7 +24,7 @@ use crate::public_url::PublicUrl;
 use crate::scheduler::Scheduler;
 use crate::secrets::{BootstrapSecrets, SecretFileError};
 use crate::store::{AzureSetupError, ConversationStore, OpenError, WakeUpQueue};
-use crate::time::{Clock, Entropy, SystemClock, SystemEntropy};
+use crate::time::{Clock, Entropy, SystemEntropy};
 
 /// The reason why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -62,10 +62,10 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         // Read first, because the parent may end at any time.
         let parent = parent_id();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
         let descriptors = Descriptors::raise();
-        let backend = Backend::open(&config, Arc::clone(&clock), descriptors.store_files)?;
+        let backend = Backend::open(&config, descriptors.store_files)?;
+        let clock = backend.clock();
         let (listener, address) = listen(&config.server)?;
         // The user may cause each error above. New credentials are shown only by the start that generates them, so
         // they are generated after all that.
@@ -79,14 +79,15 @@ impl App {
         let tokens = config.auth.tokens.clone();
         let authenticator = Authenticator::new(directory, signing_keys, tokens, public_url.clone(), Arc::clone(&clock));
         let parts = Parts { conversations: backend.conversations(), wake_ups: backend.wake_ups(), clock, entropy };
-        let scheduler = parts.scheduler(&config);
         let (deliverer, sweeper) = (parts.deliverer(&config, signing_secrets, descriptors)?, parts.sweeper());
+        let scheduler = parts.scheduler(&config).beside(deliverer.live_attempts().clone());
         let (invocations, worker, options) = if under_host {
             warn_if_nothing_is_delivered(&backend);
             let host = FunctionsHost::calling(address);
             (Some(Arc::new(Invocations { deliverer, sweeper, host })), None, ServerOptions::under_host())
         } else {
             let worker = Worker::new(deliverer, sweeper, parts.wake_ups, backend.receiver());
+            let worker = if backend.is_exclusive() { worker.with_exclusive_store() } else { worker };
             (None, Some(worker), ServerOptions::default())
         };
         let options = ServerOptions {

@@ -15,8 +15,8 @@ use crate::domain::{
     Timestamp,
 };
 use crate::outbound::{Exchange, Route, RouteError, Sender};
-use crate::store::{ConversationStore, Revision, StoreError, Versioned, WakeUp, WakeUpQueue};
-use crate::time::{Clock, Entropy, random};
+use crate::store::{ConversationStore, LiveAttempts, Revision, StoreError, Versioned, WakeUp, WakeUpQueue};
+use crate::time::{Clock, Entropy, random, wait_until};
 
 /// Delivers the conversations that wake-ups name.
 pub struct Deliverer {
@@ -28,6 +28,7 @@ pub struct Deliverer {
     entropy: Arc<dyn Entropy>,
     client_limiter: ClientLimiter,
     host_limiter: HostLimiter,
+    live: LiveAttempts,
 }
 
 /// The result of a wake-up.
@@ -82,6 +83,8 @@ struct CommittedClaim {
     revision: Revision,
     /// Taken before the lease was computed, so that the lease never looks longer than it is.
     since: Instant,
+    /// The same time by the calendar of the machine.
+    since_machine: Timestamp,
 }
 
 /// What a claim came to.
@@ -97,8 +100,9 @@ impl Deliverer {
     pub const MAX_IN_FLIGHT: usize = 2048;
     /// The same under the Functions host, which starts more instances when there are more messages.
     pub const MAX_IN_FLIGHT_UNDER_HOST: usize = 256;
-    /// The longest time that an early wake-up is held in memory until its conversation is due.
-    const MAX_EARLY_WAIT: Duration = Duration::from_secs(2);
+    /// The longest time that an early wake-up is held in memory until its conversation is due. A storage queue shows a
+    /// wake-up one to two seconds early, and the time of the storage is known to one or two seconds.
+    const MAX_EARLY_WAIT: Duration = Duration::from_secs(5);
     /// The part of the lease margin that is kept for writing the result. A worker that has used up the rest of the
     /// margin before sending was stopped or starved, and must not send any more.
     const MARGIN_FOR_RESULT: Duration = Duration::from_secs(5);
@@ -127,7 +131,14 @@ impl Deliverer {
             entropy,
             client_limiter: ClientLimiter::new(Self::MAX_IN_FLIGHT),
             host_limiter: HostLimiter::default(),
+            live: LiveAttempts::default(),
         }
+    }
+
+    /// The attempts that this deliverer has under way.
+    #[must_use]
+    pub const fn live_attempts(&self) -> &LiveAttempts {
+        &self.live
     }
 
     /// The same with another limit on the deliveries that are under way at one time.
@@ -173,11 +184,15 @@ impl Deliverer {
                 );
                 return Ok(DeliveryOutcome::NothingToDo);
             }
-            let Some(claimable_from) = read.value.claimable_from() else { return Ok(DeliveryOutcome::NothingToDo) };
-            if self.clock.now().until(claimable_from) > Self::MAX_EARLY_WAIT {
+            self.store.tell_time(&*self.clock).await?;
+            let now = self.clock.now();
+            let Some(claimable_from) = read.value.claimable_from(now) else { return Ok(DeliveryOutcome::NothingToDo) };
+            if now.until(claimable_from) > Self::MAX_EARLY_WAIT {
                 return Ok(self.postpone(wake_up, &read.value).await?);
             }
             let way = self.prepare(&read.value, claimable_from, &mut client_permit).await?;
+            // If the clock was set forward, the lease of our own attempt looks as if it were over.
+            let Some(_live) = self.live.begin(wake_up.id) else { return Ok(DeliveryOutcome::NothingToDo) };
             match self.claim(read).await {
                 Ok(Claimed::Attempt(claim)) => return Ok(self.send(*claim, way).await),
                 Ok(Claimed::Nothing(outcome)) => return Ok(outcome),
@@ -201,7 +216,7 @@ impl Deliverer {
         let look_up = client_permit.look_up().await;
         let route = self.sender.route(target.endpoint.as_str()).await;
         drop(look_up);
-        self.hold_until(claimable_from).await;
+        wait_until(&*self.clock, claimable_from).await;
         match route {
             Ok(route) => {
                 let host_permit = self.host_limiter.take(conversation.client(), route.host()).await?;
@@ -216,7 +231,7 @@ impl Deliverer {
     /// that change has enqueued its own.
     async fn postpone(&self, wake_up: &WakeUp, read: &Conversation) -> Result<DeliveryOutcome, StoreError> {
         let changed = read.in_flight().is_some() || wake_up.generation != read.generation();
-        let early = read.next_wake_at().map_or(Duration::ZERO, |at| self.clock.now().until(at));
+        let early = read.next_wake_at().map_or(Duration::ZERO, |at| self.clock.latest().until(at));
         if changed || early > self.wake_ups.horizon() {
             return Ok(DeliveryOutcome::NothingToDo);
         }
@@ -224,26 +239,15 @@ impl Deliverer {
         Ok(DeliveryOutcome::Postponed)
     }
 
-    /// Sleeps until the clock has reached this time. A timer alone may fire early by the clock.
-    async fn hold_until(&self, time: Timestamp) {
-        loop {
-            let rest = self.clock.now().until(time);
-            if rest.is_zero() {
-                return;
-            }
-            tokio::time::sleep(rest).await;
-        }
-    }
-
     /// Claims the next attempt in the store, or finds that there is none to claim now.
     async fn claim(&self, read: Versioned<Conversation>) -> Result<Claimed, StoreError> {
         let (token, since) = (LeaseToken::new(random(&*self.entropy)), Instant::now());
-        let now = self.clock.now();
+        let (now, since_machine) = (self.clock.now(), self.clock.machine());
         let pause = retry_delay(read.value.attempts_used(), self.jitter(), None, now);
         match read.value.claim(token, now, pause) {
             Ok(Claim::Attempt(claimed)) => {
                 let revision = self.store.replace(read.revision, claimed.conversation(), None).await?;
-                Ok(Claimed::Attempt(Box::new(CommittedClaim { claimed, revision, since })))
+                Ok(Claimed::Attempt(Box::new(CommittedClaim { claimed, revision, since, since_machine })))
             }
             Ok(Claim::Lost(next)) => {
                 let enqueued_at = self.enqueued_at(&next, now);
@@ -271,8 +275,8 @@ impl Deliverer {
     /// Sends a claimed attempt and writes its result.
     async fn send(&self, claim: CommittedClaim, way: Way) -> DeliveryOutcome {
         let (conversation, attempt) = (claim.claimed.conversation(), claim.claimed.attempt());
-        self.hold_until(attempt.started).await;
-        if claim.since.elapsed() > DeliveryPolicy::LEASE_MARGIN.saturating_sub(Self::MARGIN_FOR_RESULT) {
+        wait_until(&*self.clock, attempt.started).await;
+        if !self.lease_suffices(&claim) {
             tracing::warn!(
                 conversation.id = %conversation.id(), attempt = attempt.number,
                 "attempt abandoned: the claim took too long"
@@ -290,11 +294,22 @@ impl Deliverer {
         self.complete(claim, sent_at, exchange).await
     }
 
+    /// Whether the lease of a claim lasts for the whole delivery timeout and the record of the result.
+    fn lease_suffices(&self, claim: &CommittedClaim) -> bool {
+        let conversation = claim.claimed.conversation();
+        let needed = conversation.policy().timeout() + Self::MARGIN_FOR_RESULT;
+        let holds = conversation.next_wake_at().is_some_and(|end| self.clock.latest() + needed <= end);
+        // Every timer stands still while a virtual machine is paused, and only its calendar shows the pause afterwards.
+        let passed = claim.since.elapsed().max(claim.since_machine.until(self.clock.machine()));
+        holds && passed <= DeliveryPolicy::LEASE_MARGIN.saturating_sub(Self::MARGIN_FOR_RESULT)
+    }
+
     async fn complete(&self, claim: CommittedClaim, sent_at: Timestamp, exchange: Exchange) -> DeliveryOutcome {
         let CommittedClaim { claimed, revision, .. } = claim;
         let (attempt, lateness) = (claimed.attempt(), claimed.due_at().until(sent_at));
         let now = self.clock.now();
         let pause = retry_delay(claimed.conversation().attempts_used(), self.jitter(), exchange.retry_after(), now);
+        let pause = pause + now.until(self.clock.latest());
         let result = classify(exchange);
         tracing::debug!(
             conversation.id = %claimed.conversation().id(), client.id = %claimed.conversation().client(),
@@ -328,7 +343,7 @@ impl Deliverer {
 
     async fn enqueue_next(&self, next: &Conversation, enqueued_at: Option<Timestamp>) {
         let (Some(now), Some(at)) = (enqueued_at, next.next_wake_at()) else { return };
-        if let Err(error) = self.wake_ups.enqueue(&WakeUp::of(next), now.until(at)).await {
+        if let Err(error) = self.wake_ups.enqueue(&WakeUp::of(next), now.max(self.clock.latest()).until(at)).await {
             tracing::warn!(conversation.id = %next.id(), %error, "wake-up not enqueued; the sweep will enqueue it");
         }
     }

@@ -2,13 +2,10 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::domain::Timestamp;
+use crate::domain::{DeliveryPolicy, Timestamp};
 
 /// The pause after the first, second, … failed attempt, in seconds. Later pauses are as long as the last one.
 const PAUSES: [u64; 8] = [5, 30, 2 * 60, 10 * 60, 30 * 60, 2 * 3600, 6 * 3600, 12 * 3600];
-
-/// The longest pause that an endpoint can ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// The pause after attempt number `failed` (from 1). It grows with each failure, and is spread by ±20 % so that
 /// attempts that failed together are not repeated together. `jitter` is a random number; equal numbers give equal
@@ -19,7 +16,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 #[must_use]
 pub fn retry_delay(failed: u32, jitter: u32, retry_after: Option<&str>, now: Timestamp) -> Duration {
     let asked_for = retry_after.and_then(|value| read_retry_after(value, now)).unwrap_or_default();
-    own_delay(failed, jitter).max(asked_for.min(MAX_RETRY_AFTER))
+    own_delay(failed, jitter).max(asked_for.min(DeliveryPolicy::MAX_PAUSE))
 }
 
 fn own_delay(failed: u32, jitter: u32) -> Duration {
@@ -152,7 +149,7 @@ mod tests {
         fn any_header_leaves_the_pause_between_our_own_and_a_day(failed in 1_u32..20, jitter: u32, value in ".{0,40}") {
             let pause = retry_delay(failed, jitter, Some(&value), NOW);
             prop_assert!(pause >= retry_delay(failed, jitter, None, NOW));
-            prop_assert!(pause <= MAX_RETRY_AFTER);
+            prop_assert!(pause <= DeliveryPolicy::MAX_PAUSE);
         }
     }
 }

@@ -11,6 +11,7 @@ use super::Deliverer;
 use super::processed::ProcessedMessages;
 use crate::maintenance::Sweeper;
 use crate::store::{ReceivedWakeUp, WakeUpQueue, WakeUpReceiver};
+use crate::time::Pacemaker;
 
 /// Receives wake-ups, delivers their conversations, and sweeps once a minute.
 pub struct Worker {
@@ -18,6 +19,7 @@ pub struct Worker {
     sweeper: Sweeper,
     wake_ups: Arc<dyn WakeUpQueue>,
     receiver: Arc<dyn WakeUpReceiver>,
+    is_exclusive: bool,
 }
 
 impl Worker {
@@ -38,12 +40,18 @@ impl Worker {
         wake_ups: Arc<dyn WakeUpQueue>,
         receiver: Arc<dyn WakeUpReceiver>,
     ) -> Self {
-        Self { deliverer, sweeper, wake_ups, receiver }
+        Self { deliverer, sweeper, wake_ups, receiver, is_exclusive: false }
+    }
+
+    /// The same for a process with exclusive use of its store: every process that took a lease earlier has ended.
+    #[must_use]
+    pub fn with_exclusive_store(self) -> Self {
+        Self { is_exclusive: true, ..self }
     }
 
     /// Ends the leases of earlier processes at once, so that their attempts are repeated without waiting for the
-    /// leases to run out. Only for a process with exclusive use of its store.
-    pub async fn reclaim_leases(&self) {
+    /// leases to run out.
+    async fn reclaim_leases(&self) {
         match self.sweeper.reclaim_leases().await {
             Ok(0) => {}
             Ok(reclaimed) => tracing::info!(reclaimed, "repeating the attempts that an earlier process did not finish"),
@@ -53,6 +61,9 @@ impl Worker {
 
     /// Works until `stop`, then finishes the deliveries that have begun.
     pub async fn run(self, stop: CancellationToken) {
+        if self.is_exclusive {
+            self.reclaim_leases().await;
+        }
         let deliveries = TaskTracker::new();
         let processed = ProcessedMessages::start(Arc::clone(&self.receiver), &deliveries);
         tokio::select! {
@@ -66,6 +77,10 @@ impl Worker {
     }
 
     async fn sweep_forever(&self) {
+        let mut pacemaker = Pacemaker::new(self.sweeper.clock());
+        // The clock may have been set back before the start. A store of several processes follows the clock of the
+        // storage, which nobody sets.
+        let mut rows_may_be_ahead = self.is_exclusive;
         loop {
             match self.sweeper.sweep().await {
                 Ok(report) => tracing::debug!(
@@ -77,7 +92,26 @@ impl Worker {
                 ),
                 Err(error) => tracing::warn!(%error, "sweep failed"),
             }
-            tokio::time::sleep(Self::SWEEP_INTERVAL).await;
+            if rows_may_be_ahead {
+                rows_may_be_ahead = self.sweep_ahead().await;
+            }
+            rows_may_be_ahead |= pacemaker.pause(Self::SWEEP_INTERVAL).await && self.is_exclusive;
+        }
+    }
+
+    /// Wakes the conversations whose lease or pause a clock wrote that was ahead. Returns whether another sweep may
+    /// find one.
+    async fn sweep_ahead(&self) -> bool {
+        match self.sweeper.sweep_ahead().await {
+            Ok(0) => false,
+            Ok(found) => {
+                tracing::warn!(found, "the clock was set back; ending the leases and pauses that were written before");
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "not all leases and pauses were compared with the clock");
+                true
+            }
         }
     }
 

@@ -23,10 +23,21 @@ impl DeliveryPolicy {
     pub const CLAIM_AHEAD: Duration = Duration::from_millis(10);
     /// A lease lasts this much longer than the delivery timeout, so that the worker has time to record the result.
     pub const LEASE_MARGIN: Duration = Duration::from_secs(30);
+    /// The longest pause between two attempts: an endpoint cannot ask for more.
+    pub const MAX_PAUSE: Duration = Duration::from_hours(24);
+    /// Two clocks that differ by no more than this are taken for equal. A clock is corrected by a few seconds again and
+    /// again, and a pause that was written just before that must not end at once.
+    pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
 
     /// The time limit of one whole attempt.
     #[must_use]
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(u64::from(self.timeout_seconds))
+    }
+
+    /// The longest time from a claim to the end of its lease.
+    #[must_use]
+    pub fn longest_lease(&self) -> Duration {
+        Self::CLAIM_AHEAD + self.timeout() + Self::LEASE_MARGIN
     }
 }

@@ -19,6 +19,8 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// The earliest instant: the Unix epoch.
     pub const MIN: Self = Self(0);
+    /// The latest instant whose number of milliseconds has 14 digits, which is what the keys of rows have room for.
+    pub const MAX: Self = Self(99_999_999_999_999);
 
     /// An instant from milliseconds since the Unix epoch. A negative number becomes the epoch.
     #[must_use]

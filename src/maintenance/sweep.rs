@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 
-use crate::domain::Timestamp;
+use crate::domain::{DeliveryPolicy, Timestamp};
 use crate::store::{ConversationStore, DueNote, DueRow, Partition, StoreError, WakeUp, WakeUpQueue};
 use crate::time::Clock;
 
@@ -50,11 +50,18 @@ impl Sweeper {
         Self { store, wake_ups, clock }
     }
 
+    /// The clock by which it sweeps.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
     /// Sweeps every partition once, and reads the length of the poison queue.
     ///
     /// # Errors
     /// The last [`StoreError`], after all partitions were tried.
     pub async fn sweep(&self) -> Result<SweepReport, StoreError> {
+        self.store.tell_time(&*self.clock).await?;
         let (mut total, mut failed) = (SweepReport::default(), None);
         for partition in ConversationStore::partitions() {
             if let Err(error) = self.sweep_partition(partition, &mut total).await {
@@ -104,7 +111,7 @@ impl Sweeper {
     ) -> (Vec<(DueRow, DueNote)>, Option<StoreError>) {
         let enqueues = stream::iter(wanting).map(|(row, note)| async move {
             let wake_up = WakeUp { client: row.client.clone(), id: row.id, generation: row.note.generation };
-            self.wake_ups.enqueue(&wake_up, now.until(row.at)).await.map(|()| (row, note))
+            self.wake_ups.enqueue(&wake_up, now.max(self.clock.latest()).until(row.at)).await.map(|()| (row, note))
         });
         let mut enqueues = enqueues.buffer_unordered(Self::MAX_CONCURRENT);
         let mut noted = Vec::new();
@@ -120,7 +127,9 @@ impl Sweeper {
     /// The new note of a due row, if the row needs a wake-up now.
     fn next_note(&self, row: &DueRow, now: Timestamp) -> Option<DueNote> {
         let note = row.note;
-        let Some(enqueued_at) = note.enqueued_at.filter(|at| *at >= self.wake_ups.retained_since()) else {
+        // A note of a clock that was ahead does not tell whether the wake-up still exists.
+        let plausible = self.wake_ups.retained_since()..=now + DeliveryPolicy::CLOCK_TOLERANCE;
+        let Some(enqueued_at) = note.enqueued_at.filter(|at| plausible.contains(at)) else {
             return Some(DueNote { enqueued_at: Some(now), ..note });
         };
         let pause = match note.re_enqueued {

@@ -12,6 +12,12 @@ impl Scheduler {
     pub async fn cancel(&self, client: &ClientId, id: ConversationId) -> Result<(), SchedulerError> {
         let cancelled = self.update(client, id, |conversation, now| {
             let status = conversation.status();
+            // If the clock was set forward, the lease of an attempt under way looks as if it were over.
+            if let (Some(until), true) = (conversation.next_wake_at(), self.live.contains(id))
+                && conversation.in_flight().is_some()
+            {
+                return Err(SchedulerError::TooLate { status, reason: TooLate::Delivering { until } });
+            }
             match conversation.clone().cancel(now) {
                 Ok(cancelled) => Ok(Transition::Next(cancelled)),
                 Err(TooLate::Already) => Ok(Transition::Unchanged(conversation)),

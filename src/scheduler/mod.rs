@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{ClientId, Conversation, ConversationId, EndpointPolicy, NotFailed, Status, Timestamp, TooLate};
-use crate::store::{ConversationStore, StoreError, WakeUp, WakeUpQueue};
-use crate::time::{Clock, Entropy};
+use crate::store::{ConversationStore, LiveAttempts, StoreError, WakeUp, WakeUpQueue};
+use crate::time::{Clock, Entropy, MachineOffset, machine_offset};
 pub use list::{ListPage, ListQuery};
 
 /// Runs the use cases of a client on a store and a wake-up queue.
@@ -22,6 +22,7 @@ pub struct Scheduler {
     endpoints: EndpointPolicy,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    live: LiveAttempts,
 }
 
 /// The reason why a use case failed.
@@ -71,7 +72,13 @@ impl Scheduler {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { store, wake_ups, endpoints, clock, entropy }
+        Self { store, wake_ups, endpoints, clock, entropy, live: LiveAttempts::default() }
+    }
+
+    /// The same beside a deliverer, whose attempts cannot be cancelled while they are under way.
+    #[must_use]
+    pub fn beside(self, live: LiveAttempts) -> Self {
+        Self { live, ..self }
     }
 
     /// Whether something could be stored in the last minute, if it was tried.
@@ -95,6 +102,12 @@ impl Scheduler {
     /// [`SchedulerError::Unavailable`].
     pub async fn check(&self) -> Result<(), SchedulerError> {
         Ok(self.store.check().await?)
+    }
+
+    /// How far the clock of this machine is from the one that decides about deliveries, if that is worth a warning.
+    #[must_use]
+    pub fn machine_offset(&self) -> Option<MachineOffset> {
+        machine_offset(&*self.clock)
     }
 
     /// The current time of the injected clock.

@@ -18,10 +18,11 @@ impl Scheduler {
     /// # Errors
     /// [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
     pub async fn schedule(&self, client: &ClientId, new: NewConversation) -> Result<Conversation, SchedulerError> {
+        self.store.tell_time(&*self.clock).await?;
         let now = self.clock.now();
         let id = ConversationId::new(now, &random(&*self.entropy));
         let conversation = Conversation::new(id, client.clone(), new, now);
-        let delay = now.until(conversation.due());
+        let delay = self.clock.latest().until(conversation.due());
         let wake_up = WakeUp::of(&conversation);
         if delay > self.wake_ups.horizon() {
             self.store.insert(&conversation, None).await?;

@@ -34,6 +34,7 @@ impl Scheduler {
         let mut last = StoreError::Conflict;
         for _ in 0..MAX_TRIES {
             let read = self.store.get(client, id).await?.ok_or(SchedulerError::NotFound)?;
+            self.store.tell_time(&*self.clock).await?;
             let now = self.clock.now();
             let next = match transition(read.value, now)? {
                 Transition::Next(next) => next,

@@ -16,6 +16,7 @@ use super::monitored::MonitoredTable;
 use super::rows::{self, Projection, SecondaryRows};
 use super::{CommitError, Etag, Partition, StoreError, Table};
 use crate::domain::{ClientId, Conversation, ConversationId, Timestamp};
+use crate::time::Clock;
 
 /// Reads and changes conversations in a [`Table`].
 #[derive(Clone)]
@@ -160,6 +161,22 @@ impl ConversationStore {
     #[must_use]
     pub fn is_failing(&self) -> bool {
         self.table.is_failing()
+    }
+
+    /// Makes sure that the clock knows the time: a clock that follows the storage learns it from any response.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if there was no response, or one without a date.
+    pub async fn tell_time(&self, clock: &dyn Clock) -> Result<(), StoreError> {
+        if clock.is_known() {
+            return Ok(());
+        }
+        let checked = self.check().await;
+        if clock.is_known() {
+            Ok(())
+        } else {
+            checked.and(Err(StoreError::Unavailable("it does not tell the time".into())))
+        }
     }
 
     /// Checks that the store responds.

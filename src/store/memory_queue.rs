@@ -1,29 +1,36 @@
 //! The wake-up queue in memory, for a process that is its own worker.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc};
-use tokio::time::Instant;
-use tokio_util::time::DelayQueue;
 
 use super::{Receipt, ReceivedWakeUp, StoreError, WakeUp, WakeUpQueue, WakeUpReceiver};
 use crate::domain::Timestamp;
+use crate::time::{Clock, longest_sleep};
 
 /// A wake-up queue in memory, for a process that is its own worker.
 ///
 /// Its wake-ups are lost when the process ends. [`WakeUpQueue::retained_since`] is therefore the time at which the
 /// queue was created, and the first sweep enqueues the wake-ups of all conversations that are due soon. The queue
 /// contains only wake-ups of the next ten minutes, so conversations that are due next year need no memory.
+///
+/// A delay ends at a time of the clock and not after a time of the timer: the clock may be set, and a timer stands still
+/// while the machine is suspended.
 pub struct MemoryQueue {
+    clock: Arc<dyn Clock>,
     created: Timestamp,
-    sender: mpsc::UnboundedSender<(WakeUp, Instant)>,
+    sender: mpsc::UnboundedSender<(Timestamp, WakeUp)>,
     waiting: Mutex<Waiting>,
 }
 
 struct Waiting {
-    arriving: mpsc::UnboundedReceiver<(WakeUp, Instant)>,
-    delayed: DelayQueue<WakeUp>,
+    arriving: mpsc::UnboundedReceiver<(Timestamp, WakeUp)>,
+    /// The wake-ups by the time at which they are shown, and by their order of arrival.
+    delayed: BTreeMap<(Timestamp, u64), WakeUp>,
+    arrived: u64,
 }
 
 impl MemoryQueue {
@@ -35,9 +42,10 @@ impl MemoryQueue {
 
     /// An empty queue that was created now.
     #[must_use]
-    pub fn new(now: Timestamp) -> Self {
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
         let (sender, arriving) = mpsc::unbounded_channel();
-        Self { created: now, sender, waiting: Mutex::new(Waiting { arriving, delayed: DelayQueue::new() }) }
+        let waiting = Mutex::new(Waiting { arriving, delayed: BTreeMap::new(), arrived: 0 });
+        Self { created: clock.now(), clock, sender, waiting }
     }
 }
 
@@ -45,7 +53,7 @@ impl MemoryQueue {
 impl WakeUpQueue for MemoryQueue {
     async fn enqueue(&self, wake_up: &WakeUp, delay: Duration) -> Result<(), StoreError> {
         // The receiver lives as long as `self`, so the channel is never closed.
-        let _ = self.sender.send((wake_up.clone(), Instant::now() + delay.saturating_sub(Self::LEAD)));
+        let _ = self.sender.send((self.clock.now() + delay.saturating_sub(Self::LEAD), wake_up.clone()));
         Ok(())
     }
 
@@ -62,7 +70,7 @@ impl WakeUpQueue for MemoryQueue {
 impl WakeUpReceiver for MemoryQueue {
     async fn receive(&self, max: usize) -> Result<Vec<ReceivedWakeUp>, StoreError> {
         let mut waiting = self.waiting.lock().await;
-        Ok(waiting.take(max).await)
+        Ok(waiting.take(&*self.clock, max).await)
     }
 
     async fn delete(&self, _: &ReceivedWakeUp) -> Result<(), StoreError> {
@@ -71,42 +79,37 @@ impl WakeUpReceiver for MemoryQueue {
 }
 
 impl Waiting {
-    async fn take(&mut self, max: usize) -> Vec<ReceivedWakeUp> {
-        let mut taken = Vec::new();
+    async fn take(&mut self, clock: &dyn Clock, max: usize) -> Vec<ReceivedWakeUp> {
         loop {
-            while let Ok((wake_up, visible)) = self.arriving.try_recv() {
-                self.delayed.insert_at(wake_up, visible);
+            while let Ok(arrived) = self.arriving.try_recv() {
+                self.insert(arrived);
             }
+            let now = clock.now();
+            let mut taken = Vec::new();
             while taken.len() < max {
-                match futures_util::FutureExt::now_or_never(next(&mut self.delayed)) {
-                    Some(Some(wake_up)) => taken.push(shown(wake_up)),
-                    Some(None) | None => break,
+                match self.delayed.first_entry() {
+                    Some(first) if first.key().0 <= now => taken.push(shown(first.remove())),
+                    _ => break,
                 }
             }
             if !taken.is_empty() || max == 0 {
                 return taken;
             }
+            let rest = self.delayed.keys().next().map(|(at, _)| now.until(*at));
             tokio::select! {
                 biased; // a simulation with the same seed must take the same branch each time
-                arrived = self.arriving.recv() => {
-                    if let Some((wake_up, visible)) = arrived {
-                        self.delayed.insert_at(wake_up, visible);
-                    }
-                }
-                Some(wake_up) = next(&mut self.delayed), if !self.delayed.is_empty() => {
-                    taken.push(shown(wake_up));
-                }
+                Some(arrived) = self.arriving.recv() => self.insert(arrived),
+                () = tokio::time::sleep(longest_sleep(rest.unwrap_or_default())), if rest.is_some() => {}
             }
         }
+    }
+
+    fn insert(&mut self, (at, wake_up): (Timestamp, WakeUp)) {
+        self.arrived += 1;
+        self.delayed.insert((at, self.arrived), wake_up);
     }
 }
 
 fn shown(wake_up: WakeUp) -> ReceivedWakeUp {
     ReceivedWakeUp { wake_up, receipt: Receipt::default() }
-}
-
-async fn next(delayed: &mut DelayQueue<WakeUp>) -> Option<WakeUp> {
-    std::future::poll_fn(|context| delayed.poll_expired(context))
-        .await
-        .map(tokio_util::time::delay_queue::Expired::into_inner)
 }

@@ -8,6 +8,7 @@ mod azure;
 mod clients;
 mod conversations;
 mod embedded;
+mod live_attempts;
 mod memory_queue;
 mod monitored;
 mod rows;
@@ -21,6 +22,7 @@ pub use azure::{
 pub use clients::{Client, ClientStore};
 pub use conversations::{ConversationStore, Listing, Restored, Revision, Versioned};
 pub use embedded::{EmbeddedStore, OpenError, Repair, RepairReport};
+pub use live_attempts::{LiveAttempt, LiveAttempts};
 pub use memory_queue::MemoryQueue;
 #[cfg(feature = "testing")]
 pub(crate) use rows::read_conversation;

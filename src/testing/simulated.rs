@@ -15,6 +15,7 @@ use crate::store::{
     WakeUpQueue, WakeUpReceiver, check_operations,
 };
 use crate::sync::lock;
+use crate::time::VirtualClock;
 
 /// The fault of one call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -153,7 +154,8 @@ impl Rows {
     }
 }
 
-/// A queue in memory. A test can keep it while it restarts the worker, as a storage queue outlives its workers.
+/// A queue in memory. A test can keep it while it restarts the worker, as a storage queue outlives its workers. It
+/// follows a clock of its own, which no machine sets.
 pub struct SimulatedQueue {
     queue: MemoryQueue,
     faults: Arc<dyn Faults>,
@@ -162,7 +164,8 @@ pub struct SimulatedQueue {
 impl SimulatedQueue {
     /// An empty queue.
     pub fn new(faults: impl Faults) -> Self {
-        Self { queue: MemoryQueue::new(Timestamp::MIN), faults: Arc::new(faults) }
+        let clock = Arc::new(VirtualClock::starting_at(Timestamp::MIN));
+        Self { queue: MemoryQueue::new(clock), faults: Arc::new(faults) }
     }
 }
 

@@ -205,14 +205,41 @@ impl Conversation {
         }
     }
 
+    /// Whether a clock that was ahead wrote the lease or the pause: it ends further ahead than any lease or pause can
+    /// that begins now.
+    ///
+    /// The row itself tells the length of a pause: it began when the row was written.
+    #[must_use]
+    pub fn is_ahead_of(&self, now: Timestamp) -> bool {
+        let latest = now + DeliveryPolicy::CLOCK_TOLERANCE;
+        match &self.state {
+            State::Delivering { lease, .. } => lease.until > latest + self.policy.longest_lease(),
+            State::Waiting { next_attempt } => {
+                let pause = self.updated.until(*next_attempt).min(DeliveryPolicy::MAX_PAUSE);
+                *next_attempt > latest + pause
+            }
+            State::Scheduled | State::Completed | State::Failed { .. } | State::Cancelled => false,
+        }
+    }
+
+    /// The time from which the conversation needs a worker, as it looks now. `None` if it is final.
+    ///
+    /// This is [`Conversation::next_wake_at`], and it is now if a clock that was ahead wrote the lease or the pause:
+    /// after that clock was set right, the conversation would wait for as long as the clock was ahead.
+    #[must_use]
+    pub fn due_from(&self, now: Timestamp) -> Option<Timestamp> {
+        let at = self.next_wake_at()?;
+        Some(if self.is_ahead_of(now) { now } else { at })
+    }
+
     /// The earliest time at which a worker may claim the next attempt. `None` if the conversation is final.
     ///
     /// It is [`DeliveryPolicy::CLAIM_AHEAD`] before the attempt is due, so that the claim is durable when the time
     /// comes. An attempt under way cannot be claimed before the end of its lease.
     #[must_use]
-    pub fn claimable_from(&self) -> Option<Timestamp> {
+    pub fn claimable_from(&self, now: Timestamp) -> Option<Timestamp> {
         let ahead = if self.in_flight().is_some() { Duration::ZERO } else { DeliveryPolicy::CLAIM_AHEAD };
-        self.next_wake_at().map(|at| at - ahead)
+        self.due_from(now).map(|at| at - ahead)
     }
 
     /// The attempt under way, if there is one.

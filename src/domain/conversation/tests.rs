@@ -163,6 +163,8 @@ fn a_redelivery_whose_last_attempt_is_lost_fails() {
     assert_eq!((failed.status(), failed.attempts_begun()), (Status::Failed, 4));
 }
 
+#[path = "ahead_tests.rs"]
+mod ahead;
 #[path = "properties.rs"]
 mod properties;
 #[path = "table_tests.rs"]

@@ -76,7 +76,8 @@ impl Conversation {
     /// timeout plus [`DeliveryPolicy::LEASE_MARGIN`].
     ///
     /// A claim is allowed from [`Conversation::claimable_from`] on. An attempt that is claimed early still starts at
-    /// the time at which it is due, and no byte may be sent before that time.
+    /// the time at which it is due, and no byte may be sent before that time. A lease or a pause that a clock wrote
+    /// which was ahead ends now ([`Conversation::is_ahead_of`]).
     ///
     /// If the lease of an attempt under way has ended, that attempt is recorded as [`Outcome::Unknown`]. It has failed when
     /// its lease ended, so the next attempt starts `retry_after` from then, as after any other failure: a process that
@@ -85,7 +86,7 @@ impl Conversation {
     /// # Errors
     /// [`ClaimRefused`] if the conversation is not due, is leased, or is final.
     pub fn claim(mut self, token: LeaseToken, now: Timestamp, retry_after: Duration) -> Result<Claim, ClaimRefused> {
-        let (Some(until), Some(from)) = (self.next_wake_at(), self.claimable_from()) else {
+        let (Some(until), Some(from)) = (self.due_from(now), self.claimable_from(now)) else {
             return Err(ClaimRefused::Final(self.status()));
         };
         if from > now {
@@ -124,8 +125,8 @@ impl Conversation {
         Ok(self)
     }
 
-    /// Cancels the conversation for its client. If the lease of an attempt under way has ended, that attempt is
-    /// recorded as [`Outcome::Unknown`].
+    /// Cancels the conversation for its client. If the lease of an attempt under way has ended, or a clock that was
+    /// ahead wrote it, that attempt is recorded as [`Outcome::Unknown`].
     ///
     /// # Errors
     /// [`TooLate`] while an attempt is leased, and if the conversation is completed or failed. [`TooLate::Already`] if
@@ -133,7 +134,7 @@ impl Conversation {
     pub fn cancel(mut self, now: Timestamp) -> Result<Self, TooLate> {
         match &self.state {
             State::Scheduled | State::Waiting { .. } => {}
-            State::Delivering { lease, .. } if lease.until > now => {
+            State::Delivering { lease, .. } if lease.until > now && !self.is_ahead_of(now) => {
                 return Err(TooLate::Delivering { until: lease.until });
             }
             State::Delivering { attempt, .. } => {

@@ -14,13 +14,21 @@ struct Health {
 #[derive(Serialize)]
 struct Ready {
     status: &'static str,
-    checks: [Check; 1],
+    checks: [Check; 2],
 }
 
 #[derive(Serialize)]
 struct Check {
     name: &'static str,
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+impl Check {
+    const fn ok(name: &'static str) -> Self {
+        Self { name, status: "ok", detail: None }
+    }
 }
 
 /// The ping of the Functions host: the process responds.
@@ -36,11 +44,18 @@ pub(in crate::http) fn health(context: &RequestContext) -> Result<Response, Prob
     ping()
 }
 
-/// `ready`: the store responds too.
+/// `ready`: the store responds too. A wrong clock of the machine is only a warning, because deliveries follow the
+/// storage.
 pub(in crate::http) async fn ready(context: RequestContext) -> Result<Response, Problem> {
-    if let Err(error) = context.services().scheduler.check().await {
+    let scheduler = &context.services().scheduler;
+    if let Err(error) = scheduler.check().await {
         tracing::warn!(%error, "not ready: the store does not respond");
         return Err(Problem::not_ready("store"));
     }
-    json(&Ready { status: "ok", checks: [Check { name: "store", status: "ok" }] })
+    let clock = scheduler.machine_offset().map_or(Check::ok("clock"), |offset| Check {
+        name: "clock",
+        status: "warning",
+        detail: Some(offset.to_string()),
+    });
+    json(&Ready { status: "ok", checks: [Check::ok("store"), clock] })
 }

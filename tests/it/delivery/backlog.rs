@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use mcp_scheduler::domain::Timestamp;
 use mcp_scheduler::store::{MemoryQueue, ReceivedWakeUp, StoreError, WakeUp, WakeUpQueue, WakeUpReceiver};
+use mcp_scheduler::time::VirtualClock;
 
 use crate::support::delivery_harness::{DeliveryHarness, NOON};
 
@@ -37,7 +38,7 @@ impl SlowQueue {
 
     fn with_delete_latency(delete_latency: Duration) -> Self {
         Self(Arc::new(Inner {
-            wake_ups: MemoryQueue::new(NOON),
+            wake_ups: MemoryQueue::new(Arc::new(VirtualClock::starting_at(NOON))),
             delete_latency,
             deleting: AtomicUsize::new(0),
             deleted: AtomicUsize::new(0),

@@ -3,6 +3,7 @@
 mod attempts;
 mod backlog;
 mod cancelling;
+mod clocks;
 mod failures;
 mod fairness;
 mod hosts;

@@ -242,7 +242,7 @@ async fn after_a_restart_the_sweep_fills_a_queue_in_memory_at_once() {
     }
     tokio::time::sleep(30 * SECOND).await;
     assert_eq!(counts(harness.sweeper().sweep().await.unwrap()), (3, 0));
-    harness.queue.restart(MemoryQueue::new(harness.now()));
+    harness.queue.restart(MemoryQueue::new(harness.clock.clone()));
     harness.start_worker();
     tokio::time::sleep(4 * MINUTE).await;
     let calls = harness.endpoint.calls();

@@ -1,9 +1,12 @@
 //! `health` and `ready`
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
+use mcp_scheduler::domain::Timestamp;
 use mcp_scheduler::store::{Operation, Partition, Table as _};
+use mcp_scheduler::time::{Clock, SystemClock};
 use serde_json::json;
 
 use crate::support::app::{BareApi, KEY, StoreDown, TestApp};
@@ -18,11 +21,36 @@ async fn health_answers_without_a_token() {
 }
 
 #[tokio::test]
-async fn ready_answers_for_the_store() {
+async fn ready_answers_for_the_store_and_the_clock() {
     let app = TestApp::start().await;
     let answer = Answer::to(app.client().anonymous(Method::GET, "/health/ready")).await;
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.json(), json!({"status": "ok", "checks": [{"name": "store", "status": "ok"}]}));
+    let checks = json!([{"name": "store", "status": "ok"}, {"name": "clock", "status": "ok"}]);
+    assert_eq!(answer.json(), json!({"status": "ok", "checks": checks}));
+}
+
+/// A machine whose clock is an hour ahead of the storage.
+struct AheadOfStorage;
+
+impl Clock for AheadOfStorage {
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    fn machine(&self) -> Timestamp {
+        SystemClock.now() + Duration::from_hours(1)
+    }
+}
+
+#[tokio::test]
+async fn ready_warns_of_a_wrong_clock_and_the_service_works_on() {
+    let api = BareApi { clock: Arc::new(AheadOfStorage), ..BareApi::new() }.start().await;
+    let answer = Answer::to(api.client().anonymous(Method::GET, "/health/ready")).await;
+    assert_eq!(answer.status, 200);
+    let clock = &answer.json()["checks"][1];
+    assert_eq!((&clock["name"], &clock["status"]), (&json!("clock"), &json!("warning")));
+    assert!(clock["detail"].as_str().unwrap().contains("s ahead of the clock of the storage"), "{clock}");
+    assert_eq!(api.client().schedule(json!({})).await.status, 200);
 }
 
 #[tokio::test]

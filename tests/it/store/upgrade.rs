@@ -106,7 +106,7 @@ async fn works_on(store: ConversationStore, conversations: &Conversations) {
     }
     let endpoint = Arc::new(Endpoint::default());
     let clock = Arc::new(SystemClock);
-    let queue = Arc::new(MemoryQueue::new(clock.now()));
+    let queue = Arc::new(MemoryQueue::new(Arc::clone(&clock) as _));
     let deliverer = Arc::new(Deliverer::new(
         store.clone(),
         Arc::clone(&queue) as _,

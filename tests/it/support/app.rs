@@ -165,7 +165,7 @@ impl BareApi {
         let table: Arc<SimulatedTable> = Arc::new(self.table);
         let scheduler = Scheduler::new(
             ConversationStore::new(Arc::clone(&table) as _),
-            Arc::new(MemoryQueue::new(self.clock.now())),
+            Arc::new(MemoryQueue::new(Arc::clone(&self.clock))),
             self.endpoints,
             Arc::clone(&self.clock),
             entropy.clone(),

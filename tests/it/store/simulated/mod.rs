@@ -6,6 +6,7 @@ use std::time::Duration;
 use mcp_scheduler::domain::Timestamp;
 use mcp_scheduler::store::{MemoryQueue, WakeUpQueue, WakeUpReceiver};
 use mcp_scheduler::testing::{SimulatedQueue, SimulatedTable};
+use mcp_scheduler::time::VirtualClock;
 
 use super::suite::{self, TestQueue, TestTable};
 
@@ -34,7 +35,7 @@ fn simulated_test_queue() -> TestQueue {
 }
 
 fn memory_test_queue() -> TestQueue {
-    queue_in_memory(MemoryQueue::new(Timestamp::from_millis(1_900_000_000_000)))
+    queue_in_memory(MemoryQueue::new(Arc::new(VirtualClock::starting_at(Timestamp::from_millis(1_900_000_000_000)))))
 }
 
 fn queue_in_memory(queue: impl WakeUpQueue + WakeUpReceiver) -> TestQueue {

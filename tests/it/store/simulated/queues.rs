@@ -1,15 +1,21 @@
 //! The queues in memory, over times that need a paused clock.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_scheduler::domain::Timestamp;
 use mcp_scheduler::store::{MemoryQueue, StoreError, WakeUp, WakeUpQueue, WakeUpReceiver};
 use mcp_scheduler::testing::{Fault, SimulatedQueue};
+use mcp_scheduler::time::VirtualClock;
 use tokio::time::{Instant, timeout};
 
 use super::faults::FaultScript;
 
 const START: Timestamp = Timestamp::from_millis(1_900_000_000_000);
+
+fn queue_in_memory() -> MemoryQueue {
+    MemoryQueue::new(Arc::new(VirtualClock::starting_at(START)))
+}
 
 fn wake_up() -> WakeUp {
     let id = "0189c0de-0000-7000-8000-000000000001".parse().unwrap();
@@ -26,9 +32,9 @@ async fn count_received(queue: &dyn WakeUpReceiver) -> usize {
     count
 }
 
-#[test]
-fn a_queue_in_memory_retains_since_its_start_and_a_simulated_one_always() {
-    assert_eq!(MemoryQueue::new(START).retained_since(), START);
+#[tokio::test(start_paused = true)]
+async fn a_queue_in_memory_retains_since_its_start_and_a_simulated_one_always() {
+    assert_eq!(queue_in_memory().retained_since(), START);
     assert_eq!(SimulatedQueue::new(()).retained_since(), Timestamp::MIN);
 }
 
@@ -42,13 +48,13 @@ async fn a_wake_up_at_the_horizon_becomes_visible_to_the_millisecond() {
         assert!(early <= Duration::from_millis(15), "{early:?} early");
         assert!(start.elapsed() <= queue.horizon() + Duration::from_millis(1));
     }
-    check(MemoryQueue::new(START)).await;
+    check(queue_in_memory()).await;
     check(SimulatedQueue::new(())).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_late_receiver_gets_all_visible_wake_ups() {
-    let queue = MemoryQueue::new(START);
+    let queue = queue_in_memory();
     for seconds in [5, 1, 4, 2, 3, 100] {
         queue.enqueue(&wake_up(), Duration::from_secs(seconds)).await.unwrap();
     }
@@ -59,7 +65,7 @@ async fn a_late_receiver_gets_all_visible_wake_ups() {
 
 #[tokio::test(start_paused = true)]
 async fn receiving_at_most_zero_returns_nothing_at_once() {
-    let queue = MemoryQueue::new(START);
+    let queue = queue_in_memory();
     queue.enqueue(&wake_up(), Duration::ZERO).await.unwrap();
     assert_eq!(queue.receive(0).await.unwrap(), []);
     assert_eq!(queue.receive(1).await.unwrap().len(), 1);

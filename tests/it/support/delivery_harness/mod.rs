@@ -49,11 +49,15 @@ impl DeliveryHarness {
 
     /// A harness with the queue in memory of a process that starts now.
     pub fn in_one_process() -> Self {
-        Self::with_queue(MemoryQueue::new(NOON))
+        let clock = SettableClock::at_noon();
+        Self::with(Arc::clone(&clock), MemoryQueue::new(clock))
     }
 
     pub fn with_queue(queue: impl WakeUpQueue + WakeUpReceiver) -> Self {
-        let clock = Arc::new(SettableClock { ticking: VirtualClock::starting_at(NOON), offset_ms: AtomicI64::new(0) });
+        Self::with(SettableClock::at_noon(), queue)
+    }
+
+    fn with(clock: Arc<SettableClock>, queue: impl WakeUpQueue + WakeUpReceiver) -> Self {
         let table = TableFaults::default();
         let store = ConversationStore::new(Arc::new(SimulatedTable::new(table.clone())));
         let queue = Arc::new(RecordingQueue::new(queue, Arc::clone(&clock)));
@@ -96,6 +100,13 @@ impl DeliveryHarness {
         let queue = Arc::clone(&self.queue);
         let worker = Worker::new(self.deliverer(), self.sweeper(), Arc::clone(&queue) as _, queue);
         tokio::spawn(worker.run(CancellationToken::new())).abort_handle()
+    }
+
+    /// Starts the worker of a process that has the store for itself.
+    pub fn start_exclusive_worker(&self) -> AbortHandle {
+        self.queue.restart(MemoryQueue::new(self.clock.clone()));
+        let worker = Worker::new(self.deliverer(), self.sweeper(), self.queue.clone(), self.queue.clone());
+        tokio::spawn(worker.with_exclusive_store().run(CancellationToken::new())).abort_handle()
     }
 
     /// Schedules a conversation that is due `ahead` of now. `change` can change the request.
@@ -154,16 +165,35 @@ pub fn led_to(delivered: &DeliveryOutcome) -> Option<Status> {
 pub struct SettableClock {
     ticking: VirtualClock,
     offset_ms: AtomicI64,
+    /// How far the machine's calendar is ahead of it.
+    machine_ms: AtomicI64,
 }
 
 impl SettableClock {
+    fn at_noon() -> Arc<Self> {
+        Arc::new(Self {
+            ticking: VirtualClock::starting_at(NOON),
+            offset_ms: AtomicI64::new(0),
+            machine_ms: AtomicI64::new(0),
+        })
+    }
+
     pub fn jump(&self, seconds: i64) {
         self.offset_ms.fetch_add(seconds * 1000, SeqCst);
+    }
+
+    /// Sets the calendar of the machine alone, as if this clock were that of the storage.
+    pub fn jump_machine(&self, seconds: i64) {
+        self.machine_ms.fetch_add(seconds * 1000, SeqCst);
     }
 }
 
 impl Clock for SettableClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.ticking.now().as_millis() + self.offset_ms.load(SeqCst))
+    }
+
+    fn machine(&self) -> Timestamp {
+        Timestamp::from_millis(self.now().as_millis() + self.machine_ms.load(SeqCst))
     }
 }

@@ -1,0 +1,163 @@
+//! Clocks that are wrong, are set while the service runs, or stand still.
+
+use std::time::Duration;
+
+use mcp_scheduler::delivery::DeliveryOutcome;
+use mcp_scheduler::domain::{ConversationId, Outcome, Status, TooLate};
+use mcp_scheduler::scheduler::{Scheduler, SchedulerError};
+use mcp_scheduler::store::WakeUp;
+use tokio::time::timeout;
+
+use crate::support::delivery_harness::{Answer, DeliveryHarness};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+/// How far the clocks of these tests jump, in seconds.
+const JUMP: i64 = 3600;
+
+/// Forty attempts that are cut off by the end of their process, and forty that failed and wait for the next one.
+async fn leave_work(harness: &DeliveryHarness) -> Vec<WakeUp> {
+    let mut left = Vec::new();
+    for number in 0..80 {
+        let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
+        if number % 2 == 0 {
+            harness.lose_an_attempt(&wake_up).await;
+        } else {
+            harness.endpoint.will([Answer::status(500)]);
+            harness.deliverer().deliver(&wake_up).await.unwrap();
+        }
+        left.push(wake_up);
+    }
+    left
+}
+
+async fn unfinished(harness: &DeliveryHarness, all: &[WakeUp]) -> Vec<ConversationId> {
+    let mut unfinished = Vec::new();
+    for wake_up in all {
+        if harness.read(wake_up.id).await.status() != Status::Completed {
+            unfinished.push(wake_up.id);
+        }
+    }
+    unfinished
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_clock_was_set_right_a_restart_does_not_wait_for_its_leases_and_pauses() {
+    let harness = DeliveryHarness::in_one_process();
+    harness.clock.jump(JUMP);
+    let left = leave_work(&harness).await;
+    harness.clock.jump(-JUMP);
+    harness.start_exclusive_worker();
+    // The attempts that were lost are followed by the first pause.
+    tokio::time::sleep(10 * SECOND).await;
+    assert_eq!(unfinished(&harness, &left).await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_right_while_the_service_runs_ends_its_leases_and_pauses() {
+    let harness = DeliveryHarness::in_one_process();
+    harness.clock.jump(JUMP);
+    harness.start_exclusive_worker();
+    tokio::time::sleep(MINUTE + 10 * SECOND).await;
+    let left = leave_work(&harness).await;
+    harness.clock.jump(-JUMP);
+    tokio::time::sleep(10 * SECOND).await;
+    assert_eq!(unfinished(&harness, &left).await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_the_right_clock_wrote_is_kept() {
+    let harness = DeliveryHarness::in_one_process();
+    harness.endpoint.will([Answer::status(503).retry_after("7200")]);
+    let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
+    harness.deliverer().deliver(&wake_up).await.unwrap();
+    harness.clock.jump(-20);
+    harness.start_exclusive_worker();
+    tokio::time::sleep(HOUR).await;
+    assert_eq!(harness.endpoint.calls().len(), 1);
+    assert_eq!(harness.sweeper().sweep_ahead().await.unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conversation_is_on_time_within_a_second_after_its_clock_was_set_forward_or_stood_still() {
+    // The first is in the queue by then, and the second is too far ahead for the queue and the sweep.
+    for ahead in [4 * MINUTE, HOUR] {
+        let harness = DeliveryHarness::in_one_process();
+        harness.start_exclusive_worker();
+        tokio::time::sleep(10 * SECOND).await;
+        harness.schedule(ahead, |_| ()).await;
+        tokio::time::sleep(5 * SECOND).await;
+        harness.clock.jump(i64::try_from(ahead.as_secs()).unwrap());
+        tokio::time::sleep(SECOND + Duration::from_millis(100)).await;
+        assert_eq!(harness.endpoint.calls().len(), 1, "{ahead:?} ahead");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_forward_during_an_attempt_starts_no_second_one() {
+    let harness = DeliveryHarness::in_one_process();
+    harness.endpoint.will([Answer::status(200).after(20 * SECOND)]);
+    harness.start_exclusive_worker();
+    let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
+    tokio::time::sleep(SECOND).await;
+    harness.clock.jump(JUMP);
+    tokio::time::sleep(MINUTE).await;
+    let conversation = harness.read(wake_up.id).await;
+    let outcomes: Vec<_> = conversation.attempts().iter().map(|attempt| attempt.result.outcome).collect();
+    assert_eq!((conversation.status(), outcomes), (Status::Completed, vec![Outcome::Success]));
+    assert_eq!(harness.endpoint.calls().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_under_way_cannot_be_cancelled_after_its_clock_was_set_forward() {
+    let harness = DeliveryHarness::in_one_process();
+    harness.endpoint.will([Answer::status(200).after(20 * SECOND)]);
+    let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
+    let deliverer = harness.deliverer();
+    let scheduler = Scheduler::clone(&harness.scheduler).beside(deliverer.live_attempts().clone());
+    let delivery = tokio::spawn({
+        let wake_up = wake_up.clone();
+        async move { deliverer.deliver(&wake_up).await }
+    });
+    tokio::time::sleep(SECOND).await;
+    harness.clock.jump(JUMP);
+    let refused = scheduler.cancel(&harness.client, wake_up.id).await;
+    assert!(matches!(refused, Err(SchedulerError::TooLate { reason: TooLate::Delivering { .. }, .. })), "{refused:?}");
+    delivery.await.unwrap().unwrap();
+    assert_eq!(harness.read(wake_up.id).await.status(), Status::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_is_not_sent_after_the_calendar_has_passed_its_margin() {
+    // By the clock that decides, by the calendar of the machine alone, and neither.
+    for (clock, machine, sent) in [(26, 0, 0), (0, 26, 0), (0, 20, 1)] {
+        let harness = DeliveryHarness::new();
+        let wake_up = harness.schedule(HOUR, |_| ()).await;
+        harness.wait_until(harness.now() + HOUR - SECOND).await;
+        let deliverer = harness.deliverer();
+        let delivery = tokio::spawn(async move { deliverer.deliver(&wake_up).await.unwrap() });
+        tokio::time::sleep(SECOND / 2).await;
+        // The read is over, and the claim takes a second.
+        harness.table.next_call_takes(SECOND);
+        tokio::time::sleep(SECOND).await;
+        harness.clock.jump(clock);
+        harness.clock.jump_machine(machine);
+        let outcome = timeout(MINUTE, delivery).await.unwrap().unwrap();
+        assert_eq!(harness.endpoint.calls().len(), sent, "{clock} s, {machine} s");
+        assert_eq!(outcome == DeliveryOutcome::Abandoned, sent == 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_note_of_a_clock_that_was_ahead_does_not_hide_a_lost_wake_up() {
+    let harness = DeliveryHarness::new();
+    harness.clock.jump(JUMP);
+    // Due now by the right clock, with a note that a wake-up was enqueued in an hour.
+    let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
+    harness.clock.jump(-JUMP);
+    harness.wait_until(harness.now() + HOUR - 2 * MINUTE).await;
+    let before = harness.queue.enqueued().len();
+    assert_eq!(harness.sweeper().sweep().await.unwrap().enqueued, 1);
+    assert_eq!(harness.queue.enqueued()[before].wake_up, wake_up);
+}
