@@ -34,7 +34,7 @@ impl Backend {
     pub(super) fn clock(&self) -> Arc<dyn Clock> {
         match self {
             Self::Local { .. } => Arc::new(SystemClock),
-            Self::Azure(_) => Arc::new(SystemClock),
+            Self::Azure(store) => store.clock(),
         }
     }
 

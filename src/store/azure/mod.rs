@@ -7,6 +7,7 @@ mod failure;
 mod identity;
 mod queue;
 mod settings;
+mod storage_time;
 mod table;
 mod transaction;
 
@@ -24,10 +25,11 @@ pub use settings::{AzureCredential, AzureSettings, IdentitySource, SettingError}
 
 use self::identity::{InvalidateOn401, ManagedIdentity};
 use self::queue::NeverExpire;
+use self::storage_time::{DateByStorage, TimedTransport};
 use self::table::AzureTable;
 use self::transaction::FailedTransactions;
 use super::{StoreError, Table};
-use crate::time::Clock;
+use crate::time::{Clock, MachineClock, StorageClock};
 
 /// The tables and the queue of one installation in a storage account.
 #[derive(Clone)]
@@ -35,6 +37,7 @@ pub struct AzureStore {
     conversations: Arc<AzureTable>,
     clients: Arc<AzureTable>,
     wake_ups: Arc<AzureQueue>,
+    clock: Arc<StorageClock>,
 }
 
 /// The client for Azure storage cannot be created.
@@ -72,20 +75,32 @@ impl AzureStore {
     /// connection that is being closed would fail.
     const IDLE: Duration = Duration::from_secs(4);
 
-    /// A store in this account. No request is sent.
+    /// A store in this account, on this machine. No request is sent.
     ///
     /// # Errors
     /// [`AzureSetupError`].
-    pub fn new(settings: &AzureSettings, names: &AzureNames, clock: Arc<dyn Clock>) -> Result<Self, AzureSetupError> {
+    pub fn new(
+        settings: &AzureSettings,
+        names: &AzureNames,
+        machine: Arc<dyn MachineClock>,
+    ) -> Result<Self, AzureSetupError> {
         let http = http_client().map_err(|_| AzureSetupError("the TLS library cannot be initialised"))?;
-        let (credentials, options) = access(settings, &http, clock)?;
+        let clock = Arc::new(StorageClock::new(Arc::clone(&machine)));
+        let (credentials, options) = access(settings, &http, machine, &clock)?;
         let tables = table_service(settings, options.clone(), credentials.clone());
         let queues = queue_service(settings, options, credentials);
         Ok(Self {
             conversations: Arc::new(AzureTable::new(tables.table_client(&names.conversations))),
             clients: Arc::new(AzureTable::new(tables.table_client(&names.clients))),
             wake_ups: Arc::new(AzureQueue::new(&queues, &names.wake_ups)),
+            clock,
         })
+    }
+
+    /// The clock of the account. It learns from every response of the tables and of the queue.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock) as _
     }
 
     /// The table of conversations.
@@ -137,10 +152,12 @@ fn http_client() -> reqwest::Result<reqwest::Client> {
 fn access(
     settings: &AzureSettings,
     http: &reqwest::Client,
-    clock: Arc<dyn Clock>,
+    machine: Arc<dyn Clock>,
+    clock: &Arc<StorageClock>,
 ) -> Result<(StorageCredentials, ClientOptions), AzureSetupError> {
-    let transport = TransportOptions::new(Arc::new(http.clone()));
+    let transport = TransportOptions::new(Arc::new(TimedTransport::new(http.clone(), Arc::clone(clock))));
     let mut options = ClientOptions::new(transport).retry(RetryOptions::none());
+    options.per_call_policies_mut().push(Arc::new(DateByStorage(Arc::clone(clock))));
     let credentials = match &settings.credential {
         AzureCredential::Key(key) => {
             StorageCredentials::access_key(settings.account.clone(), AzureSecret::new(key.expose().clone()))
@@ -149,7 +166,7 @@ fn access(
             // The error of the crate is not used, because it quotes the token.
             .map_err(|_| AzureSetupError("the shared access signature cannot be read"))?,
         AzureCredential::ManagedIdentity(source) => {
-            let identity = Arc::new(ManagedIdentity::new(source.clone(), http.clone(), clock));
+            let identity = Arc::new(ManagedIdentity::new(source.clone(), http.clone(), machine));
             options.per_call_policies_mut().push(Arc::new(InvalidateOn401(Arc::clone(&identity))));
             StorageCredentials::token_credential(identity)
         }

@@ -180,11 +180,12 @@ async fn client(world: Arc<World>, number: u64) {
 
 fn scheduler(world: &Arc<World>) -> Scheduler {
     let process = Process::new(world);
+    let clock = Arc::clone(&process.clock);
     Scheduler::new(
         ConversationStore::with_projection(Arc::new(process.clone()), world.projection.clone()),
         Arc::new(process),
         EndpointPolicy::default(),
-        Arc::new(world.clock) as Arc<dyn Clock>,
+        clock as Arc<dyn Clock>,
         process::entropy(world),
     )
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use mcp_scheduler::store::{AzureNames, AzureSettings, AzureStore};
-use mcp_scheduler::time::{Clock, SystemClock};
+use mcp_scheduler::time::{MachineClock, SystemClock};
 use tempfile::TempDir;
 
 use super::ports::fixed_port;
@@ -144,7 +144,7 @@ pub fn store_at(connection_string: &str, names: &AzureNames) -> AzureStore {
 }
 
 /// A store with this clock.
-pub fn store_under(connection_string: &str, names: &AzureNames, clock: Arc<dyn Clock>) -> AzureStore {
+pub fn store_under(connection_string: &str, names: &AzureNames, clock: Arc<dyn MachineClock>) -> AzureStore {
     AzureStore::new(&settings(connection_string), names, clock).unwrap()
 }
 

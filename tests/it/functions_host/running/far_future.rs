@@ -62,7 +62,7 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
     let (program, clock) = (harness.options().app.join("mcp-scheduler"), clock as Arc<dyn Clock>);
     fs::write(program, "#!/bin/sh\nexec /bin/sleep 3600\n").unwrap();
     let entropy = Arc::new(SystemEntropy::new());
-    let store = azurite::store_under(&harness.connection, &AzureNames::default(), Arc::clone(&clock));
+    let store = azurite::store_under(&harness.connection, &AzureNames::default(), Arc::new(SystemClock));
     store.create().await.unwrap();
     let conversations = ConversationStore::new(store.conversations());
     let endpoints =

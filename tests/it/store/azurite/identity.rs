@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use mcp_scheduler::domain::Timestamp;
 use mcp_scheduler::store::{AzureNames, AzureSettings, AzureStore, CommitError, StoreError, Table};
-use mcp_scheduler::time::{Clock, SystemClock};
+use mcp_scheduler::time::{Clock, MachineClock, SystemClock};
 use tokio::net::TcpListener;
 
 use crate::store::suite::HERE;
@@ -51,6 +51,12 @@ impl MovableClock {
 impl Clock for MovableClock {
     fn now(&self) -> Timestamp {
         *self.0.lock().unwrap()
+    }
+}
+
+impl MachineClock for MovableClock {
+    fn since_boot(&self) -> Duration {
+        SystemClock.since_boot()
     }
 }
 

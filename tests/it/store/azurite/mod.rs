@@ -3,6 +3,7 @@
 use super::suite::{self, TestTable};
 use crate::support::azurite;
 
+mod clock;
 mod costs;
 mod identity;
 mod network;

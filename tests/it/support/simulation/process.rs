@@ -14,7 +14,7 @@ use mcp_scheduler::store::{
     CommitError, ConversationStore, Etag, KeyRange, Operation, Partition, ReceivedWakeUp, Row, StoreError, Table,
     WakeUpQueue, WakeUpReceiver,
 };
-use mcp_scheduler::time::Entropy;
+use mcp_scheduler::time::{Clock, Entropy, MachineClock, StorageClock, VirtualClock};
 use tokio_util::sync::CancellationToken;
 
 use super::world::World;
@@ -22,10 +22,31 @@ use crate::support::app::SIGNING_SECRET;
 use crate::support::delivery_harness::route_by_name;
 
 /// One process. After its death, its calls do nothing and never return. A call that was under way still has its effect.
+///
+/// It runs on a machine of its own, whose clock may be wrong, and follows the time that the table tells.
 #[derive(Clone)]
 pub struct Process {
     world: Arc<World>,
     dead: CancellationToken,
+    pub clock: Arc<StorageClock>,
+}
+
+/// The clock of a machine that nobody has set right.
+struct WrongClock {
+    right: VirtualClock,
+    ahead_ms: i64,
+}
+
+impl Clock for WrongClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.right.now().as_millis() + self.ahead_ms)
+    }
+}
+
+impl MachineClock for WrongClock {
+    fn since_boot(&self) -> Duration {
+        self.right.since_boot()
+    }
 }
 
 /// The random numbers of the world, which all processes share, as the service reads them.
@@ -43,7 +64,9 @@ pub fn entropy(world: &Arc<World>) -> Arc<dyn Entropy> {
 
 impl Process {
     pub fn new(world: &Arc<World>) -> Self {
-        Self { world: Arc::clone(world), dead: CancellationToken::new() }
+        let ahead_ms = 1000 * world.rng().pick(&[0, 0, 90, -90, 3600, -3600]);
+        let clock = Arc::new(StorageClock::new(Arc::new(WrongClock { right: world.clock, ahead_ms })));
+        Self { world: Arc::clone(world), dead: CancellationToken::new(), clock }
     }
 
     /// Starts the real worker in its own process.
@@ -51,7 +74,7 @@ impl Process {
         let process = Self::new(world);
         let wake_ups: Arc<dyn WakeUpQueue> = Arc::new(process.clone());
         let store = ConversationStore::with_projection(Arc::new(process.clone()), world.projection.clone());
-        let clock = Arc::new(world.clock);
+        let clock = Arc::clone(&process.clock);
         let deliverer = Deliverer::new(
             store.clone(),
             Arc::clone(&wake_ups),
@@ -89,6 +112,18 @@ impl Process {
         result
     }
 
+    /// Sends a request to the table, whose response has a date unless it is lost.
+    async fn ask<T, E>(&self, call: impl Future<Output = Result<T, E>>, is_lost: fn(&E) -> bool) -> Result<T, E> {
+        let sent = self.clock.since_boot();
+        let result = call.await;
+        let answered = self.world.now().as_secs();
+        self.may_die_or_freeze().await;
+        if !result.as_ref().is_err_and(is_lost) {
+            self.clock.learn(Timestamp::from_millis(answered * 1000), sent);
+        }
+        result
+    }
+
     async fn may_die_or_freeze(&self) {
         let (rng, faults) = (self.world.rng(), self.world.faults());
         if !faults.is_stopped() {
@@ -114,11 +149,12 @@ impl Process {
 #[async_trait]
 impl Table for Process {
     async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, CommitError> {
-        self.call(self.world.commit(partition, operations)).await
+        let is_lost = |error: &CommitError| matches!(error, CommitError::Unknown(_));
+        self.call(self.ask(self.world.commit(partition, operations), is_lost)).await
     }
 
     async fn get(&self, partition: Partition, key: &str) -> Result<Option<Row>, StoreError> {
-        self.call(self.world.get(partition, key)).await
+        self.call(self.ask(self.world.get(partition, key), |_| true)).await
     }
 
     async fn scan(&self, partition: Partition, range: &KeyRange, limit: usize) -> Result<Vec<Row>, StoreError> {
