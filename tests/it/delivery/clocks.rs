@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use mcp_scheduler::api::ScheduleRequest;
 use mcp_scheduler::delivery::DeliveryOutcome;
-use mcp_scheduler::domain::{ConversationId, Outcome, Status, TooLate};
+use mcp_scheduler::domain::{ConversationId, NewConversation, Outcome, Status, TooLate};
 use mcp_scheduler::scheduler::{Scheduler, SchedulerError};
-use mcp_scheduler::store::WakeUp;
+use mcp_scheduler::store::{StoreError, WakeUp};
 use tokio::time::timeout;
 
 use crate::support::delivery_harness::{Answer, DeliveryHarness};
@@ -160,4 +161,45 @@ async fn a_note_of_a_clock_that_was_ahead_does_not_hide_a_lost_wake_up() {
     let before = harness.queue.enqueued().len();
     assert_eq!(harness.sweeper().sweep().await.unwrap().enqueued, 1);
     assert_eq!(harness.queue.enqueued()[before].wake_up, wake_up);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_clock_does_not_know_makes_a_retry_late_and_never_early() {
+    let harness = DeliveryHarness::new();
+    harness.clock.set_width(10);
+    harness.endpoint.will([Answer::status(500)]);
+    let wake_up = harness.schedule(MINUTE, |_| ()).await;
+    // The wake-up comes early, because it may be later than the clock can tell.
+    assert_eq!(harness.queue.enqueued()[0].delay, 50 * SECOND);
+    harness.wait_until(harness.now() + MINUTE).await;
+    harness.deliverer().deliver(&wake_up).await.unwrap();
+    let pause = harness.now().until(harness.read(wake_up.id).await.next_wake_at().unwrap());
+    assert!((14 * SECOND..=16 * SECOND).contains(&pause), "{pause:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_decided_by_a_clock_that_does_not_know_the_time() {
+    let harness = DeliveryHarness::new();
+    let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
+    harness.clock.set_known(false);
+    assert!(matches!(harness.deliverer().deliver(&wake_up).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(harness.sweeper().sweep().await, Err(StoreError::Unavailable(_))));
+    let cancelled = harness.scheduler.cancel(&harness.client, wake_up.id).await;
+    assert!(matches!(cancelled, Err(SchedulerError::Unavailable(_))), "{cancelled:?}");
+    let again = harness.scheduler.schedule(&harness.client, new_conversation(&harness)).await;
+    assert!(matches!(again, Err(SchedulerError::Unavailable(_))), "{again:?}");
+    assert!(harness.endpoint.calls().is_empty());
+    harness.clock.set_known(true);
+    harness.deliverer().deliver(&wake_up).await.unwrap();
+    assert_eq!(harness.read(wake_up.id).await.status(), Status::Completed);
+}
+
+fn new_conversation(harness: &DeliveryHarness) -> NewConversation {
+    let request = ScheduleRequest {
+        conversation_text: Some("hello".to_owned()),
+        scheduled_time: Some(harness.now().to_string()),
+        endpoint: Some("https://example.com/hook".to_owned()),
+        ..ScheduleRequest::default()
+    };
+    request.validate(harness.now(), harness.scheduler.endpoint_policy()).unwrap()
 }

@@ -1,12 +1,12 @@
 //! A harness for deliveries: paused time, a table and a queue with scripted faults, and an endpoint that answers by
 //! script and records its requests.
 
+mod clock;
 mod endpoint;
 mod queue;
 mod table;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::time::Duration;
 
 use mcp_scheduler::api::ScheduleRequest;
@@ -16,12 +16,13 @@ use mcp_scheduler::maintenance::Sweeper;
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{ConversationStore, DueRow, MemoryQueue, WakeUp, WakeUpQueue, WakeUpReceiver};
 use mcp_scheduler::testing::{SimulatedQueue, SimulatedTable};
-use mcp_scheduler::time::{Clock, SystemEntropy, VirtualClock};
+use mcp_scheduler::time::{Clock as _, SystemEntropy};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::app::SIGNING_SECRET;
 
+pub use clock::SettableClock;
 pub use endpoint::{Answer, Call, FakeEndpoint, route_by_name};
 pub use queue::RecordingQueue;
 pub use table::TableFaults;
@@ -159,41 +160,4 @@ impl DeliveryHarness {
 /// The status after an attempt; `None` if no attempt was made.
 pub fn led_to(delivered: &DeliveryOutcome) -> Option<Status> {
     if let DeliveryOutcome::Attempted { status, .. } = delivered { Some(*status) } else { None }
-}
-
-/// A clock that can be set, as an administrator or NTP sets the clock of a machine.
-pub struct SettableClock {
-    ticking: VirtualClock,
-    offset_ms: AtomicI64,
-    /// How far the machine's calendar is ahead of it.
-    machine_ms: AtomicI64,
-}
-
-impl SettableClock {
-    fn at_noon() -> Arc<Self> {
-        Arc::new(Self {
-            ticking: VirtualClock::starting_at(NOON),
-            offset_ms: AtomicI64::new(0),
-            machine_ms: AtomicI64::new(0),
-        })
-    }
-
-    pub fn jump(&self, seconds: i64) {
-        self.offset_ms.fetch_add(seconds * 1000, SeqCst);
-    }
-
-    /// Sets the calendar of the machine alone, as if this clock were that of the storage.
-    pub fn jump_machine(&self, seconds: i64) {
-        self.machine_ms.fetch_add(seconds * 1000, SeqCst);
-    }
-}
-
-impl Clock for SettableClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.ticking.now().as_millis() + self.offset_ms.load(SeqCst))
-    }
-
-    fn machine(&self) -> Timestamp {
-        Timestamp::from_millis(self.now().as_millis() + self.machine_ms.load(SeqCst))
-    }
 }
