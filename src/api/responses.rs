@@ -7,7 +7,7 @@ use super::UserContent;
 use crate::api::Cursor;
 use crate::domain::{
     Attempt, Conversation, ConversationId, DeliveryPolicy, Destination, ErrorClass, Format, Method, Outcome, State,
-    Status, Target, Timestamp, TooLate, millis,
+    Status, Target, Timestamp, TooLate, WholeConversation, millis,
 };
 use crate::json::text;
 use crate::scheduler::ListPage;
@@ -217,7 +217,8 @@ struct AttemptResponse<F> {
 }
 
 impl<'a, F: UserContent<'a>> ConversationResponse<F> {
-    pub(crate) fn new(conversation: &'a Conversation, now: Timestamp) -> Self {
+    pub(crate) fn new(whole: &'a WholeConversation, now: Timestamp) -> Self {
+        let WholeConversation { conversation, payload } = whole;
         let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy();
         // The time of the first byte is known once an attempt has a result. An attempt in flight or lost has only the
         // time of its claim.
@@ -230,12 +231,12 @@ impl<'a, F: UserContent<'a>> ConversationResponse<F> {
             server_time: now.to_string(),
             created_time: conversation.created().to_string(),
             updated_time: conversation.updated().to_string(),
-            conversation_text: F::text(&conversation.content().text),
+            conversation_text: F::text(&payload.text),
             endpoint: F::text(target.endpoint.as_str()),
             method: target.method,
-            headers: F::headers(&target.headers),
-            additional_info: conversation.content().info.as_ref().map(F::json),
-            format: conversation.content().format,
+            headers: F::headers(&payload.headers),
+            additional_info: payload.info.as_ref().map(F::json),
+            format: conversation.format(),
             retry: RetryResponse { max_attempts },
             timeout_seconds,
             next_attempt_time: next_attempt(conversation),

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use super::{ErrorDetail, FromObject, ObjectReader, Synonyms};
 use crate::domain::{
-    AdditionalInfo, Content, DeliveryPolicy, Destination, EndpointPolicy, Format, Headers, InvalidTime, Method,
-    NewConversation, Secret, Target, Timestamp, UnknownWord,
+    AdditionalInfo, DeliveryPolicy, Destination, EndpointPolicy, Format, Headers, InvalidTime, Method, NewConversation,
+    Payload, Secret, Target, Timestamp, UnknownWord,
 };
 use crate::json::RawJson;
 
@@ -157,12 +157,13 @@ impl ScheduleRequest {
             (Some(text), Some(due), Some(endpoint), Some(method), Some(format)) if errors.0.is_empty() => {
                 Ok(NewConversation {
                     due,
-                    content: Content {
+                    payload: Payload {
                         text,
                         info: info.map(|info| AdditionalInfo::from_json(info.into_text())),
-                        format,
+                        headers,
                     },
-                    destination: Destination::Endpoint(Target { endpoint, method, headers }),
+                    format,
+                    destination: Destination::Endpoint(Target { endpoint, method }),
                     policy: DeliveryPolicy { max_attempts, timeout_seconds },
                 })
             }
@@ -286,6 +287,6 @@ mod tests {
         let Destination::Endpoint(target) = new.destination;
         assert_eq!(target.method, Method::Post);
         assert_eq!(new.policy, DeliveryPolicy { max_attempts: 8, timeout_seconds: 30 });
-        assert_eq!(new.content.format, Format::Json);
+        assert_eq!(new.format, Format::Json);
     }
 }

@@ -7,6 +7,7 @@
 //! | answered 1xx, 3xx (never followed), 410, or any other 4xx | permanent failure |
 //! | was not reached, or violated HTTP | failure |
 //! | has an address that the egress guard blocks | permanent failure |
+//! | was not called, because the payload is lost | permanent failure |
 
 use crate::domain::{AttemptResult, ErrorClass, Outcome};
 use crate::outbound::{EndpointResponse, Exchange};
@@ -45,7 +46,7 @@ const fn of_status(status: u16) -> Outcome {
 
 const fn of_error(class: ErrorClass) -> Outcome {
     match class {
-        ErrorClass::Blocked => Outcome::PermanentFailure,
+        ErrorClass::Blocked | ErrorClass::PayloadLost => Outcome::PermanentFailure,
         // An error of a name server, a network or a deployment may be over at the next attempt.
         _ => Outcome::Failure,
     }
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_blocked_address_is_a_permanent_failure() {
+    fn only_a_blocked_address_and_a_lost_payload_are_permanent_failures() {
         use ErrorClass::*;
         for class in [
             DnsError,
@@ -89,7 +90,9 @@ mod tests {
         ] {
             assert_eq!(outcome(Err(class)), Outcome::Failure, "{class:?}");
         }
-        assert_eq!(outcome(Err(Blocked)), Outcome::PermanentFailure);
+        for class in [Blocked, PayloadLost] {
+            assert_eq!(outcome(Err(class)), Outcome::PermanentFailure, "{class:?}");
+        }
     }
 
     #[test]

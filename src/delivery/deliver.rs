@@ -11,8 +11,8 @@ use super::request::attempt_request;
 use super::retry_schedule::Busy;
 use super::{SigningSecrets, classify, retry_delay};
 use crate::domain::{
-    Claim, ClaimRefused, ClaimedAttempt, Conversation, DeliveryPolicy, Destination, ErrorClass, LeaseToken, Status,
-    Timestamp,
+    Claim, ClaimRefused, ClaimedAttempt, Conversation, DeliveryPolicy, Destination, ErrorClass, LeaseToken, Payload,
+    Status, Timestamp,
 };
 use crate::outbound::{Exchange, Route, RouteError, Sender};
 use crate::store::{ConversationStore, LiveAttempts, Revision, StoreError, Versioned, WakeUp, WakeUpQueue};
@@ -54,8 +54,15 @@ pub enum DeliveryOutcome {
     Undeliverable(String),
 }
 
-/// The way to an endpoint, with the right to use it; or the reason why there is none, which ends the attempt.
-type Way = Result<(Route, HostPermit), ErrorClass>;
+/// Everything that a request needs besides the conversation.
+struct Prepared {
+    payload: Payload,
+    route: Route,
+    host_permit: HostPermit,
+}
+
+/// What a request needs; or the reason why it is not at hand, which ends the attempt.
+type Preparation = Result<Prepared, ErrorClass>;
 
 /// What kept a delivery from its claim.
 enum NotReady {
@@ -190,11 +197,11 @@ impl Deliverer {
             if now.until(claimable_from) > Self::MAX_EARLY_WAIT {
                 return Ok(self.postpone(wake_up, &read.value).await?);
             }
-            let way = self.prepare(&read.value, claimable_from, &mut client_permit).await?;
+            let prepared = self.prepare(&read, claimable_from, &mut client_permit).await?;
             // If the clock was set forward, the lease of our own attempt looks as if it were over.
             let Some(_live) = self.live.begin(wake_up.id) else { return Ok(DeliveryOutcome::NothingToDo) };
             match self.claim(read).await {
-                Ok(Claimed::Attempt(claim)) => return Ok(self.send(*claim, way).await),
+                Ok(Claimed::Attempt(claim)) => return Ok(self.send(*claim, prepared).await),
                 Ok(Claimed::Nothing(outcome)) => return Ok(outcome),
                 // Another worker was first, or the result is not known: the row decides what is left to do.
                 Err(StoreError::Conflict | StoreError::Unknown(_)) => {}
@@ -207,23 +214,41 @@ impl Deliverer {
     /// Waits until the conversation can be claimed, with everything that its request needs at hand.
     async fn prepare(
         &self,
-        conversation: &Conversation,
+        read: &Versioned<Conversation>,
         claimable_from: Timestamp,
         client_permit: &mut ClientPermit,
-    ) -> Result<Way, NotReady> {
-        client_permit.cover(conversation.content().text.len())?;
+    ) -> Result<Preparation, NotReady> {
+        let conversation = &read.value;
+        // The permits limit the memory of payloads, so they come before the payload is read.
+        client_permit.cover(conversation.payload_bytes())?;
         let Destination::Endpoint(target) = conversation.destination();
-        let look_up = client_permit.look_up().await;
-        let route = self.sender.route(target.endpoint.as_str()).await;
-        drop(look_up);
+        let look_up = async {
+            let _permit = client_permit.look_up().await;
+            self.sender.route(target.endpoint.as_str()).await
+        };
+        let (payload, route) = tokio::join!(self.payload(read), look_up);
+        let payload = payload?;
         wait_until(&*self.clock, claimable_from).await;
-        match route {
-            Ok(route) => {
+        match (payload, route) {
+            (Err(class), _) | (_, Err(RouteError::Failed(class))) => Ok(Err(class)),
+            (_, Err(RouteError::NotTried)) => Err(Busy { retry_in: Self::LOOK_UP_AGAIN }.into()),
+            (Ok(payload), Ok(route)) => {
                 let host_permit = self.host_limiter.take(conversation.client(), route.host()).await?;
-                Ok(Ok((route, host_permit)))
+                Ok(Ok(Prepared { payload, route, host_permit }))
             }
-            Err(RouteError::Failed(class)) => Ok(Err(class)),
-            Err(RouteError::NotTried) => Err(Busy { retry_in: Self::LOOK_UP_AGAIN }.into()),
+        }
+    }
+
+    /// Reads the payload. A payload that is lost ends the attempt, so that the conversation becomes Failed and its client
+    /// learns the reason: no later try would find it.
+    async fn payload(&self, read: &Versioned<Conversation>) -> Result<Result<Payload, ErrorClass>, StoreError> {
+        match self.store.payload(read).await {
+            Err(error @ StoreError::Corrupt { .. }) => {
+                let (id, client) = (read.value.id(), read.value.client());
+                tracing::error!(conversation.id = %id, client.id = %client, %error, "the payload is lost");
+                Ok(Err(ErrorClass::PayloadLost))
+            }
+            result => result.map(Ok),
         }
     }
 
@@ -273,7 +298,7 @@ impl Deliverer {
     }
 
     /// Sends a claimed attempt and writes its result.
-    async fn send(&self, claim: CommittedClaim, way: Way) -> DeliveryOutcome {
+    async fn send(&self, claim: CommittedClaim, prepared: Preparation) -> DeliveryOutcome {
         let (conversation, attempt) = (claim.claimed.conversation(), claim.claimed.attempt());
         wait_until(&*self.clock, attempt.started).await;
         if !self.lease_suffices(&claim) {
@@ -284,9 +309,11 @@ impl Deliverer {
             return DeliveryOutcome::Abandoned;
         }
         let sent_at = self.clock.now();
-        let exchange = match way {
-            Ok((route, host_permit)) => {
-                let request = attempt_request(conversation, attempt, sent_at, &self.secrets);
+        let exchange = match prepared {
+            Ok(Prepared { payload, route, host_permit }) => {
+                let request = attempt_request(conversation, &payload, attempt, sent_at, &self.secrets);
+                // The request has a copy of the text, and the exchange may take a minute.
+                drop(payload);
                 host_permit.run(self.sender.send(request, route)).await
             }
             Err(class) => Exchange { duration_ms: 0, result: Err(class) },

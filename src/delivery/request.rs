@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::SigningSecrets;
-use crate::domain::{AttemptStart, Conversation, ConversationId, Destination, Format, Secret, Timestamp};
+use crate::domain::{AttemptStart, Conversation, ConversationId, Destination, Format, Payload, Secret, Timestamp};
 use crate::json::{JsonText, text};
 use crate::outbound::OutboundRequest;
 
@@ -26,14 +26,15 @@ struct JsonBody<'a> {
 /// trace is the conversation's id and the span is the attempt's number.
 pub(super) fn attempt_request(
     conversation: &Conversation,
+    payload: &Payload,
     attempt: AttemptStart,
     now: Timestamp,
     secrets: &SigningSecrets,
 ) -> OutboundRequest {
     let Destination::Endpoint(target) = conversation.destination();
-    let (content_type, body) = body(conversation);
+    let (content_type, body) = body(conversation, payload);
     let body = target.method.has_content().then_some(body);
-    let mut headers: Vec<_> = target.headers.iter().map(|(n, v)| (n.to_ascii_lowercase(), v.clone())).collect();
+    let mut headers: Vec<_> = payload.headers.iter().map(|(n, v)| (n.to_ascii_lowercase(), v.clone())).collect();
     let set = |headers: &mut Vec<(String, Secret<String>)>, name: &str, value: String| {
         headers.retain(|(n, _)| !same_name(n, name));
         headers.push((name.to_owned(), Secret::new(value)));
@@ -66,16 +67,15 @@ fn same_name(theirs: &str, ours: &str) -> bool {
     theirs.len() == ours.len() && theirs.bytes().zip(ours.bytes()).all(|(a, b)| a == b || (a == b'_' && b == b'-'))
 }
 
-fn body(conversation: &Conversation) -> (&'static str, Bytes) {
-    let content = &conversation.content();
-    match content.format {
-        Format::Text => ("text/plain; charset=utf-8", Bytes::from(content.text.clone())),
+fn body(conversation: &Conversation, payload: &Payload) -> (&'static str, Bytes) {
+    match conversation.format() {
+        Format::Text => ("text/plain; charset=utf-8", Bytes::from(payload.text.clone())),
         Format::Json => {
             let body = JsonBody {
                 conversation_id: conversation.id(),
-                conversation_text: &content.text,
+                conversation_text: &payload.text,
                 scheduled_time: conversation.due().to_string(),
-                additional_info: content.info.as_ref().map(|info| JsonText(info.as_str())),
+                additional_info: payload.info.as_ref().map(|info| JsonText(info.as_str())),
             };
             // This cannot fail: the body consists of strings, an id and JSON that was parsed before.
             ("application/json", serde_json::to_vec(&body).unwrap_or_default().into())

@@ -74,7 +74,8 @@ pub enum Outcome {
     Success,
     /// The endpoint answered otherwise, or did not answer. Another attempt follows, if one is left.
     Failure,
-    /// The endpoint rejected the conversation permanently, or its address is not allowed. No other attempt follows.
+    /// The endpoint rejected the conversation permanently, its address is not allowed, or the payload is lost. No other
+    /// attempt follows.
     PermanentFailure,
     /// The worker stopped before it recorded a result. The endpoint may have received the conversation.
     Unknown,
@@ -122,11 +123,13 @@ pub enum ErrorClass {
     Blocked,
     /// The worker stopped before it recorded a result.
     WorkerLost,
+    /// The store has lost the payload of the conversation, or the payload is damaged. Nothing was sent.
+    PayloadLost,
 }
 
 impl ErrorClass {
     /// All error classes, for parsing.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::DnsError,
         Self::ConnectRefused,
         Self::ConnectTimeout,
@@ -138,6 +141,7 @@ impl ErrorClass {
         Self::ProtocolError,
         Self::Blocked,
         Self::WorkerLost,
+        Self::PayloadLost,
     ];
 
     /// The name in the API and in stored rows.
@@ -155,6 +159,7 @@ impl ErrorClass {
             Self::ProtocolError => "protocol_error",
             Self::Blocked => "blocked",
             Self::WorkerLost => "worker_lost",
+            Self::PayloadLost => "payload_lost",
         }
     }
 
@@ -175,6 +180,7 @@ impl ErrorClass {
             Self::ProtocolError => "the endpoint's answer was not valid HTTP",
             Self::Blocked => "the endpoint's address is not allowed",
             Self::WorkerLost => "the worker stopped before it learned the result; the endpoint may have received it",
+            Self::PayloadLost => "the stored text cannot be read any more, so nothing was sent; schedule it again",
         }
     }
 }

@@ -3,7 +3,6 @@
 mod address;
 mod attempt;
 mod client;
-mod content;
 mod conversation;
 mod delivery_policy;
 mod destination;
@@ -11,6 +10,7 @@ mod endpoint;
 mod id;
 mod invalid_time;
 mod new_conversation;
+mod payload;
 mod scope;
 mod secret;
 mod state;
@@ -21,10 +21,9 @@ mod words;
 pub use address::{AddressClass, Verdict, classify};
 pub use attempt::{Attempt, AttemptResult, AttemptStart, ErrorClass, Outcome};
 pub use client::{ClientId, InvalidClientId};
-pub use content::{AdditionalInfo, Content, Format};
 pub use conversation::{
     AlreadyFinal, Claim, ClaimRefused, ClaimedAttempt, Conversation, NotDelivering, NotFailed, StoredConversation,
-    TooLate,
+    TooLate, WholeConversation,
 };
 pub use delivery_policy::DeliveryPolicy;
 pub use destination::Destination;
@@ -32,6 +31,7 @@ pub use endpoint::{AzureApp, CheckedUrl, Endpoint, EndpointPolicy, is_loopback_n
 pub use id::{ConversationId, InvalidConversationId};
 pub use invalid_time::InvalidTime;
 pub use new_conversation::NewConversation;
+pub use payload::{AdditionalInfo, Format, Payload};
 pub use scope::{Scope, Scopes, UnknownScope};
 pub use secret::Secret;
 pub use state::{Lease, LeaseToken, State, Status};

@@ -1,19 +1,17 @@
-//! The HTTP request that a conversation is sent with: endpoint, method and headers.
+//! The HTTP request that a conversation is sent with: endpoint and method, and the caller's headers.
 
 use std::collections::HashSet;
 
 use super::words::words;
 use super::{Endpoint, Secret};
 
-/// The endpoint of a conversation, with the method and the headers of the request.
+/// The endpoint of a conversation, with the method of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The URL, as the caller wrote it.
     pub endpoint: Endpoint,
     /// The HTTP method.
     pub method: Method,
-    /// The caller's headers.
-    pub headers: Headers,
 }
 
 /// The HTTP methods with which a conversation can be sent.
@@ -92,12 +90,18 @@ impl Headers {
         self.0.is_empty()
     }
 
+    /// The size of all names and values.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.expose().len()).sum()
+    }
+
     fn check(&self) -> Result<(), Vec<String>> {
         let mut problems = Vec::new();
         if self.0.len() > Self::MAX_COUNT {
             problems.push(format!("has {} headers; at most {} are accepted", self.0.len(), Self::MAX_COUNT));
         }
-        let total: usize = self.0.iter().map(|(n, v)| n.len() + v.expose().len()).sum();
+        let total = self.bytes();
         if total > Self::MAX_TOTAL {
             problems.push(format!("is {total} bytes in all; at most {} are accepted", Self::MAX_TOTAL));
         }

@@ -70,9 +70,9 @@ impl ToolExecutor {
     }
 
     pub(super) async fn get_status(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
-        let conversation = self.scheduler.get(principal.client(), conversation_id(arguments)?).await?;
-        let response = ConversationResponse::<UntrustedContent>::new(&conversation, self.scheduler.now());
-        ToolResult::new(conversation.status().as_str(), &response)
+        let found = self.scheduler.get(principal.client(), conversation_id(arguments)?).await?;
+        let response = ConversationResponse::<UntrustedContent>::new(&found, self.scheduler.now());
+        ToolResult::new(found.conversation.status().as_str(), &response)
     }
 
     pub(super) async fn cancel(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {

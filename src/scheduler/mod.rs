@@ -9,7 +9,9 @@ mod update;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{ClientId, Conversation, ConversationId, EndpointPolicy, NotFailed, Status, Timestamp, TooLate};
+use crate::domain::{
+    ClientId, ConversationId, EndpointPolicy, NotFailed, Status, Timestamp, TooLate, WholeConversation,
+};
 use crate::store::{ConversationStore, LiveAttempts, StoreError, WakeUp, WakeUpQueue};
 use crate::time::{Clock, Entropy, MachineOffset, machine_offset};
 pub use list::{ListPage, ListQuery};
@@ -87,13 +89,14 @@ impl Scheduler {
         !self.store.is_failing()
     }
 
-    /// Reads a conversation of a client.
+    /// Reads a conversation of a client, with its payload.
     ///
     /// # Errors
     /// [`SchedulerError::NotFound`], [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
-    pub async fn get(&self, client: &ClientId, id: ConversationId) -> Result<Conversation, SchedulerError> {
-        let found = self.store.get(client, id).await?;
-        found.map(|conversation| conversation.value).ok_or(SchedulerError::NotFound)
+    pub async fn get(&self, client: &ClientId, id: ConversationId) -> Result<WholeConversation, SchedulerError> {
+        let read = self.store.get(client, id).await?.ok_or(SchedulerError::NotFound)?;
+        let payload = self.store.payload(&read).await?;
+        Ok(WholeConversation { conversation: read.value, payload })
     }
 
     /// Checks that the store responds.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Scheduler, SchedulerError};
-use crate::domain::{ClientId, Conversation, ConversationId, NewConversation};
+use crate::domain::{ClientId, Conversation, ConversationId, NewConversation, WholeConversation};
 use crate::store::WakeUp;
 use crate::time::random;
 
@@ -21,19 +21,19 @@ impl Scheduler {
         self.store.tell_time(&*self.clock).await?;
         let now = self.clock.now();
         let id = ConversationId::new(now, &random(&*self.entropy));
-        let conversation = Conversation::new(id, client.clone(), new, now);
-        let delay = self.clock.latest().until(conversation.due());
-        let wake_up = WakeUp::of(&conversation);
+        let new = WholeConversation::new(id, client.clone(), new, now);
+        let delay = self.clock.latest().until(new.conversation.due());
+        let wake_up = WakeUp::of(&new.conversation);
         if delay > self.wake_ups.horizon() {
-            self.store.insert(&conversation, None).await?;
+            self.store.insert(&new, None).await?;
         } else if delay > SOON {
-            let insert = self.store.insert(&conversation, Some(now));
+            let insert = self.store.insert(&new, Some(now));
             let (inserted, ()) = tokio::join!(insert, self.enqueue(&wake_up, delay));
             inserted?;
         } else {
-            self.store.insert(&conversation, Some(now)).await?;
+            self.store.insert(&new, Some(now)).await?;
             self.enqueue(&wake_up, delay).await;
         }
-        Ok(conversation)
+        Ok(new.conversation)
     }
 }

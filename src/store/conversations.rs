@@ -13,9 +13,9 @@ use std::sync::Arc;
 pub use self::listing::Listing;
 pub use self::restore::Restored;
 use super::monitored::MonitoredTable;
-use super::rows::{self, Projection, SecondaryRows};
+use super::rows::{self, Projection, Replacement, SecondaryRows, StoredPayload};
 use super::{CommitError, Etag, Partition, StoreError, Table};
-use crate::domain::{ClientId, Conversation, ConversationId, Timestamp};
+use crate::domain::{ClientId, Conversation, ConversationId, Payload, Timestamp, WholeConversation};
 use crate::time::Clock;
 
 /// Reads and changes conversations in a [`Table`].
@@ -39,6 +39,7 @@ pub struct Versioned<T> {
 pub struct Revision {
     etag: Etag,
     secondary_rows: SecondaryRows,
+    payload: StoredPayload,
 }
 
 impl ConversationStore {
@@ -59,8 +60,8 @@ impl ConversationStore {
     /// # Errors
     /// [`StoreError::Unknown`] if the result is still unknown after a second commit. After any other error nothing was
     /// added.
-    pub async fn insert(&self, new: &Conversation, enqueued_at: Option<Timestamp>) -> Result<(), StoreError> {
-        let partition = rows::partition(new.id());
+    pub async fn insert(&self, new: &WholeConversation, enqueued_at: Option<Timestamp>) -> Result<(), StoreError> {
+        let partition = rows::partition(new.conversation.id());
         let operations = self.projection.insert(new, enqueued_at)?;
         let unknown = match self.table.commit(partition, operations.clone()).await {
             Err(CommitError::Unknown(cause)) => cause,
@@ -69,7 +70,7 @@ impl ConversationStore {
         match self.table.commit(partition, operations).await {
             // The id is new, so the main row can exist only because the first commit was applied.
             Ok(_) | Err(CommitError::Conflict { operation: Some(0) }) => Ok(()),
-            Err(CommitError::Conflict { .. }) => self.is_inserted(new).await,
+            Err(CommitError::Conflict { .. }) => self.is_inserted(&new.conversation).await,
             // The second commit failed, but the first one may have been applied.
             Err(_) => Err(StoreError::Unknown(unknown)),
         }
@@ -84,7 +85,7 @@ impl ConversationStore {
         }
     }
 
-    /// Reads a conversation of a client.
+    /// Reads a conversation of a client, without its payload.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
@@ -96,13 +97,28 @@ impl ConversationStore {
         let Some(row) = self.table.get(rows::partition(id), &rows::conversation_key(client, id)).await? else {
             return Ok(None);
         };
-        let (value, projection) = rows::decode_conversation(&row)?;
+        let rows::MainRow { conversation: value, payload, projection } = rows::decode_conversation(&row)?;
         if projection > self.projection.version() {
             let reason = format!("its rows were written by a newer version (projection {projection})");
             return Err(StoreError::Corrupt { key: row.key, reason });
         }
         let secondary_rows = self.projection.secondary_rows(&value, projection, None)?;
-        Ok(Some(Versioned { value, revision: Revision { etag: row.etag, secondary_rows } }))
+        Ok(Some(Versioned { value, revision: Revision { etag: row.etag, secondary_rows, payload } }))
+    }
+
+    /// The payload of a conversation that was read. It never changes, so it fits every revision.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; [`StoreError::Corrupt`] if the payload's row is missing or cannot be read.
+    pub async fn payload(&self, read: &Versioned<Conversation>) -> Result<Payload, StoreError> {
+        if let Some(payload) = read.revision.payload.in_main_row() {
+            return Ok(payload.clone());
+        }
+        let key = rows::payload_key(read.value.client(), read.value.id());
+        match self.table.get(rows::partition(read.value.id()), &key).await? {
+            Some(row) => rows::decode_payload(&row),
+            None => Err(StoreError::Corrupt { key, reason: "it is missing, and its main row exists".to_owned() }),
+        }
     }
 
     /// Replaces a conversation that was read with its next state, and changes the secondary rows in the same commit.
@@ -118,19 +134,19 @@ impl ConversationStore {
         enqueued_at: Option<Timestamp>,
     ) -> Result<Revision, StoreError> {
         let partition = rows::partition(next.id());
-        let Revision { etag: read_etag, secondary_rows } = read;
-        let (operations, secondary_rows) =
-            self.projection.replace(read_etag.clone(), secondary_rows, next, enqueued_at)?;
+        let Revision { etag: read_etag, secondary_rows, payload } = read;
+        let Replacement { operations, secondary_rows, payload } =
+            self.projection.replace(read_etag.clone(), secondary_rows, payload, next, enqueued_at)?;
         let etag = match self.table.commit(partition, operations).await {
             Ok(etags) => etags.into_iter().next().flatten(),
             Err(error @ (CommitError::Unknown(_) | CommitError::Conflict { .. })) => {
-                self.applied(partition, next, &read_etag, error.into()).await?
+                self.applied(partition, next, &payload, &read_etag, error.into()).await?
             }
             Err(error) => return Err(error.into()),
         };
         let etag =
             etag.ok_or_else(|| StoreError::Refused("the backend returned no etag for a replaced row".to_owned()))?;
-        Ok(Revision { etag, secondary_rows })
+        Ok(Revision { etag, secondary_rows, payload })
     }
 
     /// The etag of the main row, if the row shows that the next state was written by this commit or by an earlier one
@@ -140,10 +156,11 @@ impl ConversationStore {
         &self,
         partition: Partition,
         next: &Conversation,
+        payload: &StoredPayload,
         read: &Etag,
         error: StoreError,
     ) -> Result<Option<Etag>, StoreError> {
-        let written = rows::encode_conversation(next, self.projection.version())?;
+        let written = rows::encode_conversation(next, payload.in_main_row(), self.projection.version())?;
         match self.table.get(partition, &rows::conversation_key(next.client(), next.id())).await {
             Ok(Some(row)) if row.value == written => Ok(Some(row.etag)),
             Ok(Some(row)) if row.etag == *read => Err(error),

@@ -12,13 +12,14 @@ pub use transitions::{Claim, ClaimedAttempt};
 use std::time::Duration;
 
 use super::{
-    Attempt, AttemptStart, ClientId, Content, ConversationId, DeliveryPolicy, Destination, NewConversation, State,
-    Status, Timestamp,
+    Attempt, AttemptStart, ClientId, ConversationId, DeliveryPolicy, Destination, Format, NewConversation, Payload,
+    State, Status, Timestamp,
 };
 
-/// A text that is to reach one destination at one time.
+/// A text that is to reach one destination at one time, without its payload.
 ///
-/// Only the transitions can change its fields.
+/// Only the transitions can change its fields. None of them needs the payload, so a claim, a result or a list never reads
+/// a large text. Code that needs the payload takes it as an argument of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conversation {
     id: ConversationId,
@@ -27,12 +28,46 @@ pub struct Conversation {
     updated: Timestamp,
     due: Timestamp,
     generation: u32,
-    content: Content,
+    payload_bytes: usize,
+    format: Format,
     destination: Destination,
     policy: DeliveryPolicy,
     state: State,
     attempts: Vec<Attempt>,
     attempts_before_redelivery: u32,
+}
+
+/// A conversation with its payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WholeConversation {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// Its payload.
+    pub payload: Payload,
+}
+
+impl WholeConversation {
+    /// A new conversation in the state [`State::Scheduled`].
+    #[must_use]
+    pub fn new(id: ConversationId, client: ClientId, new: NewConversation, now: Timestamp) -> Self {
+        let NewConversation { due, payload, format, destination, policy } = new;
+        let conversation = Conversation {
+            id,
+            client,
+            created: now,
+            updated: now,
+            due,
+            generation: 1,
+            payload_bytes: payload.bytes(),
+            format,
+            destination,
+            policy,
+            state: State::Scheduled,
+            attempts: Vec::new(),
+            attempts_before_redelivery: 0,
+        };
+        Self { conversation, payload }
+    }
 }
 
 /// The fields of a conversation. A store builds it from a row, to restore the conversation.
@@ -50,8 +85,10 @@ pub struct StoredConversation {
     pub due: Timestamp,
     /// See [`Conversation::generation`].
     pub generation: u32,
-    /// See [`Conversation::content`].
-    pub content: Content,
+    /// See [`Conversation::payload_bytes`].
+    pub payload_bytes: usize,
+    /// See [`Conversation::format`].
+    pub format: Format,
     /// See [`Conversation::destination`].
     pub destination: Destination,
     /// See [`Conversation::policy`].
@@ -73,7 +110,8 @@ impl From<StoredConversation> for Conversation {
             updated: stored.updated,
             due: stored.due,
             generation: stored.generation,
-            content: stored.content,
+            payload_bytes: stored.payload_bytes,
+            format: stored.format,
             destination: stored.destination,
             policy: stored.policy,
             state: stored.state,
@@ -86,25 +124,6 @@ impl From<StoredConversation> for Conversation {
 impl Conversation {
     /// The number of finished attempts that are kept: two deliveries with the largest number of attempts.
     pub const MAX_ATTEMPTS_KEPT: usize = 40;
-
-    /// A new conversation in the state [`State::Scheduled`].
-    #[must_use]
-    pub fn new(id: ConversationId, client: ClientId, new: NewConversation, now: Timestamp) -> Self {
-        Self {
-            id,
-            client,
-            created: now,
-            updated: now,
-            due: new.due,
-            generation: 1,
-            content: new.content,
-            destination: new.destination,
-            policy: new.policy,
-            state: State::Scheduled,
-            attempts: Vec::new(),
-            attempts_before_redelivery: 0,
-        }
-    }
 
     /// The id.
     #[must_use]
@@ -143,10 +162,16 @@ impl Conversation {
         self.generation
     }
 
-    /// The content that is delivered.
+    /// The size of the payload: [`Payload::bytes`].
     #[must_use]
-    pub const fn content(&self) -> &Content {
-        &self.content
+    pub const fn payload_bytes(&self) -> usize {
+        self.payload_bytes
+    }
+
+    /// The form of the delivered request's body.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        self.format
     }
 
     /// The receiver of the content.

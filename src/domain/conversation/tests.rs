@@ -1,7 +1,7 @@
 //! Single rules of the transitions. The full table of states and events is in `table_tests.rs`.
 
 use super::*;
-use crate::domain::{AttemptResult, EndpointPolicy, Format, Headers, LeaseToken, Method, Outcome, Target};
+use crate::domain::{AttemptResult, EndpointPolicy, Format, Headers, LeaseToken, Method, Outcome, Payload, Target};
 
 const DUE: Timestamp = Timestamp::from_millis(1_900_000_000_000);
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -12,16 +12,17 @@ const OTHER: LeaseToken = LeaseToken::new([2; 8]);
 fn scheduled(max_attempts: u32) -> Conversation {
     let new = NewConversation {
         due: DUE,
-        content: Content { text: "hello".into(), info: None, format: Format::Json },
+        payload: Payload { text: "hello".into(), info: None, headers: Headers::default() },
+        format: Format::Json,
         destination: Destination::Endpoint(Target {
             endpoint: EndpointPolicy::default().check("https://example.com/hook").unwrap(),
             method: Method::Post,
-            headers: Headers::default(),
         }),
         policy: DeliveryPolicy { max_attempts, timeout_seconds: 10 },
     };
     let created = Timestamp::from_millis(DUE.as_millis() - 3_600_000);
-    Conversation::new(ConversationId::new(created, &[0; 10]), "client".parse().unwrap(), new, created)
+    let id = ConversationId::new(created, &[0; 10]);
+    WholeConversation::new(id, "client".parse().unwrap(), new, created).conversation
 }
 
 fn result(outcome: Outcome) -> AttemptResult {

@@ -49,7 +49,7 @@ impl ConversationStore {
                 seen_to = seen_to.max(Some(rows::id_of(last)?));
             }
             for row in &rows {
-                let (conversation, _) = rows::decode_conversation(row)?;
+                let rows::MainRow { conversation, .. } = rows::decode_conversation(row)?;
                 if status.is_none_or(|wanted| conversation.status() == wanted) {
                     found.push(conversation);
                 }

@@ -28,8 +28,8 @@ impl ConversationStore {
         for partition in Self::partitions() {
             let (mut wanted, mut unread) = (SecondaryRows::new(), HashSet::new());
             self.each_row(partition, KeyRange::prefix("m~"), |row| {
-                if let Ok((conversation, version)) = rows::decode_conversation(&row) {
-                    wanted.extend(self.projection.secondary_rows(&conversation, version, None)?);
+                if let Ok(main) = rows::decode_conversation(&row) {
+                    wanted.extend(self.projection.secondary_rows(&main.conversation, main.projection, None)?);
                 } else {
                     // A newer program may read it, so its due row stays.
                     unread.extend(rows::id_of(&row));

@@ -8,10 +8,12 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::StoredPayload;
+use super::payload::{headers_row, info_row, restore};
 use crate::domain::{
-    AdditionalInfo, Attempt, AttemptResult, AttemptStart, ClientId, Content, Conversation, ConversationId,
-    DeliveryPolicy, Destination, Endpoint, ErrorClass, Format, Headers, Lease, LeaseToken, Method, Outcome, Secret,
-    State, StoredConversation, Target, Timestamp,
+    Attempt, AttemptResult, AttemptStart, ClientId, Conversation, ConversationId, DeliveryPolicy, Destination,
+    Endpoint, ErrorClass, Format, Lease, LeaseToken, Method, Outcome, Payload, State, StoredConversation, Target,
+    Timestamp,
 };
 use crate::json::{pairs, text};
 
@@ -36,11 +38,16 @@ pub(super) struct ConversationRow<'a> {
 
 #[derive(Serialize, Deserialize)]
 struct ContentRow<'a> {
-    text: Cow<'a, str>,
+    /// None if the payload has a row of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     info: Option<Cow<'a, RawValue>>,
     #[serde(default, with = "text")]
     format: Format,
+    /// The size of the payload, if the payload has a row of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bytes: Option<usize>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -103,11 +110,10 @@ pub(super) const fn is_zero(n: &u32) -> bool {
     *n == 0
 }
 
-impl<'a> TryFrom<&'a Conversation> for ConversationRow<'a> {
-    type Error = serde_json::Error;
-
-    fn try_from(conversation: &'a Conversation) -> Result<Self, serde_json::Error> {
-        let Destination::Endpoint(target) = conversation.destination();
+impl<'a> ConversationRow<'a> {
+    /// The row with this payload. Without one, the payload has a row of its own.
+    pub(super) fn new(conversation: &'a Conversation, payload: Option<&'a Payload>) -> Result<Self, serde_json::Error> {
+        let Destination::Endpoint(Target { endpoint, method }) = conversation.destination();
         let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy();
         Ok(Self {
             id: conversation.id(),
@@ -116,30 +122,22 @@ impl<'a> TryFrom<&'a Conversation> for ConversationRow<'a> {
             updated: conversation.updated().as_millis(),
             due: conversation.due().as_millis(),
             generation: conversation.generation(),
-            content: conversation.content().try_into()?,
-            target: target.into(),
+            content: ContentRow {
+                text: payload.map(|payload| payload.text.as_str().into()),
+                info: payload.map(info_row).transpose()?.flatten(),
+                format: conversation.format(),
+                bytes: payload.is_none().then(|| conversation.payload_bytes()),
+            },
+            target: TargetRow {
+                endpoint: endpoint.as_str().into(),
+                method: *method,
+                headers: payload.map(headers_row).unwrap_or_default(),
+            },
             policy: PolicyRow { max_attempts, timeout_seconds },
             state: conversation.state().into(),
             attempts: conversation.attempts().iter().map(AttemptRow::from).collect(),
             attempts_before_redelivery: conversation.attempts_before_redelivery(),
         })
-    }
-}
-
-impl<'a> TryFrom<&'a Content> for ContentRow<'a> {
-    type Error = serde_json::Error;
-
-    fn try_from(content: &'a Content) -> Result<Self, serde_json::Error> {
-        let Content { text, info, format } = content;
-        let info = info.as_ref().map(|info| serde_json::from_str(info.as_str())).transpose()?;
-        Ok(Self { text: text.into(), info: info.map(Cow::Borrowed), format: *format })
-    }
-}
-
-impl<'a> From<&'a Target> for TargetRow<'a> {
-    fn from(target: &'a Target) -> Self {
-        let headers = target.headers.iter().map(|(name, value)| (name.into(), value.expose().into()));
-        Self { endpoint: target.endpoint.as_str().into(), method: target.method, headers: headers.collect() }
     }
 }
 
@@ -178,20 +176,33 @@ impl<'a> From<&'a Attempt> for AttemptRow<'a> {
 #[error("the field {0} has an invalid value")]
 pub(super) struct InvalidField(&'static str);
 
-impl TryFrom<ConversationRow<'_>> for Conversation {
-    type Error = InvalidField;
-
-    fn try_from(row: ConversationRow<'_>) -> Result<Self, InvalidField> {
+impl ConversationRow<'_> {
+    /// The conversation, with its payload or the place of the payload.
+    pub(super) fn read(self) -> Result<(Conversation, StoredPayload), InvalidField> {
+        let row = self;
         let client: ClientId = row.client.parse().map_err(|_| InvalidField("client"))?;
-        Ok(StoredConversation {
+        let ContentRow { text, info, format, bytes } = row.content;
+        let (payload_bytes, payload) = match (text, bytes) {
+            (Some(text), None) => {
+                let payload = restore(text, info, row.target.headers);
+                (payload.bytes(), StoredPayload::InMainRow(payload))
+            }
+            (None, Some(bytes)) => (bytes, StoredPayload::InOwnRow),
+            _ => return Err(InvalidField("content")),
+        };
+        let conversation = StoredConversation {
             id: row.id,
             client,
             created: Timestamp::from_millis(row.created),
             updated: Timestamp::from_millis(row.updated),
             due: Timestamp::from_millis(row.due),
             generation: row.generation,
-            content: row.content.into(),
-            destination: Destination::Endpoint(row.target.into()),
+            payload_bytes,
+            format,
+            destination: Destination::Endpoint(Target {
+                endpoint: Endpoint::from_stored(row.target.endpoint.into_owned()),
+                method: row.target.method,
+            }),
             policy: DeliveryPolicy {
                 max_attempts: row.policy.max_attempts,
                 timeout_seconds: row.policy.timeout_seconds,
@@ -199,27 +210,8 @@ impl TryFrom<ConversationRow<'_>> for Conversation {
             state: row.state.into(),
             attempts: row.attempts.into_iter().map(Attempt::from).collect(),
             attempts_before_redelivery: row.attempts_before_redelivery,
-        }
-        .into())
-    }
-}
-
-impl From<ContentRow<'_>> for Content {
-    fn from(row: ContentRow<'_>) -> Self {
-        let info = row.info.map(|info| AdditionalInfo::from_json(info.get().to_owned()));
-        Self { text: row.text.into_owned(), info, format: row.format }
-    }
-}
-
-impl From<TargetRow<'_>> for Target {
-    fn from(row: TargetRow<'_>) -> Self {
-        let headers = row.headers.into_iter();
-        let headers = headers.map(|(name, value)| (name.into_owned(), Secret::new(value.into_owned()))).collect();
-        Self {
-            endpoint: Endpoint::from_stored(row.endpoint.into_owned()),
-            method: row.method,
-            headers: Headers::from_stored(headers),
-        }
+        };
+        Ok((conversation.into(), payload))
     }
 }
 

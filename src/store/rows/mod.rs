@@ -4,13 +4,15 @@
 //! |---|---|
 //! | `m~{client}~{id, inverted}` (the main row) | always |
 //! | `d~{next_wake_at, 14 digits}~{client}~{id}` (the due row) | exactly while the conversation has a `next_wake_at` |
+//! | `p~{client}~{id}` (the payload row) | always, if the payload is larger than 4 KiB |
 //!
-//! Both are in the partition that the last digit of the id names. Values are JSON. A value whose `v` is higher than
+//! All are in the partition that the last digit of the id names. Values are JSON. A value whose `v` is higher than
 //! [`VERSION`] was written by a newer version of this program; it is neither read nor changed.
 
 mod client;
 mod conversation;
 mod due;
+mod payload;
 mod projection;
 
 use serde::de::DeserializeOwned;
@@ -18,13 +20,14 @@ use serde::{Deserialize, Serialize};
 
 use self::conversation::{ConversationRow, InvalidField};
 use super::{KeyRange, Partition, Row, StoreError};
-use crate::domain::{ClientId, Conversation, ConversationId, Timestamp};
+use crate::domain::{ClientId, Conversation, ConversationId, Payload, Timestamp};
 
 pub(super) use self::client::ClientRow;
 pub use self::due::{DueNote, DueRow};
 pub(super) use self::due::{decode_due, encode_note};
-pub(super) use self::projection::SecondaryRows;
+pub(super) use self::payload::{StoredPayload, decode_payload, payload_key};
 pub use self::projection::{ProjectRow, Projection, RowKind};
+pub(super) use self::projection::{Replacement, SecondaryRows};
 
 /// The version of the form of rows that this code writes. It is also the newest version that it reads.
 pub(super) const VERSION: u32 = 1;
@@ -119,23 +122,37 @@ fn decode_envelope<T: DeserializeOwned>(row: &Row) -> Result<Envelope<T>, StoreE
     }
 }
 
-/// The value of a conversation's main row, which records a version of the projection.
-pub(super) fn encode_conversation(conversation: &Conversation, projection: u32) -> Result<String, StoreError> {
-    let row = ConversationRow::try_from(conversation).map_err(|e| StoreError::Refused(e.to_string()))?;
+/// The value of a conversation's main row, which records a version of the projection. Without `payload`, the payload has
+/// a row of its own.
+pub(super) fn encode_conversation(
+    conversation: &Conversation,
+    payload: Option<&Payload>,
+    projection: u32,
+) -> Result<String, StoreError> {
+    let row = ConversationRow::new(conversation, payload).map_err(|e| StoreError::Refused(e.to_string()))?;
     encode_under(&row, projection)
 }
 
-/// Reads a conversation from its main row, with the version of the projection under which the row was written.
-pub(super) fn decode_conversation(row: &Row) -> Result<(Conversation, u32), StoreError> {
+/// A main row that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct MainRow {
+    pub(super) conversation: Conversation,
+    pub(super) payload: StoredPayload,
+    /// The version of the projection under which the row was written.
+    pub(super) projection: u32,
+}
+
+pub(super) fn decode_conversation(row: &Row) -> Result<MainRow, StoreError> {
     let Envelope { row: stored, projection, .. } = decode_envelope::<ConversationRow<'static>>(row)?;
     let corrupt = |error: InvalidField| StoreError::Corrupt { key: row.key.clone(), reason: error.to_string() };
-    Ok((stored.try_into().map_err(corrupt)?, projection))
+    let (conversation, payload) = stored.read().map_err(corrupt)?;
+    Ok(MainRow { conversation, payload, projection })
 }
 
 /// The conversation in a main row of any version of the projection.
 #[cfg(feature = "testing")]
 pub(crate) fn read_conversation(row: &Row) -> Result<Conversation, StoreError> {
-    decode_conversation(row).map(|(conversation, _)| conversation)
+    decode_conversation(row).map(|read| read.conversation)
 }
 
 /// The id in the key of a main row.

@@ -3,11 +3,15 @@
 //! A conversation has one main row, which contains the conversation itself, and secondary rows, by which it is found.
 //! Each kind of secondary row is one entry of [`ROW_KINDS`]. A change commits the difference of two projections, on the
 //! condition that the main row is unchanged (docs/decisions/0005-rows-are-a-projection.md).
+//!
+//! The payload row is no entry of [`ROW_KINDS`], because it is not computed from the conversation, which does not contain
+//! the payload. It exists from version 2 on. The main row says where the payload is.
 
 use std::collections::BTreeMap;
 
+use super::payload::{self, StoredPayload};
 use super::{conversation_key, due, encode_conversation};
-use crate::domain::{Conversation, Timestamp};
+use crate::domain::{Conversation, Payload, Timestamp, WholeConversation};
 use crate::store::{Etag, Operation, StoreError};
 
 /// A kind of secondary row.
@@ -39,9 +43,19 @@ pub struct Projection {
 /// The key and the value of each secondary row, as the projection computed them when the conversation was read.
 pub(in crate::store) type SecondaryRows = BTreeMap<String, String>;
 
+/// The change from one state of a conversation to the next.
+pub(in crate::store) struct Replacement {
+    /// The first operation replaces the main row.
+    pub(in crate::store) operations: Vec<Operation>,
+    /// The secondary rows after the change.
+    pub(in crate::store) secondary_rows: SecondaryRows,
+    /// The place of the payload after the change.
+    pub(in crate::store) payload: StoredPayload,
+}
+
 impl Default for Projection {
     fn default() -> Self {
-        Self { version: 1, kinds: ROW_KINDS.to_vec() }
+        Self { version: 2, kinds: ROW_KINDS.to_vec() }
     }
 }
 
@@ -73,29 +87,38 @@ impl Projection {
     /// The operations that insert a new conversation. The first one inserts the main row.
     pub(in crate::store) fn insert(
         &self,
-        new: &Conversation,
+        new: &WholeConversation,
         enqueued_at: Option<Timestamp>,
     ) -> Result<Vec<Operation>, StoreError> {
-        let key = conversation_key(new.client(), new.id());
-        let main = Operation::Insert { key, value: encode_conversation(new, self.version)? };
-        let rows = self.secondary_rows(new, self.version, enqueued_at)?;
+        let WholeConversation { conversation, payload } = new;
+        let payload_row = payload_row(conversation, payload)?;
+        let key = conversation_key(conversation.client(), conversation.id());
+        let in_main_row = payload_row.is_none().then_some(payload);
+        let main = Operation::Insert { key, value: encode_conversation(conversation, in_main_row, self.version)? };
+        let rows = self.secondary_rows(conversation, self.version, enqueued_at)?;
         let inserts = rows.into_iter().map(|(key, value)| Operation::Insert { key, value });
-        Ok(std::iter::once(main).chain(inserts).collect())
+        Ok(std::iter::once(main).chain(payload_row).chain(inserts).collect())
     }
 
     /// The operations that turn the rows of one state of a conversation into those of the next. The first one replaces
     /// the main row, if it still has `etag`. Secondary rows change only together with the main row, so the other
     /// operations need no etag.
+    ///
+    /// A large payload that an older version has left in the main row moves into its own row.
     pub(in crate::store) fn replace(
         &self,
         etag: Etag,
         mut old: SecondaryRows,
+        payload: StoredPayload,
         next: &Conversation,
         enqueued_at: Option<Timestamp>,
-    ) -> Result<(Vec<Operation>, SecondaryRows), StoreError> {
+    ) -> Result<Replacement, StoreError> {
+        let payload_row = payload.in_main_row().map(|payload| payload_row(next, payload)).transpose()?.flatten();
+        let payload = if payload_row.is_some() { StoredPayload::InOwnRow } else { payload };
         let key = conversation_key(next.client(), next.id());
-        let value = encode_conversation(next, self.version)?;
+        let value = encode_conversation(next, payload.in_main_row(), self.version)?;
         let mut operations = vec![Operation::Replace { key, value, if_match: Some(etag) }];
+        operations.extend(payload_row);
         let new = self.secondary_rows(next, self.version, enqueued_at)?;
         for (key, value) in &new {
             let (key, value) = (key.clone(), value.clone());
@@ -108,6 +131,15 @@ impl Projection {
             }
         }
         operations.extend(old.into_keys().map(|key| Operation::Delete { key, if_match: None }));
-        Ok((operations, new))
+        Ok(Replacement { operations, secondary_rows: new, payload })
     }
+}
+
+/// The operation that inserts the payload row, if the payload is too large for the main row.
+fn payload_row(conversation: &Conversation, payload: &Payload) -> Result<Option<Operation>, StoreError> {
+    if payload.bytes() <= payload::MAX_IN_MAIN_ROW {
+        return Ok(None);
+    }
+    let key = payload::payload_key(conversation.client(), conversation.id());
+    Ok(Some(Operation::Insert { key, value: payload::encode_payload(payload)? }))
 }

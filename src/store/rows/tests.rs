@@ -11,13 +11,15 @@ use serde_json::value::RawValue;
 
 use super::*;
 use crate::domain::{
-    AdditionalInfo, AttemptResult, Claim, ClaimedAttempt, Content, DeliveryPolicy, Destination, EndpointPolicy,
-    ErrorClass, Format, Headers, LeaseToken, Method, Outcome, Secret, State, StoredConversation, Target,
+    AdditionalInfo, AttemptResult, Claim, ClaimedAttempt, DeliveryPolicy, Destination, EndpointPolicy, ErrorClass,
+    Format, Headers, LeaseToken, Method, Outcome, Secret, State, StoredConversation, Target,
 };
 use crate::store::Etag;
 
 const CONVERSATIONS: &str = include_str!("../../../tests/fixtures/rows/conversation.json");
+const CONVERSATIONS_2: &str = include_str!("../../../tests/fixtures/rows/conversation-2.json");
 const DUE_NOTES: &str = include_str!("../../../tests/fixtures/rows/due.json");
+const PAYLOADS: &str = include_str!("../../../tests/fixtures/rows/payload.json");
 
 const CREATED: Timestamp = Timestamp::from_millis(1_893_456_000_000);
 const DUE: Timestamp = Timestamp::from_millis(1_893_459_600_000);
@@ -52,20 +54,21 @@ fn stored() -> StoredConversation {
         updated: CREATED,
         due: DUE,
         generation: 3,
-        content: Content {
-            text: "Say \"hi\" \\ at 9:\n\tZoë, 日本, 🦀\u{1}".to_owned(),
-            info: Some(AdditionalInfo::from_json(r#"{"z": 1.50, "a": [null, 1e3], "u": "\u00e9"}"#.to_owned())),
-            format: Format::Json,
-        },
-        destination: Destination::Endpoint(Target {
-            endpoint,
-            method: Method::Patch,
-            headers: headers(&[("X-Second", "2"), ("Authorization", "Bearer t")]),
-        }),
+        payload_bytes: payload().bytes(),
+        format: Format::Json,
+        destination: Destination::Endpoint(Target { endpoint, method: Method::Patch }),
         policy: DeliveryPolicy { max_attempts: 12, timeout_seconds: 30 },
         state: State::Scheduled,
         attempts: Vec::new(),
         attempts_before_redelivery: 0,
+    }
+}
+
+fn payload() -> Payload {
+    Payload {
+        text: "Say \"hi\" \\ at 9:\n\tZoë, 日本, 🦀\u{1}".to_owned(),
+        info: Some(AdditionalInfo::from_json(r#"{"z": 1.50, "a": [null, 1e3], "u": "\u00e9"}"#.to_owned())),
+        headers: headers(&[("X-Second", "2"), ("Authorization", "Bearer t")]),
     }
 }
 
@@ -78,11 +81,16 @@ fn headers(pairs: &[(&str, &str)]) -> Headers {
 fn smallest() -> Conversation {
     let endpoint = EndpointPolicy::default().check("https://example.com").unwrap();
     StoredConversation {
-        content: Content { text: "x".to_owned(), info: None, format: Format::Text },
-        destination: Destination::Endpoint(Target { endpoint, method: Method::Get, headers: Headers::default() }),
+        payload_bytes: smallest_payload().bytes(),
+        format: Format::Text,
+        destination: Destination::Endpoint(Target { endpoint, method: Method::Get }),
         ..stored()
     }
     .into()
+}
+
+fn smallest_payload() -> Payload {
+    Payload { text: "x".to_owned(), info: None, headers: Headers::default() }
 }
 
 const TOKEN: LeaseToken = LeaseToken::new([0xff; 8]);
@@ -158,12 +166,38 @@ fn conversations_are_written_and_read_in_the_form_of_the_fixtures() {
     let mut fixtures = fixtures(CONVERSATIONS);
     for (name, conversation) in conversations() {
         let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
+        let payload = if name == "smallest" { smallest_payload() } else { payload() };
         assert_eq!(conversation_key(conversation.client(), conversation.id()), row.key, "{name}");
-        assert_eq!(encode_conversation(&conversation, 1).unwrap(), row.value, "{name}");
-        assert_eq!(decode_conversation(&row).unwrap(), (conversation.clone(), 1), "{name}");
-        assert_eq!(id_of(&row).unwrap(), conversation.id(), "{name}");
+        assert_eq!(encode_conversation(&conversation, Some(&payload), 1).unwrap(), row.value, "{name}");
+        let expected = MainRow { conversation, payload: StoredPayload::InMainRow(payload), projection: 1 };
+        assert_eq!(decode_conversation(&row).unwrap(), expected, "{name}");
     }
     assert!(fixtures.is_empty(), "fixtures without a conversation: {:?}", fixtures.keys());
+}
+
+#[test]
+fn a_main_row_of_the_second_projection_has_the_form_of_its_fixture() {
+    let mut fixtures = fixtures(CONVERSATIONS_2);
+    for (name, payload) in [("payload inside", Some(payload())), ("payload in a row of its own", None)] {
+        let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
+        assert_eq!(encode_conversation(&scheduled(), payload.as_ref(), 2).unwrap(), row.value, "{name}");
+        let payload = payload.map_or(StoredPayload::InOwnRow, StoredPayload::InMainRow);
+        let expected = MainRow { conversation: scheduled(), payload, projection: 2 };
+        assert_eq!(decode_conversation(&row).unwrap(), expected, "{name}");
+    }
+    assert!(fixtures.is_empty(), "fixtures without a conversation: {:?}", fixtures.keys());
+}
+
+#[test]
+fn payload_rows_are_written_and_read_in_the_form_of_the_fixtures() {
+    let mut fixtures = fixtures(PAYLOADS);
+    for (name, payload) in [("full", payload()), ("smallest", smallest_payload())] {
+        let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
+        assert_eq!(payload_key(scheduled().client(), scheduled().id()), row.key, "{name}");
+        assert_eq!(payload::encode_payload(&payload).unwrap(), row.value, "{name}");
+        assert_eq!(decode_payload(&row).unwrap(), payload, "{name}");
+    }
+    assert!(fixtures.is_empty(), "fixtures without a payload: {:?}", fixtures.keys());
 }
 
 #[test]
@@ -193,7 +227,7 @@ fn row(key: &str, value: &str) -> Row {
 
 #[test]
 fn a_row_of_a_newer_version_is_not_read() {
-    let value = encode_conversation(&scheduled(), 1).unwrap().replacen(r#"{"v":1,"#, r#"{"v":2,"#, 1);
+    let value = encode_conversation(&scheduled(), Some(&payload()), 1).unwrap().replacen(r#"{"v":1,"#, r#"{"v":2,"#, 1);
     for value in [value.as_str(), r#"{"v":2,"row":{"something":"else"}}"#, r#"{"v":2,"row":[],"more":1}"#] {
         let error = decode_conversation(&row("m~c~0", value)).unwrap_err().to_string();
         assert!(error.contains("version 2") && error.contains("m~c~0"), "{error}");
@@ -202,10 +236,14 @@ fn a_row_of_a_newer_version_is_not_read() {
 
 #[test]
 fn the_error_for_a_damaged_row_has_its_key_and_not_its_value() {
-    let good = encode_conversation(&scheduled(), 1).unwrap();
+    let good = encode_conversation(&scheduled(), Some(&payload()), 1).unwrap();
+    let apart = encode_conversation(&scheduled(), None, 2).unwrap();
     let cut = &good[..good.len() / 2];
     let other = good.replace("scheduled", "secret-state");
-    for value in ["", "null", "{", r#"{"v":1}"#, r#"{"v":"secret"}"#, r#"{"row":{}}"#, cut, &other] {
+    let no_payload = apart.replace("\"bytes\":", "\"secret\":");
+    let two_payloads = good.replace("\"format\":", "\"bytes\":7,\"format\":");
+    let damaged = ["", "null", "{", r#"{"v":1}"#, r#"{"v":"secret"}"#, r#"{"row":{}}"#, cut, &other];
+    for value in damaged.into_iter().chain([no_payload.as_str(), two_payloads.as_str()]) {
         let error = decode_conversation(&row("m~c~0", value)).unwrap_err();
         assert!(matches!(&error, StoreError::Corrupt { key, .. } if key == "m~c~0"), "{error:?}");
         let text = format!("{error} {error:?}");

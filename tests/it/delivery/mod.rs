@@ -8,6 +8,7 @@ mod failures;
 mod fairness;
 mod hosts;
 mod lateness;
+mod payloads;
 mod redelivering;
 mod request;
 mod wake_ups;

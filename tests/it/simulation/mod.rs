@@ -41,8 +41,8 @@ fn no_promise_is_broken_while_everything_fails() {
     }
     println!("{seeds} seeds: {total:?}");
     if seeds >= 100 {
-        let Tally { sent, deaths, freezes, lease_takeovers, cancels, redeliveries, .. } = total;
-        let all = [sent, deaths, freezes, lease_takeovers, cancels, redeliveries];
+        let Tally { sent, deaths, freezes, lease_takeovers, cancels, redeliveries, large_payloads, .. } = total;
+        let all = [sent, deaths, freezes, lease_takeovers, cancels, redeliveries, large_payloads];
         assert!(all.into_iter().all(|n| n >= seeds / 5), "{total:?}");
     }
 }
@@ -144,7 +144,8 @@ async fn client(world: Arc<World>, number: u64) {
     tokio::time::sleep(rng.up_to(5 * MINUTE)).await;
     let ahead = seconds(rng.pick(&[0, 1, 3, 30, 200, 900, 3 * 86_400, 8 * 86_400])) + rng.up_to(seconds(1));
     let client: ClientId = rng.pick(&["ann", "bob"]).parse().unwrap();
-    let text = format!("conversation {number}");
+    // Texts above 4 KiB have a row of their own.
+    let text = format!("conversation {number}.") + &"x".repeat(rng.pick(&[0, 0, 5_000, 20_000]));
     let request = ScheduleRequest {
         conversation_text: Some(text.clone()),
         scheduled_time: Some((world.now() + ahead).to_string()),
@@ -162,7 +163,7 @@ async fn client(world: Arc<World>, number: u64) {
             return world.checker(|checker| checker.saw_rejected(world.now(), text));
         }
     };
-    world.checker(|checker| checker.saw_accepted(world.now(), accepted));
+    world.checker(|checker| checker.saw_accepted(world.now(), accepted, text));
     for _ in 0..rng.below(4) {
         let around = (world.now().until(world.now() + ahead)).min(15 * MINUTE);
         tokio::time::sleep(rng.pick(&[around, around, rng.up_to(around)]) + rng.up_to(seconds(40))).await;
@@ -222,5 +223,6 @@ impl Tally {
         self.lease_takeovers += other.lease_takeovers;
         self.cancels += other.cancels;
         self.redeliveries += other.redeliveries;
+        self.large_payloads += other.large_payloads;
     }
 }

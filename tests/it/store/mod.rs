@@ -2,6 +2,7 @@
 
 mod azurite;
 mod embedded;
+mod payloads;
 mod projection;
 mod simulated;
 mod suite;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use mcp_scheduler::api::ScheduleRequest;
-use mcp_scheduler::domain::{Claim, Conversation, ConversationId, EndpointPolicy, LeaseToken, Timestamp};
+use mcp_scheduler::domain::{
+    Claim, Conversation, ConversationId, EndpointPolicy, LeaseToken, Timestamp, WholeConversation,
+};
 use mcp_scheduler::store::{ConversationStore, KeyRange, Projection, StoreError, Table};
 use mcp_scheduler::testing::SimulatedTable;
 
@@ -40,14 +42,15 @@ impl TwoVersions {
         keys
     }
 
-    async fn cancel(&self, store: &ConversationStore, conversation: &Conversation) {
+    async fn cancel(&self, store: &ConversationStore, whole: &WholeConversation) {
+        let conversation = &whole.conversation;
         let read = store.get(conversation.client(), conversation.id()).await.unwrap().unwrap();
         let next = read.value.cancel(NOW).unwrap();
         store.replace(read.revision, &next, None).await.unwrap();
     }
 }
 
-fn conversation() -> Conversation {
+fn conversation() -> WholeConversation {
     let request = ScheduleRequest {
         conversation_text: Some("hello".to_owned()),
         scheduled_time: Some(NOW.to_string()),
@@ -55,7 +58,7 @@ fn conversation() -> Conversation {
         ..ScheduleRequest::default()
     };
     let new = request.validate(NOW, &EndpointPolicy::default()).unwrap();
-    Conversation::new(ConversationId::new(NOW, &[7; 10]), "ann".parse().unwrap(), new, NOW)
+    WholeConversation::new(ConversationId::new(NOW, &[7; 10]), "ann".parse().unwrap(), new, NOW)
 }
 
 #[tokio::test]
@@ -63,11 +66,11 @@ async fn a_conversation_of_an_older_version_gets_the_new_row_with_its_next_chang
     let (versions, new) = (TwoVersions::new(), conversation());
     versions.older.insert(&new, None).await.unwrap();
     assert!(versions.extra_keys().await.is_empty());
-    let read = versions.newer.get(new.client(), new.id()).await.unwrap().unwrap();
+    let read = versions.newer.get(new.conversation.client(), new.conversation.id()).await.unwrap().unwrap();
     let claimed = read.value.claim(LeaseToken::new([1; 8]), NOW, std::time::Duration::ZERO).unwrap();
     let Claim::Attempt(claimed) = claimed else { panic!("it is the first attempt") };
     versions.newer.replace(read.revision, claimed.conversation(), None).await.unwrap();
-    assert_eq!(versions.extra_keys().await, [format!("t~InProgress~{}", new.id())]);
+    assert_eq!(versions.extra_keys().await, [format!("t~InProgress~{}", new.conversation.id())]);
 }
 
 #[tokio::test]
@@ -83,8 +86,8 @@ async fn a_row_that_an_older_version_never_wrote_is_not_deleted_blindly() {
 async fn a_conversation_of_a_newer_version_is_left_to_it() {
     let (versions, new) = (TwoVersions::new(), conversation());
     versions.newer.insert(&new, None).await.unwrap();
-    assert_eq!(versions.extra_keys().await, [format!("t~Scheduled~{}", new.id())]);
-    let read = versions.older.get(new.client(), new.id()).await;
+    assert_eq!(versions.extra_keys().await, [format!("t~Scheduled~{}", new.conversation.id())]);
+    let read = versions.older.get(new.conversation.client(), new.conversation.id()).await;
     assert!(matches!(read, Err(StoreError::Corrupt { .. })), "{read:?}");
     versions.cancel(&versions.newer, &new).await;
     assert!(versions.extra_keys().await.is_empty());

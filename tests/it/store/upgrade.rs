@@ -20,7 +20,7 @@ use mcp_scheduler::maintenance::Sweeper;
 use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Route, RouteError, Sender};
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{
-    AzureNames, ClientStore, ConversationStore, EmbeddedStore, MemoryQueue, Operation, Table as _, WakeUp,
+    AzureNames, ClientStore, ConversationStore, EmbeddedStore, MemoryQueue, Operation, Table as _, Versioned, WakeUp,
 };
 use mcp_scheduler::testing::{SimulatedQueue, SimulatedTable};
 use mcp_scheduler::time::{Clock as _, SystemClock, SystemEntropy, VirtualClock};
@@ -90,15 +90,20 @@ impl Sender for Endpoint {
 }
 
 async fn get(store: &ConversationStore, expected: &Expected) -> Conversation {
+    read_versioned(store, expected).await.value
+}
+
+async fn read_versioned(store: &ConversationStore, expected: &Expected) -> Versioned<Conversation> {
     let id = expected.conversation_id.parse().unwrap();
-    store.get(&client(), id).await.unwrap().unwrap_or_else(|| panic!("{id} is gone")).value
+    store.get(&client(), id).await.unwrap().unwrap_or_else(|| panic!("{id} is gone"))
 }
 
 /// Reads each conversation as it was, then delivers those that are due.
 async fn works_on(store: ConversationStore, conversations: &Conversations) {
     for (name, expected) in conversations {
-        let read = get(&store, expected).await;
-        assert_eq!(read.content().text, expected.conversation_text, "{name}");
+        let versioned = read_versioned(&store, expected).await;
+        assert_eq!(store.payload(&versioned).await.unwrap().text, expected.conversation_text, "{name}");
+        let read = versioned.value;
         assert_eq!(read.due().to_string(), expected.scheduled_time, "{name}");
         let Destination::Endpoint(target) = read.destination();
         assert_eq!(target.endpoint.as_str(), expected.endpoint, "{name}");

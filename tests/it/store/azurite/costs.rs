@@ -45,8 +45,12 @@ impl Account {
     }
 
     async fn schedule(&self, ahead: Duration) -> Conversation {
+        self.schedule_text(ahead, 100_000).await
+    }
+
+    async fn schedule_text(&self, ahead: Duration, bytes: usize) -> Conversation {
         let request = ScheduleRequest {
-            conversation_text: Some("x".repeat(100_000)),
+            conversation_text: Some("x".repeat(bytes)),
             scheduled_time: Some((SystemClock.now() + ahead).to_string()),
             endpoint: Some("https://example.com/hook".to_owned()),
             ..ScheduleRequest::default()
@@ -96,10 +100,8 @@ async fn to_schedule_beyond_the_queue_s_reach_takes_one_commit() {
 }
 
 #[tokio::test]
-async fn to_deliver_takes_three_table_operations() {
+async fn to_deliver_takes_three_table_operations_and_one_more_for_a_large_text() {
     let account = Account::new().await;
-    let conversation = account.schedule(Duration::ZERO).await;
-    account.operations();
     let deliverer = Deliverer::new(
         ConversationStore::new(account.store.conversations()),
         account.store.wake_ups(),
@@ -108,12 +110,15 @@ async fn to_deliver_takes_three_table_operations() {
         Arc::new(SystemClock),
         Arc::new(SystemEntropy::new()),
     );
-    let wake_up =
-        WakeUp { client: account.client.clone(), id: conversation.id(), generation: conversation.generation() };
-    assert_eq!(led_to(&deliverer.deliver(&wake_up).await.unwrap()), Some(Status::Completed));
-    assert_eq!(account.operations(), (3, 0));
-    assert_eq!(deliverer.deliver(&wake_up).await.unwrap(), DeliveryOutcome::NothingToDo);
-    assert_eq!(account.operations(), (1, 0), "a duplicate takes a read");
+    for (bytes, operations) in [(1_000, 3), (100_000, 4)] {
+        let conversation = account.schedule_text(Duration::ZERO, bytes).await;
+        account.operations();
+        let wake_up = WakeUp::of(&conversation);
+        assert_eq!(led_to(&deliverer.deliver(&wake_up).await.unwrap()), Some(Status::Completed));
+        assert_eq!(account.operations(), (operations, 0), "{bytes} bytes");
+        assert_eq!(deliverer.deliver(&wake_up).await.unwrap(), DeliveryOutcome::NothingToDo);
+        assert_eq!(account.operations(), (1, 0), "a duplicate takes a read");
+    }
 }
 
 #[tokio::test]

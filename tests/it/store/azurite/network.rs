@@ -1,7 +1,7 @@
 //! Network failures between the program and its tables, and the error that each one becomes.
 
 use mcp_scheduler::api::ScheduleRequest;
-use mcp_scheduler::domain::{Conversation, ConversationId, EndpointPolicy, Timestamp};
+use mcp_scheduler::domain::{ConversationId, EndpointPolicy, Timestamp, WholeConversation};
 use mcp_scheduler::store::{AzureStore, ConversationStore, KeyRange, MAX_COMMIT_OPERATIONS, Operation, StoreError};
 
 use crate::store::suite::{
@@ -203,7 +203,7 @@ async fn keys_with_filter_syntax_are_refused() {
     assert_refused(table.scan(HERE, &range, 10).await);
 }
 
-fn conversation() -> Conversation {
+fn conversation() -> WholeConversation {
     let now = Timestamp::from_millis(1_900_000_000_000);
     let request = ScheduleRequest {
         conversation_text: Some("hello".to_owned()),
@@ -212,7 +212,7 @@ fn conversation() -> Conversation {
         ..ScheduleRequest::default()
     };
     let new = request.validate(now, &EndpointPolicy::default()).unwrap();
-    Conversation::new(ConversationId::new(now, &[7; 10]), "client".parse().unwrap(), new, now)
+    WholeConversation::new(ConversationId::new(now, &[7; 10]), "client".parse().unwrap(), new, now)
 }
 
 /// The conversation store reads after an unknown result, and so finds out what the table cannot know.
@@ -224,7 +224,7 @@ async fn a_conversation_is_added_once_although_the_answer_is_lost() {
     proxy.then([AnswerLost]);
     conversations.insert(&new, None).await.unwrap();
     assert_eq!(proxy.seen().len(), 2, "the second insert finds the row of the first");
-    let read = conversations.get(new.client(), new.id()).await.unwrap().unwrap();
+    let read = conversations.get(new.conversation.client(), new.conversation.id()).await.unwrap().unwrap();
     proxy.then([AnswerLost]);
     let cancelled = read.value.clone().cancel(Timestamp::from_millis(1_900_000_000_000)).unwrap();
     conversations.replace(read.revision, &cancelled, None).await.unwrap();

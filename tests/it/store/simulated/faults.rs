@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mcp_scheduler::api::ScheduleRequest;
-use mcp_scheduler::domain::{Claim, Conversation, ConversationId, EndpointPolicy, LeaseToken, Status, Timestamp};
+use mcp_scheduler::domain::{
+    Claim, Conversation, ConversationId, EndpointPolicy, LeaseToken, Status, Timestamp, WholeConversation,
+};
 use mcp_scheduler::store::{ConversationStore, KeyRange, Revision, StoreError, Table, Versioned};
 use mcp_scheduler::testing::Fault::{AnswerLost, Doubled, None as Nothing, Refused, RequestLost};
 use mcp_scheduler::testing::{Fault, Faults, SimulatedTable};
@@ -121,7 +123,7 @@ async fn a_call_takes_as_long_as_its_latency_says() {
 
 const NOW: Timestamp = Timestamp::from_millis(1_900_000_000_000);
 
-fn conversation() -> Conversation {
+fn conversation() -> WholeConversation {
     let request = ScheduleRequest {
         conversation_text: Some("hello".to_owned()),
         scheduled_time: Some((NOW + Duration::from_mins(1)).to_string()),
@@ -129,7 +131,7 @@ fn conversation() -> Conversation {
         ..ScheduleRequest::default()
     };
     let new = request.validate(NOW, &EndpointPolicy::default()).unwrap();
-    Conversation::new(ConversationId::new(NOW, &[1; 10]), "client".parse().unwrap(), new, NOW)
+    WholeConversation::new(ConversationId::new(NOW, &[1; 10]), "client".parse().unwrap(), new, NOW)
 }
 
 /// A conversation store over a table with scripted faults.
@@ -172,7 +174,7 @@ impl FaultyStore {
     }
 
     async fn read(&self) -> Option<Versioned<Conversation>> {
-        let expected = conversation();
+        let expected = conversation().conversation;
         self.store.get(expected.client(), expected.id()).await.unwrap()
     }
 
@@ -203,8 +205,8 @@ async fn an_insert_whose_first_result_is_unknown_is_tried_again() {
     for fault in [RequestLost, AnswerLost] {
         let faulty = FaultyStore::new();
         faulty.insert([fault]).await.unwrap();
-        assert_eq!(faulty.read().await.unwrap().value, conversation(), "{fault:?}");
-        assert_eq!(faulty.wake_ups().await, [conversation().due()], "{fault:?}");
+        assert_eq!(faulty.read().await.unwrap().value, conversation().conversation, "{fault:?}");
+        assert_eq!(faulty.wake_ups().await, [conversation().conversation.due()], "{fault:?}");
     }
 }
 
@@ -258,7 +260,7 @@ async fn a_replace_whose_request_is_lost_is_unknown_and_can_be_repeated() {
     let (faulty, read) = FaultyStore::with_one().await;
     assert!(is_unknown(&faulty.replace(read.revision.clone(), cancelled(&read), [RequestLost]).await));
     assert_eq!(faulty.read().await.unwrap().revision, read.revision);
-    assert_eq!(faulty.wake_ups().await, [conversation().due()]);
+    assert_eq!(faulty.wake_ups().await, [conversation().conversation.due()]);
     faulty.replace(read.revision.clone(), cancelled(&read), []).await.expect("the row has not changed");
 }
 
@@ -276,7 +278,7 @@ async fn a_refused_replace_changes_nothing() {
     let (faulty, read) = FaultyStore::with_one().await;
     assert!(is_unavailable(&faulty.replace(read.revision.clone(), cancelled(&read), [Refused]).await));
     assert_eq!(faulty.read().await.unwrap().revision, read.revision);
-    assert_eq!(faulty.wake_ups().await, [conversation().due()]);
+    assert_eq!(faulty.wake_ups().await, [conversation().conversation.due()]);
 }
 
 #[tokio::test]

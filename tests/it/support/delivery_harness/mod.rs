@@ -35,6 +35,8 @@ pub const NOON: Timestamp = Timestamp::from_millis(1_893_499_200_000);
 pub struct DeliveryHarness {
     pub clock: Arc<SettableClock>,
     pub table: TableFaults,
+    /// The rows, for tests that change them below the storage protocol.
+    pub rows: SimulatedTable,
     pub queue: Arc<RecordingQueue>,
     pub endpoint: Arc<FakeEndpoint>,
     pub store: ConversationStore,
@@ -60,7 +62,8 @@ impl DeliveryHarness {
 
     fn with(clock: Arc<SettableClock>, queue: impl WakeUpQueue + WakeUpReceiver) -> Self {
         let table = TableFaults::default();
-        let store = ConversationStore::new(Arc::new(SimulatedTable::new(table.clone())));
+        let rows = SimulatedTable::new(table.clone());
+        let store = ConversationStore::new(Arc::new(rows.clone()));
         let queue = Arc::new(RecordingQueue::new(queue, Arc::clone(&clock)));
         let endpoint = Arc::new(FakeEndpoint::new(Arc::clone(&clock), store.clone()));
         let scheduler = Scheduler::new(
@@ -70,7 +73,7 @@ impl DeliveryHarness {
             Arc::clone(&clock) as _,
             Arc::new(SystemEntropy::new()),
         );
-        Self { clock, table, queue, endpoint, store, scheduler, client: CLIENT.parse().unwrap() }
+        Self { clock, table, rows, queue, endpoint, store, scheduler, client: CLIENT.parse().unwrap() }
     }
 
     pub fn now(&self) -> Timestamp {

@@ -9,6 +9,7 @@
 //! - I9: a conversation has one due row, at the time when a worker is needed next, and none once it is final
 //! - I11: every attempt sends the same request
 //! - I12: no attempt too many, none twice, none before its pause is over
+//! - I13: every request has the text that was scheduled; a large payload has one row, which never changes
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -30,7 +31,10 @@ pub struct InvariantChecker {
     /// Whether the run writes the extra kind of row.
     pub has_extra_rows: bool,
     extra_rows: BTreeMap<String, String>,
+    payload_rows: BTreeSet<ConversationId>,
     accepted: Vec<ConversationId>,
+    /// The texts of the accepted conversations.
+    texts: BTreeMap<ConversationId, String>,
     rejected: Vec<String>,
     cancelled: BTreeMap<ConversationId, Timestamp>,
     sent: BTreeMap<ConversationId, Vec<Sent>>,
@@ -50,6 +54,7 @@ pub struct Tally {
     pub lease_takeovers: u64,
     pub cancels: u64,
     pub redeliveries: u64,
+    pub large_payloads: u64,
 }
 
 /// One attempt, as the endpoint saw it.
@@ -87,14 +92,15 @@ impl InvariantChecker {
         hasher.finish()
     }
 
-    pub fn saw_accepted(&mut self, at: Timestamp, id: ConversationId) {
+    pub fn saw_accepted(&mut self, at: Timestamp, id: ConversationId, text: String) {
         self.note(at, &format!("accepted {id}"));
+        self.texts.insert(id, text);
         self.accepted.push(id);
     }
 
     /// The client was told that nothing was scheduled.
     pub fn saw_rejected(&mut self, at: Timestamp, text: String) {
-        self.note(at, &format!("rejected {text}"));
+        self.note(at, &format!("rejected {}", text.split('.').next().unwrap_or_default()));
         self.rejected.push(text);
     }
 
@@ -130,6 +136,8 @@ impl InvariantChecker {
                     Some(_) => self.due_rows.insert(key.to_owned(), id),
                     None => self.due_rows.remove(key),
                 };
+            } else if key.starts_with("p~") {
+                self.saw_payload_row(at, operation, &operations[0]);
             } else if key.starts_with(extra_row::PREFIX) {
                 match value {
                     Some(value) => self.extra_rows.insert(key.to_owned(), value.clone()),
@@ -146,6 +154,16 @@ impl InvariantChecker {
         for id in touched {
             self.check_due_row(at, id);
             self.check_extra_row(at, id);
+        }
+    }
+
+    /// Checks I13. The main row is the first operation.
+    fn saw_payload_row(&mut self, at: Timestamp, operation: &Operation, main: &Operation) {
+        self.tally.large_payloads += 1;
+        let id: ConversationId = operation.key().rsplit('~').next().unwrap().parse().unwrap();
+        let both_are_new = [operation, main].iter().all(|o| matches!(o, Operation::Insert { .. }));
+        if !self.payload_rows.insert(id) || !both_are_new {
+            self.violated(at, &format!("I13 the payload row of {id} changes"));
         }
     }
 
@@ -250,6 +268,11 @@ impl InvariantChecker {
             body,
         });
         let index = sent.len() - 1;
+        let has_text =
+            |text: &String| String::from_utf8_lossy(request.body.as_deref().unwrap_or_default()).contains(text);
+        if !self.texts.get(&id).is_none_or(has_text) {
+            self.violated(at, &format!("I13 {id} attempt {attempt} lacks the text"));
+        }
         if !same {
             self.violated(at, &format!("I11 {id} attempt {attempt} is not the request of attempt 1"));
         }
@@ -277,14 +300,15 @@ impl InvariantChecker {
                 Some(_) => {}
             }
         }
-        let texts: Vec<&str> = self.now.values().map(|c| c.content().text.as_str()).collect();
+        let is_there = |text: &&String| rows.values().any(|value| value.contains(text.as_str()));
         wrong.extend(
-            self.rejected
-                .iter()
-                .filter(|t| texts.contains(&t.as_str()))
-                .map(|t| format!("I1 {t} was not accepted and is there")),
+            self.rejected.iter().filter(is_there).map(|text| format!("I1 {text} was not accepted and is there")),
         );
         for c in self.now.values() {
+            let key = format!("p~{}~{}", c.client(), c.id());
+            if (c.payload_bytes() > 4096) != rows.contains_key(&key) {
+                wrong.push(format!("I13 {} with {} bytes has the wrong rows", c.id(), c.payload_bytes()));
+            }
             let sent = self.sent.get(&c.id()).map_or(&[][..], Vec::as_slice);
             wrong.extend(
                 verdict(c, sent, self.cancelled.contains_key(&c.id()))

@@ -1,18 +1,28 @@
-//! The content of a conversation.
+//! The payload of a conversation.
 
 use std::fmt;
 
+use super::Headers;
 use super::words::words;
 
-/// The content of a conversation: everything that the delivered request's body is made from.
+/// The part of a conversation that only its delivery and a look-up need: the text and everything else of the caller's
+/// that may be large. It never changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Content {
+pub struct Payload {
     /// The conversation text.
     pub text: String,
     /// The caller's own JSON, delivered with the text.
     pub info: Option<AdditionalInfo>,
-    /// The form of the delivered request's body.
-    pub format: Format,
+    /// The caller's headers.
+    pub headers: Headers,
+}
+
+impl Payload {
+    /// The size of the text, the JSON and the headers.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.text.len() + self.info.as_ref().map_or(0, |info| info.as_str().len()) + self.headers.bytes()
+    }
 }
 
 /// The form of the delivered request's body.

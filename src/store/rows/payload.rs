@@ -1,0 +1,81 @@
+//! The payload row: the payload of a conversation whose main row would become large with it.
+//!
+//! It is inserted once and never changed, so claims, results and lists neither read nor write a large text.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{decode, encode};
+use crate::domain::{AdditionalInfo, ClientId, ConversationId, Headers, Payload, Secret};
+use crate::json::pairs;
+use crate::store::{Row, StoreError};
+
+/// The largest payload that is in the main row. A larger one has a row of its own.
+pub(super) const MAX_IN_MAIN_ROW: usize = 4 * 1024;
+
+/// The place of a payload in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::store) enum StoredPayload {
+    /// The main row contains it.
+    InMainRow(Payload),
+    /// It has a row of its own.
+    InOwnRow,
+}
+
+impl StoredPayload {
+    /// The payload, if the main row contains it.
+    pub(in crate::store) const fn in_main_row(&self) -> Option<&Payload> {
+        match self {
+            Self::InMainRow(payload) => Some(payload),
+            Self::InOwnRow => None,
+        }
+    }
+}
+
+pub(in crate::store) fn payload_key(client: &ClientId, id: ConversationId) -> String {
+    format!("p~{client}~{id}")
+}
+
+/// The value of a payload row.
+#[derive(Serialize, Deserialize)]
+struct PayloadRow<'a> {
+    text: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    info: Option<Cow<'a, RawValue>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "pairs")]
+    headers: pairs::Pairs<'a>,
+}
+
+pub(in crate::store) fn encode_payload(payload: &Payload) -> Result<String, StoreError> {
+    let info = info_row(payload).map_err(|error| StoreError::Refused(error.to_string()))?;
+    encode(&PayloadRow { text: payload.text.as_str().into(), info, headers: headers_row(payload) })
+}
+
+pub(in crate::store) fn decode_payload(row: &Row) -> Result<Payload, StoreError> {
+    let PayloadRow { text, info, headers } = decode::<PayloadRow<'static>>(row)?;
+    Ok(restore(text, info, headers))
+}
+
+/// The additional info as a row contains it.
+pub(super) fn info_row(payload: &Payload) -> Result<Option<Cow<'_, RawValue>>, serde_json::Error> {
+    let info = payload.info.as_ref().map(|info| serde_json::from_str(info.as_str())).transpose()?;
+    Ok(info.map(Cow::Borrowed))
+}
+
+/// The headers as a row contains them.
+pub(super) fn headers_row(payload: &Payload) -> pairs::Pairs<'_> {
+    payload.headers.iter().map(|(name, value)| (name.into(), value.expose().into())).collect()
+}
+
+/// The payload from its parts in a row.
+pub(super) fn restore(text: Cow<'_, str>, info: Option<Cow<'_, RawValue>>, headers: pairs::Pairs<'_>) -> Payload {
+    let headers = headers.into_iter();
+    let headers = headers.map(|(name, value)| (name.into_owned(), Secret::new(value.into_owned()))).collect();
+    Payload {
+        text: text.into_owned(),
+        info: info.map(|info| AdditionalInfo::from_json(info.get().to_owned())),
+        headers: Headers::from_stored(headers),
+    }
+}
