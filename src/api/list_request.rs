@@ -13,7 +13,8 @@ pub struct ListRequest {
     /// Return only conversations with this status. Without it, conversations with any status are returned.
     #[schemars(extend("enum" = Status::ALL.map(Status::as_str)))]
     pub status: Option<String>,
-    /// The most conversations on a page. The default is 50.
+    /// The most conversations on a page. The default is 50. A page may have fewer, even none, although more follow: then it
+    /// has a nextCursor.
     #[schemars(range(min = 1, max = ListRequest::MAX_LIMIT))]
     pub limit: Option<u32>,
     /// The nextCursor of the page before. Without it, the first page is returned.

@@ -39,8 +39,8 @@ pub struct ClientPermit {
 }
 
 impl ClientLimiter {
-    /// Each further part of a text of this size takes one more permit, so that the permits also limit the memory that
-    /// texts occupy.
+    /// Each further part of a payload of this size takes one more permit, so that the permits also limit the memory that
+    /// payloads occupy.
     const BYTES_PER_PERMIT: usize = 64 * 1024;
 
     /// The most look-ups of names that are under way for a client. Each takes a few sockets.
@@ -82,7 +82,7 @@ impl Permits {
 }
 
 impl ClientPermit {
-    /// Takes the further permits that a text of this size needs.
+    /// Takes the further permits that a payload of this size needs.
     ///
     /// # Errors
     /// [`Busy`] if the client's share is too small for them now.

@@ -93,11 +93,13 @@ impl ToolExecutor {
         let lines = page.conversations.iter().map(|c| format!("{} {} {}", c.id(), c.status().as_str(), c.due()));
         let mut lines: Vec<_> = lines.collect();
         if lines.is_empty() {
-            lines.push("No conversations were found.".to_owned());
+            let none =
+                if page.next.is_some() { "This page has no conversations." } else { "No conversations were found." };
+            lines.push(none.to_owned());
         }
         if page.next.is_some() {
             lines.push(
-                "There are more conversations. Call listConversations again with nextCursor as cursor.".to_owned(),
+                "There may be more conversations. Call listConversations again with nextCursor as cursor.".to_owned(),
             );
         }
         ToolResult::new(lines.join("\n"), &ListResponse::<UntrustedContent>::new(&page, self.scheduler.now()))

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod list;
+mod list_limiter;
 mod redeliver;
 mod schedule;
 mod update;
@@ -15,6 +16,7 @@ use crate::domain::{
 use crate::store::{ConversationStore, LiveAttempts, StoreError, WakeUp, WakeUpQueue};
 use crate::time::{Clock, Entropy, MachineOffset, machine_offset};
 pub use list::{ListPage, ListQuery};
+use list_limiter::ListLimiter;
 
 /// Runs the use cases of a client on a store and a wake-up queue.
 #[derive(Clone)]
@@ -25,6 +27,7 @@ pub struct Scheduler {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     live: LiveAttempts,
+    lists: Arc<ListLimiter>,
 }
 
 /// The reason why a use case failed.
@@ -47,6 +50,9 @@ pub enum SchedulerError {
     /// Other requests changed the conversation first, each time that the change was tried.
     #[error("other requests keep changing the conversation")]
     Busy,
+    /// Other lists of this client are being read, and this one has waited too long for them.
+    #[error("other lists of this client are being read")]
+    TooManyLists,
     /// The store cannot be reached, or did not confirm a change. The same request may succeed later.
     #[error(transparent)]
     Unavailable(StoreError),
@@ -74,7 +80,8 @@ impl Scheduler {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { store, wake_ups, endpoints, clock, entropy, live: LiveAttempts::default() }
+        let (live, lists) = (LiveAttempts::default(), Arc::new(ListLimiter::new()));
+        Self { store, wake_ups, endpoints, clock, entropy, live, lists }
     }
 
     /// The same beside a deliverer, whose attempts cannot be cancelled while they are under way.

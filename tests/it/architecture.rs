@@ -40,7 +40,7 @@ const ALLOWED: [(&str, &[&str]); 23] = [
     ("telemetry", &["config"]),
     ("config", &["auth", "delivery", "domain", "public_url", "store"]),
     ("delivery", &["domain", "json", "maintenance", "outbound", "store", "sync", "time"]),
-    ("scheduler", &["domain", "store", "time"]),
+    ("scheduler", &["domain", "store", "sync", "time"]),
     ("maintenance", &["domain", "store", "time"]),
     ("auth", &["domain", "json", "public_url", "store", "sync", "time"]),
     ("outbound", &["domain", "sync", "text"]),

@@ -8,6 +8,9 @@ use crate::auth::AuthError;
 use crate::domain::{NotFailed, Scope};
 use crate::scheduler::SchedulerError;
 
+/// The time after which a caller should request a list again, in seconds.
+const LIST_RETRY_SECONDS: &str = "1";
+
 impl From<Vec<ErrorDetail>> for Problem {
     fn from(errors: Vec<ErrorDetail>) -> Self {
         Self::invalid(errors)
@@ -32,6 +35,11 @@ impl From<SchedulerError> for Problem {
             SchedulerError::Busy => {
                 Self::new(ProblemType::Busy, "Other requests changed the conversation at the same time.")
                     .hint("Send the same request again.")
+            }
+            SchedulerError::TooManyLists => {
+                Self::new(ProblemType::RateLimited, "Too many lists of this client are being read at the same time.")
+                    .hint("Request a list after the one before has been answered.")
+                    .header(RETRY_AFTER, LIST_RETRY_SECONDS)
             }
             SchedulerError::Unavailable(cause) => Self::unavailable(&cause),
             SchedulerError::Internal(cause) => Self::internal(&cause),
@@ -94,5 +102,17 @@ impl Problem {
         Self::new(ProblemType::InsufficientScope, detail)
             .hint("Request a token with this scope. If the client itself lacks the scope, tell your user.")
             .header(WWW_AUTHENTICATE, format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_lists_are_a_rate_limit_with_a_time_to_retry() {
+        let problem = Problem::from(SchedulerError::TooManyLists);
+        assert_eq!(problem.problem_type(), ProblemType::RateLimited);
+        assert!(problem.headers().any(|(name, value)| *name == RETRY_AFTER && value == "1"));
     }
 }

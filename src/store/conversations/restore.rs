@@ -32,7 +32,7 @@ impl ConversationStore {
                     wanted.extend(self.projection.secondary_rows(&main.conversation, main.projection, None)?);
                 } else {
                     // A newer program may read it, so its due row stays.
-                    unread.extend(rows::id_of(&row));
+                    unread.extend(Self::name_of(&row.key).map(|(_, id)| id));
                 }
                 Ok(())
             })

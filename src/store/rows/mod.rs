@@ -155,13 +155,6 @@ pub(crate) fn read_conversation(row: &Row) -> Result<Conversation, StoreError> {
     decode_conversation(row).map(|read| read.conversation)
 }
 
-/// The id in the key of a main row.
-pub(super) fn id_of(row: &Row) -> Result<ConversationId, StoreError> {
-    let inverted = row.key.rsplit('~').next().unwrap_or_default();
-    ConversationId::from_inverted(inverted)
-        .map_err(|e| StoreError::Corrupt { key: row.key.clone(), reason: e.to_string() })
-}
-
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

@@ -9,8 +9,8 @@ use mcp_scheduler::testing::Fault;
 
 use crate::support::delivery_harness::{CLIENT, DeliveryHarness, led_to};
 
-fn large() -> Option<String> {
-    Some("Grüße ".repeat(10_000))
+fn large_text() -> String {
+    "Grüße ".repeat(10_000)
 }
 
 /// Removes the row of a payload, or replaces it by a value that is no payload.
@@ -28,14 +28,14 @@ async fn lose(harness: &DeliveryHarness, id: ConversationId, value: Option<&str>
 async fn a_large_text_arrives_as_it_was_scheduled_at_every_attempt() {
     let harness = DeliveryHarness::new();
     harness.endpoint.always_fails();
-    let wake_up = harness.schedule(Duration::ZERO, |request| request.conversation_text = large()).await;
+    let wake_up = harness.schedule(Duration::ZERO, |request| request.conversation_text = Some(large_text())).await;
     harness.start_worker();
     tokio::time::sleep(Duration::from_mins(3)).await;
     let calls = harness.endpoint.calls();
     assert_eq!(calls.len(), 4);
     for call in calls {
         let body: serde_json::Value = serde_json::from_slice(call.request.body.as_deref().unwrap()).unwrap();
-        assert_eq!(body["conversationText"].as_str(), large().as_deref());
+        assert_eq!(body["conversationText"], large_text());
     }
     assert_eq!(harness.read(wake_up.id).await.attempts().len(), 4);
 }
@@ -44,7 +44,7 @@ async fn a_large_text_arrives_as_it_was_scheduled_at_every_attempt() {
 async fn a_lost_payload_ends_the_conversation_as_failed_with_the_reason() {
     for damaged in [None, Some("{}"), Some(r#"{"v":1,"row":{"text":7}}"#)] {
         let harness = DeliveryHarness::new();
-        let wake_up = harness.schedule(Duration::ZERO, |request| request.conversation_text = large()).await;
+        let wake_up = harness.schedule(Duration::ZERO, |request| request.conversation_text = Some(large_text())).await;
         lose(&harness, wake_up.id, damaged).await;
         let delivered = harness.deliverer().deliver(&wake_up).await.unwrap();
         assert_eq!(led_to(&delivered), Some(Status::Failed), "{damaged:?}");
@@ -65,7 +65,8 @@ async fn a_lost_payload_ends_the_conversation_as_failed_with_the_reason() {
 #[tokio::test(start_paused = true)]
 async fn a_conversation_whose_payload_is_lost_can_be_cancelled() {
     let harness = DeliveryHarness::new();
-    let wake_up = harness.schedule(Duration::from_hours(1), |request| request.conversation_text = large()).await;
+    let wake_up =
+        harness.schedule(Duration::from_hours(1), |request| request.conversation_text = Some(large_text())).await;
     lose(&harness, wake_up.id, None).await;
     harness.scheduler.cancel(&harness.client, wake_up.id).await.unwrap();
     assert_eq!(harness.read(wake_up.id).await.status(), Status::Cancelled);
@@ -74,7 +75,7 @@ async fn a_conversation_whose_payload_is_lost_can_be_cancelled() {
 #[tokio::test(start_paused = true)]
 async fn a_payload_that_cannot_be_read_now_uses_no_attempt() {
     let harness = DeliveryHarness::new();
-    let wake_up = harness.schedule(Duration::ZERO, |request| request.conversation_text = large()).await;
+    let wake_up = harness.schedule(Duration::ZERO, |request| request.conversation_text = Some(large_text())).await;
     harness.table.next_calls(&[Fault::None, Fault::Refused]);
     let delivered = harness.deliverer().deliver(&wake_up).await;
     assert!(matches!(delivered, Err(StoreError::Unavailable(_))), "{delivered:?}");

@@ -7,6 +7,7 @@ mod configuration;
 mod first_run;
 mod integration;
 mod killing;
+mod lists;
 mod oauth_client;
 mod secrets;
 mod stopping;

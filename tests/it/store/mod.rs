@@ -2,6 +2,7 @@
 
 mod azurite;
 mod embedded;
+mod lists;
 mod payloads;
 mod projection;
 mod simulated;

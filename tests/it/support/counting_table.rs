@@ -64,7 +64,9 @@ impl CountingTable {
 #[async_trait]
 impl Table for CountingTable {
     async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, CommitError> {
-        operations.iter().for_each(|operation| self.note(operation.key()));
+        for operation in &operations {
+            self.note(operation.key());
+        }
         self.table.commit(partition, operations).await
     }
 

@@ -77,6 +77,14 @@ impl Api {
         Ok(serde_json::from_slice(&response.bytes().await.unwrap()).unwrap())
     }
 
+    /// A page of the client's conversations.
+    pub async fn list(&self, query: &str) -> Value {
+        let request = self.http.get(format!("{}/api/scheduler{query}", self.url)).bearer_auth(&self.token);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
+    }
+
     /// Waits until the conversation is Completed, and returns it.
     pub async fn completed(&self, id: &str, patience: Duration) -> Value {
         let deadline = tokio::time::Instant::now() + patience;

@@ -1,0 +1,265 @@
+//! What a list reads: bounded in rows and bytes, off the async workers, and a few lists at a time.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_scheduler::api::ScheduleRequest;
+use mcp_scheduler::domain::{
+    ClientId, Conversation, ConversationId, EndpointPolicy, Status, Timestamp, WholeConversation,
+};
+use mcp_scheduler::scheduler::{ListQuery, Scheduler};
+use mcp_scheduler::store::{ConversationStore, KeyRange, Listing, MemoryQueue, Operation, Table as _};
+use mcp_scheduler::testing::{Faults, SimulatedTable};
+use mcp_scheduler::time::{SystemEntropy, VirtualClock};
+
+use tokio::time::Instant;
+
+use crate::support::counting_table::CountingTable;
+
+const NOW: Timestamp = Timestamp::from_millis(1_893_499_200_000);
+const LARGE: usize = 190_000;
+const MIB: usize = 1 << 20;
+
+fn client() -> ClientId {
+    "ann".parse().unwrap()
+}
+
+/// A conversation with this id.
+fn conversation(id: ConversationId, text: String) -> WholeConversation {
+    let request = ScheduleRequest {
+        conversation_text: Some(text),
+        scheduled_time: Some(NOW.to_string()),
+        endpoint: Some("https://example.com/hook".to_owned()),
+        ..ScheduleRequest::default()
+    };
+    let new = request.validate(NOW, &EndpointPolicy::default()).unwrap();
+    WholeConversation::new(id, client(), new, NOW)
+}
+
+/// Some bytes of each number, so that ids are spread over the partitions.
+fn scattered(number: u32) -> [u8; 4] {
+    number.wrapping_mul(2_654_435_761).to_be_bytes()
+}
+
+/// A table with this many conversations of the same size, and their ids with the newest first.
+async fn filled(count: u32, bytes: usize) -> (Arc<CountingTable>, ConversationStore, Vec<ConversationId>) {
+    let table = Arc::new(CountingTable::new());
+    let store = ConversationStore::new(Arc::clone(&table) as _);
+    let mut ids = Vec::new();
+    for number in 0..count {
+        let id = ConversationId::new(NOW + Duration::from_millis(number.into()), &[scattered(number)[0]; 10]);
+        store.insert(&conversation(id, "x".repeat(bytes)), None).await.unwrap();
+        ids.push(id);
+    }
+    ids.reverse();
+    table.take();
+    (table, store, ids)
+}
+
+fn ids(listing: &Listing) -> Vec<ConversationId> {
+    listing.conversations.iter().map(Conversation::id).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_large_conversations_reads_no_payload() {
+    let (table, store, all) = filled(300, LARGE).await;
+    let page = store.list(&client(), None, 100, None).await.unwrap();
+    assert_eq!(ids(&page), all[..100]);
+    let read = table.take();
+    assert!(read.bytes < 200_000, "a page of 100 with {LARGE} bytes each reads {} bytes", read.bytes);
+    assert!(read.keys.is_empty(), "{:?}", read.keys);
+    let none = store.list(&client(), Some(Status::Failed), 1, None).await.unwrap();
+    assert!(none.conversations.is_empty() && none.next.is_none());
+    let read = table.take();
+    assert!(read.bytes < 400_000, "a page without a match reads {} bytes", read.bytes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_reads_little_more_than_it_shows() {
+    let (table, store, all) = filled(1_000, 10).await;
+    for (limit, most) in [(1, 32), (10, 16 * 8), (100, 100 + 16 * 8)] {
+        let page = store.list(&client(), None, limit, Some(all[99])).await.unwrap();
+        assert_eq!(ids(&page), all[100..100 + limit]);
+        let read = table.take().rows;
+        assert!(read <= most, "a page of {limit} reads {read} rows");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_page_says_that_it_is_the_last() {
+    let (_, store, all) = filled(40, 10).await;
+    for limit in [1, 5, 8, 40, 41, 100] {
+        let (mut seen, mut cursor, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let page = store.list(&client(), None, limit, cursor).await.unwrap();
+            seen.extend(ids(&page));
+            pages += 1;
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, all, "by {limit}");
+        assert_eq!(pages, all.len().div_ceil(limit), "by {limit}: no page is empty");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_that_matches_nothing_examines_a_bounded_number_of_rows_and_can_be_continued() {
+    let (table, store, all) = filled(10_000, 10).await;
+    // The oldest is the only match.
+    let read = store.get(&client(), all[9_999]).await.unwrap().unwrap();
+    store.replace(read.revision, &read.value.cancel(NOW).unwrap(), None).await.unwrap();
+    table.take();
+    let (mut found, mut cursor, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let page = store.list(&client(), Some(Status::Cancelled), 1, cursor).await.unwrap();
+        let read = table.take().rows;
+        assert!(read <= 4_000 + 16 * 8, "a page reads {read} rows");
+        assert!(page.next != cursor, "a page makes progress");
+        found.extend(ids(&page));
+        pages += 1;
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, all[9_999..]);
+    assert!((3..=20).contains(&pages), "{pages} pages");
+}
+
+/// A table that is far away.
+struct Slow;
+
+impl Faults for Slow {
+    fn latency(&self) -> Duration {
+        Duration::from_millis(100)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_takes_a_second_ends_and_can_be_continued() {
+    let store = ConversationStore::new(Arc::new(SimulatedTable::new(Slow)));
+    for number in 0..2_000 {
+        let id = ConversationId::new(NOW + Duration::from_millis(number.into()), &[scattered(number)[0]; 10]);
+        store.insert(&conversation(id, "x".to_owned()), None).await.unwrap();
+    }
+    let began = Instant::now();
+    let page = store.list(&client(), Some(Status::Failed), 1, None).await.unwrap();
+    let took = began.elapsed();
+    assert!(took <= Duration::from_millis(1_150), "{took:?}");
+    assert!(page.conversations.is_empty() && page.next.is_some());
+}
+
+/// Writes the main rows as the first release did: with the payload inside.
+async fn filled_by_first_release(count: u32) -> (Arc<CountingTable>, ConversationStore, Vec<ConversationId>) {
+    let (small, _, all) = filled(count, 10).await;
+    let table = Arc::new(CountingTable::new());
+    for partition in ConversationStore::partitions() {
+        for row in small.scan(partition, &KeyRange::prefix("m~"), usize::MAX).await.unwrap() {
+            let value = row.value.replacen(r#""p":2,"#, "", 1).replace("xxxxxxxxxx", &"x".repeat(LARGE));
+            table.commit(partition, vec![Operation::Insert { key: row.key, value }]).await.unwrap();
+        }
+    }
+    table.take();
+    let store = ConversationStore::new(Arc::clone(&table) as _);
+    (table, store, all)
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_rows_of_the_first_release_make_short_pages() {
+    let (table, store, all) = filled_by_first_release(300).await;
+    for status in [None, Some(Status::Scheduled)] {
+        let (mut seen, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = store.list(&client(), status, 100, cursor).await.unwrap();
+            let read = table.take().bytes;
+            assert!(read < 8 * MIB + 16 * 8 * (LARGE + 1_000), "a page reads {} MiB", read / MIB);
+            assert!(page.conversations.len() < 100 || page.next.is_none(), "a page of 19 MB is too long");
+            seen.extend(ids(&page));
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, all, "{status:?}");
+    }
+}
+
+fn scheduler(table: &Arc<CountingTable>) -> Scheduler {
+    let clock = Arc::new(VirtualClock::starting_at(NOW));
+    Scheduler::new(
+        ConversationStore::new(Arc::clone(table) as _),
+        Arc::new(MemoryQueue::new(Arc::clone(&clock) as _)),
+        EndpointPolicy::default(),
+        clock,
+        Arc::new(SystemEntropy::new()),
+    )
+}
+
+const FIRST_PAGE: ListQuery = ListQuery { status: None, limit: 10, cursor: None };
+
+/// The test has one thread, so a list that blocked it would stop the ticks.
+#[tokio::test]
+async fn a_list_that_waits_for_the_disk_delays_no_other_request() {
+    let table = Arc::new(CountingTable::with_slow_scans(Duration::from_millis(20)));
+    let (scheduler, mut ticks) = (scheduler(&table), 0_u32);
+    let (client, list_is_over) = (client(), tokio_util::sync::CancellationToken::new());
+    let list = async {
+        scheduler.list(&client, FIRST_PAGE).await.unwrap();
+        list_is_over.cancel();
+    };
+    let tick = async {
+        while !list_is_over.is_cancelled() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            ticks += 1;
+        }
+    };
+    tokio::join!(list, tick);
+    assert!(ticks > 20, "{ticks} ticks in 320 ms");
+}
+
+#[tokio::test]
+async fn a_client_has_two_lists_read_at_a_time_even_if_it_does_not_wait_for_them() {
+    let table = Arc::new(CountingTable::with_slow_scans(Duration::from_millis(5)));
+    let scheduler = scheduler(&table);
+    let abandoned: Vec<_> = (0..4)
+        .map(|_| {
+            let scheduler = scheduler.clone();
+            tokio::spawn(async move { scheduler.list(&client(), FIRST_PAGE).await.map(drop) })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    abandoned.iter().for_each(tokio::task::JoinHandle::abort);
+    let client = client();
+    let lists = (0..4).map(|_| scheduler.list(&client, FIRST_PAGE));
+    futures_util::future::try_join_all(lists).await.unwrap();
+    assert_eq!(table.most_scans(), 2, "the permit of an abandoned list ends with its last scan");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_partitions_are_merged_in_the_order_of_the_ids() {
+    // A third of the conversations is in one partition.
+    let store = ConversationStore::new(Arc::new(SimulatedTable::new(())));
+    let mut all = BTreeSet::new();
+    for number in 0..500_u32 {
+        let [first, second, ..] = scattered(number);
+        let last = if number % 3 == 0 { 3 } else { second };
+        let id = ConversationId::new(NOW, &[first, second, 0, 0, 0, 0, 0, 0, 0, last]);
+        if all.insert(id) {
+            store.insert(&conversation(id, "x".to_owned()), None).await.unwrap();
+        }
+    }
+    let expected: Vec<_> = all.into_iter().rev().collect();
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = store.list(&client(), None, 7, cursor).await.unwrap();
+        seen.extend(ids(&page));
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, expected);
+}
