@@ -26,10 +26,10 @@ impl AzureQueue {
     /// conversations that are cancelled before they are due.
     const HORIZON: Duration = Duration::from_mins(10);
     /// A message becomes visible this much early, because a waiting receiver polls once a second. The deliverer holds a
-    /// wake-up that is up to two seconds early.
+    /// wake-up that is up to five seconds early.
     const LEAD: Duration = Duration::from_secs(1);
     /// A received wake-up stays hidden for this time. It is longer than the longest delivery, from the hold to the end
-    /// of the lease (2 s + 90 s), so that no other worker receives it meanwhile. It is not much longer, because the
+    /// of the lease (5 s + 90 s), so that no other worker receives it meanwhile. It is not much longer, because the
     /// wake-ups of a dead worker stay hidden for as long.
     const HIDDEN: Duration = Duration::from_mins(2);
     /// The largest number of messages that one call can receive.
