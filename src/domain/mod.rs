@@ -22,8 +22,8 @@ pub use address::{AddressClass, Verdict, classify};
 pub use attempt::{Attempt, AttemptResult, AttemptStart, ErrorClass, Outcome};
 pub use client::{ClientId, InvalidClientId};
 pub use conversation::{
-    AlreadyFinal, Claim, ClaimRefused, ClaimedAttempt, Conversation, NotDelivering, NotFailed, StoredConversation,
-    TooLate, WholeConversation,
+    AlreadyFinal, Claim, ClaimRefused, ClaimedAttempt, Conversation, NotDelivering, RedeliveryRefused,
+    StoredConversation, TooLate, WholeConversation,
 };
 pub use delivery_policy::DeliveryPolicy;
 pub use destination::Destination;

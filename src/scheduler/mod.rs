@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{
-    ClientId, ConversationId, EndpointPolicy, NotFailed, Status, Timestamp, TooLate, WholeConversation,
+    ClientId, ConversationId, EndpointPolicy, RedeliveryRefused, Status, Timestamp, TooLate, WholeConversation,
 };
 use crate::store::{ConversationStore, LiveAttempts, StoreError, WakeUp, WakeUpQueue};
 use crate::time::{Clock, Entropy, MachineOffset, machine_offset};
@@ -44,9 +44,9 @@ pub enum SchedulerError {
         /// The reason why it cannot be cancelled.
         reason: TooLate,
     },
-    /// Only a failed conversation can be redelivered.
+    /// The conversation has not failed, or has had too many attempts to be redelivered.
     #[error("the conversation {0}")]
-    NotFailed(NotFailed),
+    RedeliveryRefused(RedeliveryRefused),
     /// Other requests changed the conversation first, each time that the change was tried.
     #[error("other requests keep changing the conversation")]
     Busy,

@@ -9,7 +9,7 @@ impl Scheduler {
     /// under way, another call changes nothing and returns `Ok` too: a proxy repeats a request whose response was lost.
     ///
     /// # Errors
-    /// [`SchedulerError::NotFailed`] in every other state.
+    /// [`SchedulerError::RedeliveryRefused`] in every other state, and if the conversation has had too many attempts.
     pub async fn redeliver(&self, client: &ClientId, id: ConversationId) -> Result<Conversation, SchedulerError> {
         let mut wanted = None;
         let redelivered = self.update(client, id, |conversation, now| {
@@ -24,7 +24,7 @@ impl Scheduler {
                     Ok(Transition::Next(next))
                 }
                 Err(_) if conversation.is_being_redelivered() => Ok(Transition::Unchanged(conversation)),
-                Err(refused) => Err(SchedulerError::NotFailed(refused)),
+                Err(refused) => Err(SchedulerError::RedeliveryRefused(refused)),
             }
         });
         redelivered.await

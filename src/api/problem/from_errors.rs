@@ -5,7 +5,7 @@ use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use super::constructors::STORE_RETRY_SECONDS;
 use super::{ErrorDetail, Problem, ProblemType};
 use crate::auth::AuthError;
-use crate::domain::{NotFailed, Scope};
+use crate::domain::{Conversation, RedeliveryRefused, Scope, Status};
 use crate::scheduler::SchedulerError;
 
 /// The time after which a caller should request a list again, in seconds.
@@ -24,14 +24,7 @@ impl From<SchedulerError> for Problem {
             SchedulerError::TooLate { status, reason } => {
                 Self::new(ProblemType::TooLate, format!("The conversation {reason}.")).conversation_status(status)
             }
-            SchedulerError::NotFailed(NotFailed(status)) => {
-                Self::new(ProblemType::NotFailed, format!("The conversation is {}.", status.as_str()))
-                    .hint(
-                        "A Scheduled or InProgress conversation is delivered without this call. To deliver a Completed \
-                         or Cancelled one again, schedule a new conversation.",
-                    )
-                    .conversation_status(status)
-            }
+            SchedulerError::RedeliveryRefused(refused) => Self::redelivery_refused(refused),
             SchedulerError::Busy => {
                 Self::new(ProblemType::Busy, "Other requests changed the conversation at the same time.")
                     .hint("Send the same request again.")
@@ -73,6 +66,32 @@ impl From<AuthError> for Problem {
 }
 
 impl Problem {
+    fn redelivery_refused(refused: RedeliveryRefused) -> Self {
+        match refused {
+            RedeliveryRefused::NotFailed(status) => {
+                Self::new(ProblemType::NotFailed, format!("The conversation is {}.", status.as_str()))
+                    .hint(
+                        "A Scheduled or InProgress conversation is delivered without this call. To deliver a Completed \
+                         or Cancelled one again, schedule a new conversation.",
+                    )
+                    .conversation_status(status)
+            }
+            RedeliveryRefused::AttemptsUsedUp { begun, more } => {
+                let max = Conversation::MAX_ATTEMPTS_IN_LIFE;
+                let detail = format!(
+                    "The conversation has had {begun} attempts, and another delivery may need {more}. A conversation has \
+                     at most {max} attempts in its life."
+                );
+                Self::new(ProblemType::TooManyAttempts, detail)
+                    .hint(
+                        "Look at lastError and find out why the endpoint does not accept the conversation. Then schedule \
+                         a new conversation with the same text.",
+                    )
+                    .conversation_status(Status::Failed)
+            }
+        }
+    }
+
     fn unavailable(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "store failed");
         Self::new(ProblemType::Unavailable, "The store cannot be reached, so the request was not confirmed.")

@@ -34,6 +34,8 @@ pub enum ProblemType {
     Busy,
     /// The conversation is not Failed, so it cannot be redelivered.
     NotFailed,
+    /// The conversation has failed too often to be redelivered.
+    TooManyAttempts,
     /// The request has no bearer token, or one that is not accepted.
     Unauthorized,
     /// The client id or the API key of a login is wrong.
@@ -57,7 +59,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// All types.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::InvalidRequest,
         Self::MalformedRequest,
         Self::MalformedJson,
@@ -71,6 +73,7 @@ impl ProblemType {
         Self::TooLate,
         Self::Busy,
         Self::NotFailed,
+        Self::TooManyAttempts,
         Self::Unauthorized,
         Self::WrongCredentials,
         Self::TooManyFailures,
@@ -116,6 +119,7 @@ impl ProblemType {
             Self::TooLate => ("urn:mcp-scheduler:problem:too-late", StatusCode::CONFLICT, "It is too late to change the conversation"),
             Self::Busy => ("urn:mcp-scheduler:problem:too-late", StatusCode::CONFLICT, "The conversation is busy"),
             Self::NotFailed => ("urn:mcp-scheduler:problem:not-failed", StatusCode::CONFLICT, "Only a failed conversation can be redelivered"),
+            Self::TooManyAttempts => ("urn:mcp-scheduler:problem:too-many-attempts", StatusCode::CONFLICT, "The conversation has had too many attempts"),
             Self::Unauthorized => ("urn:mcp-scheduler:problem:unauthorized", StatusCode::UNAUTHORIZED, "Authentication is required"),
             Self::WrongCredentials => ("urn:mcp-scheduler:problem:wrong-credentials", StatusCode::UNAUTHORIZED, "The credentials are wrong"),
             Self::TooManyFailures => ("urn:mcp-scheduler:problem:too-many-failures", StatusCode::TOO_MANY_REQUESTS, "Too many logins had wrong credentials"),

@@ -6,7 +6,7 @@
 mod refusals;
 mod transitions;
 
-pub use refusals::{AlreadyFinal, ClaimRefused, NotDelivering, NotFailed, TooLate};
+pub use refusals::{AlreadyFinal, ClaimRefused, NotDelivering, RedeliveryRefused, TooLate};
 pub use transitions::{Claim, ClaimedAttempt};
 
 use std::time::Duration;
@@ -124,6 +124,10 @@ impl From<StoredConversation> for Conversation {
 impl Conversation {
     /// The number of finished attempts that are kept: two deliveries with the largest number of attempts.
     pub const MAX_ATTEMPTS_KEPT: usize = 40;
+
+    /// The largest number of attempts in the life of a conversation, with those of all redeliveries. Without it, small
+    /// requests could send a large text to somebody else's endpoint without end.
+    pub const MAX_ATTEMPTS_IN_LIFE: u32 = 100;
 
     /// The id.
     #[must_use]

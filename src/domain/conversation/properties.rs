@@ -86,6 +86,34 @@ proptest! {
     }
 }
 
+proptest! {
+    /// `lengths` are the attempts that each delivery makes before its endpoint rejects the conversation for good.
+    #[test]
+    fn redeliveries_end_before_the_attempts_of_a_life_are_exceeded(
+        max_attempts in 1_u32..=20, lengths in prop::collection::vec(1_u32..=20, 101),
+    ) {
+        const MAX: u32 = Conversation::MAX_ATTEMPTS_IN_LIFE;
+        let mut conversation = scheduled(max_attempts);
+        for length in lengths {
+            for _ in 1..length.min(max_attempts) {
+                conversation = end(claim(conversation), Outcome::Failure);
+            }
+            conversation = end(claim(conversation), Outcome::PermanentFailure);
+            let begun = conversation.attempts_begun();
+            prop_assert!(begun <= MAX);
+            match conversation.clone().redeliver(conversation.updated) {
+                Ok(again) => conversation = again,
+                Err(refused) => {
+                    prop_assert!(begun + max_attempts > MAX, "refused too early");
+                    prop_assert_eq!(refused, RedeliveryRefused::AttemptsUsedUp { begun, more: max_attempts });
+                    return Ok(());
+                }
+            }
+        }
+        prop_assert!(false, "redelivered without end");
+    }
+}
+
 /// The invariants of one conversation.
 fn check_invariants(conversation: &Conversation) -> Result<(), TestCaseError> {
     let begun = conversation.attempts_begun();

@@ -27,13 +27,21 @@ pub enum ClaimRefused {
 #[error("no attempt is under way")]
 pub struct NotDelivering;
 
-/// The conversation has not failed, so it cannot be redelivered.
+/// The reason why a conversation cannot be redelivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is {}", .0.as_str())]
-pub struct NotFailed(
-    /// The status that it has instead.
-    pub Status,
-);
+pub enum RedeliveryRefused {
+    /// It has not failed. It has this status instead.
+    #[error("is {}", .0.as_str())]
+    NotFailed(Status),
+    /// Another delivery could exceed the largest number of attempts in the life of a conversation.
+    #[error("has had {begun} attempts, and another delivery may need {more}")]
+    AttemptsUsedUp {
+        /// The number of attempts that have begun.
+        begun: u32,
+        /// The number of attempts that the redelivery may need.
+        more: u32,
+    },
+}
 
 /// The reason why a conversation cannot be cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -158,7 +158,7 @@ impl Completion {
 enum Refused {
     Claim(ClaimRefused),
     Cancel(TooLate),
-    Redeliver(NotFailed),
+    Redeliver(RedeliveryRefused),
 }
 
 /// The conversation in its next state, with the attempt that has ended.
@@ -211,7 +211,7 @@ impl Then {
             Self::WasSent => Err(Refused::Cancel(TooLate::Final(AlreadyFinal::Completed))),
             Self::HasFailed => Err(Refused::Cancel(TooLate::Final(AlreadyFinal::Failed))),
             Self::Already => Err(Refused::Cancel(TooLate::Already)),
-            Self::HasNotFailed => Err(Refused::Redeliver(NotFailed(before.status()))),
+            Self::HasNotFailed => Err(Refused::Redeliver(RedeliveryRefused::NotFailed(before.status()))),
             Self::Retry | Self::Completed | Self::Failed => panic!("{self:?} follows completions only"),
         }
     }

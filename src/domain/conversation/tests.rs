@@ -164,6 +164,21 @@ fn a_redelivery_whose_last_attempt_is_lost_fails() {
     assert_eq!((failed.status(), failed.attempts_begun()), (Status::Failed, 4));
 }
 
+#[test]
+fn a_conversation_that_used_up_its_attempts_before_there_was_a_cap_finishes_and_is_not_redelivered() {
+    let start = AttemptStart { number: 700, started: DUE };
+    let old = Conversation {
+        attempts: vec![Attempt { start, result: result(Outcome::Failure) }],
+        attempts_before_redelivery: 699,
+        state: State::Waiting { next_attempt: DUE },
+        ..scheduled(2)
+    };
+    let failed = end(claim(old), Outcome::Failure);
+    assert_eq!((failed.status(), failed.attempts_begun()), (Status::Failed, 701));
+    let refused = RedeliveryRefused::AttemptsUsedUp { begun: 701, more: 2 };
+    assert_eq!(failed.redeliver(DUE), Err(refused));
+}
+
 #[path = "ahead_tests.rs"]
 mod ahead;
 #[path = "properties.rs"]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AlreadyFinal, ClaimRefused, Conversation, NotDelivering, NotFailed, TooLate};
+use super::{AlreadyFinal, ClaimRefused, Conversation, NotDelivering, RedeliveryRefused, TooLate};
 use crate::domain::{
     Attempt, AttemptResult, AttemptStart, DeliveryPolicy, Lease, LeaseToken, Outcome, State, Timestamp, millis,
 };
@@ -154,12 +154,17 @@ impl Conversation {
     /// due now. The earlier attempts stay recorded, and their numbers continue.
     ///
     /// # Errors
-    /// [`NotFailed`] in every other state.
-    pub fn redeliver(mut self, now: Timestamp) -> Result<Self, NotFailed> {
+    /// [`RedeliveryRefused::NotFailed`] in every other state, and [`RedeliveryRefused::AttemptsUsedUp`] if the delivery
+    /// could exceed [`Conversation::MAX_ATTEMPTS_IN_LIFE`].
+    pub fn redeliver(mut self, now: Timestamp) -> Result<Self, RedeliveryRefused> {
         if !matches!(self.state, State::Failed { .. }) {
-            return Err(NotFailed(self.status()));
+            return Err(RedeliveryRefused::NotFailed(self.status()));
         }
-        self.attempts_before_redelivery = self.attempts_begun();
+        let (begun, more) = (self.attempts_begun(), self.policy.max_attempts);
+        if begun.saturating_add(more) > Self::MAX_ATTEMPTS_IN_LIFE {
+            return Err(RedeliveryRefused::AttemptsUsedUp { begun, more });
+        }
+        self.attempts_before_redelivery = begun;
         self.generation += 1;
         self.updated = now;
         self.state = State::Waiting { next_attempt: now };

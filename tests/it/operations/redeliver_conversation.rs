@@ -83,6 +83,26 @@ async fn a_request_that_a_proxy_repeats_gets_the_same_answer_and_is_one_redelive
 }
 
 #[tokio::test]
+async fn a_conversation_has_at_most_a_hundred_attempts_in_its_life() {
+    let receiver = Receiver::start([Reply::status(410)]).await;
+    let app = TestApp::start().await;
+    let client = app.client();
+    let id = failed(&client, &receiver, 20).await;
+    for _ in 0..80 {
+        let answer = client.redeliver(&id).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        client.wait_for(&id, "Failed").await;
+    }
+    for _ in 0..2 {
+        let answer = client.redeliver(&id).await;
+        answer.assert_problem(409, "too-many-attempts");
+        golden::check("problem-too-many-attempts", &answer.json());
+    }
+    assert_eq!(receiver.received().len(), 81, "with the 20 of another delivery it could become 101");
+    assert_eq!(client.status(&id).await.json()["status"], "Failed");
+}
+
+#[tokio::test]
 async fn concurrent_redeliveries_make_at_most_one_attempt_each() {
     let receiver = Receiver::start([Reply::status(410)]).await;
     let app = TestApp::start().await;
