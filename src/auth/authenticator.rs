@@ -145,7 +145,7 @@ impl Authenticator {
     ///
     /// # Errors
     /// [`AuthError::WrongCredentials`]; after ten of those in a minute, for one client from one source,
-    /// [`AuthError::TooManyFailures`], whether the key is right or not; [`AuthError::NoScope`] if the token would have
+    /// [`AuthError::TooManyFailures`] for up to 15 minutes, whether the key is right or not; [`AuthError::NoScope`] if the token would have
     /// no scope; [`AuthError::Unavailable`] or [`AuthError::Internal`].
     pub async fn issue(
         &self,

@@ -23,7 +23,7 @@ pub(super) struct TooManyFailures {
     pub(super) retry_after: u64,
 }
 
-/// Counts failed logins in windows of a minute: for each client and source, and for each source.
+/// Counts failed logins in windows of time: for each client and source, and for each source.
 pub(super) struct LoginThrottle {
     failures: Mutex<Windows>,
     /// The last success of each client and source.
@@ -38,13 +38,17 @@ impl Default for LoginThrottle {
 }
 
 impl LoginThrottle {
-    /// The failures of one client from one source in a minute.
-    const MAX_FAILURES: u32 = 10;
+    /// The limit of one client from one source. Whoever uses it up again and again waits longer each time.
+    const OF_PAIR: Limit = Limit { failures: 10, longest: Windows::LONGEST };
+    /// The same, if many callers may share the address. The wait does not grow, because a stranger could keep the client
+    /// out with ten requests in a quarter of an hour.
+    const OF_SHARED_PAIR: Limit = Limit { failures: 10, longest: Windows::SHORTEST };
     /// The same, if the client has logged in from the source lately. The caller may share the source with somebody who
-    /// guesses, so it has a larger limit of its own, and the limit of the source does not apply.
-    const MAX_FAILURES_AFTER_SUCCESS: u32 = 100;
-    /// The failures of all clients from one source in a minute.
-    const MAX_FAILURES_OF_SOURCE: u32 = 30;
+    /// guesses, so it has a larger limit of its own and never waits longer than a minute, and the limit of the source
+    /// does not apply.
+    const OF_PAIR_AFTER_SUCCESS: Limit = Limit { failures: 100, longest: Windows::SHORTEST };
+    /// The limit of all clients from one source. They may have nothing to do with each other, so it does not grow.
+    const OF_SOURCE: Limit = Limit { failures: 30, longest: Windows::SHORTEST };
     /// The time for which a success counts. A client logs in again when its token ends, which is within an hour.
     const SUCCESS_COUNTS_FOR: Duration = Duration::from_hours(24);
     const MAX_SUCCESSES: usize = 10_000;
@@ -72,9 +76,9 @@ impl LoginThrottle {
         if right {
             self.succeeded(client, source, now);
         } else {
-            failures.count(&pair(client, source), now);
+            failures.count(&pair(client, source), self.limit_of_pair(client, source, now), now);
             if let Some(network) = source.counted() {
-                failures.count(&network, now);
+                failures.count(&network, Self::OF_SOURCE, now);
             }
         }
         Ok(right)
@@ -95,13 +99,19 @@ impl LoginThrottle {
     }
 
     fn check_in(&self, failures: &Windows, client: &str, source: Source, now: Instant) -> Result<(), TooManyFailures> {
-        if self.has_succeeded(client, source, now) {
-            return failures.check(&pair(client, source), Self::MAX_FAILURES_AFTER_SUCCESS, now);
+        let has_succeeded = self.has_succeeded(client, source, now);
+        if let Some(network) = source.counted().filter(|_| !has_succeeded) {
+            failures.check(&network, Self::OF_SOURCE, now)?;
         }
-        if let Some(network) = source.counted() {
-            failures.check(&network, Self::MAX_FAILURES_OF_SOURCE, now)?;
+        failures.check(&pair(client, source), self.limit_of_pair(client, source, now), now)
+    }
+
+    fn limit_of_pair(&self, client: &str, source: Source, now: Instant) -> Limit {
+        match source.counted() {
+            _ if self.has_succeeded(client, source, now) => Self::OF_PAIR_AFTER_SUCCESS,
+            Some(_) => Self::OF_PAIR,
+            None => Self::OF_SHARED_PAIR,
         }
-        failures.check(&pair(client, source), Self::MAX_FAILURES, now)
     }
 
     fn has_succeeded(&self, client: &str, source: Source, now: Instant) -> bool {
@@ -124,7 +134,16 @@ fn pair(client: &str, source: Source) -> (&str, IpAddr) {
     (client, source.network())
 }
 
-/// The failures in the current minute of each key.
+/// A limit on failures.
+#[derive(Clone, Copy)]
+struct Limit {
+    /// The failures in one window after which logins are refused until the window ends.
+    failures: u32,
+    /// The longest window, in seconds.
+    longest: u64,
+}
+
+/// The failures in the current window of each key.
 ///
 /// The keys are hashed into a fixed number of windows, so that callers who try many names neither fill the memory nor
 /// push the counts of others out. The hash is keyed at random, so nobody can aim at the window of another key.
@@ -136,36 +155,65 @@ struct Windows {
 
 #[derive(Clone, Copy)]
 struct Window {
+    /// The hash of the key for which the window began. Only this key waits longer than the shortest window: other keys
+    /// have the same window by chance.
+    key: u64,
     /// The second after the epoch in which the window begins.
     began: u64,
+    /// The length in seconds.
+    length: u64,
     failures: u32,
+}
+
+impl Window {
+    /// The second in which the window ends for a key with this limit.
+    fn end(self, key: u64, limit: Limit) -> u64 {
+        let longest = if self.key == key { limit.longest } else { Windows::SHORTEST };
+        self.began + self.length.min(longest)
+    }
+
+    /// The window of a failure after the end of this one. After a window that was used up, the next one is twice as
+    /// long. A quarter of an hour without failures shortens it again.
+    fn next(self, key: u64, limit: Limit, second: u64) -> Self {
+        let is_quiet = second >= self.end(key, limit) + Windows::LONGEST;
+        let length = match self.failures {
+            _ if is_quiet || self.key != key => Windows::SHORTEST,
+            failures if failures >= limit.failures => self.length * 2,
+            _ => self.length,
+        };
+        Self { key, began: second, length: length.min(limit.longest), failures: 0 }
+    }
 }
 
 impl Default for Windows {
     fn default() -> Self {
-        let slots = vec![Window { began: 0, failures: 0 }; Self::COUNT];
+        let slots = vec![Window { key: 0, began: 0, length: Self::SHORTEST, failures: 0 }; Self::COUNT];
         Self { hasher: RandomState::new(), epoch: Instant::now(), slots }
     }
 }
 
 impl Windows {
     const COUNT: usize = 65_536;
-    const SECONDS: u64 = 60;
+    /// The shortest and the longest window, in seconds.
+    const SHORTEST: u64 = 60;
+    const LONGEST: u64 = 15 * 60;
 
-    fn check<K: Hash>(&self, key: &K, max: u32, now: Instant) -> Result<(), TooManyFailures> {
+    fn check<K: Hash>(&self, key: &K, limit: Limit, now: Instant) -> Result<(), TooManyFailures> {
+        let key = self.hasher.hash_one(key);
         let Some(window) = self.slots.get(self.position(key)) else { return Ok(()) };
-        let passed = self.second(now).saturating_sub(window.began);
-        if window.failures < max || passed >= Self::SECONDS {
+        let remaining = window.end(key, limit).saturating_sub(self.second(now));
+        if window.failures < limit.failures || remaining == 0 {
             return Ok(());
         }
-        Err(TooManyFailures { retry_after: Self::SECONDS - passed })
+        Err(TooManyFailures { retry_after: remaining })
     }
 
-    fn count<K: Hash>(&mut self, key: &K, now: Instant) {
+    fn count<K: Hash>(&mut self, key: &K, limit: Limit, now: Instant) {
+        let key = self.hasher.hash_one(key);
         let (position, second) = (self.position(key), self.second(now));
         let Some(window) = self.slots.get_mut(position) else { return };
-        if window.failures == 0 || second.saturating_sub(window.began) >= Self::SECONDS {
-            *window = Window { began: second, failures: 0 };
+        if window.failures == 0 || second >= window.end(key, limit) {
+            *window = window.next(key, limit, second);
         }
         window.failures = window.failures.saturating_add(1);
     }
@@ -175,103 +223,11 @@ impl Windows {
     }
 
     #[allow(clippy::cast_possible_truncation)] // only some of the bits are needed
-    fn position<K: Hash>(&self, key: &K) -> usize {
-        self.hasher.hash_one(key) as usize % self.slots.len()
+    const fn position(&self, key: u64) -> usize {
+        key as usize % self.slots.len()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::auth::TrustedProxies;
-
-    fn from(address: [u8; 4]) -> Source {
-        let proxies: TrustedProxies = "none".parse().unwrap();
-        proxies.source(address.into(), std::iter::empty())
-    }
-
-    fn here() -> Source {
-        from([127, 0, 0, 1])
-    }
-
-    /// Tries wrong keys until one is refused; returns the number of keys that were judged.
-    fn judged(throttle: &LoginThrottle, client: &str, source: Source, now: Instant) -> u32 {
-        (0..200).take_while(|_| throttle.judge(client, source, now, || false).is_ok()).count().try_into().unwrap()
-    }
-
-    #[test]
-    fn after_ten_failures_in_a_minute_not_even_the_right_key_is_judged() {
-        let (throttle, start) = (LoginThrottle::default(), Instant::now());
-        assert_eq!(judged(&throttle, "a", here(), start), 10);
-        let later = start + Duration::from_secs(20);
-        let refused = throttle.judge("a", here(), later, || panic!("the key must not be judged"));
-        assert_eq!(refused, Err(TooManyFailures { retry_after: 40 }));
-        assert_eq!(throttle.check("a", here(), later), Err(TooManyFailures { retry_after: 40 }));
-        assert_eq!(throttle.judge("a", here(), start + Duration::from_mins(1), || true), Ok(true));
-    }
-
-    #[test]
-    fn failures_elsewhere_lock_nobody_out() {
-        let (throttle, start) = (LoginThrottle::default(), Instant::now());
-        judged(&throttle, "a", here(), start);
-        assert_eq!(throttle.check("a", from([127, 0, 0, 2]), start), Ok(()), "another source");
-        assert_eq!(throttle.check("b", here(), start), Ok(()), "another client");
-    }
-
-    #[test]
-    fn a_source_with_a_recent_success_has_a_larger_limit() {
-        let (throttle, start) = (LoginThrottle::default(), Instant::now());
-        assert_eq!(throttle.judge("a", here(), start, || true), Ok(true));
-        assert_eq!(judged(&throttle, "a", here(), start), 100);
-        assert_eq!(judged(&throttle, "b", here(), start), 10, "the success of another client");
-        let much_later = start + LoginThrottle::SUCCESS_COUNTS_FOR;
-        assert_eq!(judged(&throttle, "a", here(), much_later), 10);
-    }
-
-    #[test]
-    fn a_source_has_a_limit_for_all_clients_that_those_who_succeeded_do_not_share() {
-        let (throttle, start, source) = (LoginThrottle::default(), Instant::now(), from([203, 0, 113, 5]));
-        assert_eq!(throttle.judge("honest", source, start, || true), Ok(true));
-        let judged = (0..200).filter(|i| throttle.judge(&format!("c{i}"), source, start, || false).is_ok()).count();
-        assert_eq!(judged, 30);
-        assert!(throttle.check("new", source, start).is_err());
-        assert_eq!(throttle.check("honest", source, start), Ok(()));
-        let uncounted = (0..200).filter(|i| throttle.judge(&format!("c{i}"), here(), start, || false).is_ok()).count();
-        assert_eq!(uncounted, 200, "loopback may be a proxy with many callers");
-    }
-
-    #[test]
-    fn many_names_do_not_reset_the_count_of_one() {
-        let (throttle, start) = (LoginThrottle::default(), Instant::now());
-        judged(&throttle, "a", here(), start);
-        for i in 0..200_000 {
-            let _ = throttle.judge(&format!("name-{i}"), here(), start, || false);
-        }
-        assert!(throttle.check("a", here(), start).is_err());
-    }
-
-    #[test]
-    fn the_successes_that_are_kept_are_bounded_and_the_oldest_goes_first() {
-        let (throttle, start) = (LoginThrottle::default(), Instant::now());
-        for i in 0..=LoginThrottle::MAX_SUCCESSES {
-            throttle.succeeded(&i.to_string(), here(), start + Duration::from_millis(i as u64));
-        }
-        assert_eq!(throttle.successes.lock().unwrap().len(), LoginThrottle::MAX_SUCCESSES);
-        assert!(!throttle.has_succeeded("0", here(), start) && throttle.has_succeeded("1", here(), start));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn look_ups_are_bounded_but_not_for_a_source_with_a_recent_success() {
-        let (throttle, start) = (LoginThrottle::default(), Instant::now());
-        throttle.judge("honest", here(), start, || true).unwrap();
-        let mut turns = Vec::new();
-        for i in 0..LoginThrottle::MAX_LOOK_UPS {
-            turns.push(throttle.look_up(&format!("c{i}"), here(), start).await.unwrap());
-        }
-        let refused = throttle.look_up("one-more", here(), start).await.err();
-        assert_eq!(refused, Some(TooManyFailures { retry_after: 1 }));
-        assert!(throttle.look_up("honest", here(), start).await.unwrap().is_none());
-        turns.clear();
-        assert!(throttle.look_up("one-more", here(), start).await.unwrap().is_some());
-    }
-}
+#[path = "login_throttle_tests.rs"]
+mod tests;
