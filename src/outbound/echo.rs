@@ -1,5 +1,5 @@
-//! The forms in which an endpoint may send back a secret: as it was sent, escaped for JSON, HTML, a URL or source code,
-//! and inside a text in base64.
+//! The forms in which an endpoint may send back a secret: as it was sent, escaped for JSON, HTML, a URL or source code
+//! (also several times), and inside a text in base64, also one with line breaks.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -7,43 +7,75 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 /// The longest escape sequence in bytes, such as `\u002f`.
 const MAX_ESCAPE: usize = 6;
 
-/// The number of bytes at the beginning of a text that are this secret, with or without escapes. If the text ends in the
-/// secret, its rest may not have been read, so the beginning counts if it has at least `min` bytes of the secret.
-pub(super) fn echo_len(text: &[u8], secret: &[u8], min: usize) -> Option<usize> {
-    // A secret can contain text that looks like an escape sequence, so it is compared both ways.
-    let raw_first = |rest: &[u8], byte| raw_len(rest, byte).or_else(|| escaped_len(rest, byte));
-    let escaped_first = |rest: &[u8], byte| escaped_len(rest, byte).or_else(|| raw_len(rest, byte));
-    compare(text, secret, min, raw_first).or_else(|| compare(text, secret, min, escaped_first))
+/// A text as a reader understands it who resolves its escape sequences some number of times.
+///
+/// A sequence that begins with a character before a secret and ends inside it hides the secret. No program writes such a
+/// text by mistake, and an endpoint that wants to show a secret can encode it in any way.
+///
+/// Line breaks and the indentation after them are left out, because a text in base64 is broken into lines anywhere.
+pub(super) struct Reading {
+    pub(super) bytes: Vec<u8>,
+    /// The place in the text of each byte.
+    pub(super) places: Vec<Place>,
 }
 
-fn compare(text: &[u8], secret: &[u8], min: usize, byte_len: impl Fn(&[u8], u8) -> Option<usize>) -> Option<usize> {
-    let mut rest = text;
-    for (matched, byte) in secret.iter().enumerate() {
-        let Some(len) = byte_len(rest, *byte) else {
-            let cut_off = rest.is_empty() || rest.len() < MAX_ESCAPE && matches!(rest, [b'\\' | b'%' | b'&', ..]);
-            return (cut_off && matched >= min).then_some(text.len());
-        };
-        rest = rest.get(len..)?;
+/// The first byte and the end of a part of the text.
+pub(super) type Place = (usize, usize);
+
+impl Reading {
+    /// The number of times that escape sequences are resolved. JSON in a string of JSON in a log line needs three.
+    const MAX_RESOLVED: usize = 4;
+
+    /// All readings of a text: of the text itself, and each one that has fewer escape sequences than the one before.
+    pub(super) fn all(text: &[u8]) -> impl Iterator<Item = Self> {
+        let raw = Self::without_line_breaks(text.iter().enumerate().map(|(at, byte)| (*byte, (at, at + 1))));
+        std::iter::successors(Some(raw), Self::resolved).take(1 + Self::MAX_RESOLVED)
     }
-    Some(text.len() - rest.len())
-}
 
-fn raw_len(text: &[u8], byte: u8) -> Option<usize> {
-    (text.first() == Some(&byte)).then_some(1)
-}
+    /// The reading after all escape sequences are resolved once. `None` if there is none.
+    fn resolved(&self) -> Option<Self> {
+        let mut rest = (&*self.bytes, &*self.places);
+        let resolved = std::iter::from_fn(|| {
+            let (byte, len) = unescape(rest.0).or_else(|| Some((*rest.0.first()?, 1)))?;
+            let ((_, bytes), (escaped, places)) = (rest.0.split_at_checked(len)?, rest.1.split_at_checked(len)?);
+            rest = (bytes, places);
+            Some((byte, (escaped.first()?.0, escaped.last()?.1)))
+        });
+        let resolved = Self::without_line_breaks(resolved);
+        (resolved.bytes.len() < self.bytes.len()).then_some(resolved)
+    }
 
-fn escaped_len(text: &[u8], byte: u8) -> Option<usize> {
-    unescape(text).filter(|(unescaped, _)| *unescaped == byte).map(|(_, len)| len)
+    fn without_line_breaks(bytes: impl Iterator<Item = (u8, Place)>) -> Self {
+        let mut is_indentation = false;
+        let kept = bytes.filter(|(byte, _)| {
+            let is_break = matches!(byte, b'\r' | b'\n');
+            is_indentation = is_break || is_indentation && matches!(byte, b' ' | b'\t');
+            !is_indentation
+        });
+        let (bytes, places) = kept.unzip();
+        Self { bytes, places }
+    }
+
+    /// The bytes without an escape sequence at the end whose rest is missing.
+    pub(super) fn without_cut_escape(&self) -> &[u8] {
+        let from = self.bytes.len().saturating_sub(MAX_ESCAPE - 1);
+        let cut = (from..self.bytes.len()).find(|at| {
+            let rest = self.bytes.get(*at..).unwrap_or_default();
+            matches!(rest.first(), Some(b'\\' | b'%' | b'&')) && unescape(rest).is_none()
+        });
+        self.bytes.get(..cut.unwrap_or(self.bytes.len())).unwrap_or_default()
+    }
 }
 
 /// The byte for which an escape sequence at the beginning of a text stands, and the length of the sequence.
-pub(super) fn unescape(text: &[u8]) -> Option<(u8, usize)> {
+fn unescape(text: &[u8]) -> Option<(u8, usize)> {
     match text {
-        [b'+', ..] => Some((b' ', 1)),
         [b'%', high, low, ..] => Some((hex(&[*high, *low])?, 3)),
         [b'\\', b'u', b'0', b'0', high, low, ..] => Some((hex(&[*high, *low])?, 6)),
         [b'\\', b'x', high, low, ..] => Some((hex(&[*high, *low])?, 4)),
         [b'\\', b't', ..] => Some((b'\t', 2)),
+        [b'\\', b'n', ..] => Some((b'\n', 2)),
+        [b'\\', b'r', ..] => Some((b'\r', 2)),
         [b'\\', escaped, ..] if !escaped.is_ascii_alphanumeric() => Some((*escaped, 2)),
         [b'&', rest @ ..] => {
             let end = rest.iter().take(MAX_ESCAPE).position(|byte| *byte == b';')?;
@@ -102,12 +134,13 @@ mod tests {
         for (escaped, byte) in [
             ("%2F", b'/'),
             ("%2f", b'/'),
-            ("+", b' '),
             ("%20", b' '),
             (r"\/", b'/'),
             (r"\\", b'\\'),
             (r#"\""#, b'"'),
             (r"\t", b'\t'),
+            (r"\n", b'\n'),
+            (r"\r", b'\r'),
             (r"\u003d", b'='),
             (r"\u002F", b'/'),
             (r"\x2f", b'/'),
@@ -118,39 +151,52 @@ mod tests {
             assert_eq!(unescape(format!("{escaped}x").as_bytes()), Some((byte, escaped.len())), "{escaped}");
         }
         for plain in
-            ["", "a", "%", "%2", "%zz", r"\", r"\n", r"\u00", r"\u0100", "&", "&amp", "&nbsp;", "&#300;", "&#;"]
+            ["", "a", "%", "%2", "%zz", r"\", r"\a", r"\u00", r"\u0100", "&", "&amp", "&nbsp;", "&#300;", "&#;"]
         {
             assert_eq!(unescape(plain.as_bytes()), None, "{plain}");
         }
     }
 
+    fn readings(text: &str) -> Vec<String> {
+        Reading::all(text.as_bytes()).map(|reading| String::from_utf8(reading.bytes).unwrap()).collect()
+    }
+
     #[test]
-    fn a_secret_is_found_with_any_mixture_of_escapes_and_a_longer_text_is_not() {
-        let secret = r#"a/b+c "d\e%2Fé"#.as_bytes();
-        for (echo, rest) in [
-            (r#"a/b+c "d\e%2Fé"#, "x"),
-            (r#"a\/b+c \"d\\e%2Fé"#, "x"),
-            ("a%2Fb%2Bc%20%22d%5Ce%252F%C3%A9", "x"),
-            ("a%2fb%2bc+%22d%5ce%252F%c3%a9", "x"),
-            (r"a/b+c &quot;d\e%2Fé", "x"),
-            (r"a\u002fb\u002bc \u0022d\u005ce%2Fé", "x"),
+    fn escapes_are_resolved_until_none_is_left_but_not_without_end() {
+        for (text, expected) in [
+            ("", &[""][..]),
+            ("a+b", &["a+b"]),
+            (r"a\\\/b", &[r"a\\\/b", r"a\/b", "a/b"]),
+            (r#"\\\"a\\u002fb"#, &[r#"\\\"a\\u002fb"#, r#"\"a\u002fb"#, "\"a/b"]),
+            ("%2525&amp;lt;", &["%2525&amp;lt;", "%25&lt;", "%<"]),
+            ("%252525252541", &["%252525252541", "%2525252541", "%25252541", "%252541", "%2541"]),
+            ("ab\r\n  cd\n+e\r\r f", &["abcd+ef"]),
+            (r"ab\\r\\ncd", &[r"ab\\r\\ncd", r"ab\r\ncd", "abcd"]),
         ] {
-            let text = format!("{echo}{rest}");
-            assert_eq!(echo_len(text.as_bytes(), secret, 4), Some(echo.len()), "{echo}");
-        }
-        for other in ["a/b-c", "b/a", r"a\\/b", "", "a/b+c \"d\\e%2Fe"] {
-            assert_eq!(echo_len(other.as_bytes(), secret, 4), None, "{other}");
+            assert_eq!(readings(text), expected, "{text}");
         }
     }
 
     #[test]
-    fn the_beginning_of_a_secret_counts_at_the_end_of_the_text_only() {
-        let secret = b"abcd/efgh";
-        for cut in ["abcd", "abcd/", "abcd%2Fef", r"abcd\", "abcd%", "abcd%2", r"abcd\u00", "abcd&#x"] {
-            assert_eq!(echo_len(cut.as_bytes(), secret, 4), Some(cut.len()), "{cut}");
-        }
-        for other in ["abc", "abcdx", "abcd%2Fx", "abcd%2Gxxx", r"abcd\u002fx"] {
-            assert_eq!(echo_len(other.as_bytes(), secret, 4), None, "{other}");
+    fn each_byte_of_a_reading_knows_its_place_in_the_text() {
+        let last = Reading::all(br"x\\\/\\n\u0025\n 41y").last().unwrap();
+        assert_eq!((&*last.bytes, &*last.places), (&b"x/Ay"[..], &[(0, 1), (1, 5), (8, 19), (19, 20)][..]));
+    }
+
+    #[test]
+    fn an_escape_that_is_cut_off_is_recognised() {
+        for (text, whole) in [
+            ("abcd", "abcd"),
+            (r"abcd\", "abcd"),
+            ("abcd%", "abcd"),
+            ("abcd%2", "abcd"),
+            (r"abcd\u00", "abcd"),
+            ("abcd&#x", "abcd"),
+            ("abcd%2F", "abcd%2F"),
+            ("ab%cdefg", "ab%cdefg"),
+        ] {
+            let reading = Reading::all(text.as_bytes()).next().unwrap();
+            assert_eq!(reading.without_cut_escape(), whole.as_bytes(), "{text}");
         }
     }
 
