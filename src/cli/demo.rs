@@ -164,3 +164,24 @@ async fn read(request: reqwest::RequestBuilder) -> Result<Value, String> {
     let body: Value = serde_json::from_slice(&response.bytes().await.map_err(text)?).map_err(text)?;
     if status.is_success() { Ok(body) } else { Err(format!("the service answered {status}: {body}")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_directory_has_a_random_name_and_is_private() {
+        let dirs: Vec<_> = (0..2).map(|_| temporary_dir().unwrap()).collect();
+        assert_ne!(dirs[0], dirs[1]);
+        for dir in dirs {
+            let name = dir.file_name().unwrap().to_str().unwrap().to_owned();
+            let random = name.strip_prefix("mcp-scheduler-demo-").unwrap();
+            assert!(random.len() == 32 && !random.contains(&std::process::id().to_string()), "{name}");
+            let mode = std::fs::metadata(&dir).unwrap().permissions().mode();
+            std::fs::remove_dir(dir).unwrap();
+            assert_eq!(mode & 0o777, 0o700);
+        }
+    }
+}

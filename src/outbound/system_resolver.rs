@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -22,8 +23,16 @@ use tokio::time::Instant;
 use crate::sync::lock;
 
 /// Looks up host names. It reads the configuration again after it has changed.
-#[derive(Default)]
-pub(super) struct SystemResolver(Mutex<Option<Checked>>);
+pub(super) struct SystemResolver {
+    files: Files,
+    current: Mutex<Option<Checked>>,
+}
+
+/// The files with the configuration.
+struct Files {
+    hosts: PathBuf,
+    name_servers: PathBuf,
+}
 
 /// The configuration, and the time at which it was compared with the files.
 struct Checked {
@@ -41,10 +50,19 @@ struct Configured {
 /// The times at which the files were last modified.
 type Modified = [Option<SystemTime>; 2];
 
+impl Default for SystemResolver {
+    fn default() -> Self {
+        Self::of(Files { hosts: "/etc/hosts".into(), name_servers: "/etc/resolv.conf".into() })
+    }
+}
+
 impl SystemResolver {
-    const FILES: [&str; 2] = ["/etc/hosts", "/etc/resolv.conf"];
     /// The time for which the files are not looked at again.
     const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+    const fn of(files: Files) -> Self {
+        Self { files, current: Mutex::new(None) }
+    }
 
     /// All addresses of an absolute host name.
     ///
@@ -56,19 +74,47 @@ impl SystemResolver {
     }
 
     fn configured(&self) -> io::Result<Arc<Configured>> {
-        let (mut current, at) = (lock(&self.0), Instant::now());
+        let (mut current, at) = (lock(&self.current), Instant::now());
         if let Some(checked) = &*current
             && at - checked.at < Self::CHECK_INTERVAL
         {
             return Ok(Arc::clone(&checked.configured));
         }
-        let modified = Self::FILES.map(|file| std::fs::metadata(file).and_then(|file| file.modified()).ok());
+        // The times are read before the files, so a change in between is noticed at the next check.
+        let modified = self.files.modified();
         let configured = match current.take() {
             Some(unchanged) if unchanged.configured.modified == modified => unchanged.configured,
-            _ => Arc::new(Configured::read(modified)?),
+            _ => {
+                let (config, options) = self.files.name_servers();
+                Arc::new(Configured::new(self.files.hosts(), config, options, modified)?)
+            }
         };
         *current = Some(Checked { at, configured: Arc::clone(&configured) });
         Ok(configured)
+    }
+}
+
+impl Files {
+    fn modified(&self) -> Modified {
+        let of = |file| std::fs::metadata(file).and_then(|file| file.modified()).ok();
+        [of(&self.hosts), of(&self.name_servers)]
+    }
+
+    fn hosts(&self) -> Hosts {
+        let mut hosts = Hosts::default();
+        // Without the file, or after a part that cannot be read, the name servers are asked.
+        let _ = std::fs::File::open(&self.hosts).and_then(|file| hosts.read_hosts_conf(file));
+        hosts
+    }
+
+    /// A machine without configuration has its name server on itself (resolv.conf(5)).
+    fn name_servers(&self) -> (ResolverConfig, ResolverOpts) {
+        let read = std::fs::read(&self.name_servers).map_err(NetError::from);
+        read.and_then(system_conf::parse_resolv_conf).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the configuration of the name servers cannot be read; using 127.0.0.1");
+            let server = NameServerConfig::udp_and_tcp(IpAddr::from([127, 0, 0, 1]));
+            (ResolverConfig::from_name_servers(vec![server]), ResolverOpts::default())
+        })
     }
 }
 
@@ -79,16 +125,6 @@ impl Configured {
     const MAX_TTL: Duration = Duration::from_mins(1);
     /// The longest time that the absence of a name is remembered: as long as the shortest pause between two attempts.
     const MAX_NEGATIVE_TTL: Duration = Duration::from_secs(5);
-
-    fn read(modified: Modified) -> io::Result<Self> {
-        // A machine without configuration has its name server on itself (resolv.conf(5)).
-        let (config, options) = system_conf::read_system_conf().unwrap_or_else(|error| {
-            tracing::warn!(%error, "the configuration of the name servers cannot be read; using 127.0.0.1");
-            let server = NameServerConfig::udp_and_tcp(IpAddr::from([127, 0, 0, 1]));
-            (ResolverConfig::from_name_servers(vec![server]), ResolverOpts::default())
-        });
-        Self::new(Hosts::from_system().unwrap_or_default(), config, options, modified)
-    }
 
     fn new(hosts: Hosts, config: ResolverConfig, mut options: ResolverOpts, modified: Modified) -> io::Result<Self> {
         options.timeout = options.timeout.min(Self::TRY_TIMEOUT);
@@ -222,6 +258,49 @@ mod tests {
             good = good => assert!(good.into_iter().all(|found| found.unwrap() == [ip("203.0.113.7")])),
         }
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    }
+
+    /// Replaces a file, as an administrator does.
+    fn write(file: &PathBuf, text: &str, second: u64) {
+        std::fs::write(file, text).unwrap();
+        let file = std::fs::File::options().append(true).open(file).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(second)).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_changed_file_is_used_without_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let [hosts, name_servers] = ["hosts", "resolv.conf"].map(|name| dir.path().join(name));
+        write(&hosts, "198.51.100.1 listed.example", 1);
+        write(&name_servers, "nameserver 198.51.100.53", 1);
+        let files = Files { hosts: hosts.clone(), name_servers: name_servers.clone() };
+        let resolver = SystemResolver::of(files);
+        assert_eq!(resolver.resolve("listed.example.").await.unwrap(), [ip("198.51.100.1")]);
+        write(&hosts, "198.51.100.2 listed.example", 2);
+        assert_eq!(resolver.resolve("listed.example.").await.unwrap(), [ip("198.51.100.1")], "within the interval");
+        tokio::time::advance(SystemResolver::CHECK_INTERVAL).await;
+        assert_eq!(resolver.resolve("listed.example.").await.unwrap(), [ip("198.51.100.2")]);
+
+        let before = resolver.configured().unwrap();
+        tokio::time::advance(SystemResolver::CHECK_INTERVAL).await;
+        assert!(Arc::ptr_eq(&before, &resolver.configured().unwrap()), "what has been remembered of names is kept");
+        write(&name_servers, "nameserver 198.51.100.54", 2);
+        tokio::time::advance(SystemResolver::CHECK_INTERVAL).await;
+        assert!(!Arc::ptr_eq(&before, &resolver.configured().unwrap()));
+    }
+
+    #[test]
+    fn the_name_servers_are_those_of_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("resolv.conf");
+        let files = Files { hosts: dir.path().join("hosts"), name_servers: file.clone() };
+        let servers =
+            || -> Vec<IpAddr> { files.name_servers().0.name_servers().iter().map(|server| server.ip).collect() };
+        assert_eq!(servers(), [ip("127.0.0.1")], "there is no file");
+        write(&file, "search example\nnameserver 198.51.100.53\nnameserver 2001:db8::53\n", 1);
+        assert_eq!(servers(), [ip("198.51.100.53"), ip("2001:db8::53")]);
+        write(&file, "# no name server", 2);
+        assert_eq!(servers(), [ip("127.0.0.1")]);
     }
 
     #[tokio::test]

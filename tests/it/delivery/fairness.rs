@@ -59,6 +59,26 @@ async fn a_client_whose_hosts_hang_delays_no_other_client() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_with_more_hanging_hosts_than_there_are_permits_delays_no_other_client() {
+    let harness = DeliveryHarness::in_one_process();
+    // The limit per host stops none of them: only the share of the client does.
+    for number in 0..2500 {
+        let host = format!("hangs-{number}.example");
+        harness.endpoint.set_latency(&host, MINUTE);
+        schedule(&harness, &harness.client, &host, SECOND).await;
+    }
+    for number in 0..20 {
+        schedule(&harness, &bob(), "good.example", SECOND + 3 * SECOND * number).await;
+    }
+    harness.start_worker();
+    tokio::time::sleep(MINUTE).await;
+    let (hanging, good) = (calls_to(&harness, "hangs-").len(), calls_to(&harness, "good.example"));
+    assert_eq!(hanging, 1024, "half of the permits");
+    assert_eq!(good.len(), 20);
+    assert!(lateness(&good) < SECOND / 10, "{:?}", lateness(&good));
+}
+
+#[tokio::test(start_paused = true)]
 async fn hanging_hosts_hardly_delay_the_other_hosts_of_their_client() {
     let harness = DeliveryHarness::in_one_process();
     for number in 0..1000 {

@@ -1,5 +1,6 @@
 //! Responses that are sent before the whole request has arrived, and clients that have shut down their sending side.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -78,6 +79,22 @@ async fn an_early_response_arrives_whatever_the_size_of_the_body() {
     let body = 30 * MB;
     let answer = written_then_read(app.address, &with_length("POST", SCHEDULE, &[JSON], body), body).await;
     assert_eq!((answer.status, answer.header("connection")), (401, "close"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_over_its_limit_learns_it_whatever_the_size_of_the_body() {
+    let api = BareApi { rate_limit: NonZeroU32::new(1), ..BareApi::new() }.start().await;
+    let client = api.client();
+    let bearer = format!("Bearer {}", client.token().await);
+    for path in [SCHEDULE, "/mcp"] {
+        for body in [300 * KB, 3 * MB, 30 * MB] {
+            while client.list("").await.status == 200 {}
+            let head = with_length("POST", path, &[JSON, ("Authorization", &bearer)], body);
+            let answer = written_then_read(api.address, &head, body).await;
+            answer.assert_problem(429, "rate-limited");
+            assert_eq!((answer.header("retry-after"), answer.header("connection")), ("1", "close"), "{path} {body}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
