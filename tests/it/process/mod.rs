@@ -10,6 +10,7 @@ mod killing;
 mod lists;
 mod oauth_client;
 mod secrets;
+mod silent_dns;
 mod stopping;
 mod store_trouble;
 mod under_host;
