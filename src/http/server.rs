@@ -18,7 +18,8 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 use warp::filters::BoxedFilter;
@@ -109,7 +110,7 @@ impl Server {
             match accepted {
                 Ok((stream, peer)) => {
                     // It fails if the peer has left already, which hyper notices too.
-                    let _ = stream.set_nodelay(true);
+                    let _ = configure(&stream);
                     let stream = ClientStream::new(stream, options.write, stop.clone());
                     let connection = Connection::open(Arc::clone(&limits), peer.ip());
                     let (handler, requests) = (handler.clone(), connection.clone());
@@ -136,6 +137,16 @@ impl Server {
             tracing::warn!("requests that are still open after the drain time are aborted");
         }
     }
+}
+
+/// Sends each response at once, and takes little of a response that the peer does not read.
+fn configure(stream: &TcpStream) -> io::Result<()> {
+    /// The most bytes that wait in the system until the peer takes what was sent before. What is on its way does not
+    /// count, so a peer that reads gets as much as without the limit. Without it, the system takes megabytes, and a
+    /// peer that never reads could let the service respond to thousands of requests.
+    const MAX_UNSENT: u32 = 16 * 1024;
+    stream.set_nodelay(true)?;
+    SockRef::from(stream).set_tcp_notsent_lowat(MAX_UNSENT)
 }
 
 /// Handles the requests of all connections.

@@ -1,11 +1,12 @@
 //! Connections that take room and give nothing: idle, slow, or never reading.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use http::Method;
-use mcp_scheduler::http::ServerOptions;
+use mcp_scheduler::http::{Access, Operation, ServerOptions, json as json_response};
 use serde_json::json;
 
 use crate::support::app::{BareApi, Running, TestApp};
@@ -96,6 +97,32 @@ async fn a_client_that_does_not_read_is_left_after_a_while() {
     let requests = head("GET", "/health", &[]).repeat(1000);
     let until_closed = async { while wire.send(&requests).await {} };
     tokio::time::timeout(Duration::from_secs(10), until_closed).await.expect("the connection is closed");
+}
+
+/// The requests that `a_client_that_does_not_read_gets_no_further_responses` has had handled.
+static HANDLED: AtomicUsize = AtomicUsize::new(0);
+
+#[tokio::test]
+async fn a_client_that_does_not_read_gets_no_further_responses() {
+    let mut api = BareApi::new();
+    let counting = Access::Anyone(|_| {
+        HANDLED.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async { json_response(&"x".repeat(1000)) })
+    });
+    api.operations.push(Operation { name: "counting", method: Method::GET, path: "/counting", access: counting });
+    let api = api.start().await;
+    let mut hostile = Wire::connect_with_small_buffer(api.address).await;
+    hostile.send(head("GET", "/counting", &[]).repeat(300)).await;
+    // Connections take turns, so the other one would get as many responses in the meantime.
+    let mut other = Wire::connect(api.address).await;
+    for _ in 0..400 {
+        assert_eq!(other.exchange(head("GET", "/health", &[])).await.unwrap().status, 200);
+    }
+    let handled = HANDLED.load(Ordering::Relaxed);
+    assert!((1..80).contains(&handled), "{handled}");
+    for _ in 0..300 {
+        assert_eq!(hostile.answer().await.unwrap().status, 200, "when it reads, it gets all responses");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
