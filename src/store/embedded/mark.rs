@@ -8,6 +8,8 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::private_files::write_private;
+
 /// The file with the mark.
 pub(super) struct Mark {
     file: File,
@@ -27,14 +29,10 @@ impl Mark {
         Ok(Some(Self { file, written }))
     }
 
-    /// Creates a mark. It is on the disk when this returns.
+    /// Creates a mark. It is on the disk when this returns. A process that is killed meanwhile leaves none, or all of it.
     pub(super) fn create(dir: &Path, sequence: u64) -> io::Result<Self> {
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(path(dir))?;
-        let mut mark = Self { file, written: 0 };
-        mark.put(sequence)?;
-        mark.file.sync_all()?;
-        File::open(dir)?.sync_all()?;
-        Ok(mark)
+        write_private(&path(dir), text(sequence).as_bytes())?;
+        Self::open(dir)?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 
     pub(super) const fn sequence(&self) -> u64 {
