@@ -8,6 +8,7 @@ mod azure;
 mod clients;
 mod conversations;
 mod embedded;
+mod grouped;
 mod live_attempts;
 mod memory_queue;
 mod monitored;
@@ -22,6 +23,7 @@ pub use azure::{
 pub use clients::{Client, ClientStore};
 pub use conversations::{ConversationStore, Listing, Restored, Revision, Versioned};
 pub use embedded::{EmbeddedStore, OpenError, Repair, RepairReport};
+pub use grouped::GroupedTable;
 pub use live_attempts::{LiveAttempt, LiveAttempts};
 pub use memory_queue::MemoryQueue;
 #[cfg(feature = "testing")]

@@ -28,13 +28,15 @@ use self::queue::NeverExpire;
 use self::storage_time::{DateByStorage, TimedTransport};
 use self::table::AzureTable;
 use self::transaction::FailedTransactions;
-use super::{StoreError, Table};
+use super::{GroupedTable, StoreError, Table};
 use crate::time::{Clock, MachineClock, StorageClock};
 
 /// The tables and the queue of one installation in a storage account.
 #[derive(Clone)]
 pub struct AzureStore {
     conversations: Arc<AzureTable>,
+    /// The layer above the table of conversations. All users share it, so that their commits meet.
+    grouped_conversations: Arc<GroupedTable>,
     clients: Arc<AzureTable>,
     wake_ups: Arc<AzureQueue>,
     clock: Arc<StorageClock>,
@@ -89,8 +91,10 @@ impl AzureStore {
         let (credentials, options) = access(settings, &http, machine, &clock)?;
         let tables = table_service(settings, options.clone(), credentials.clone());
         let queues = queue_service(settings, options, credentials);
+        let conversations = Arc::new(AzureTable::new(tables.table_client(&names.conversations)));
         Ok(Self {
-            conversations: Arc::new(AzureTable::new(tables.table_client(&names.conversations))),
+            grouped_conversations: Arc::new(GroupedTable::new(Arc::clone(&conversations) as _)),
+            conversations,
             clients: Arc::new(AzureTable::new(tables.table_client(&names.clients))),
             wake_ups: Arc::new(AzureQueue::new(&queues, &names.wake_ups)),
             clock,
@@ -103,10 +107,10 @@ impl AzureStore {
         Arc::clone(&self.clock) as _
     }
 
-    /// The table of conversations.
+    /// The table of conversations. Commits to one partition travel together.
     #[must_use]
     pub fn conversations(&self) -> Arc<dyn Table> {
-        Arc::clone(&self.conversations) as _
+        Arc::clone(&self.grouped_conversations) as _
     }
 
     /// The table of clients.

@@ -74,10 +74,7 @@ impl Table for AzureTable {
         check_operations(&operations)?;
         operations.iter().try_for_each(check_size)?;
         let mut result = self.transaction(partition, &operations).await;
-        // If an insert is not possible because something does not exist, that is the table. No operation was applied,
-        // so the commit can be repeated. A replacement or deletion would fail in an empty table, too.
-        let only_inserts = operations.iter().all(|o| matches!(o, Operation::Insert { .. }));
-        if only_inserts && result.as_ref().is_err_and(Failure::is_not_found) {
+        if result.as_ref().is_err_and(|failure| table_is_missing(failure, &operations)) {
             self.create().await?;
             result = self.transaction(partition, &operations).await;
         }
@@ -129,6 +126,18 @@ impl Table for AzureTable {
             }
         }
         Ok(rows)
+    }
+}
+
+/// Whether a transaction failed because the table does not exist. Then no operation was applied, and the commit can be
+/// repeated. If an insert is not possible because something does not exist, that is the table. A replacement or deletion
+/// would fail in an empty table, too.
+fn table_is_missing(failure: &Failure, operations: &[Operation]) -> bool {
+    let Failure::ErrorResponse { status: StatusCode::NotFound, operation, .. } = failure else { return false };
+    let is_insert = |operation: &Operation| matches!(operation, Operation::Insert { .. });
+    match operation.and_then(|position| operations.get(position)) {
+        Some(named) => is_insert(named),
+        None => operations.iter().all(is_insert),
     }
 }
 
@@ -206,9 +215,38 @@ fn check_bound(key: &str) -> Result<(), StoreError> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::super::grouped::size_in_transaction;
     use super::*;
 
+    #[test]
+    fn an_insert_that_finds_nothing_misses_the_table() {
+        let (key, value) = ("k".to_owned(), "v".to_owned());
+        let insert = Operation::Insert { key: key.clone(), value };
+        let delete = Operation::Delete { key, if_match: None };
+        let failure = |status, operation| Failure::ErrorResponse { status, code: String::new(), operation };
+        let mixed = [insert, delete];
+        for (status, named, operations, missing) in [
+            (StatusCode::NotFound, Some(0), &mixed[..], true),
+            (StatusCode::NotFound, Some(1), &mixed, false),
+            (StatusCode::NotFound, None, &mixed, false),
+            (StatusCode::NotFound, None, &mixed[..1], true),
+            (StatusCode::NotFound, Some(7), &mixed[..1], true),
+            (StatusCode::Conflict, Some(0), &mixed, false),
+        ] {
+            let found = table_is_missing(&failure(status, named), operations);
+            assert_eq!(found, missing, "{status} {named:?} {operations:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn the_size_of_an_entity_is_never_underestimated(text in "\\PC{0,40}[\0-\x1f\"\\\\\u{2020}-\u{2030}日🦀]{0,40}", n in 0..200_usize) {
+            let value = text.repeat(n);
+            let written = entity(Partition::new("0"), "k", &value).unwrap();
+            let estimate = size_in_transaction(&Operation::Insert { key: "k".to_owned(), value });
+            prop_assert!(written.get().len() < estimate);
+        }
+
         #[test]
         fn a_value_is_split_into_full_pieces_that_join_to_the_value(front in "[a-zé日🦀]{0,3}", filling in "[aé日🦀]", n in 0..70_000_usize) {
             let value = front + &filling.repeat(n);
