@@ -2,6 +2,7 @@
 
 mod azurite;
 mod embedded;
+mod grouped;
 mod lists;
 mod payloads;
 mod projection;

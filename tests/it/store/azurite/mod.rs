@@ -8,6 +8,7 @@ mod costs;
 mod identity;
 mod network;
 mod queue;
+mod shared_transactions;
 mod signature;
 
 suite::table_suite!(crate::store::azurite::test_table());

@@ -13,7 +13,7 @@ use crate::support::proxy::Mishap::{AnswerCutShort, AnswerLost, Refused, Request
 use crate::support::proxy::Proxy;
 
 /// A store whose tables are behind a proxy.
-async fn behind_proxy() -> (AzureStore, Proxy) {
+pub async fn behind_proxy() -> (AzureStore, Proxy) {
     let proxy = Proxy::before(azurite().tables).await;
     let connection = azurite::connection_string(proxy.address, azurite().queues);
     let store = azurite::store_at(&connection, &azurite::fresh_names());
