@@ -47,6 +47,8 @@ pub struct InvariantChecker {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
     pub commits: u64,
+    /// Transactions that changed more than one conversation.
+    pub shared_commits: u64,
     pub sent: u64,
     pub duplicates: u64,
     pub deaths: u64,
@@ -150,7 +152,9 @@ impl InvariantChecker {
                 self.saw_state(at, next);
             }
         }
+        touched.sort_unstable();
         touched.dedup();
+        self.tally.shared_commits += u64::from(touched.len() > 1);
         for id in touched {
             self.check_due_row(at, id);
             self.check_extra_row(at, id);

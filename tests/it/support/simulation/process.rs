@@ -11,8 +11,8 @@ use mcp_scheduler::maintenance::Sweeper;
 use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Route, RouteError, Sender};
 use mcp_scheduler::store::WakeUp;
 use mcp_scheduler::store::{
-    CommitError, ConversationStore, Etag, KeyRange, Operation, Partition, ReceivedWakeUp, Row, StoreError, Table,
-    WakeUpQueue, WakeUpReceiver,
+    CommitError, ConversationStore, Etag, GroupedTable, KeyRange, Operation, Partition, ReceivedWakeUp, Row,
+    StoreError, Table, WakeUpQueue, WakeUpReceiver,
 };
 use mcp_scheduler::time::{Clock, Entropy, MachineClock, StorageClock, VirtualClock};
 use tokio_util::sync::CancellationToken;
@@ -55,6 +55,10 @@ struct WorldEntropy(Arc<World>);
 impl Entropy for WorldEntropy {
     fn fill(&self, buffer: &mut [u8]) {
         self.0.rng().fill(buffer);
+        if let (true, Some(last)) = (self.0.is_crowded, buffer.last_mut()) {
+            // The last digit of an id is its partition.
+            *last &= 0xf0;
+        }
     }
 }
 
@@ -69,11 +73,17 @@ impl Process {
         Self { world: Arc::clone(world), dead: CancellationToken::new(), clock }
     }
 
+    /// The conversations, as this process reads and changes them.
+    pub fn store(&self) -> ConversationStore {
+        let table = GroupedTable::new(Arc::new(self.clone()));
+        ConversationStore::with_projection(Arc::new(table), self.world.projection.clone())
+    }
+
     /// Starts the real worker in its own process.
     pub fn start_worker(world: &Arc<World>) -> Self {
         let process = Self::new(world);
         let wake_ups: Arc<dyn WakeUpQueue> = Arc::new(process.clone());
-        let store = ConversationStore::with_projection(Arc::new(process.clone()), world.projection.clone());
+        let store = process.store();
         let clock = Arc::clone(&process.clock);
         let deliverer = Deliverer::new(
             store.clone(),

@@ -24,17 +24,28 @@ pub struct World {
     table: SimulatedTable,
     pub queue: SimulatedQueue,
     pub projection: Projection,
+    /// Whether all conversations are in one partition and due at nearly the same time, so that their commits meet.
+    pub is_crowded: bool,
     checker: Mutex<InvariantChecker>,
 }
 
 impl World {
     /// A world whose events all follow from the seed. Needs paused time.
     pub fn new(seed: u64) -> Arc<Self> {
-        Self::with_projection(seed, Projection::default())
+        Self::create(seed, Projection::default(), false)
+    }
+
+    /// A world whose commits share transactions.
+    pub fn crowded(seed: u64) -> Arc<Self> {
+        Self::create(seed, Projection::default(), true)
     }
 
     /// A world whose conversations have more kinds of rows.
     pub fn with_projection(seed: u64, projection: Projection) -> Arc<Self> {
+        Self::create(seed, projection, false)
+    }
+
+    fn create(seed: u64, projection: Projection, is_crowded: bool) -> Arc<Self> {
         let rng = SeededRng::new(seed);
         let faults = FaultPlan::of(&rng);
         let random = Arc::new((rng, faults));
@@ -43,6 +54,7 @@ impl World {
             table: SimulatedTable::new(()),
             queue: SimulatedQueue::new(QueueFaults(Arc::clone(&random))),
             projection,
+            is_crowded,
             checker: Mutex::new(InvariantChecker::default()),
             random,
         })
