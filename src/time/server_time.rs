@@ -36,12 +36,18 @@ impl ServerTime {
     const WINDOW: i64 = 120_000;
     /// The greatest difference between the rates of two clocks, in parts per million.
     const DRIFT_PPM: i64 = 200;
+    /// A response that took longer, in milliseconds, says nothing. It may be the only one that is known, and the time
+    /// that has been reached for certain must not be far behind: a lease would look as if a wrong clock had written it.
+    const MAX_ROUND_TRIP: i64 = 20_000;
     /// The number of responses that count in one second. More of them add memory and no knowledge.
     const PER_SECOND: usize = 4;
 
     /// Learns from the date of a response, by the times at which its request was sent and the response arrived.
     pub(super) fn learn(&mut self, date: i64, sent: Duration, arrived: Duration) {
         let at = millis(arrived);
+        if at - millis(sent) > Self::MAX_ROUND_TRIP {
+            return;
+        }
         while self.heard.front().is_some_and(|oldest| oldest.at < at - Self::WINDOW) {
             self.heard.pop_front();
         }

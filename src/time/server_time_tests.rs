@@ -40,6 +40,20 @@ fn one_response_tells_the_time_to_a_second_and_the_round_trip() {
 }
 
 #[test]
+fn a_response_that_took_longer_than_20_seconds_says_nothing() {
+    let mut time = ServerTime::default();
+    learn(&mut time, 100_000, 30, 19_971);
+    assert!(!time.is_known());
+    learn(&mut time, 200_000, 0, 0);
+    let known = interval(&time, 200_000);
+    learn(&mut time, 500_000, 0, 240_000);
+    let [least, most] = interval(&time, 500_000);
+    assert!(known[0] - least < 100 && most - known[1] < 100, "{least}..{most}");
+    learn(&mut time, 600_000, 30, 19_970);
+    assert!(interval(&time, 600_000)[0] < -19_000, "and one that took 20 seconds is believed");
+}
+
+#[test]
 fn responses_at_other_moments_of_a_second_tell_it_better() {
     let mut time = ServerTime::default();
     for second in 0..40 {
