@@ -2,7 +2,7 @@
 # ARGS goes to the command behind a target: make test ARGS=operations::health
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-fast hold lint lint-fast fmt bench package docs hook \
+.PHONY: help run demo test test-fast hold simulate lint lint-fast fmt bench package docs hook \
 	toolchain deny advisories check-infra coverage drop ci
 
 help: ## List the commands
@@ -22,6 +22,9 @@ test-fast: ## Run the tests that start no process, no host and no Azurite (under
 
 hold: ## Run the tests that take minutes: floods, failures and restarts of the real process
 	scripts/hold
+
+simulate: ## Run the simulation with 20,000 seeds; ARGS="SEEDS FIRST" runs others
+	scripts/simulate $(ARGS)
 
 lint: ## Check format, clippy, documentation and shell scripts
 	scripts/lint

@@ -6,13 +6,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::StartError;
 use crate::config::Config;
+use crate::delivery::NextDue;
 use crate::store::{
-    AzureNames, AzureStore, ClientStore, ConversationStore, EmbeddedStore, MemoryQueue, WakeUpQueue, WakeUpReceiver,
+    AzureNames, AzureStore, ClientStore, ConversationStore, EmbeddedStore, NoQueue, WakeUpQueue, WakeUps, Waker,
 };
 use crate::time::{Clock, SystemClock};
 
 pub(super) enum Backend {
-    Local { store: EmbeddedStore, queue: Arc<MemoryQueue> },
+    /// The store of this process alone. It has no queue: a follower is told of each time that a commit sets.
+    Local {
+        store: EmbeddedStore,
+        next_due: Arc<NextDue>,
+    },
     Azure(AzureStore),
 }
 
@@ -25,7 +30,7 @@ impl Backend {
             Some(settings) => Self::Azure(AzureStore::new(settings, &AzureNames::default(), machine)?),
             None => Self::Local {
                 store: EmbeddedStore::open_with(&config.server.data_dir, max_files)?,
-                queue: Arc::new(MemoryQueue::new(machine)),
+                next_due: Arc::default(),
             },
         })
     }
@@ -52,17 +57,20 @@ impl Backend {
         })
     }
 
-    pub(super) fn wake_ups(&self) -> Arc<dyn WakeUpQueue> {
-        match self {
-            Self::Local { queue, .. } => Arc::clone(queue) as _,
+    /// What a store that several processes share wakes them with.
+    pub(super) fn wake_ups(&self) -> Arc<WakeUps> {
+        let queue: Arc<dyn WakeUpQueue> = match self {
+            Self::Local { .. } => Arc::new(NoQueue),
             Self::Azure(store) => store.wake_ups(),
-        }
+        };
+        Arc::new(WakeUps::new(queue, self.clock()))
     }
 
-    pub(super) fn receiver(&self) -> Arc<dyn WakeUpReceiver> {
+    /// Is told of each time that a commit sets.
+    pub(super) fn waker(&self, wake_ups: &Arc<WakeUps>) -> Arc<dyn Waker> {
         match self {
-            Self::Local { queue, .. } => Arc::clone(queue) as _,
-            Self::Azure(store) => store.wake_ups(),
+            Self::Local { next_due, .. } => Arc::clone(next_due) as _,
+            Self::Azure(_) => Arc::clone(wake_ups) as _,
         }
     }
 

@@ -5,6 +5,7 @@ mod clients;
 mod orphan;
 mod repair;
 mod start;
+mod sweep;
 
 use std::net::SocketAddr;
 use std::os::unix::process::parent_id;
@@ -13,13 +14,15 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::delivery::Worker;
+use crate::delivery::{Follower, Worker};
 use crate::http::{Invocations, Server};
+pub use crate::maintenance::SweepReport;
 use crate::secrets::Credentials;
 use backend::Backend;
 pub use clients::add_client;
 pub use repair::{StoreRepair, repair};
 pub use start::StartError;
+pub use sweep::sweep_once;
 
 /// The store could not write for a minute, and could not be reopened.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -29,11 +32,19 @@ pub use start::StartError;
 )]
 pub struct StoreLost;
 
+/// Delivers what is due when there is no Functions host.
+enum AppWorker {
+    /// On the store of this process alone.
+    Follower(Follower),
+    /// On a storage account.
+    Queue(Worker),
+}
+
 /// The service, ready to run.
 pub struct App {
     server: Server,
     /// None under the Functions host, which takes the worker's place.
-    worker: Option<Worker>,
+    worker: Option<AppWorker>,
     /// Some under the Functions host.
     invocations: Option<Arc<Invocations>>,
     /// The process that started this one.
@@ -89,8 +100,10 @@ impl App {
         }
         let (worker, stopped) = (self.worker, stop.clone());
         let worker = tokio::spawn(async move {
-            if let Some(worker) = worker {
-                worker.run(stopped).await;
+            match worker {
+                Some(AppWorker::Follower(follower)) => follower.run(stopped).await,
+                Some(AppWorker::Queue(worker)) => worker.run(stopped).await,
+                None => {}
             }
         });
         self.server.run(stop.clone()).await;

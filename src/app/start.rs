@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::App;
 use super::backend::Backend;
+use super::{App, AppWorker};
 use crate::auth::{Authenticator, ClientDirectory};
 use crate::config::{Config, ServerConfig};
-use crate::delivery::{Deliverer, SigningSecrets, Worker};
+use crate::delivery::{Deliverer, Follower, NextDue, SigningSecrets, SlotRunner, WakeUpHandler, Worker};
 use crate::descriptors::Descriptors;
 use crate::http::{
     FunctionsHost, Invocations, Operation, RateLimiter, Server, ServerOptions, Services, invocation_operations,
@@ -23,7 +23,7 @@ use crate::outbound::{HttpSender, SendError};
 use crate::public_url::PublicUrl;
 use crate::scheduler::Scheduler;
 use crate::secrets::{BootstrapSecrets, SecretFileError};
-use crate::store::{AzureSetupError, ConversationStore, OpenError, WakeUpQueue};
+use crate::store::{AzureSetupError, ConversationStore, OpenError, WakeUps, Waker};
 use crate::time::{Clock, Entropy, SystemEntropy};
 
 /// The reason why the service did not start.
@@ -78,17 +78,27 @@ impl App {
         let directory = ClientDirectory::new(Some(client), backend.clients());
         let tokens = config.auth.tokens.clone();
         let authenticator = Authenticator::new(directory, signing_keys, tokens, public_url.clone(), Arc::clone(&clock));
-        let parts = Parts { conversations: backend.conversations(), wake_ups: backend.wake_ups(), clock, entropy };
-        let (deliverer, sweeper) = (parts.deliverer(&config, signing_secrets, descriptors)?, parts.sweeper());
+        let wake_ups = backend.wake_ups();
+        let parts = Parts::of(&backend, &wake_ups, entropy);
+        let deliverer = parts.deliverer(&config, signing_secrets, descriptors)?;
         let scheduler = parts.scheduler(&config).beside(deliverer.live_attempts().clone());
         let (invocations, worker, options) = if under_host {
-            warn_if_nothing_is_delivered(&backend);
-            let host = FunctionsHost::calling(address);
-            (Some(Arc::new(Invocations { deliverer, sweeper, host })), None, ServerOptions::under_host())
+            warn_if_there_is_no_queue(&backend);
+            let (wake_ups, host) = (parts.wake_up_handler(deliverer, wake_ups), FunctionsHost::calling(address));
+            (Some(Arc::new(Invocations { wake_ups, host })), None, ServerOptions::under_host())
         } else {
-            let worker = Worker::new(deliverer, sweeper, parts.wake_ups, backend.receiver());
-            let worker = if backend.is_exclusive() { worker.with_exclusive_store() } else { worker };
+            let worker = match &backend {
+                Backend::Local { next_due, .. } => AppWorker::Follower(parts.follower(deliverer, Arc::clone(next_due))),
+                Backend::Azure(store) => {
+                    AppWorker::Queue(Worker::new(parts.wake_up_handler(deliverer, wake_ups), store.wake_ups()))
+                }
+            };
             (None, Some(worker), ServerOptions::default())
+        };
+        let handler = match &worker {
+            Some(AppWorker::Queue(worker)) => Some(worker.handler()),
+            Some(AppWorker::Follower(_)) => None,
+            None => invocations.as_ref().map(|invocations| Arc::clone(&invocations.wake_ups)),
         };
         let options = ServerOptions {
             trusted_proxies: config.server.trusted_proxies.clone(),
@@ -104,32 +114,38 @@ impl App {
         let called = invocations.clone();
         let rate_limiter = RateLimiter::new(config.server.rate_limit);
         let entropy = parts.entropy;
-        let services = Arc::new(Services { scheduler, authenticator, entropy, mcp, rate_limiter, invocations });
+        let services =
+            Arc::new(Services { scheduler, authenticator, entropy, mcp, rate_limiter, wake_ups: handler, invocations });
         let server = Server::new(listener, router(services, operations), options);
         Ok(Self { server, worker, invocations: called, parent, backend, address, credentials })
     }
 }
 
 /// The ports on which the use cases and the deliveries are built.
-struct Parts {
+pub(super) struct Parts {
     conversations: ConversationStore,
-    wake_ups: Arc<dyn WakeUpQueue>,
+    waker: Arc<dyn Waker>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
 
 impl Parts {
+    pub(super) fn of(backend: &Backend, wake_ups: &Arc<WakeUps>, entropy: Arc<dyn Entropy>) -> Self {
+        let (conversations, waker) = (backend.conversations(), backend.waker(wake_ups));
+        Self { conversations, waker, clock: backend.clock(), entropy }
+    }
+
     fn scheduler(&self, config: &Config) -> Scheduler {
         Scheduler::new(
             self.conversations.clone(),
-            Arc::clone(&self.wake_ups),
+            Arc::clone(&self.waker),
             config.delivery.endpoints.clone(),
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
         )
     }
 
-    fn deliverer(
+    pub(super) fn deliverer(
         &self,
         config: &Config,
         signing_secrets: SigningSecrets,
@@ -140,7 +156,7 @@ impl Parts {
         let sender = HttpSender::new(config.delivery.endpoints.clone())?.with_max_idle(descriptors.idle_connections);
         let deliverer = Deliverer::new(
             self.conversations.clone(),
-            Arc::clone(&self.wake_ups),
+            Arc::clone(&self.waker),
             Arc::new(sender),
             signing_secrets,
             Arc::clone(&self.clock),
@@ -149,8 +165,16 @@ impl Parts {
         Ok(Arc::new(deliverer.with_max_in_flight(max_in_flight.min(descriptors.exchanges))))
     }
 
-    fn sweeper(&self) -> Sweeper {
-        Sweeper::new(self.conversations.clone(), Arc::clone(&self.wake_ups), Arc::clone(&self.clock))
+    fn follower(&self, deliverer: Arc<Deliverer>, next_due: Arc<NextDue>) -> Follower {
+        Follower::new(deliverer, self.conversations.clone(), next_due, Arc::clone(&self.clock))
+    }
+
+    pub(super) fn wake_up_handler(&self, deliverer: Arc<Deliverer>, wake_ups: Arc<WakeUps>) -> Arc<WakeUpHandler> {
+        let (clock, entropy) = (|| Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        let conversations = || self.conversations.clone();
+        let runner = Arc::new(SlotRunner::new(deliverer, conversations(), Arc::clone(&wake_ups), clock(), entropy));
+        let sweeper = Sweeper::new(conversations(), wake_ups, Arc::clone(&runner) as _, clock());
+        Arc::new(WakeUpHandler::new(runner, Arc::new(sweeper)))
     }
 }
 
@@ -204,11 +228,11 @@ fn log_egress_policy(config: &Config) {
     }
 }
 
-fn warn_if_nothing_is_delivered(backend: &Backend) {
+fn warn_if_there_is_no_queue(backend: &Backend) {
     if backend.is_exclusive() {
         tracing::warn!(
-            "the Functions host cannot read the wake-ups of the embedded store: nothing will be delivered; \
-             set USE_AZURE_SERVICES=true"
+            "the embedded store has no queue that the Functions host could read: conversations are delivered late or \
+             not at all; set USE_AZURE_SERVICES=true"
         );
     }
 }

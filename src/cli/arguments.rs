@@ -15,6 +15,8 @@ Usage:
   mcp-scheduler repair [--replace]
                                   say what can be saved of a damaged embedded store and what is lost;
                                   --replace puts a store with what can be saved in its place, and keeps the damaged one
+  mcp-scheduler sweep --once      enqueue the wake-ups that a storage account misses and deliver what is overdue, as the
+                                  service does each minute; for a timer outside the service
   mcp-scheduler --version
 ";
 
@@ -25,6 +27,7 @@ pub(super) enum Command {
     Demo,
     AddClient { name: String, scopes: Scopes },
     Repair { replace: bool },
+    SweepOnce,
     Help,
     Version,
 }
@@ -44,6 +47,7 @@ impl Command {
             ["client", "add", name, "--read-only"] => Self::add_client(name, Scope::Read.into()),
             ["repair"] => Ok(Self::Repair { replace: false }),
             ["repair", "--replace"] => Ok(Self::Repair { replace: true }),
+            ["sweep", "--once"] => Ok(Self::SweepOnce),
             ["--help" | "-h" | "help"] => Ok(Self::Help),
             ["--version" | "-V"] => Ok(Self::Version),
             _ => Err(UnknownArguments),
@@ -78,6 +82,7 @@ mod tests {
         assert_eq!(parse("demo"), Ok(Command::Demo));
         assert_eq!(parse("repair"), Ok(Command::Repair { replace: false }));
         assert_eq!(parse("repair --replace"), Ok(Command::Repair { replace: true }));
+        assert_eq!(parse("sweep --once"), Ok(Command::SweepOnce));
         for help in ["--help", "-h", "help"] {
             assert_eq!(parse(help), Ok(Command::Help), "{help}");
         }
@@ -107,6 +112,9 @@ mod tests {
             "client remove anna",
             "repair --force",
             "repair --replace --replace",
+            "sweep",
+            "sweep --once --once",
+            "sweep --twice",
             "client add --read-only",
             "client add --read-only anna",
             "client add anna --readonly",
@@ -119,7 +127,8 @@ mod tests {
 
     #[test]
     fn the_help_shows_every_command() {
-        for form in ["mcp-scheduler  ", "demo", "client add NAME [--read-only]", "repair [--replace]", "--version"] {
+        let forms = ["demo", "client add NAME [--read-only]", "repair [--replace]", "sweep --once", "--version"];
+        for form in ["mcp-scheduler  "].into_iter().chain(forms) {
             assert!(HELP.contains(form), "{form}");
         }
     }

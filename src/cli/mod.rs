@@ -1,5 +1,6 @@
 //! The command line: `mcp-scheduler` serves, `mcp-scheduler demo` shows one delivery, `mcp-scheduler client` adds
-//! clients, `mcp-scheduler repair` saves what can be read of a damaged store.
+//! clients, `mcp-scheduler repair` saves what can be read of a damaged store, `mcp-scheduler sweep` sweeps a storage
+//! account.
 
 mod arguments;
 mod client;
@@ -8,6 +9,7 @@ mod greeting;
 mod output;
 mod repair;
 mod serve;
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
             with_config(async |config| client::add(&config, &name, scopes).await)
         }
         Ok(Command::Repair { replace }) => with_config(async |config| repair::run(&config, replace).await),
+        Ok(Command::SweepOnce) => with_config(async |config| sweep::once(&config).await),
         Ok(Command::Help) => output::print(HELP.trim_end()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Version) => {
             output::print(concat!("mcp-scheduler ", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS)

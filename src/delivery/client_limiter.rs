@@ -2,15 +2,15 @@
 //!
 //! A client gets a permit while it holds fewer permits than are free. So one client alone holds up to a half of all
 //! permits, two clients a third each, and `n` clients one part of `n + 1`. The rest is free for clients that come. No
-//! permit is ever taken back, so deliveries that hang delay only deliveries of the same client.
+//! permit is ever taken back, so deliveries that hang delay only deliveries of the same client. Of the clients that wait,
+//! the one that holds least is served first.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::Instant;
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+use tokio::time::{Instant, timeout_at};
 
-use super::retry_schedule::{Busy, RetrySchedule};
 use crate::domain::ClientId;
 use crate::sync::lock;
 
@@ -18,15 +18,22 @@ use crate::sync::lock;
 pub struct ClientLimiter(Arc<Mutex<Permits>>);
 
 struct Permits {
+    all: usize,
     free: usize,
-    clients: HashMap<ClientId, Share>,
+    clients: BTreeMap<ClientId, Share>,
 }
 
-/// A client that holds permits. Its entry is removed with the last of them.
+/// A client that holds permits or waits for some. Its entry is removed with the last of them.
 struct Share {
     held: usize,
-    retries: RetrySchedule,
+    waiting: VecDeque<Waiter>,
     look_ups: Arc<Semaphore>,
+}
+
+/// A delivery that waits for so many permits.
+struct Waiter {
+    wanted: usize,
+    ready: oneshot::Sender<ClientPermit>,
 }
 
 /// The right of a client to one delivery. It ends when the value is dropped.
@@ -34,13 +41,12 @@ pub struct ClientPermit {
     permits: Arc<Mutex<Permits>>,
     client: ClientId,
     held: usize,
-    since: Instant,
     look_ups: Arc<Semaphore>,
 }
 
 impl ClientLimiter {
-    /// Each further part of a payload of this size takes one more permit, so that the permits also limit the memory that
-    /// payloads occupy.
+    /// Each further part of a text of this size takes one more permit, so that the permits also limit the memory that
+    /// texts occupy.
     const BYTES_PER_PERMIT: usize = 64 * 1024;
 
     /// The most look-ups of names that are under way for a client. Each takes a few sockets.
@@ -48,51 +54,79 @@ impl ClientLimiter {
 
     /// A limiter of this many permits.
     pub fn new(permits: usize) -> Self {
-        Self(Arc::new(Mutex::new(Permits { free: permits, clients: HashMap::new() })))
+        Self(Arc::new(Mutex::new(Permits { all: permits, free: permits, clients: BTreeMap::new() })))
     }
 
-    /// Takes a permit for a delivery of a client.
-    ///
-    /// # Errors
-    /// [`Busy`] if the client holds its share.
-    pub fn take(&self, client: &ClientId) -> Result<ClientPermit, Busy> {
-        let look_ups = lock(&self.0).take(client, 1)?;
-        let permits = Arc::clone(&self.0);
-        Ok(ClientPermit { permits, client: client.clone(), held: 1, since: Instant::now(), look_ups })
+    /// The permits that a delivery with a text of this size needs.
+    pub const fn needed(bytes: usize) -> usize {
+        1 + bytes / Self::BYTES_PER_PERMIT
+    }
+
+    /// Waits for permits for a delivery of a client. `None` if there were none until the deadline.
+    pub async fn acquire(&self, client: &ClientId, wanted: usize, deadline: Option<Instant>) -> Option<ClientPermit> {
+        let ready = {
+            let mut permits = lock(&self.0);
+            // No client ever holds more than a half, so nobody could wait for more.
+            let wanted = wanted.min(permits.all / 2).max(1);
+            let share = permits.clients.entry(client.clone()).or_insert_with(Share::new);
+            let (sender, ready) = oneshot::channel();
+            share.waiting.push_back(Waiter { wanted, ready: sender });
+            ready
+        };
+        grant(&self.0);
+        match deadline {
+            Some(deadline) => timeout_at(deadline, ready).await.ok()?.ok(),
+            None => ready.await.ok(),
+        }
+    }
+}
+
+/// Gives free permits to deliveries that wait.
+fn grant(all: &Arc<Mutex<Permits>>) {
+    loop {
+        let refused = {
+            let mut permits = lock(all);
+            let Some((client, waiter)) = permits.next() else { return };
+            let permit = permits.take(all, client, waiter.wanted);
+            // The delivery may have given up at this moment. Its permit is dropped without the lock.
+            waiter.ready.send(permit).err()
+        };
+        drop(refused);
     }
 }
 
 impl Permits {
-    fn take(&mut self, client: &ClientId, count: usize) -> Result<Arc<Semaphore>, Busy> {
-        let held = self.clients.get(client).map_or(0, |share| share.held);
-        if held + count > self.free {
-            let refused = self.clients.get_mut(client).map(|share| share.retries.refuse());
-            return Err(refused.unwrap_or_else(|| RetrySchedule::new(1).refuse()));
-        }
+    /// Takes the delivery that is served next from its queue.
+    fn next(&mut self) -> Option<(ClientId, Waiter)> {
+        let free = self.free;
+        self.clients.retain(|_, share| {
+            while share.waiting.pop_front_if(|waiter| waiter.ready.is_closed()).is_some() {}
+            share.held > 0 || !share.waiting.is_empty()
+        });
+        let fits = |share: &Share| share.waiting.front().is_some_and(|waiter| share.held + waiter.wanted <= free);
+        let served = self.clients.iter_mut().filter(|(_, share)| fits(share)).min_by_key(|(_, share)| share.held);
+        let (client, share) = served?;
+        Some((client.clone(), share.waiting.pop_front()?))
+    }
+
+    fn take(&mut self, all: &Arc<Mutex<Self>>, client: ClientId, count: usize) -> ClientPermit {
         self.free -= count;
-        let new = || Share {
-            held: 0,
-            retries: RetrySchedule::new(self.free),
-            look_ups: Arc::new(Semaphore::new(ClientLimiter::LOOK_UPS)),
-        };
-        let share = self.clients.entry(client.clone()).or_insert_with(new);
+        let share = self.clients.entry(client.clone()).or_insert_with(Share::new);
         share.held += count;
-        Ok(Arc::clone(&share.look_ups))
+        ClientPermit { permits: Arc::clone(all), client, held: count, look_ups: Arc::clone(&share.look_ups) }
+    }
+}
+
+impl Share {
+    fn new() -> Self {
+        Self { held: 0, waiting: VecDeque::new(), look_ups: Arc::new(Semaphore::new(ClientLimiter::LOOK_UPS)) }
     }
 }
 
 impl ClientPermit {
-    /// Takes the further permits that a payload of this size needs.
-    ///
-    /// # Errors
-    /// [`Busy`] if the client's share is too small for them now.
-    pub fn cover(&mut self, bytes: usize) -> Result<(), Busy> {
-        let missing = (1 + bytes / ClientLimiter::BYTES_PER_PERMIT).saturating_sub(self.held);
-        if missing > 0 {
-            lock(&self.permits).take(&self.client, missing)?;
-            self.held += missing;
-        }
-        Ok(())
+    /// The number of permits.
+    pub const fn held(&self) -> usize {
+        self.held
     }
 
     /// Waits until the client may look up a name.
@@ -104,14 +138,14 @@ impl ClientPermit {
 
 impl Drop for ClientPermit {
     fn drop(&mut self) {
-        let mut permits = lock(&self.permits);
-        permits.free += self.held;
-        let Some(share) = permits.clients.get_mut(&self.client) else { return };
-        share.retries.observe(self.since.elapsed(), share.held);
-        share.held -= self.held;
-        if share.held == 0 {
-            permits.clients.remove(&self.client);
+        {
+            let mut permits = lock(&self.permits);
+            permits.free += self.held;
+            if let Some(share) = permits.clients.get_mut(&self.client) {
+                share.held -= self.held;
+            }
         }
+        grant(&self.permits);
     }
 }
 
@@ -120,6 +154,7 @@ mod tests {
     use std::time::Duration;
 
     use futures_util::FutureExt as _;
+    use tokio::task::unconstrained;
 
     use super::*;
 
@@ -127,9 +162,14 @@ mod tests {
         format!("client-{number}").parse().unwrap()
     }
 
+    fn try_acquire(limiter: &ClientLimiter, number: usize, wanted: usize) -> Option<ClientPermit> {
+        // Without `unconstrained`, tokio lets a task wait that has taken 128 permits.
+        unconstrained(limiter.acquire(&client(number), wanted, None)).now_or_never().flatten()
+    }
+
     /// Takes permits until the client has its share.
     fn take_all(limiter: &ClientLimiter, number: usize) -> Vec<ClientPermit> {
-        std::iter::from_fn(|| limiter.take(&client(number)).ok()).collect()
+        std::iter::from_fn(|| try_acquire(limiter, number, 1)).collect()
     }
 
     #[tokio::test(start_paused = true)]
@@ -153,14 +193,43 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_permit_that_is_dropped_can_be_taken_again_and_nothing_is_left_of_a_client_without_permits() {
+    async fn a_delivery_that_waits_has_the_permit_that_becomes_free() {
         let limiter = ClientLimiter::new(10);
-        for _ in 0..3 {
-            let share = take_all(&limiter, 1);
-            assert_eq!(share.len(), 5);
-            let Busy { retry_in } = limiter.take(&client(1)).err().unwrap();
-            assert!((Duration::from_secs(1)..=RetrySchedule::MAX).contains(&retry_in));
-        }
+        let mut share = take_all(&limiter, 1);
+        assert_eq!(share.len(), 5);
+        let (one, other) = (client(1), client(1));
+        let mut first = std::pin::pin!(limiter.acquire(&one, 1, None));
+        let mut second = std::pin::pin!(limiter.acquire(&other, 1, None));
+        assert!(first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());
+        drop(share.pop());
+        assert!(first.now_or_never().flatten().is_some(), "they are served in their order");
+        assert!(second.now_or_never().flatten().is_some(), "and the first permit is free again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_client_that_holds_least_is_served_first() {
+        let limiter = ClientLimiter::new(12);
+        let mut many = take_all(&limiter, 1);
+        let few = take_all(&limiter, 2);
+        assert_eq!((many.len(), few.len()), (6, 3));
+        let (one, three) = (client(1), client(3));
+        let mut waits = std::pin::pin!(limiter.acquire(&one, 1, None));
+        assert!(waits.as_mut().now_or_never().is_none());
+        let mut comes = std::pin::pin!(limiter.acquire(&three, 2, None));
+        assert!(comes.as_mut().now_or_never().is_some_and(|permit| permit.is_some()));
+        drop(many.pop());
+        assert!(waits.as_mut().now_or_never().is_none(), "five are held, and two are free");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delivery_waits_until_its_deadline_and_nothing_is_left_of_it() {
+        let limiter = ClientLimiter::new(10);
+        let share = take_all(&limiter, 1);
+        let deadline = Instant::now() + Duration::from_secs(45);
+        assert!(limiter.acquire(&client(1), 1, Some(deadline)).await.is_none());
+        assert_eq!(Instant::now(), deadline);
+        drop(share);
+        assert_eq!(lock(&limiter.0).free, 10);
         assert!(lock(&limiter.0).clients.is_empty());
     }
 
@@ -168,22 +237,20 @@ mod tests {
     async fn each_client_looks_up_64_names_at_a_time() {
         let limiter = ClientLimiter::new(1024);
         let permits = take_all(&limiter, 1);
-        let look_ups: Vec<_> = permits.iter().map_while(|permit| permit.look_up().now_or_never()).collect();
+        let look_ups: Vec<_> =
+            permits.iter().map_while(|permit| unconstrained(permit.look_up()).now_or_never()).collect();
         assert_eq!(look_ups.len(), 64);
-        assert!(limiter.take(&client(2)).unwrap().look_up().now_or_never().is_some());
+        assert!(unconstrained(try_acquire(&limiter, 2, 1).unwrap().look_up()).now_or_never().is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn large_texts_take_more_of_the_share() {
+        let needed = [0, 64 * 1024 - 1, 64 * 1024, 192 * 1024].map(ClientLimiter::needed);
+        assert_eq!(needed, [1, 1, 2, 4]);
         let limiter = ClientLimiter::new(16);
-        let mut large: Vec<_> = (0..3).map(|_| limiter.take(&client(1)).unwrap()).collect();
-        let covered: Vec<_> = large.iter_mut().map(|permit| permit.cover(192 * 1024).is_ok()).collect();
-        assert_eq!(covered, [true, true, false], "two of four permits and one of one make nine, more than a half");
-        large[0].cover(192 * 1024).unwrap();
-        assert_eq!(lock(&limiter.0).free, 7, "a second reading takes nothing more");
-        drop(large);
-        let mut small = limiter.take(&client(1)).unwrap();
-        small.cover(64 * 1024 - 1).unwrap();
-        assert_eq!(lock(&limiter.0).free, 15);
+        let large: Vec<_> = (0..3).filter_map(|_| try_acquire(&limiter, 1, 4)).collect();
+        assert_eq!(large.len(), 2, "eight are a half");
+        let limiter = ClientLimiter::new(4);
+        assert!(try_acquire(&limiter, 1, 4).is_some(), "a text that needs more than a half has the half");
     }
 }

@@ -15,13 +15,13 @@ use crate::domain::{
     Status, Timestamp,
 };
 use crate::outbound::{Exchange, Route, RouteError, Sender};
-use crate::store::{ConversationStore, LiveAttempts, Revision, StoreError, Versioned, WakeUp, WakeUpQueue};
+use crate::store::{ConversationStore, DueKey, LiveAttempts, Revision, StoreError, Versioned, Waker};
 use crate::time::{Clock, Entropy, random, wait_until};
 
-/// Delivers the conversations that wake-ups name.
+/// Delivers the conversations of due rows.
 pub struct Deliverer {
     store: ConversationStore,
-    wake_ups: Arc<dyn WakeUpQueue>,
+    waker: Arc<dyn Waker>,
     sender: Arc<dyn Sender>,
     secrets: SigningSecrets,
     clock: Arc<dyn Clock>,
@@ -31,7 +31,7 @@ pub struct Deliverer {
     live: LiveAttempts,
 }
 
-/// The result of a wake-up.
+/// The result of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryOutcome {
     /// An attempt was made.
@@ -44,13 +44,12 @@ pub enum DeliveryOutcome {
     /// An attempt was claimed, but it was not sent because too much of its lease had passed, or its result was not
     /// written. Its lease will run out, and the next attempt follows.
     Abandoned,
-    /// Another wake-up was enqueued: the conversation is due too far ahead to wait for it in memory, its client or its
-    /// endpoint's host has no permit for it, or an attempt was lost and the pause before the next one has begun.
-    Postponed,
+    /// Its client or its endpoint's host had no permit for it until the deadline.
+    NoPermit,
     /// The conversation is final or unknown, or another worker has it.
     NothingToDo,
     /// The conversation's row cannot be read or written, for this reason. Another try would fail in the same way;
-    /// the sweep enqueues wake-ups for it, less and less often.
+    /// the sweep tries it each minute.
     Undeliverable(String),
 }
 
@@ -66,8 +65,10 @@ type Preparation = Result<Prepared, ErrorClass>;
 
 /// What kept a delivery from its claim.
 enum NotReady {
-    /// Something that is short now. Another wake-up follows.
+    /// Something that is short now.
     Busy(Busy),
+    /// The payload is so large that the delivery needs this many permits. What was read is used when it has them.
+    NeedsPermits(usize, Box<Versioned<Conversation>>),
     /// The store.
     Store(StoreError),
 }
@@ -107,9 +108,6 @@ impl Deliverer {
     pub const MAX_IN_FLIGHT: usize = 2048;
     /// The same under the Functions host, which starts more instances when there are more messages.
     pub const MAX_IN_FLIGHT_UNDER_HOST: usize = 256;
-    /// The longest time that an early wake-up is held in memory until its conversation is due. A storage queue shows a
-    /// wake-up one to two seconds early, and the time of the storage is known to one or two seconds.
-    const MAX_EARLY_WAIT: Duration = Duration::from_secs(5);
     /// The part of the lease margin that is kept for writing the result. A worker that has used up the rest of the
     /// margin before sending was stopped or starved, and must not send any more.
     const MARGIN_FOR_RESULT: Duration = Duration::from_secs(5);
@@ -123,7 +121,7 @@ impl Deliverer {
     /// A deliverer over a store.
     pub fn new(
         store: ConversationStore,
-        wake_ups: Arc<dyn WakeUpQueue>,
+        waker: Arc<dyn Waker>,
         sender: Arc<dyn Sender>,
         secrets: SigningSecrets,
         clock: Arc<dyn Clock>,
@@ -131,7 +129,7 @@ impl Deliverer {
     ) -> Self {
         Self {
             store,
-            wake_ups,
+            waker,
             sender,
             secrets,
             clock,
@@ -154,52 +152,69 @@ impl Deliverer {
         Self { client_limiter: ClientLimiter::new(deliveries), ..self }
     }
 
-    /// Delivers the conversation that a wake-up names, if it is due. After `Ok` the wake-up's message can be deleted.
+    /// Delivers the conversation of a due row, when its time has come. It waits for permits until the deadline.
     ///
     /// # Errors
-    /// [`StoreError`] if the store failed before an attempt was claimed. The same wake-up has to come again later.
-    pub async fn deliver(&self, wake_up: &WakeUp) -> Result<DeliveryOutcome, StoreError> {
-        match self.try_deliver(wake_up).await {
-            Ok(outcome) => Ok(outcome),
-            Err(NotReady::Busy(Busy { retry_in })) => {
-                self.wake_ups.enqueue(wake_up, retry_in).await?;
-                Ok(DeliveryOutcome::Postponed)
+    /// [`StoreError`] if the store failed before an attempt was claimed.
+    pub async fn deliver(&self, due: &DueKey, deadline: Option<Instant>) -> Result<DeliveryOutcome, StoreError> {
+        let (mut permits, mut read) = (1, None);
+        loop {
+            let Some(permit) = self.client_limiter.acquire(&due.client, permits, deadline).await else {
+                return Ok(DeliveryOutcome::NoPermit);
+            };
+            let retry_in = match self.try_deliver(due, permit, read.take()).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(NotReady::Store(error @ (StoreError::Corrupt { .. } | StoreError::Refused(_)))) => {
+                    tracing::error!(
+                        conversation.id = %due.id, client.id = %due.client, %error, "the conversation cannot be delivered"
+                    );
+                    return Ok(DeliveryOutcome::Undeliverable(error.to_string()));
+                }
+                Err(NotReady::Store(error)) => return Err(error),
+                Err(NotReady::NeedsPermits(needed, large)) => {
+                    (permits, read) = (needed, Some(*large));
+                    continue;
+                }
+                Err(NotReady::Busy(Busy { retry_in })) => retry_in,
+            };
+            if deadline.is_some_and(|deadline| Instant::now() + retry_in > deadline) {
+                return Ok(DeliveryOutcome::NoPermit);
             }
-            Err(NotReady::Store(error @ (StoreError::Corrupt { .. } | StoreError::Refused(_)))) => {
-                tracing::error!(
-                    conversation.id = %wake_up.id, client.id = %wake_up.client, %error,
-                    "the conversation cannot be delivered"
-                );
-                Ok(DeliveryOutcome::Undeliverable(error.to_string()))
-            }
-            Err(NotReady::Store(error)) => Err(error),
+            tokio::time::sleep(retry_in).await;
         }
     }
 
-    async fn try_deliver(&self, wake_up: &WakeUp) -> Result<DeliveryOutcome, NotReady> {
-        let mut client_permit = self.client_limiter.take(&wake_up.client)?;
+    /// `large` is the conversation as it was read before the delivery waited for all its permits.
+    async fn try_deliver(
+        &self,
+        due: &DueKey,
+        permit: ClientPermit,
+        mut large: Option<Versioned<Conversation>>,
+    ) -> Result<DeliveryOutcome, NotReady> {
         for _ in 0..Self::CLAIM_TRIES {
-            let Some(read) = self.store.get(&wake_up.client, wake_up.id).await? else {
-                return Ok(DeliveryOutcome::NothingToDo);
+            let (read, has_permits) = match large.take() {
+                Some(read) => (read, true),
+                None => match self.store.get(&due.client, due.id).await? {
+                    Some(read) => (read, false),
+                    None => return Ok(DeliveryOutcome::NothingToDo),
+                },
             };
-            if wake_up.generation > read.value.generation() {
-                // No commit made this generation: the wake-up is forged or damaged. The row has wake-ups of its own.
-                tracing::warn!(
-                    conversation.id = %wake_up.id, client.id = %wake_up.client,
-                    wake_up.generation, generation = read.value.generation(),
-                    "dropped a wake-up whose generation is ahead of its conversation"
-                );
+            if read.value.next_wake_at() != Some(due.at) {
+                // Whoever changed it saw to its wake-up.
                 return Ok(DeliveryOutcome::NothingToDo);
             }
             self.store.tell_time(&*self.clock).await?;
-            let now = self.clock.now();
-            let Some(claimable_from) = read.value.claimable_from(now) else { return Ok(DeliveryOutcome::NothingToDo) };
-            if now.until(claimable_from) > Self::MAX_EARLY_WAIT {
-                return Ok(self.postpone(wake_up, &read.value).await?);
+            let Some(claimable_from) = read.value.claimable_from(self.clock.now()) else {
+                return Ok(DeliveryOutcome::NothingToDo);
+            };
+            // The permits limit the memory of payloads, so they come before the payload is read.
+            let needed = ClientLimiter::needed(read.value.payload_bytes());
+            if !has_permits && needed > permit.held() {
+                return Err(NotReady::NeedsPermits(needed, Box::new(read)));
             }
-            let prepared = self.prepare(&read, claimable_from, &mut client_permit).await?;
+            let prepared = self.prepare(&read, claimable_from, &permit).await?;
             // If the clock was set forward, the lease of our own attempt looks as if it were over.
-            let Some(_live) = self.live.begin(wake_up.id) else { return Ok(DeliveryOutcome::NothingToDo) };
+            let Some(_live) = self.live.begin(due.id) else { return Ok(DeliveryOutcome::NothingToDo) };
             match self.claim(read).await {
                 Ok(Claimed::Attempt(claim)) => return Ok(self.send(*claim, prepared).await),
                 Ok(Claimed::Nothing(outcome)) => return Ok(outcome),
@@ -216,11 +231,9 @@ impl Deliverer {
         &self,
         read: &Versioned<Conversation>,
         claimable_from: Timestamp,
-        client_permit: &mut ClientPermit,
+        client_permit: &ClientPermit,
     ) -> Result<Preparation, NotReady> {
         let conversation = &read.value;
-        // The permits limit the memory of payloads, so they come before the payload is read.
-        client_permit.cover(conversation.payload_bytes())?;
         let Destination::Endpoint(target) = conversation.destination();
         let look_up = async {
             let _permit = client_permit.look_up().await;
@@ -252,18 +265,6 @@ impl Deliverer {
         }
     }
 
-    /// Enqueues a wake-up for the rest of the wait, unless the time of the next attempt has been changed since:
-    /// that change has enqueued its own.
-    async fn postpone(&self, wake_up: &WakeUp, read: &Conversation) -> Result<DeliveryOutcome, StoreError> {
-        let changed = read.in_flight().is_some() || wake_up.generation != read.generation();
-        let early = read.next_wake_at().map_or(Duration::ZERO, |at| self.clock.latest().until(at));
-        if changed || early > self.wake_ups.horizon() {
-            return Ok(DeliveryOutcome::NothingToDo);
-        }
-        self.wake_ups.enqueue(wake_up, early).await?;
-        Ok(DeliveryOutcome::Postponed)
-    }
-
     /// Claims the next attempt in the store, or finds that there is none to claim now.
     async fn claim(&self, read: Versioned<Conversation>) -> Result<Claimed, StoreError> {
         let (token, since) = (LeaseToken::new(random(&*self.entropy)), Instant::now());
@@ -271,19 +272,17 @@ impl Deliverer {
         let pause = retry_delay(read.value.attempts_used(), self.jitter(), None, now);
         match read.value.claim(token, now, pause) {
             Ok(Claim::Attempt(claimed)) => {
-                let revision = self.store.replace(read.revision, claimed.conversation(), None).await?;
+                let revision = self.store.replace(read.revision, claimed.conversation()).await?;
                 Ok(Claimed::Attempt(Box::new(CommittedClaim { claimed, revision, since, since_machine })))
             }
             Ok(Claim::Lost(next)) => {
-                let enqueued_at = self.enqueued_at(&next, now);
-                self.store.replace(read.revision, &next, enqueued_at).await?;
+                self.store.replace(read.revision, &next).await?;
                 tracing::warn!(
                     conversation.id = %next.id(), client.id = %next.client(), status = next.status().as_str(),
                     "an attempt was lost with its worker"
                 );
-                self.enqueue_next(&next, enqueued_at).await;
-                let waits = next.next_wake_at().is_some();
-                Ok(Claimed::Nothing(if waits { DeliveryOutcome::Postponed } else { DeliveryOutcome::NothingToDo }))
+                self.wake_next(&next).await;
+                Ok(Claimed::Nothing(DeliveryOutcome::NothingToDo))
             }
             Err(ClaimRefused::Leased { .. } | ClaimRefused::Final(_)) => {
                 Ok(Claimed::Nothing(DeliveryOutcome::NothingToDo))
@@ -345,8 +344,7 @@ impl Deliverer {
         );
         let next = claimed.complete(sent_at, result, pause, now);
         let status = next.status();
-        let enqueued_at = self.enqueued_at(&next, now);
-        if let Err(error) = self.write_result(&revision, &next, enqueued_at).await {
+        if let Err(error) = self.write_result(&revision, &next).await {
             tracing::warn!(
                 conversation.id = %next.id(), attempt = attempt.number, %error,
                 "result not written; the attempt's lease will run out"
@@ -358,38 +356,27 @@ impl Deliverer {
                 conversation.id = %next.id(), client.id = %next.client(), attempts = attempt.number, "conversation failed"
             );
         }
-        self.enqueue_next(&next, enqueued_at).await;
+        self.wake_next(&next).await;
         DeliveryOutcome::Attempted { status, lateness }
     }
 
-    /// The time at which a wake-up for the next attempt is enqueued. None if there is no next attempt, or if it is so far
-    /// ahead that the sweep enqueues the wake-up.
-    fn enqueued_at(&self, next: &Conversation, now: Timestamp) -> Option<Timestamp> {
-        next.next_wake_at().filter(|at| now.until(*at) <= self.wake_ups.horizon()).map(|_| now)
-    }
-
-    async fn enqueue_next(&self, next: &Conversation, enqueued_at: Option<Timestamp>) {
-        let (Some(now), Some(at)) = (enqueued_at, next.next_wake_at()) else { return };
-        if let Err(error) = self.wake_ups.enqueue(&WakeUp::of(next), now.max(self.clock.latest()).until(at)).await {
-            tracing::warn!(conversation.id = %next.id(), %error, "wake-up not enqueued; the sweep will enqueue it");
+    /// Sees to it that a worker looks at the conversation when its next attempt is due.
+    async fn wake_next(&self, next: &Conversation) {
+        if let Some(at) = next.next_wake_at() {
+            self.waker.wake_at(ConversationStore::partition(next.id()), at).await;
         }
     }
 
     /// Tries several times, because the endpoint gets a duplicate if the result is not written.
-    async fn write_result(
-        &self,
-        read: &Revision,
-        next: &Conversation,
-        enqueued_at: Option<Timestamp>,
-    ) -> Result<(), StoreError> {
+    async fn write_result(&self, read: &Revision, next: &Conversation) -> Result<(), StoreError> {
         let mut pause = Duration::from_millis(100);
         for _ in 1..Self::RESULT_TRIES {
-            match self.store.replace(read.clone(), next, enqueued_at).await {
+            match self.store.replace(read.clone(), next).await {
                 Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) => tokio::time::sleep(pause).await,
                 result => return result.map(drop),
             }
             pause *= 4;
         }
-        self.store.replace(read.clone(), next, enqueued_at).await.map(drop)
+        self.store.replace(read.clone(), next).await.map(drop)
     }
 }

@@ -1,27 +1,40 @@
-//! From a wake-up to a recorded result: claim, send, complete.
+//! From a due row to a recorded result: claim, send, complete.
+//!
+//! A service with its own store has a `follower`, which starts a delivery for each row when its time comes; `mend` puts
+//! right what an earlier process or a wrong clock has left, and `next_due` tells the follower of earlier rows. A service
+//! on a storage account has wake-ups: `worker` receives them when there is no Functions host and `processed` deletes
+//! their messages, `wake_up_handler` handles them, and `slot_runner` runs the rows of a second.
 //!
 //! `deliver` runs one delivery. `client_limiter` shares the deliveries that are under way between the clients,
 //! `host_limiter` limits how many of them go to one host, and `retry_schedule` says when a delivery that one of them
 //! refuses tries again. `request` builds the request and `signature` signs it, `classify` turns the response into a
-//! result, and `retry` computes the pause before the next attempt. `worker` receives wake-ups when there is no
-//! Functions host, and `processed` deletes their messages.
+//! result, and `retry` computes the pause before the next attempt.
 
 mod classify;
 mod client_limiter;
 mod deliver;
+mod follower;
 mod host_limiter;
+mod mend;
+mod next_due;
 mod processed;
 mod request;
 mod retry;
 mod retry_schedule;
 mod signature;
+mod slot_runner;
+mod wake_up_handler;
 mod worker;
 
 pub use classify::classify;
 pub use deliver::{Deliverer, DeliveryOutcome};
+pub use follower::Follower;
+pub use next_due::NextDue;
 pub use retry::retry_delay;
 pub use signature::{InvalidSigningSecrets, SigningSecrets};
+pub use slot_runner::{RunReport, SlotRunner};
+pub use wake_up_handler::{WakeUpHandler, WakeUpOutcome};
 pub use worker::Worker;
 
-// A wake-up is what a `Deliverer` delivers. The Functions host hands one to `http` as a message.
+// The Functions host hands a wake-up to `http` as a message.
 pub use crate::store::{InvalidWakeUp, WakeUp};

@@ -67,8 +67,8 @@ async fn delete_all(
         async move {
             let _slot = slots.acquire().await;
             if let Err(error) = receiver.delete(&wake_up).await {
-                let id = wake_up.wake_up.id;
-                tracing::warn!(conversation.id = %id, %error, "message not deleted; it will be received again");
+                let id = wake_up.receipt.message;
+                tracing::warn!(message.id = id, %error, "message not deleted; it will be received again");
             }
         }
     });

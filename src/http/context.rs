@@ -16,9 +16,8 @@ use super::connection::Connection;
 use super::rate_limiter::RateLimiter;
 use crate::api::Problem;
 use crate::auth::{Authenticator, Principal, Source};
-use crate::delivery::Deliverer;
+use crate::delivery::WakeUpHandler;
 use crate::domain::ConversationId;
-use crate::maintenance::Sweeper;
 use crate::mcp::McpServer;
 use crate::public_url::Origin;
 use crate::scheduler::Scheduler;
@@ -36,6 +35,8 @@ pub struct Services {
     pub mcp: McpServer,
     /// Limits the requests of each client.
     pub rate_limiter: RateLimiter,
+    /// Handles wake-ups and looks at the sweeps; `None` for a store of this process alone, which has neither.
+    pub wake_ups: Option<Arc<WakeUpHandler>>,
     /// The functions that the Functions host invokes; `None` when the service runs without a host.
     pub invocations: Option<Arc<Invocations>>,
 }
@@ -46,20 +47,22 @@ impl Services {
         self.invocations.as_ref().is_some_and(|invocations| invocations.host.is_caller(headers))
     }
 
-    /// Remembers that the Functions host is there.
+    /// Whoever calls keeps the service going: this remembers that the Functions host is there, and looks whether the
+    /// sweeps keep up.
     pub(super) fn note_call(&self) {
         if let Some(invocations) = &self.invocations {
             invocations.host.note_call();
+        }
+        if let Some(wake_ups) = &self.wake_ups {
+            wake_ups.look();
         }
     }
 }
 
 /// The services that the invocations call.
 pub struct Invocations {
-    /// Serves `deliverConversation`.
-    pub deliverer: Arc<Deliverer>,
-    /// Serves `sweepDueConversations`.
-    pub sweeper: Sweeper,
+    /// Serves `deliverDueConversations` and `sweepDueConversations`.
+    pub wake_ups: Arc<WakeUpHandler>,
     /// The only caller of these functions.
     pub host: FunctionsHost,
 }

@@ -1,6 +1,9 @@
-//! Maintenance: the sweep finds due conversations that have no wake-up; `leases` ends leases whose worker is gone.
+//! Maintenance of a store that several processes share: the sweep finds what is due, and the dead man's switch sees to it
+//! that sweeps go on.
 
-mod leases;
+mod age;
 mod sweep;
+mod switch;
 
-pub use sweep::{SweepReport, Sweeper};
+pub use age::SweepAge;
+pub use sweep::{OverdueRunner, SweepReason, SweepReport, Sweeper};

@@ -1,31 +1,57 @@
-//! The sweep: finds due conversations that have no wake-up.
+//! The sweep: enqueues wake-ups for what is due soon, and runs what is overdue.
 //!
-//! A wake-up may get lost, may be too far ahead for the queue, or may reach a worker that dies. A due row remains until
-//! its conversation is handled. So the sweep reads the due rows once a minute, up to a few minutes ahead. A
-//! conversation that never had a wake-up, or is overdue despite its wake-up, gets a new one.
+//! A conversation that is scheduled far ahead has no wake-up, and a wake-up may get lost. Its due row remains. So once a
+//! minute a sweep reads the due rows of the next three minutes from where the last sweep ended, and enqueues one wake-up
+//! for each second that has some. What is overdue despite its wake-up it runs itself
+//! (docs/decisions/0009-wake-ups-name-seconds.md).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use futures_util::future::{self, join_all};
 use futures_util::stream::{self, StreamExt as _};
 
-use crate::domain::{DeliveryPolicy, Timestamp};
-use crate::store::{ConversationStore, DueNote, DueRow, Partition, StoreError, WakeUp, WakeUpQueue};
+use crate::domain::Timestamp;
+use crate::store::{
+    ConversationStore, DueBound, DueKey, Etag, Partition, PartitionSet, Slot, StoreError, WakeUps, Watermark,
+};
 use crate::time::Clock;
 
-/// Reads the due rows and enqueues the missing wake-ups.
+/// Runs conversations that are overdue.
+#[async_trait]
+pub trait OverdueRunner: Send + Sync + 'static {
+    /// Runs the conversations of these partitions that have been due since `from` and until the end of the second `last`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if not all of them were run.
+    async fn run_overdue(&self, partitions: PartitionSet, from: Timestamp, last: Slot) -> Result<(), StoreError>;
+}
+
+/// Sweeps the due rows of all partitions.
 pub struct Sweeper {
     pub(super) store: ConversationStore,
-    pub(super) wake_ups: Arc<dyn WakeUpQueue>,
+    pub(super) wake_ups: Arc<WakeUps>,
+    pub(super) runner: Arc<dyn OverdueRunner>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
+/// The reason for a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SweepReason {
+    /// A minute has passed.
+    Timer,
+    /// Somebody looked whether the sweeps are behind. If they are not, nothing is done.
+    Look,
+    /// The dead man's switch.
+    Switch,
+}
+
 /// The result of a sweep.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SweepReport {
-    /// The number of conversations that are due soon or overdue.
-    pub seen: usize,
-    /// The number of wake-ups that were enqueued.
+    /// The seconds for which a wake-up was enqueued.
     pub enqueued: usize,
     /// The time since the oldest overdue conversation was due.
     pub overdue: Duration,
@@ -33,110 +59,171 @@ pub struct SweepReport {
     pub poison_queue_length: usize,
 }
 
+/// What a sweep reads in a partition.
+struct Seen {
+    partition: Partition,
+    oldest: Option<DueKey>,
+    seconds: Vec<Slot>,
+}
+
+/// The watermark and its etag, as they were read.
+type Read = Option<(Watermark, Etag)>;
+
 impl Sweeper {
-    /// How far ahead a sweep reads. It is several times the sweep's period, so that one sweep may fail.
-    pub(super) const LOOKAHEAD: Duration = Duration::from_mins(5);
-    /// How long after its time a conversation with a wake-up is not yet treated as overdue.
-    const GRACE: Duration = Duration::from_secs(20);
-    /// The pause after the first wake-up for an overdue conversation. It doubles with each wake-up, up to ten times.
-    const FIRST_PAUSE: Duration = Duration::from_mins(1);
+    /// How far ahead a sweep enqueues wake-ups. It is several times the period, so that one sweep may fail.
+    pub(super) const AHEAD: Duration = Duration::from_mins(3);
+    /// A conversation is overdue this long after its time: its wake-up should have come by then.
+    pub(super) const GRACE: Duration = Duration::from_secs(10);
+    /// The sweeps are behind if their mark is less than this ahead.
+    pub const BEHIND: Duration = Duration::from_secs(90);
     /// The number of due rows that one scan reads.
-    pub(super) const PAGE: usize = 500;
-    /// The number of wake-ups that are enqueued concurrently: a storage queue takes a few milliseconds for each.
-    const MAX_CONCURRENT: usize = 16;
+    pub(super) const PAGE: usize = 1000;
+    /// The wake-ups that are enqueued at one time.
+    const ENQUEUED_AT_ONCE: usize = 16;
 
     /// A sweeper over a store.
-    pub fn new(store: ConversationStore, wake_ups: Arc<dyn WakeUpQueue>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, wake_ups, clock }
-    }
-
-    /// The clock by which it sweeps.
-    #[must_use]
-    pub fn clock(&self) -> &dyn Clock {
-        &*self.clock
+    pub fn new(
+        store: ConversationStore,
+        wake_ups: Arc<WakeUps>,
+        runner: Arc<dyn OverdueRunner>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { store, wake_ups, runner, clock }
     }
 
     /// Sweeps every partition once, and reads the length of the poison queue.
     ///
     /// # Errors
-    /// The last [`StoreError`], after all partitions were tried.
-    pub async fn sweep(&self) -> Result<SweepReport, StoreError> {
+    /// [`StoreError`] if a part was not swept. The next sweep begins there again.
+    pub async fn sweep(&self, reason: SweepReason) -> Result<SweepReport, StoreError> {
         self.store.tell_time(&*self.clock).await?;
-        let (mut total, mut failed) = (SweepReport::default(), None);
-        for partition in ConversationStore::partitions() {
-            if let Err(error) = self.sweep_partition(partition, &mut total).await {
-                failed = Some(error);
+        let read = self.renew_switch(self.store.watermark().await?, reason).await;
+        let date = self.clock.now();
+        let watermark = read.as_ref().map_or_else(Watermark::start, |(watermark, _)| watermark.clone());
+        if reason == SweepReason::Look && !is_behind(&watermark, date) {
+            return Ok(SweepReport::default());
+        }
+        // Both are fixed before the rows are read: a row that is committed later has a wake-up of its own.
+        let (top, cut) = (Slot::of(date + Self::AHEAD), Slot::of(date - Self::GRACE));
+        let reads =
+            watermark.marks.iter().map(|(partition, mark)| self.look_at(*partition, (*mark).max(cut), cut, top));
+        let (mut seen, mut failure) = (Vec::new(), None);
+        for result in join_all(reads).await {
+            match result {
+                Ok(partition) => seen.push(partition),
+                Err(error) => failure = Some(error),
             }
         }
-        match self.wake_ups.poison_queue_length().await {
-            Ok(poison_queue_length) => total.poison_queue_length = poison_queue_length,
-            Err(error) => failed = Some(error),
+        let oldest: BTreeMap<_, _> = seen.iter().filter_map(|s| Some((s.partition, s.oldest.clone()?))).collect();
+        let overdue = oldest.values().map(|key| key.at.until(date)).max().unwrap_or_default();
+        let run = self.run_overdue(&watermark, &oldest, cut);
+        let advance = async {
+            let (enqueued, failed) = self.enqueue(&seen).await;
+            let swept = seen.iter().map(|s| s.partition).filter(|p| !failed.contains(*p)).collect();
+            let advanced = self.advance(read, swept, top, &oldest).await;
+            (enqueued, failed, advanced)
+        };
+        let ((), (enqueued, failed, advanced)) = future::join(run, advance).await;
+        advanced?;
+        if let Some(error) = failure {
+            return Err(error);
         }
-        failed.map_or(Ok(total), Err)
+        if !failed.is_empty() {
+            return Err(StoreError::Unavailable("not all wake-ups were enqueued".into()));
+        }
+        let poison_queue_length = self.wake_ups.poison_queue_length().await?;
+        Ok(SweepReport { enqueued, overdue, poison_queue_length })
     }
 
-    async fn sweep_partition(&self, partition: Partition, total: &mut SweepReport) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        let mut last = None;
+    /// Reads the oldest overdue row of a partition, and the seconds that have rows from `from` to `top`.
+    async fn look_at(&self, partition: Partition, from: Slot, cut: Slot, top: Slot) -> Result<Seen, StoreError> {
+        let begin = DueBound::Time(Timestamp::MIN);
+        let overdue = self.store.due(partition, &begin, cut.start(), 1).await?;
+        let (mut seconds, mut bound) = (Vec::new(), DueBound::Time(from.start()));
         loop {
-            let page = self.store.due(partition, now + Self::LOOKAHEAD, last.as_ref(), Self::PAGE).await?;
-            let full = page.len() == Self::PAGE;
-            last = page.last().cloned();
-            total.seen += page.len();
-            let overdue = page.iter().map(|row| row.at.until(now)).max();
-            total.overdue = total.overdue.max(overdue.unwrap_or_default());
-            let wanting = page.into_iter().filter_map(|row| self.next_note(&row, now).map(|note| (row, note)));
-            let (noted, failed) = self.enqueue_wake_ups(wanting, now).await;
-            total.enqueued += noted.len();
-            match self.store.note_wake_ups(partition, &noted).await {
-                // A row was moved or deleted meanwhile, so the notes of its commit were not written. The next sweep
-                // enqueues a second wake-up for the other rows, which costs one read each.
-                Err(StoreError::Conflict) | Ok(()) => {}
-                Err(error) => return Err(error),
+            let page = self.store.due(partition, &bound, top.start(), Self::PAGE).await?;
+            seconds.extend(page.iter().map(|row| Slot::of(row.key.at)));
+            seconds.dedup();
+            match page.last() {
+                // The rest of this second is of no interest.
+                Some(last) if page.len() >= Self::PAGE => bound = DueBound::Time(Slot::of(last.key.at).end()),
+                _ => break,
             }
-            if let Some(error) = failed {
-                return Err(error);
-            }
-            if !full {
-                return Ok(());
+        }
+        Ok(Seen { partition, oldest: overdue.into_iter().next().map(|row| row.key), seconds })
+    }
+
+    /// Runs what is overdue. If the oldest row of a partition is another one than at the last sweep, a run is under way
+    /// there, and only what has become overdue since is run.
+    async fn run_overdue(&self, last: &Watermark, oldest: &BTreeMap<Partition, DueKey>, cut: Slot) {
+        let swept_until = last.lowest().start() - Self::AHEAD - Self::GRACE;
+        let moving = |partition: &Partition, key: &DueKey| {
+            key.at < swept_until && last.oldest.get(partition).is_some_and(|before| before != key)
+        };
+        let (moving, others): (Vec<_>, Vec<_>) = oldest.iter().partition(|(partition, key)| moving(partition, key));
+        let set = |rows: Vec<(&Partition, &DueKey)>| rows.into_iter().map(|(at, _)| *at).collect::<PartitionSet>();
+        let runs = [(set(others), Timestamp::MIN), (set(moving), swept_until)];
+        let last = Slot::of(cut.start() - Duration::from_millis(1));
+        let runs = runs.into_iter().filter(|(partitions, _)| !partitions.is_empty());
+        for result in join_all(runs.map(|(partitions, from)| self.runner.run_overdue(partitions, from, last))).await {
+            if let Err(error) = result {
+                tracing::warn!(%error, "not all overdue conversations were run; the next sweep runs the others");
             }
         }
     }
 
-    /// Enqueues a wake-up for every row, until one fails. Returns the rows whose wake-up was enqueued.
-    async fn enqueue_wake_ups(
+    /// Enqueues a wake-up for each second, until one fails. Returns their number, and the partitions that miss one.
+    async fn enqueue(&self, seen: &[Seen]) -> (usize, PartitionSet) {
+        let mut slots: BTreeMap<Slot, PartitionSet> = BTreeMap::new();
+        for (slot, partition) in seen.iter().flat_map(|s| s.seconds.iter().map(|slot| (*slot, s.partition))) {
+            let partitions = slots.entry(slot).or_default();
+            *partitions = partitions.union(partition.into());
+        }
+        let sets: Vec<_> = slots.values().copied().collect();
+        let enqueues = stream::iter(slots)
+            .map(|(slot, partitions)| async move { self.wake_ups.enqueue_slot(slot, partitions).await });
+        let mut enqueues = enqueues.buffered(Self::ENQUEUED_AT_ONCE);
+        let mut enqueued = 0;
+        while let Some(result) = enqueues.next().await {
+            if let Err(error) = result {
+                tracing::warn!(%error, "wake-up not enqueued; the next sweep enqueues it and those of later seconds");
+                break;
+            }
+            enqueued += 1;
+        }
+        (enqueued, sets.into_iter().skip(enqueued).fold(PartitionSet::default(), PartitionSet::union))
+    }
+
+    /// Moves the marks of the swept partitions to `top`, and never back.
+    async fn advance(
         &self,
-        wanting: impl Iterator<Item = (DueRow, DueNote)>,
-        now: Timestamp,
-    ) -> (Vec<(DueRow, DueNote)>, Option<StoreError>) {
-        let enqueues = stream::iter(wanting).map(|(row, note)| async move {
-            let wake_up = WakeUp { client: row.client.clone(), id: row.id, generation: row.note.generation };
-            self.wake_ups.enqueue(&wake_up, now.max(self.clock.latest()).until(row.at)).await.map(|()| (row, note))
-        });
-        let mut enqueues = enqueues.buffer_unordered(Self::MAX_CONCURRENT);
-        let mut noted = Vec::new();
-        while let Some(enqueued) = enqueues.next().await {
-            match enqueued {
-                Ok(done) => noted.push(done),
-                Err(error) => return (noted, Some(error)),
+        mut read: Read,
+        swept: PartitionSet,
+        top: Slot,
+        oldest: &BTreeMap<Partition, DueKey>,
+    ) -> Result<(), StoreError> {
+        if swept.is_empty() {
+            return Ok(());
+        }
+        loop {
+            let (mut next, etag) = match read {
+                Some((watermark, etag)) => (watermark, Some(etag)),
+                None => (Watermark::start(), None),
+            };
+            for (_, mark) in next.marks.iter_mut().filter(|(partition, _)| swept.contains(**partition)) {
+                *mark = top.max(*mark);
+            }
+            next.oldest.clone_from(oldest);
+            match self.store.write_watermark(etag, &next).await {
+                // Another sweep was faster. It may not have come as far.
+                Err(StoreError::Conflict) => read = self.store.watermark().await?,
+                result => return result,
             }
         }
-        (noted, None)
     }
+}
 
-    /// The new note of a due row, if the row needs a wake-up now.
-    fn next_note(&self, row: &DueRow, now: Timestamp) -> Option<DueNote> {
-        let note = row.note;
-        // A note of a clock that was ahead does not tell whether the wake-up still exists.
-        let plausible = self.wake_ups.retained_since()..=now + DeliveryPolicy::CLOCK_TOLERANCE;
-        let Some(enqueued_at) = note.enqueued_at.filter(|at| plausible.contains(at)) else {
-            return Some(DueNote { enqueued_at: Some(now), ..note });
-        };
-        let pause = match note.re_enqueued {
-            0 => Self::GRACE,
-            n => Self::FIRST_PAUSE * 2_u32.saturating_pow(n - 1).min(10),
-        };
-        let overdue = row.at.until(now) > Self::GRACE && enqueued_at.until(now) > pause;
-        overdue.then(|| DueNote { enqueued_at: Some(now), re_enqueued: note.re_enqueued.saturating_add(1), ..note })
-    }
+/// Whether the sweeps do not keep up.
+pub(super) fn is_behind(watermark: &Watermark, now: Timestamp) -> bool {
+    watermark.lowest().start() < now + Sweeper::BEHIND
 }

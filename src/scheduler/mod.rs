@@ -8,12 +8,12 @@ mod schedule;
 mod update;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::domain::{
-    ClientId, ConversationId, EndpointPolicy, RedeliveryRefused, Status, Timestamp, TooLate, WholeConversation,
+    ClientId, Conversation, ConversationId, EndpointPolicy, RedeliveryRefused, Status, Timestamp, TooLate,
+    WholeConversation,
 };
-use crate::store::{ConversationStore, LiveAttempts, StoreError, WakeUp, WakeUpQueue};
+use crate::store::{ConversationStore, LiveAttempts, StoreError, Waker};
 use crate::time::{Clock, Entropy, MachineOffset, machine_offset};
 pub use list::{ListPage, ListQuery};
 use list_limiter::ListLimiter;
@@ -22,7 +22,7 @@ use list_limiter::ListLimiter;
 #[derive(Clone)]
 pub struct Scheduler {
     store: ConversationStore,
-    wake_ups: Arc<dyn WakeUpQueue>,
+    waker: Arc<dyn Waker>,
     endpoints: EndpointPolicy,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -75,13 +75,13 @@ impl Scheduler {
     /// A scheduler for the conversations in a store.
     pub fn new(
         store: ConversationStore,
-        wake_ups: Arc<dyn WakeUpQueue>,
+        waker: Arc<dyn Waker>,
         endpoints: EndpointPolicy,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         let (live, lists) = (LiveAttempts::default(), Arc::new(ListLimiter::new()));
-        Self { store, wake_ups, endpoints, clock, entropy, live, lists }
+        Self { store, waker, endpoints, clock, entropy, live, lists }
     }
 
     /// The same beside a deliverer, whose attempts cannot be cancelled while they are under way.
@@ -132,10 +132,10 @@ impl Scheduler {
         &self.endpoints
     }
 
-    /// Enqueues a wake-up. A failure never fails a request, because the sweep enqueues the wake-up again.
-    async fn enqueue(&self, wake_up: &WakeUp, delay: Duration) {
-        if let Err(error) = self.wake_ups.enqueue(wake_up, delay).await {
-            tracing::warn!(conversation.id = %wake_up.id, %error, "wake-up not enqueued; the sweep will enqueue it");
+    /// Sees to it that a worker looks at a conversation when its time has come. The commit that set the time is done.
+    async fn wake_next(&self, conversation: &Conversation) {
+        if let Some(at) = conversation.next_wake_at() {
+            self.waker.wake_at(ConversationStore::partition(conversation.id()), at).await;
         }
     }
 }

@@ -1,10 +1,8 @@
 //! The loop of read, transition and commit that all changes by a client use.
 
-use std::time::Duration;
-
 use super::{Scheduler, SchedulerError};
 use crate::domain::{ClientId, Conversation, ConversationId, Timestamp};
-use crate::store::{StoreError, WakeUp};
+use crate::store::StoreError;
 
 /// The largest number of tries while other requests change the conversation first.
 const MAX_TRIES: u32 = 5;
@@ -18,7 +16,7 @@ pub(super) enum Transition {
 }
 
 impl Scheduler {
-    /// Changes a conversation of a client by a transition, and enqueues its wake-up if it needs a worker now. The
+    /// Changes a conversation of a client by a transition, and sees to its wake-up. The
     /// transition runs again on a fresh read if another request changed the conversation first, or if the result of the
     /// commit is unknown.
     ///
@@ -40,12 +38,9 @@ impl Scheduler {
                 Transition::Next(next) => next,
                 Transition::Unchanged(conversation) => return Ok(conversation),
             };
-            let wakes_now = next.next_wake_at().is_some_and(|at| at <= now);
-            match self.store.replace(read.revision, &next, wakes_now.then_some(now)).await {
+            match self.store.replace(read.revision, &next).await {
                 Ok(_) => {
-                    if wakes_now {
-                        self.enqueue(&WakeUp::of(&next), Duration::ZERO).await;
-                    }
+                    self.wake_next(&next).await;
                     return Ok(next);
                 }
                 Err(error @ (StoreError::Conflict | StoreError::Unknown(_))) => last = error,

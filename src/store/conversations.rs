@@ -7,6 +7,7 @@
 mod due;
 mod listing;
 mod restore;
+mod watermark;
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ pub use self::restore::Restored;
 use super::monitored::MonitoredTable;
 use super::rows::{self, Projection, Replacement, SecondaryRows, StoredPayload};
 use super::{CommitError, Etag, Partition, StoreError, Table};
-use crate::domain::{ClientId, Conversation, ConversationId, Payload, Timestamp, WholeConversation};
+use crate::domain::{ClientId, Conversation, ConversationId, Payload, WholeConversation};
 use crate::time::Clock;
 
 /// Reads and changes conversations in a [`Table`].
@@ -55,14 +56,14 @@ impl ConversationStore {
         Self { table: Arc::new(MonitoredTable::new(table)), projection: Arc::new(projection) }
     }
 
-    /// Adds a new conversation. `enqueued_at` is the time at which its wake-up is enqueued, if one is.
+    /// Adds a new conversation.
     ///
     /// # Errors
     /// [`StoreError::Unknown`] if the result is still unknown after a second commit. After any other error nothing was
     /// added.
-    pub async fn insert(&self, new: &WholeConversation, enqueued_at: Option<Timestamp>) -> Result<(), StoreError> {
+    pub async fn insert(&self, new: &WholeConversation) -> Result<(), StoreError> {
         let partition = rows::partition(new.conversation.id());
-        let operations = self.projection.insert(new, enqueued_at)?;
+        let operations = self.projection.insert(new)?;
         let unknown = match self.table.commit(partition, operations.clone()).await {
             Err(CommitError::Unknown(cause)) => cause,
             result => return Ok(result.map(drop)?),
@@ -102,7 +103,7 @@ impl ConversationStore {
             let reason = format!("its rows were written by a newer version (projection {projection})");
             return Err(StoreError::Corrupt { key: row.key, reason });
         }
-        let secondary_rows = self.projection.secondary_rows(&value, projection, None)?;
+        let secondary_rows = self.projection.secondary_rows(&value, projection)?;
         Ok(Some(Versioned { value, revision: Revision { etag: row.etag, secondary_rows, payload } }))
     }
 
@@ -122,21 +123,15 @@ impl ConversationStore {
     }
 
     /// Replaces a conversation that was read with its next state, and changes the secondary rows in the same commit.
-    /// `enqueued_at` is the time at which a wake-up for the next state is enqueued, if one is.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if the conversation has changed since it was read. [`StoreError::Unknown`] if the
     /// commit may have been applied or may still be applied; the caller may then repeat the call.
-    pub async fn replace(
-        &self,
-        read: Revision,
-        next: &Conversation,
-        enqueued_at: Option<Timestamp>,
-    ) -> Result<Revision, StoreError> {
+    pub async fn replace(&self, read: Revision, next: &Conversation) -> Result<Revision, StoreError> {
         let partition = rows::partition(next.id());
         let Revision { etag: read_etag, secondary_rows, payload } = read;
         let Replacement { operations, secondary_rows, payload } =
-            self.projection.replace(read_etag.clone(), secondary_rows, payload, next, enqueued_at)?;
+            self.projection.replace(read_etag.clone(), secondary_rows, payload, next)?;
         let etag = match self.table.commit(partition, operations).await {
             Ok(etags) => etags.into_iter().next().flatten(),
             Err(error @ (CommitError::Unknown(_) | CommitError::Conflict { .. })) => {
@@ -167,6 +162,12 @@ impl ConversationStore {
             Ok(_) => Err(StoreError::Conflict),
             Err(_) => Err(error),
         }
+    }
+
+    /// The partition of a conversation.
+    #[must_use]
+    pub fn partition(id: ConversationId) -> Partition {
+        rows::partition(id)
     }
 
     /// All partitions that contain conversations.

@@ -10,12 +10,13 @@ mod conversations;
 mod embedded;
 mod grouped;
 mod live_attempts;
-mod memory_queue;
 mod monitored;
 mod rows;
+mod slot;
 mod table;
 mod wake_up;
 mod wake_up_queue;
+mod wake_ups;
 
 pub use azure::{
     AzureCredential, AzureNames, AzureQueue, AzureSettings, AzureSetupError, AzureStore, IdentitySource, SettingError,
@@ -25,13 +26,14 @@ pub use conversations::{ConversationStore, Listing, Restored, Revision, Versione
 pub use embedded::{EmbeddedStore, OpenError, Repair, RepairReport};
 pub use grouped::GroupedTable;
 pub use live_attempts::{LiveAttempt, LiveAttempts};
-pub use memory_queue::MemoryQueue;
 #[cfg(feature = "testing")]
 pub(crate) use rows::read_conversation;
-pub use rows::{DueNote, DueRow, ProjectRow, Projection, RowKind};
+pub use rows::{DueBound, DueKey, DueRow, InvalidDueKey, ProjectRow, Projection, RowKind, Watermark};
+pub use slot::{InvalidPartitionSet, InvalidSlot, PartitionSet, Slot};
 pub use table::{
     Cause, CommitError, Etag, KeyRange, MAX_COMMIT_OPERATIONS, Operation, Partition, Row, StoreError, Table,
     check_operations,
 };
-pub use wake_up::{InvalidWakeUp, WakeUp};
-pub use wake_up_queue::{Receipt, ReceivedWakeUp, WakeUpQueue, WakeUpReceiver};
+pub use wake_up::{InvalidWakeUp, Part, SlotWakeUp, WakeUp};
+pub use wake_up_queue::{NoQueue, Receipt, ReceivedWakeUp, WakeUpQueue, WakeUpReceiver};
+pub use wake_ups::{WakeUps, Waker};

@@ -1,36 +1,98 @@
 //! Wake-ups, and their form as a queue message.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::domain::{ClientId, Conversation, ConversationId};
+use super::rows::{DueBound, DueKey};
+use super::{PartitionSet, Slot};
+use crate::domain::{ClientId, ConversationId};
 use crate::json::{StrictObject, text};
 
-/// Tells a worker to look at a conversation now.
+/// Tells a worker to look at what is due.
 ///
-/// A wake-up has no state of the conversation and is not trusted: the worker that receives it reads the row first. So a
-/// lost, late, early, doubled or forged wake-up can cost time or a read, but cannot cause a wrong delivery.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WakeUp {
-    /// The owner of the conversation.
-    #[serde(deserialize_with = "text::deserialize")]
-    pub client: ClientId,
-    /// The id of the conversation.
-    #[serde(deserialize_with = "text::deserialize")]
-    pub id: ConversationId,
-    /// The generation of the conversation when the wake-up was enqueued.
-    pub generation: u32,
+/// A wake-up has no state of a conversation and is not trusted: the worker that receives it reads the rows first. So a
+/// lost, late, early, doubled or forged wake-up can cost time or reads, but cannot cause a wrong delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WakeUp {
+    /// Look at due rows of a second.
+    Slot(SlotWakeUp),
+    /// The dead man's switch: look whether the sweep still runs, from this second on.
+    Switch(Slot),
+    /// Look at one conversation. The first release wrote such messages.
+    Conversation {
+        /// The owner of the conversation.
+        client: ClientId,
+        /// The id of the conversation.
+        id: ConversationId,
+    },
 }
 
-/// The message of a wake-up: `{"v":1,"job":{"client":…,"id":…,"generation":…}}`.
-///
-/// The wake-up is nested, because the Functions host adds the top-level fields of a message to the metadata of the
-/// invocation. A field with the name of one of the host's own fields would hide it.
+/// The due rows at which a worker should look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotWakeUp {
+    /// The second in which the rows are due.
+    pub slot: Slot,
+    /// The partitions of the rows. Never empty.
+    pub partitions: PartitionSet,
+    /// The part of the rows that another worker has left. `None` for all rows of the second.
+    pub part: Option<Part>,
+}
+
+/// Due rows that a worker leaves to others. They may begin before the second of their wake-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The rows are behind this place.
+    pub after: DueBound,
+    /// The key of the last row. `None` if the rows go on to the end of the second.
+    pub until: Option<DueKey>,
+    /// How many times in turn there was no permit for these rows.
+    pub postponed: u32,
+}
+
+/// The form of a message. The wake-up is nested, because the Functions host adds the top-level fields of a message to the
+/// metadata of the invocation. A field with the name of one of the host's own fields would hide it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Message<J> {
+    v: u32,
+    job: J,
+}
+
+/// Version 2: `{"v":2,"job":{"slot":"2030-01-31T08:30:00Z","partitions":"05af"}}`. The switch has no partitions.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SlotJob {
+    #[serde(with = "text")]
+    slot: Slot,
+    #[serde(default, with = "text", skip_serializing_if = "is_empty")]
+    partitions: PartitionSet,
+    #[serde(default, with = "text::optional", skip_serializing_if = "Option::is_none")]
+    after: Option<DueBound>,
+    #[serde(default, with = "text::optional", skip_serializing_if = "Option::is_none")]
+    until: Option<DueKey>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    postponed: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde asks for
+const fn is_empty(set: &PartitionSet) -> bool {
+    set.is_empty()
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde asks for
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// Version 1: `{"v":1,"job":{"client":…,"id":…,"generation":…}}`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Message {
-    v: u32,
-    job: StrictObject<WakeUp>,
+struct ConversationJob {
+    #[serde(deserialize_with = "text::deserialize")]
+    client: ClientId,
+    #[serde(deserialize_with = "text::deserialize")]
+    id: ConversationId,
+    #[serde(rename = "generation")]
+    _generation: u32,
 }
 
 /// The reason why a message is not a wake-up.
@@ -45,21 +107,32 @@ pub enum InvalidWakeUp {
 }
 
 impl WakeUp {
-    /// The wake-up of a conversation in its current generation.
+    /// The version of the message form that this program writes.
+    pub const VERSION: u32 = 2;
+
+    /// The wake-up for all due rows of a second in these partitions.
     #[must_use]
-    pub fn of(conversation: &Conversation) -> Self {
-        Self { client: conversation.client().clone(), id: conversation.id(), generation: conversation.generation() }
+    pub const fn of_slot(slot: Slot, partitions: PartitionSet) -> Self {
+        Self::Slot(SlotWakeUp { slot, partitions, part: None })
     }
 
-    /// The version of the message form.
-    pub const VERSION: u32 = 1;
-
-    /// The wake-up as the text of a queue message.
+    /// The wake-up as the text of a queue message. `None` for one of the first release, which nobody writes any more.
     #[must_use]
-    pub fn to_message(&self) -> String {
-        let Self { client, id, generation } = self;
-        // Client ids and conversation ids contain no character that JSON would escape.
-        format!(r#"{{"v":{},"job":{{"client":"{client}","id":"{id}","generation":{generation}}}}}"#, Self::VERSION)
+    pub fn to_message(&self) -> Option<String> {
+        let job = match self {
+            Self::Slot(SlotWakeUp { slot, partitions, part }) => SlotJob {
+                slot: *slot,
+                partitions: *partitions,
+                after: part.as_ref().map(|part| part.after.clone()),
+                until: part.as_ref().and_then(|part| part.until.clone()),
+                postponed: part.as_ref().map_or(0, |part| part.postponed),
+            },
+            Self::Switch(slot) => {
+                SlotJob { slot: *slot, partitions: PartitionSet::default(), after: None, until: None, postponed: 0 }
+            }
+            Self::Conversation { .. } => return None,
+        };
+        serde_json::to_string(&Message { v: Self::VERSION, job }).ok()
     }
 
     /// Reads the text of a queue message.
@@ -67,107 +140,53 @@ impl WakeUp {
     /// # Errors
     /// [`InvalidWakeUp`]. It does not quote the text, which may come from anyone with access to the queue.
     pub fn from_message(text: &str) -> Result<Self, InvalidWakeUp> {
-        match serde_json::from_str(text) {
-            Ok(StrictObject(Message { v: Self::VERSION, job: StrictObject(wake_up) })) => Ok(wake_up),
-            _ => Err(newer(text).map_or(InvalidWakeUp::Malformed, InvalidWakeUp::Newer)),
+        match version(text).ok_or(InvalidWakeUp::Malformed)? {
+            1 => read::<ConversationJob>(text)
+                .map(|ConversationJob { client, id, .. }| Self::Conversation { client, id }),
+            Self::VERSION => read::<SlotJob>(text)?.try_into(),
+            newer if newer > Self::VERSION => Err(InvalidWakeUp::Newer(newer)),
+            _ => Err(InvalidWakeUp::Malformed),
         }
     }
 }
 
-/// The version of a message, if it is newer than this program's.
-fn newer(text: &str) -> Option<u32> {
+impl TryFrom<SlotJob> for WakeUp {
+    type Error = InvalidWakeUp;
+
+    fn try_from(job: SlotJob) -> Result<Self, InvalidWakeUp> {
+        let SlotJob { slot, partitions, after, until, postponed } = job;
+        let part = match after {
+            Some(after) if until.as_ref().is_none_or(|until| after.is_before(until)) => {
+                Some(Part { after, until, postponed })
+            }
+            None if until.is_none() && postponed == 0 => None,
+            _ => return Err(InvalidWakeUp::Malformed),
+        };
+        match part {
+            part if !partitions.is_empty() => Ok(Self::Slot(SlotWakeUp { slot, partitions, part })),
+            None => Ok(Self::Switch(slot)),
+            Some(_) => Err(InvalidWakeUp::Malformed),
+        }
+    }
+}
+
+fn read<'a, J: Deserialize<'a>>(text: &'a str) -> Result<J, InvalidWakeUp> {
+    match serde_json::from_str(text) {
+        Ok(StrictObject(Message { job: StrictObject(job), .. })) => Ok(job),
+        Err(_) => Err(InvalidWakeUp::Malformed),
+    }
+}
+
+/// The version of a message, whatever else it has.
+fn version(text: &str) -> Option<u32> {
     #[derive(Deserialize)]
     struct Version {
         v: u32,
     }
     let StrictObject(Version { v }) = serde_json::from_str(text).ok()?;
-    (v > WakeUp::VERSION).then_some(v)
+    Some(v)
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const ID: &str = "01890000-0000-7000-8000-00000000000f";
-
-    fn wake_up() -> WakeUp {
-        WakeUp { client: "client-a".parse().unwrap(), id: ID.parse().unwrap(), generation: 1 }
-    }
-
-    #[test]
-    fn a_message_has_exactly_this_form() {
-        let message = format!(r#"{{"v":1,"job":{{"client":"client-a","id":"{ID}","generation":1}}}}"#);
-        assert_eq!(wake_up().to_message(), message);
-    }
-
-    #[test]
-    fn white_space_and_the_order_of_fields_do_not_matter() {
-        let message =
-            format!("\n{{ \"job\": {{\"generation\":1, \"id\":\"{ID}\",\"client\":\"client-a\"}}, \"v\":1 }} ");
-        assert_eq!(WakeUp::from_message(&message), Ok(wake_up()));
-    }
-
-    #[test]
-    fn a_message_of_any_other_form_is_malformed() {
-        let job = |job: &str| format!(r#"{{"v":1,"job":{job}}}"#);
-        let outer = |v: &str| wake_up().to_message().replace("\"v\":1", v);
-        for message in [
-            String::new(),
-            "   ".to_owned(),
-            "null".to_owned(),
-            "[]".to_owned(),
-            "<html></html>".to_owned(),
-            "\0\u{fffd}\u{1}".to_owned(),
-            serde_json::to_string(&wake_up().to_message()).unwrap(),
-            format!("{}{{}}", wake_up().to_message()),
-            wake_up().to_message().replace("\"v\":1,", ""),
-            outer("\"v\":\"1\""),
-            outer("\"v\":1.0"),
-            outer("\"v\":0"),
-            outer("\"v\":-1"),
-            outer("\"v\":null"),
-            outer("\"v\":1,\"v\":1"),
-            outer("\"v\":1,\"extra\":0"),
-            format!(r#"[1,{{"client":"client-a","id":"{ID}","generation":1}}]"#),
-            job(&format!(r#"["client-a","{ID}",1]"#)),
-            job(&format!(r#"{{"client":"client-a","id":"{ID}"}}"#)),
-            job(&format!(r#"{{"client":"client-a","id":"{ID}","generation":1,"extra":0}}"#)),
-            job(&format!(r#"{{"client":"client-a","id":"{ID}","generation":1,"generation":1}}"#)),
-            job(&format!(r#"{{"client":"client-a","id":"{ID}","generation":1.5}}"#)),
-            job(&format!(r#"{{"client":"client-a","id":"{ID}","generation":"1"}}"#)),
-            job(&format!(r#"{{"client":"client-a","id":"{ID}","generation":-1}}"#)),
-            job(&format!(r#"{{"client":"client-a","id":"{ID}","generation":4294967296}}"#)),
-            job(&format!(r#"{{"client":"a|m|b","id":"{ID}","generation":1}}"#)),
-            job(&format!(r#"{{"client":"\ud800","id":"{ID}","generation":1}}"#)),
-            job(r#"{"client":"client-a","id":"","generation":1}"#),
-            job(r#"{"client":"client-a","id":5,"generation":1}"#),
-            job(r#"{"client":"client-a","id":"x' or '1' eq '1","generation":1}"#),
-        ] {
-            assert_eq!(WakeUp::from_message(&message), Err(InvalidWakeUp::Malformed), "{message}");
-        }
-    }
-
-    #[test]
-    fn a_message_of_a_newer_version_is_recognised_by_its_version_alone() {
-        for message in [r#"{"v":2}"#, r#"{"v":2,"job":{"anything":[1]},"more":null}"#] {
-            assert_eq!(WakeUp::from_message(message), Err(InvalidWakeUp::Newer(2)), "{message}");
-        }
-    }
-
-    #[test]
-    fn an_error_does_not_quote_the_message() {
-        let error = WakeUp::from_message("canary").unwrap_err().to_string();
-        assert!(!error.contains("canary"), "{error}");
-    }
-
-    proptest! {
-        #[test]
-        fn a_wake_up_is_read_back_from_its_message(client in "[A-Za-z0-9._-]{1,64}", random: [u8; 10], generation: u32) {
-            let id = ConversationId::new(crate::domain::Timestamp::from_millis(1_900_000_000_000), &random);
-            let wake_up = WakeUp { client: client.parse().unwrap(), id, generation };
-            prop_assert_eq!(WakeUp::from_message(&wake_up.to_message()), Ok(wake_up));
-        }
-    }
-}
+#[path = "wake_up_tests.rs"]
+mod tests;

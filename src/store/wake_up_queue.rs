@@ -5,24 +5,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{StoreError, WakeUp};
-use crate::domain::Timestamp;
 
 /// Enqueues wake-ups, each of which a worker receives after a delay.
 #[async_trait]
 pub trait WakeUpQueue: Send + Sync + 'static {
-    /// Enqueues a wake-up. A worker receives it after `delay` or a little earlier; each queue chooses how much earlier,
-    /// because the precision of delays differs. The wake-up may be received more than once, or be lost.
+    /// Enqueues a wake-up that a worker receives after `delay`, in whole seconds. It may be received more than once, or
+    /// be lost.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], or [`StoreError::Unknown`] if the wake-up may have been enqueued. In both cases the
-    /// sweep enqueues it again.
+    /// sweep finds what is due.
     async fn enqueue(&self, wake_up: &WakeUp, delay: Duration) -> Result<(), StoreError>;
-
-    /// The longest delay with which a wake-up is enqueued. The sweep enqueues wake-ups that are due later.
-    fn horizon(&self) -> Duration;
-
-    /// The queue has lost all wake-ups that were enqueued before this time, so the sweep enqueues them again.
-    fn retained_since(&self) -> Timestamp;
 
     /// The approximate length of the poison queue, which has the messages that failed repeatedly. It is zero for a
     /// queue without a poison queue.
@@ -31,6 +24,17 @@ pub trait WakeUpQueue: Send + Sync + 'static {
     /// [`StoreError::Unavailable`].
     async fn poison_queue_length(&self) -> Result<usize, StoreError> {
         Ok(0)
+    }
+}
+
+/// The queue of a store that has none: it refuses every wake-up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoQueue;
+
+#[async_trait]
+impl WakeUpQueue for NoQueue {
+    async fn enqueue(&self, _: &WakeUp, _: Duration) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable("the embedded store has no queue".into()))
     }
 }
 

@@ -1,7 +1,9 @@
 //! A table and a queue in memory with injected faults. Only tests and benches use this module.
 
+mod queue;
 mod rows;
 mod simulated;
 
+pub use queue::SimulatedQueue;
 pub use rows::conversation_in;
-pub use simulated::{Fault, Faults, SimulatedQueue, SimulatedTable};
+pub use simulated::{Fault, Faults, SimulatedTable};

@@ -1,7 +1,7 @@
-//! A table and a queue in memory with injected faults.
+//! A table in memory with injected faults.
 //!
-//! The conformance suite runs on them, so they keep the promises of the real backends. They use tokio's time, which
-//! tests pause. Before each call they ask [`Faults`] which fault to inject.
+//! The conformance suite runs on it, so it keeps the promises of the real backends. It uses tokio's time, which tests
+//! pause. Before each call it asks [`Faults`] which fault to inject.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,13 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::domain::Timestamp;
-use crate::store::{
-    CommitError, Etag, KeyRange, MemoryQueue, Operation, Partition, ReceivedWakeUp, Row, StoreError, Table, WakeUp,
-    WakeUpQueue, WakeUpReceiver, check_operations,
-};
+use crate::store::{CommitError, Etag, KeyRange, Operation, Partition, Row, StoreError, Table, check_operations};
 use crate::sync::lock;
-use crate::time::VirtualClock;
 
 /// The fault of one call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -151,60 +146,5 @@ impl Rows {
                 None
             }
         }
-    }
-}
-
-/// A queue in memory. A test can keep it while it restarts the worker, as a storage queue outlives its workers. It
-/// follows a clock of its own, which no machine sets.
-pub struct SimulatedQueue {
-    queue: MemoryQueue,
-    faults: Arc<dyn Faults>,
-}
-
-impl SimulatedQueue {
-    /// An empty queue.
-    pub fn new(faults: impl Faults) -> Self {
-        let clock = Arc::new(VirtualClock::starting_at(Timestamp::MIN));
-        Self { queue: MemoryQueue::new(clock), faults: Arc::new(faults) }
-    }
-}
-
-#[async_trait]
-impl WakeUpQueue for SimulatedQueue {
-    async fn enqueue(&self, wake_up: &WakeUp, delay: Duration) -> Result<(), StoreError> {
-        tokio::time::sleep(self.faults.latency()).await;
-        let times = match self.faults.next() {
-            Fault::None => 1,
-            Fault::Doubled => 2,
-            Fault::RequestLost => 0,
-            Fault::AnswerLost => {
-                self.queue.enqueue(wake_up, delay).await?;
-                return Err(StoreError::Unknown("simulated".into()));
-            }
-            Fault::Refused => return Err(StoreError::Unavailable("simulated".into())),
-        };
-        for _ in 0..times {
-            self.queue.enqueue(wake_up, delay).await?;
-        }
-        Ok(())
-    }
-
-    fn horizon(&self) -> Duration {
-        Duration::from_hours(6 * 24)
-    }
-
-    fn retained_since(&self) -> Timestamp {
-        Timestamp::MIN
-    }
-}
-
-#[async_trait]
-impl WakeUpReceiver for SimulatedQueue {
-    async fn receive(&self, max: usize) -> Result<Vec<ReceivedWakeUp>, StoreError> {
-        self.queue.receive(max).await
-    }
-
-    async fn delete(&self, received: &ReceivedWakeUp) -> Result<(), StoreError> {
-        self.queue.delete(received).await
     }
 }

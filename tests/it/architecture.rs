@@ -44,7 +44,7 @@ const ALLOWED: [(&str, &[&str]); 23] = [
     ("maintenance", &["domain", "store", "time"]),
     ("auth", &["domain", "json", "public_url", "store", "sync", "time"]),
     ("outbound", &["domain", "sync", "text"]),
-    ("testing", &["domain", "store", "sync", "time"]),
+    ("testing", &["domain", "store", "sync"]),
     ("store", &["domain", "json", "private_files", "sync", "time"]),
     ("time", &["domain", "sync"]),
     ("json", &["domain"]),

@@ -59,7 +59,7 @@ class ThePackageThatIsMade(InADirectory):
 
     def checkout(self, name):
         root = self.dir / name
-        for function in ("health", "deliverConversation"):
+        for function in ("health", "deliverDueConversations"):
             folder = root / "functions" / function
             folder.mkdir(parents=True)
             (folder / "function.json").write_text('{"bindings": []}')
@@ -89,7 +89,7 @@ class ThePackageThatIsMade(InADirectory):
         self.assertEqual(
             modes,
             {
-                "deliverConversation/function.json": "0o100644",
+                "deliverDueConversations/function.json": "0o100644",
                 "handler": "0o100755",
                 "health/function.json": "0o100644",
                 "host.json": "0o100644",
@@ -136,12 +136,12 @@ class ThePackageThatIsMade(InADirectory):
         self.add("zzFallback", {"type": "httpTrigger", "route": "{*rest}"})
         self.add("mcp", {"type": "HttpTrigger", "route": "mcp"})
         self.make()
-        self.assertEqual(self.route("zzFallback"), "{*rest:regex(^(?!deliverConversation|health).*$)}")
+        self.assertEqual(self.route("zzFallback"), "{*rest:regex(^(?!deliverDueConversations|health).*$)}")
         self.assertEqual(self.route("mcp"), "mcp")
         # The constraint follows the names.
         self.add("sweep-2", {"type": "timerTrigger"})
         self.make()
-        self.assertEqual(self.route("zzFallback"), "{*rest:regex(^(?!deliverConversation|health|sweep-2).*$)}")
+        self.assertEqual(self.route("zzFallback"), "{*rest:regex(^(?!deliverDueConversations|health|sweep-2).*$)}")
 
     def test_is_refused_when_the_program_is_of_another_version(self):
         (self.root / "program").write_bytes(tiny_elf("mcp-scheduler 1.2.2\n"))

@@ -165,7 +165,7 @@ def test_deploying_twice_changes_nothing():
 
 def test_tables_and_queues_are_those_of_the_program():
     variables = TEMPLATE["variables"]
-    queue = json.loads((ROOT / "functions/deliverConversation/function.json").read_text())["bindings"][0]["queueName"]
+    queue = json.loads((ROOT / "functions/deliverDueConversations/function.json").read_text())["bindings"][0]["queueName"]
     assert variables["queues"] == [queue, f"{queue}-poison"]
     source = (ROOT / "src/store/azure/mod.rs").read_text()
     for name in [*variables["tables"], queue]:
@@ -248,11 +248,17 @@ def test_there_is_an_alert_for_each_promise():
 
 def test_alerts_match_the_log_lines():
     """The Rust tests of the functions host hold the same lines."""
-    delivered = "conversation 01890000-0000-7000-8000-00000000000f of me: attempt made 12 ms after its time, now Completed"
-    swept = "31 conversations due soon or overdue, the oldest overdue by 40 s; 2 wake-ups enqueued; 3 messages in the poison queue"
+    delivered = (
+        "20 attempts made, the latest 12 ms after its time; 1 with nothing to do, 0 left to other wake-ups, "
+        "0 cannot be delivered"
+    )
+    swept = "2 wake-ups enqueued; the oldest conversation is overdue by 40 s; 3 messages in the poison queue"
     for name, line, value in [("lateness", delivered, "12"), ("oldest-overdue", swept, "40"), ("poison", swept, "3")]:
         pattern = re.search(r"extract\(@'(.*?)', 1, message\)", alerts()[name]["query"])[1]
         assert re.search(pattern, line)[1] == value
+    # A run without an attempt has no lateness.
+    pattern = re.search(r"extract\(@'(.*?)', 1, message\)", alerts()["lateness"]["query"])[1]
+    assert not re.search(pattern, "0 attempts made, the latest 0 ms after its time; 1 with nothing to do")
 
 
 def test_the_metric_of_the_sweep_is_kept_by_the_host():

@@ -49,7 +49,7 @@ class Azure:
         (self.place / f"{program}.answers").write_text(json.dumps(answers))
 
     def smoke(self, statuses):
-        paths = ["/health", "/health/ready", "/api/scheduler", "/deliverConversation"]
+        paths = ["/health", "/health/ready", "/api/scheduler", "/deliverDueConversations"]
         file = self.place / "curl"
         cases = "".join(f"  *.net{path}) printf {status} ;;\n" for path, status in zip(paths, statuses))
         file.write_text(f'#!/usr/bin/env bash\ncase "${{@: -1}}" in\n{cases}esac\n')
@@ -198,7 +198,7 @@ def test_classic_consumption_has_a_key_that_is_not_printed_and_a_slot_that_does_
         "FUNCTIONS_WORKER_RUNTIME": "custom",
         "AzureWebJobsStorage": "AccountName=a;AccountKey=canary",
     }
-    silent = {"AzureWebJobs.deliverConversation.Disabled": "true", "AzureWebJobs.sweepDueConversations.Disabled": "true"}
+    silent = {"AzureWebJobs.deliverDueConversations.Disabled": "true", "AzureWebJobs.sweepDueConversations.Disabled": "true"}
     assert settings_of(azure.calls()) == {"": of_the_host, "staging": of_the_host | silent}
     # Slot settings stay with the slot when it is swapped.
     assert [call for call in azure.calls() if set(call) & {f"{name}=true" for name in silent} and "--slot-settings" in call]
@@ -227,7 +227,7 @@ def test_provision_does_nothing_after_a_typing_error(azure, arguments):
 
 @pytest.fixture
 def server():
-    answers = {"GET /health": 200, "GET /health/ready": 200, "GET /api/scheduler": 401, "POST /deliverConversation": 404}
+    answers = {"GET /health": 200, "GET /health/ready": 200, "GET /api/scheduler": 401, "POST /deliverDueConversations": 404}
     seen = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -270,7 +270,7 @@ def test_an_app_that_is_still_starting_is_waited_for(server):
 
 
 @pytest.mark.parametrize(("request_", "status"), [
-    ("GET /health", 503), ("GET /health/ready", 503), ("GET /api/scheduler", 200), ("POST /deliverConversation", 500),
+    ("GET /health", 503), ("GET /health/ready", 503), ("GET /api/scheduler", 200), ("POST /deliverDueConversations", 500),
 ])
 def test_an_app_that_does_not_answer_as_it_should_fails(server, request_, status):
     server.answers[request_] = status

@@ -21,7 +21,7 @@ pub(super) struct Envelope {
     metadata: Option<Box<RawValue>>,
 }
 
-/// The bindings of `deliverConversation`, by their names in function.json.
+/// The bindings of `deliverDueConversations`, by their names in function.json.
 #[derive(Deserialize)]
 struct Data {
     msg: Option<Box<RawValue>>,

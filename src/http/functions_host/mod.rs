@@ -24,8 +24,8 @@ use super::context::{Invocations, RequestContext};
 use super::handlers::health;
 use super::operations::{Access, Operation, get, post};
 use crate::api::Problem;
-use crate::delivery::{DeliveryOutcome, InvalidWakeUp, WakeUp};
-use crate::maintenance::{SweepReport, Sweeper};
+use crate::delivery::{InvalidWakeUp, RunReport, WakeUp, WakeUpHandler, WakeUpOutcome};
+use crate::maintenance::SweepReport;
 
 /// The operations that exist only under the Functions host: its ping and the functions that it invokes. For other
 /// callers these functions do not exist, because they could forge messages of the queue.
@@ -34,9 +34,9 @@ pub fn invocation_operations() -> Vec<Operation> {
     vec![
         get("ping", "/", Access::Anyone(|_| Box::pin(ready(health::ping())))),
         post(
-            "deliverConversation",
-            "/deliverConversation",
-            Access::FunctionsHost(|context, invocations| Box::pin(deliver_conversation(context, invocations))),
+            "deliverDueConversations",
+            "/deliverDueConversations",
+            Access::FunctionsHost(|context, invocations| Box::pin(deliver_due_conversations(context, invocations))),
         ),
         post(
             "sweepDueConversations",
@@ -86,8 +86,11 @@ impl InvocationError {
     }
 }
 
-/// `deliverConversation`: the queue has a message.
-async fn deliver_conversation(mut context: RequestContext, invocations: Arc<Invocations>) -> Result<Response, Problem> {
+/// `deliverDueConversations`: the queue has a message.
+async fn deliver_due_conversations(
+    mut context: RequestContext,
+    invocations: Arc<Invocations>,
+) -> Result<Response, Problem> {
     let delivered = match context.bytes().await {
         Ok(body) => deliver(&invocations, &body).await,
         Err(problem) => Err(InvocationError::Body(problem)),
@@ -101,7 +104,7 @@ async fn sweep_due_conversations(
     invocations: Arc<Invocations>,
 ) -> Result<Response, Problem> {
     let _ = context.bytes().await;
-    Ok(respond(sweep(&invocations.sweeper).await))
+    Ok(respond(sweep(&invocations.wake_ups).await))
 }
 
 /// The response in the host's form. The host does not read the reason of a failure, so it is logged here.
@@ -125,39 +128,34 @@ async fn deliver(invocations: &Invocations, body: &Bytes) -> Result<String, Invo
     let envelope = Envelope::read(body).map_err(InvocationError::Envelope)?;
     let wake_up = WakeUp::from_message(&envelope.message())?;
     if envelope.dequeue_count().is_some_and(|count| count >= MAX_DEQUEUE_COUNT) {
-        tracing::warn!(conversation.id = %wake_up.id, "this is the last try before the poison queue");
+        tracing::warn!(?wake_up, "this is the last try before the poison queue");
     }
-    let about = format!("conversation {} of {}", wake_up.id, wake_up.client);
-    let deliverer = Arc::clone(&invocations.deliverer);
-    // The delivery is a task of its own, so that it finishes even if the host closes the connection.
-    let delivery = tokio::spawn(async move { deliverer.deliver(&wake_up).await }.in_current_span());
-    let delivered = delivery.await.map_err(|_| InvocationError::Panicked)?;
-    let outcome = match delivered.map_err(|error| InvocationError::Store(error.into()))? {
+    let handler = Arc::clone(&invocations.wake_ups);
+    // The run is a task of its own, so that it finishes even if the host closes the connection.
+    let run = tokio::spawn(async move { handler.handle(&wake_up).await }.in_current_span());
+    let outcome = run.await.map_err(|_| InvocationError::Panicked)?;
+    Ok(match outcome.map_err(|error| InvocationError::Store(error.into()))? {
+        WakeUpOutcome::Switched => "the dead man's switch was renewed".to_owned(),
         // An alert in infra/ reads this line.
-        DeliveryOutcome::Attempted { status, lateness } => {
-            format!("attempt made {} ms after its time, now {}", lateness.as_millis(), status.as_str())
-        }
-        DeliveryOutcome::Abandoned => {
-            "attempt abandoned; the next attempt follows when its lease has run out".to_owned()
-        }
-        DeliveryOutcome::Postponed => "postponed; another wake-up was enqueued".to_owned(),
-        DeliveryOutcome::NothingToDo => "nothing to do".to_owned(),
-        DeliveryOutcome::Undeliverable(reason) => format!("cannot be delivered: {reason}"),
-    };
-    Ok(format!("{about}: {outcome}"))
+        WakeUpOutcome::Ran(RunReport { attempted, lateness, nothing, left, failed }) => format!(
+            "{attempted} attempts made, the latest {} ms after its time; {nothing} with nothing to do, {left} left to \
+             other wake-ups, {failed} cannot be delivered",
+            lateness.as_millis()
+        ),
+    })
 }
 
-async fn sweep(sweeper: &Sweeper) -> Result<String, InvocationError> {
-    let Ok(report) = tokio::time::timeout(MAX_SWEEP, sweeper.sweep()).await else {
+async fn sweep(handler: &WakeUpHandler) -> Result<String, InvocationError> {
+    let Ok(report) = tokio::time::timeout(MAX_SWEEP, handler.sweep()).await else {
         tracing::warn!("the sweep was stopped at its time limit");
         return Ok("stopped at the time limit of a sweep; the next sweep continues".to_owned());
     };
-    let SweepReport { seen, enqueued, overdue, poison_queue_length } =
+    let SweepReport { enqueued, overdue, poison_queue_length } =
         report.map_err(|error| InvocationError::Store(error.into()))?;
     // The alerts in infra/ read this line.
     Ok(format!(
-        "{seen} conversations due soon or overdue, the oldest overdue by {} s; {enqueued} wake-ups enqueued; \
-         {poison_queue_length} messages in the poison queue",
+        "{enqueued} wake-ups enqueued; the oldest conversation is overdue by {} s; {poison_queue_length} messages in the \
+         poison queue",
         overdue.as_secs()
     ))
 }

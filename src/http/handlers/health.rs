@@ -1,10 +1,13 @@
-//! `health` and `ready`: whether the process responds and can store, and whether its store responds now.
+//! `health` and `ready`: whether the process responds and can store, and whether its store responds and the sweeps keep
+//! up now.
 
 use serde::Serialize;
 use warp::reply::Response;
 
 use crate::api::Problem;
+use crate::delivery::WakeUpHandler;
 use crate::http::{RequestContext, json};
+use crate::maintenance::SweepAge;
 
 #[derive(Serialize)]
 struct Health {
@@ -14,7 +17,7 @@ struct Health {
 #[derive(Serialize)]
 struct Ready {
     status: &'static str,
-    checks: [Check; 2],
+    checks: Vec<Check>,
 }
 
 #[derive(Serialize)]
@@ -44,8 +47,8 @@ pub(in crate::http) fn health(context: &RequestContext) -> Result<Response, Prob
     ping()
 }
 
-/// `ready`: the store responds too. A wrong clock of the machine is only a warning, because deliveries follow the
-/// storage.
+/// `ready`: the store responds too, and the sweeps keep up if there are sweeps. A wrong clock of the machine is only a
+/// warning, because deliveries follow the storage.
 pub(in crate::http) async fn ready(context: RequestContext) -> Result<Response, Problem> {
     let scheduler = &context.services().scheduler;
     if let Err(error) = scheduler.check().await {
@@ -57,5 +60,27 @@ pub(in crate::http) async fn ready(context: RequestContext) -> Result<Response, 
         status: "warning",
         detail: Some(offset.to_string()),
     });
-    json(&Ready { status: "ok", checks: [Check::ok("store"), clock] })
+    let mut checks = vec![Check::ok("store"), clock];
+    if let Some(wake_ups) = &context.services().wake_ups {
+        checks.push(sweep(wake_ups).await?);
+    }
+    json(&Ready { status: "ok", checks })
+}
+
+/// Says how old the last sweep is. That fails only if a conversation is overdue: an app that has nothing to deliver may
+/// sleep, and a new one has not swept yet.
+async fn sweep(wake_ups: &WakeUpHandler) -> Result<Check, Problem> {
+    let SweepAge { age, is_late } = wake_ups.sweep_age().await.map_err(|error| {
+        tracing::warn!(%error, "not ready: the watermark of the sweeps cannot be read");
+        Problem::not_ready("sweep")
+    })?;
+    if is_late {
+        tracing::warn!(?age, "not ready: conversations are overdue, and the last sweep is long ago");
+        return Err(Problem::not_ready("sweep"));
+    }
+    let detail = age.map_or_else(
+        || "there was no sweep yet".to_owned(),
+        |age| format!("the last sweep was {} s ago", age.as_secs()),
+    );
+    Ok(Check { name: "sweep", status: "ok", detail: Some(detail) })
 }

@@ -11,7 +11,6 @@ use azure_storage_queues::{PopReceipt, QueueClient, QueueServiceClient};
 use super::super::{Receipt, ReceivedWakeUp, StoreError, WakeUpQueue, WakeUpReceiver};
 use super::failure::Failure;
 use super::pass_on;
-use crate::domain::Timestamp;
 use crate::store::{InvalidWakeUp, WakeUp};
 
 /// The queue of wake-ups, and its poison queue.
@@ -21,17 +20,10 @@ pub struct AzureQueue {
 }
 
 impl AzureQueue {
-    /// Twice the time that the sweep looks ahead, so that either the scheduler or the sweep enqueues each wake-up. The
-    /// queue can hide a message for seven days. But then every schedule request would cost a message, also for
-    /// conversations that are cancelled before they are due.
-    const HORIZON: Duration = Duration::from_mins(10);
-    /// A message becomes visible this much early, because a waiting receiver polls once a second. The deliverer holds a
-    /// wake-up that is up to five seconds early.
-    const LEAD: Duration = Duration::from_secs(1);
-    /// A received wake-up stays hidden for this time. It is longer than the longest delivery, from the hold to the end
-    /// of the lease (5 s + 90 s), so that no other worker receives it meanwhile. It is not much longer, because the
-    /// wake-ups of a dead worker stay hidden for as long.
-    const HIDDEN: Duration = Duration::from_mins(2);
+    /// A received wake-up stays hidden for this time. It is longer than the longest run, from the hold through the wait
+    /// for permits to the end of the last lease (5 s + 45 s + 90 s), so that no other worker receives it meanwhile. It is
+    /// not much longer, because the wake-ups of a dead worker stay hidden for as long.
+    const HIDDEN: Duration = Duration::from_mins(3);
     /// The largest number of messages that one call can receive.
     const BATCH: usize = 32;
     /// The shortest and the longest pause between calls of a receiver while the queue is empty.
@@ -99,17 +91,9 @@ impl AzureQueue {
 #[async_trait]
 impl WakeUpQueue for AzureQueue {
     async fn enqueue(&self, wake_up: &WakeUp, delay: Duration) -> Result<(), StoreError> {
-        // The service takes whole seconds. They are rounded down, so that the wake-up is not late.
-        let hidden = Duration::from_secs(delay.saturating_sub(Self::LEAD).as_secs());
-        put(&self.queue, &wake_up.to_message(), hidden).await
-    }
-
-    fn horizon(&self) -> Duration {
-        Self::HORIZON
-    }
-
-    fn retained_since(&self) -> Timestamp {
-        Timestamp::MIN
+        let message =
+            wake_up.to_message().ok_or_else(|| StoreError::Refused("the wake-up has no message".to_owned()))?;
+        put(&self.queue, &message, Duration::from_secs(delay.as_secs())).await
     }
 
     async fn poison_queue_length(&self) -> Result<usize, StoreError> {

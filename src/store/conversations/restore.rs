@@ -29,7 +29,7 @@ impl ConversationStore {
             let (mut wanted, mut unread) = (SecondaryRows::new(), HashSet::new());
             self.each_row(partition, KeyRange::prefix("m~"), |row| {
                 if let Ok(main) = rows::decode_conversation(&row) {
-                    wanted.extend(self.projection.secondary_rows(&main.conversation, main.projection, None)?);
+                    wanted.extend(self.projection.secondary_rows(&main.conversation, main.projection)?);
                 } else {
                     // A newer program may read it, so its due row stays.
                     unread.extend(Self::name_of(&row.key).map(|(_, id)| id));

@@ -5,8 +5,9 @@
 //! | `m~{client}~{id, inverted}` (the main row) | always |
 //! | `d~{next_wake_at, 14 digits}~{client}~{id}` (the due row) | exactly while the conversation has a `next_wake_at` |
 //! | `p~{client}~{id}` (the payload row) | always, if the payload is larger than 4 KiB |
+//! | `w` in the first partition (the watermark) | since the first sweep |
 //!
-//! All are in the partition that the last digit of the id names. Values are JSON. A value whose `v` is higher than
+//! The others are in the partition that the last digit of the id names. Values are JSON. A value whose `v` is higher than
 //! [`VERSION`] was written by a newer version of this program; it is neither read nor changed.
 
 mod client;
@@ -14,6 +15,7 @@ mod conversation;
 mod due;
 mod payload;
 mod projection;
+mod watermark;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -23,11 +25,13 @@ use super::{KeyRange, Partition, Row, StoreError};
 use crate::domain::{ClientId, Conversation, ConversationId, Payload, Timestamp};
 
 pub(super) use self::client::ClientRow;
-pub use self::due::{DueNote, DueRow};
-pub(super) use self::due::{decode_due, encode_note};
+pub(super) use self::due::decode_due;
+pub use self::due::{DueBound, DueKey, DueRow, InvalidDueKey};
 pub(super) use self::payload::{StoredPayload, decode_payload, payload_key};
 pub use self::projection::{ProjectRow, Projection, RowKind};
 pub(super) use self::projection::{Replacement, SecondaryRows};
+pub use self::watermark::Watermark;
+pub(super) use self::watermark::{WATERMARK, decode_watermark, encode_watermark};
 
 /// The version of the form of rows that this code writes. It is also the newest version that it reads.
 pub(super) const VERSION: u32 = 1;
@@ -63,13 +67,9 @@ pub(super) fn conversations_of(client: &ClientId) -> KeyRange {
     KeyRange::prefix(&format!("m~{client}~"))
 }
 
-pub(super) fn due_key(at: Timestamp, client: &ClientId, id: ConversationId) -> String {
-    format!("d~{:014}~{client}~{id}", at.as_millis())
-}
-
-/// The keys of the due rows before a time.
-pub(super) fn due_before(end: Timestamp) -> KeyRange {
-    KeyRange { from: "d~".to_owned(), to: format!("d~{:014}", end.as_millis()) }
+/// The keys of the due rows behind a place and with a time before `end`.
+pub(super) fn due_rows(behind: &DueBound, end: Timestamp) -> KeyRange {
+    KeyRange { from: String::new(), to: DueBound::Time(end).to_string() }.after(&behind.to_string())
 }
 
 /// The form of every value: the row and its versions.

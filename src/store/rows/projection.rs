@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use super::payload::{self, StoredPayload};
 use super::{conversation_key, due, encode_conversation};
-use crate::domain::{Conversation, Payload, Timestamp, WholeConversation};
+use crate::domain::{Conversation, Payload, WholeConversation};
 use crate::store::{Etag, Operation, StoreError};
 
 /// A kind of secondary row.
@@ -23,9 +23,8 @@ pub struct RowKind {
     pub project: ProjectRow,
 }
 
-/// Computes the key and the value of a secondary row, or `None` if the conversation does not have this row. The second
-/// argument is the time at which a wake-up for this state of the conversation is enqueued, if one is.
-pub type ProjectRow = fn(&Conversation, Option<Timestamp>) -> Result<Option<(String, String)>, StoreError>;
+/// Computes the key and the value of a secondary row, or `None` if the conversation does not have this row.
+pub type ProjectRow = fn(&Conversation) -> Result<Option<(String, String)>, StoreError>;
 
 /// All kinds of secondary rows.
 const ROW_KINDS: [RowKind; 1] = [RowKind { since: 1, project: due::project }];
@@ -78,24 +77,19 @@ impl Projection {
         &self,
         conversation: &Conversation,
         version: u32,
-        enqueued_at: Option<Timestamp>,
     ) -> Result<SecondaryRows, StoreError> {
         let kinds = self.kinds.iter().filter(|kind| kind.since <= version);
-        kinds.filter_map(|kind| (kind.project)(conversation, enqueued_at).transpose()).collect()
+        kinds.filter_map(|kind| (kind.project)(conversation).transpose()).collect()
     }
 
     /// The operations that insert a new conversation. The first one inserts the main row.
-    pub(in crate::store) fn insert(
-        &self,
-        new: &WholeConversation,
-        enqueued_at: Option<Timestamp>,
-    ) -> Result<Vec<Operation>, StoreError> {
+    pub(in crate::store) fn insert(&self, new: &WholeConversation) -> Result<Vec<Operation>, StoreError> {
         let WholeConversation { conversation, payload } = new;
         let payload_row = payload_row(conversation, payload)?;
         let key = conversation_key(conversation.client(), conversation.id());
         let in_main_row = payload_row.is_none().then_some(payload);
         let main = Operation::Insert { key, value: encode_conversation(conversation, in_main_row, self.version)? };
-        let rows = self.secondary_rows(conversation, self.version, enqueued_at)?;
+        let rows = self.secondary_rows(conversation, self.version)?;
         let inserts = rows.into_iter().map(|(key, value)| Operation::Insert { key, value });
         Ok(std::iter::once(main).chain(payload_row).chain(inserts).collect())
     }
@@ -111,7 +105,6 @@ impl Projection {
         mut old: SecondaryRows,
         payload: StoredPayload,
         next: &Conversation,
-        enqueued_at: Option<Timestamp>,
     ) -> Result<Replacement, StoreError> {
         let payload_row = payload.in_main_row().map(|payload| payload_row(next, payload)).transpose()?.flatten();
         let payload = if payload_row.is_some() { StoredPayload::InOwnRow } else { payload };
@@ -119,7 +112,7 @@ impl Projection {
         let value = encode_conversation(next, payload.in_main_row(), self.version)?;
         let mut operations = vec![Operation::Replace { key, value, if_match: Some(etag) }];
         operations.extend(payload_row);
-        let new = self.secondary_rows(next, self.version, enqueued_at)?;
+        let new = self.secondary_rows(next, self.version)?;
         for (key, value) in &new {
             let (key, value) = (key.clone(), value.clone());
             match old.remove(&key) {

@@ -18,7 +18,7 @@ use crate::store::Etag;
 
 const CONVERSATIONS: &str = include_str!("../../../tests/fixtures/rows/conversation.json");
 const CONVERSATIONS_2: &str = include_str!("../../../tests/fixtures/rows/conversation-2.json");
-const DUE_NOTES: &str = include_str!("../../../tests/fixtures/rows/due.json");
+const DUE_ROWS: &str = include_str!("../../../tests/fixtures/rows/due.json");
 const PAYLOADS: &str = include_str!("../../../tests/fixtures/rows/payload.json");
 
 const CREATED: Timestamp = Timestamp::from_millis(1_893_456_000_000);
@@ -202,23 +202,34 @@ fn payload_rows_are_written_and_read_in_the_form_of_the_fixtures() {
 
 #[test]
 fn due_rows_are_written_and_read_in_the_form_of_the_fixtures() {
-    let conversation = scheduled();
-    let never = DueNote { generation: 3, enqueued_at: None, re_enqueued: 0, leased: false };
-    let mut fixtures = fixtures(DUE_NOTES);
-    for (name, note) in [
-        ("never hinted", never),
-        ("hinted", DueNote { enqueued_at: Some(CREATED), ..never }),
-        ("hinted again", DueNote { enqueued_at: Some(DUE), re_enqueued: 4, ..never }),
-        ("leased", DueNote { leased: true, ..never }),
+    let mut fixtures = fixtures(DUE_ROWS);
+    for (name, conversation, leased, retry) in [
+        ("scheduled", scheduled(), false, false),
+        ("leased", delivering(scheduled()), true, false),
+        ("retry", ended(scheduled(), refused()), false, true),
     ] {
         let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
-        assert_eq!(due_key(DUE, conversation.client(), conversation.id()), row.key, "{name}");
-        assert_eq!(encode_note(&note).unwrap(), row.value, "{name}");
-        let DueRow { at, client, id, note: read, etag } = decode_due(&row).unwrap();
-        assert_eq!((at, client, id, read), (DUE, conversation.client().clone(), conversation.id(), note), "{name}");
-        assert_eq!(etag, row.etag, "{name}");
+        let (key, value) = due::project(&conversation).unwrap().unwrap();
+        assert_eq!((key, value), (row.key.clone(), row.value.clone()), "{name}");
+        let key = DueKey {
+            at: conversation.next_wake_at().unwrap(),
+            client: conversation.client().clone(),
+            id: conversation.id(),
+        };
+        assert_eq!(decode_due(&row).unwrap(), DueRow { key, leased, retry }, "{name}");
     }
-    assert!(fixtures.is_empty(), "fixtures without a note: {:?}", fixtures.keys());
+    let key = DueKey { at: DUE, client: scheduled().client().clone(), id: scheduled().id() };
+    for (name, leased) in [
+        ("first release", false),
+        ("first release, hinted", false),
+        ("first release, hinted again", false),
+        ("first release, leased", true),
+    ] {
+        let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
+        assert_eq!(decode_due(&row).unwrap(), DueRow { key: key.clone(), leased, retry: false }, "{name}");
+    }
+    assert!(fixtures.is_empty(), "fixtures that no case reads: {:?}", fixtures.keys());
+    assert_eq!(due::project(&scheduled().cancel(CREATED).unwrap()).unwrap(), None);
 }
 
 fn row(key: &str, value: &str) -> Row {
@@ -253,7 +264,7 @@ fn the_error_for_a_damaged_row_has_its_key_and_not_its_value() {
 
 #[test]
 fn the_error_for_a_due_row_with_an_invalid_key_has_the_key() {
-    let value = encode_note(&DueNote { generation: 1, enqueued_at: None, re_enqueued: 0, leased: false }).unwrap();
+    let (_, value) = due::project(&scheduled()).unwrap().unwrap();
     let id = scheduled().id();
     for key in [
         "d".to_owned(),
@@ -270,12 +281,14 @@ fn the_error_for_a_due_row_with_an_invalid_key_has_the_key() {
 #[test]
 fn due_keys_sort_by_time_and_ranges_end_before_their_end() {
     let StoredConversation { client, id, .. } = stored();
-    let key = |millis: i64| due_key(Timestamp::from_millis(millis), &client, id);
+    let key = |millis: i64| DueKey { at: Timestamp::from_millis(millis), client: client.clone(), id }.to_string();
+    let rows = |from, to| due_rows(&DueBound::Time(Timestamp::from_millis(from)), Timestamp::from_millis(to));
     let times = [0, 9, 10, 999, 1_893_459_600_000, 9_999_999_999_999, 99_999_999_999_999];
     assert!(times.map(key).is_sorted_by(|a, b| a < b));
     for at in times {
-        let before = due_before(Timestamp::from_millis(at));
+        let before = rows(0, at);
         assert!(key(at) >= before.to, "the end is exclusive");
         assert!(at == 0 || (before.from.as_str()..before.to.as_str()).contains(&key(at - 1).as_str()));
+        assert!(rows(at, at + 1).from <= key(at), "a time is before its rows");
     }
 }

@@ -5,16 +5,17 @@ use std::time::Duration;
 use mcp_scheduler::api::RetryRequest;
 use mcp_scheduler::delivery::DeliveryOutcome;
 use mcp_scheduler::domain::{ErrorClass, Outcome, State, Status};
+use mcp_scheduler::store::{Slot, WakeUps};
 
-use crate::support::delivery_harness::{Answer, DeliveryHarness, NOON, led_to};
+use crate::support::delivery_harness::{Answer, DeliveryHarness, NOON, led_to, wake_up_of};
 
 const PAUSES: [u64; 8] = [5, 30, 120, 600, 1800, 7200, 21600, 43200];
 
 #[tokio::test(start_paused = true)]
 async fn the_claim_is_stored_before_the_first_byte() {
     let harness = DeliveryHarness::new();
-    let wake_up = harness.schedule(Duration::ZERO, |request| request.timeout_seconds = Some(7)).await;
-    harness.deliverer().deliver(&wake_up).await.unwrap();
+    let due = harness.schedule(Duration::ZERO, |request| request.timeout_seconds = Some(7)).await;
+    harness.deliverer().deliver(&due, None).await.unwrap();
     let record = &harness.endpoint.calls()[0].record;
     let State::Delivering { attempt, lease } = &record.state() else { panic!("{:?}", record.state()) };
     assert_eq!((attempt.number, attempt.started), (1, NOON));
@@ -26,10 +27,10 @@ async fn the_claim_is_stored_before_the_first_byte() {
 async fn a_2xx_completes_and_the_attempt_is_recorded() {
     let harness = DeliveryHarness::new();
     harness.endpoint.will([Answer::status(202).after(Duration::from_secs(3))]);
-    let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
-    let delivered = harness.deliverer().deliver(&wake_up).await.unwrap();
+    let due = harness.schedule(Duration::ZERO, |_| ()).await;
+    let delivered = harness.deliverer().deliver(&due, None).await.unwrap();
     assert_eq!(led_to(&delivered), Some(Status::Completed));
-    let conversation = harness.read(wake_up.id).await;
+    let conversation = harness.read(due.id).await;
     assert_eq!(*conversation.state(), State::Completed);
     assert_eq!(conversation.updated(), NOON + Duration::from_secs(3));
     let [attempt] = conversation.attempts() else { panic!() };
@@ -43,7 +44,7 @@ async fn a_2xx_completes_and_the_attempt_is_recorded() {
 async fn a_failing_endpoint_is_tried_eight_times_with_growing_pauses() {
     let harness = DeliveryHarness::new();
     harness.endpoint.always_fails();
-    let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
+    let due = harness.schedule(Duration::ZERO, |_| ()).await;
     harness.start_worker();
     tokio::time::sleep(Duration::from_hours(12)).await;
     let calls = harness.endpoint.calls();
@@ -54,7 +55,7 @@ async fn a_failing_endpoint_is_tried_eight_times_with_growing_pauses() {
         let State::Delivering { attempt, .. } = pair[1].record.state() else { panic!() };
         assert!(attempt.started <= pair[1].at);
     }
-    let conversation = harness.read(wake_up.id).await;
+    let conversation = harness.read(due.id).await;
     assert_eq!(*conversation.state(), State::Failed { reason: "the endpoint answered 500".to_owned() });
     let numbers: Vec<_> = conversation.attempts().iter().map(|a| a.start.number).collect();
     assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8]);
@@ -66,18 +67,19 @@ async fn a_failing_endpoint_is_tried_eight_times_with_growing_pauses() {
 async fn between_attempts_the_record_says_when_the_next_one_is() {
     let harness = DeliveryHarness::new();
     harness.endpoint.will([Answer::error(ErrorClass::ConnectRefused)]);
-    let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
-    let delivered = harness.deliverer().deliver(&wake_up).await.unwrap();
+    let due = harness.schedule(Duration::ZERO, |_| ()).await;
+    let delivered = harness.deliverer().deliver(&due, None).await.unwrap();
     assert_eq!(led_to(&delivered), Some(Status::InProgress));
-    let conversation = harness.read(wake_up.id).await;
+    let conversation = harness.read(due.id).await;
     let State::Waiting { next_attempt } = conversation.state() else { panic!("{:?}", conversation.state()) };
     let pause = NOON.until(*next_attempt);
     assert!((Duration::from_secs(4)..=Duration::from_secs(6)).contains(&pause), "{pause:?}");
     assert_eq!(conversation.attempts()[0].result.error, Some(ErrorClass::ConnectRefused));
-    let put = harness.queue.enqueued().pop().unwrap();
-    assert_eq!((put.wake_up, put.delay), (wake_up, pause));
     let [row] = &harness.due_rows().await[..] else { panic!() };
-    assert_eq!(row.at, *next_attempt);
+    assert_eq!((row.key.at, row.retry), (*next_attempt, true));
+    let put = harness.queue.enqueued().pop().unwrap();
+    assert_eq!(put.wake_up, wake_up_of(&row.key));
+    assert!(put.becomes_visible() <= Slot::of(*next_attempt).start() - WakeUps::LEAD, "{put:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,13 +88,12 @@ async fn as_many_attempts_are_made_as_max_attempts_says() {
         let harness = DeliveryHarness::new();
         harness.endpoint.always_fails();
         let retry = Some(RetryRequest { max_attempts: Some(max_attempts) });
-        let wake_up = harness.schedule(Duration::ZERO, |request| request.retry = retry).await;
+        let due = harness.schedule(Duration::ZERO, |request| request.retry = retry).await;
         let deliverer = harness.deliverer();
-        while let Some(next) = harness.read(wake_up.id).await.next_wake_at() {
-            tokio::time::sleep(harness.now().until(next)).await;
-            assert!(matches!(deliverer.deliver(&wake_up).await.unwrap(), DeliveryOutcome::Attempted { .. }));
+        while let Some(next) = harness.next_due(&due).await {
+            assert!(matches!(deliverer.deliver(&next, None).await.unwrap(), DeliveryOutcome::Attempted { .. }));
         }
-        let conversation = harness.read(wake_up.id).await;
+        let conversation = harness.read(due.id).await;
         assert_eq!(conversation.status(), Status::Failed);
         assert_eq!(conversation.attempts().len(), max_attempts as usize);
         assert_eq!(harness.endpoint.calls().len(), max_attempts as usize);
@@ -104,10 +105,10 @@ async fn a_permanent_failure_is_not_retried() {
     for answer in [Answer::status(410), Answer::status(404), Answer::status(302), Answer::error(ErrorClass::Blocked)] {
         let harness = DeliveryHarness::new();
         harness.endpoint.will([answer]);
-        let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
-        let delivered = harness.deliverer().deliver(&wake_up).await.unwrap();
+        let due = harness.schedule(Duration::ZERO, |_| ()).await;
+        let delivered = harness.deliverer().deliver(&due, None).await.unwrap();
         assert_eq!(led_to(&delivered), Some(Status::Failed));
-        let conversation = harness.read(wake_up.id).await;
+        let conversation = harness.read(due.id).await;
         let [attempt] = conversation.attempts() else { panic!() };
         assert_eq!(attempt.result.outcome, Outcome::PermanentFailure);
         assert_eq!(*conversation.state(), State::Failed { reason: attempt.result.reason() });
@@ -121,12 +122,13 @@ async fn retry_after_postpones_the_next_attempt_by_at_most_a_day() {
     for (asked, seconds) in [("600", 600..=600), ("1", 4..=6), ("-5", 4..=6), ("9999999", 86_400..=86_400)] {
         let harness = DeliveryHarness::new();
         harness.endpoint.will([Answer::status(429).retry_after(asked)]);
-        let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
-        harness.deliverer().deliver(&wake_up).await.unwrap();
-        let conversation = harness.read(wake_up.id).await;
+        let due = harness.schedule(Duration::ZERO, |_| ()).await;
+        harness.deliverer().deliver(&due, None).await.unwrap();
+        let conversation = harness.read(due.id).await;
         let State::Waiting { next_attempt } = conversation.state() else { panic!() };
         assert!(seconds.contains(&NOON.until(*next_attempt).as_secs()), "{asked}: {next_attempt}");
-        assert_eq!(harness.queue.enqueued().pop().unwrap().delay, NOON.until(*next_attempt));
+        // A sweep enqueues the wake-up for a pause of minutes.
+        assert_eq!(harness.queue.enqueued().len(), if seconds.contains(&5) { 2 } else { 1 }, "{asked}");
     }
 }
 
@@ -134,10 +136,10 @@ async fn retry_after_postpones_the_next_attempt_by_at_most_a_day() {
 async fn a_retry_that_succeeds_completes() {
     let harness = DeliveryHarness::new();
     harness.endpoint.will([Answer::status(503), Answer::error(ErrorClass::TotalTimeout), Answer::status(200)]);
-    let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
+    let due = harness.schedule(Duration::ZERO, |_| ()).await;
     harness.start_worker();
     tokio::time::sleep(Duration::from_mins(2)).await;
-    let conversation = harness.read(wake_up.id).await;
+    let conversation = harness.read(due.id).await;
     assert_eq!(conversation.status(), Status::Completed);
     let outcomes: Vec<_> = conversation.attempts().iter().map(|a| a.result.outcome).collect();
     assert_eq!(outcomes, [Outcome::Failure, Outcome::Failure, Outcome::Success]);

@@ -1,6 +1,5 @@
 //! Clients whose hosts hang, and what that means for other clients and other hosts.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +8,8 @@ use futures_util::future::join_all;
 use mcp_scheduler::delivery::{Deliverer, DeliveryOutcome};
 use mcp_scheduler::domain::{ClientId, ErrorClass, Status};
 use mcp_scheduler::outbound::{Route, RouteError};
-use mcp_scheduler::store::WakeUp;
+use mcp_scheduler::store::{DueKey, SlotWakeUp, WakeUp};
+use tokio::time::Instant;
 
 use crate::support::delivery_harness::{Call, DeliveryHarness, led_to};
 
@@ -21,7 +21,7 @@ fn bob() -> ClientId {
 }
 
 /// Schedules a conversation that may take a minute.
-async fn schedule(harness: &DeliveryHarness, client: &ClientId, host: &str, ahead: Duration) -> WakeUp {
+async fn schedule(harness: &DeliveryHarness, client: &ClientId, host: &str, ahead: Duration) -> DueKey {
     let long = |request: &mut mcp_scheduler::api::ScheduleRequest| {
         request.endpoint = Some(format!("https://{host}/hook"));
         request.timeout_seconds = Some(60);
@@ -49,7 +49,7 @@ async fn a_client_whose_hosts_hang_delays_no_other_client() {
         for number in 0..60 {
             schedule(&harness, &bob(), "good.example", SECOND + 5 * SECOND * number).await;
         }
-        harness.start_worker();
+        harness.start();
         tokio::time::sleep(6 * MINUTE).await;
         let good = calls_to(&harness, "good.example");
         assert_eq!(good.len(), 60);
@@ -70,12 +70,40 @@ async fn a_client_with_more_hanging_hosts_than_there_are_permits_delays_no_other
     for number in 0..20 {
         schedule(&harness, &bob(), "good.example", SECOND + 3 * SECOND * number).await;
     }
-    harness.start_worker();
+    harness.start_follower();
     tokio::time::sleep(MINUTE).await;
     let (hanging, good) = (calls_to(&harness, "hangs-").len(), calls_to(&harness, "good.example"));
     assert_eq!(hanging, 1024, "half of the permits");
     assert_eq!(good.len(), 20);
     assert!(lateness(&good) < SECOND / 10, "{:?}", lateness(&good));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_row_without_a_permit_is_left_to_one_wake_up() {
+    let harness = DeliveryHarness::new();
+    for number in 0..2500 {
+        let host = format!("hangs-{number}.example");
+        harness.endpoint.set_latency(&host, MINUTE);
+        schedule(&harness, &harness.client, &host, SECOND).await;
+    }
+    harness.start_worker();
+    tokio::time::sleep(50 * SECOND).await;
+    let enqueued = harness.queue.enqueued().into_iter();
+    let postponed: Vec<_> = enqueued
+        .filter_map(|enqueued| match enqueued.wake_up {
+            WakeUp::Slot(SlotWakeUp { partitions, part: Some(part), .. }) if part.postponed == 1 => {
+                Some((partitions, part.after, part.until.unwrap()))
+            }
+            _ => None,
+        })
+        .collect();
+    assert!(postponed.len() > 16, "{}", postponed.len());
+    for (index, (partitions, after, until)) in postponed.iter().enumerate() {
+        for (others, other_after, other_until) in &postponed[index + 1..] {
+            let overlap = after.is_before(other_until) && other_after.is_before(until);
+            assert!(!overlap || partitions.iter().all(|partition| !others.contains(partition)), "{after} to {until}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,7 +115,7 @@ async fn hanging_hosts_hardly_delay_the_other_hosts_of_their_client() {
             schedule(&harness, &harness.client, &format!("{kind}-{number}.example"), SECOND).await;
         }
     }
-    harness.start_worker();
+    harness.start_follower();
     tokio::time::sleep(MINUTE).await;
     let good = calls_to(&harness, "good-");
     assert_eq!(good.len(), 1000);
@@ -109,7 +137,7 @@ async fn a_host_is_an_address_of_one_client() {
     for _ in 0..20 {
         schedule(&harness, &bob(), "good.example", 2 * SECOND).await;
     }
-    harness.start_worker();
+    harness.start_follower();
     tokio::time::sleep(30 * SECOND).await;
     assert_eq!(calls_to(&harness, "hangs-").len(), 8);
     let good = calls_to(&harness, "good.example");
@@ -127,21 +155,19 @@ async fn nothing_is_claimed_beyond_the_share_of_its_client() {
         hanging.push(schedule(&harness, &harness.client, host, Duration::ZERO).await);
     }
     let others = schedule(&harness, &bob(), "good.example", Duration::ZERO).await;
-    let outcomes = join_all(hanging.iter().map(|wake_up| deliverer.deliver(wake_up)));
+    let deadline = Some(Instant::now() + 45 * SECOND);
+    let outcomes = join_all(hanging.iter().map(|due| deliverer.deliver(due, deadline)));
     let meanwhile = async {
         tokio::time::sleep(SECOND).await;
         assert_eq!(harness.endpoint.calls().len(), 2);
         let refused = harness.read(hanging[2].id).await;
         assert_eq!((refused.status(), refused.attempts_begun()), (Status::Scheduled, 0));
-        let put = harness.queue.enqueued().pop().unwrap();
-        assert_eq!(put.wake_up, hanging[2]);
-        assert!((SECOND..=MINUTE).contains(&put.delay), "{:?}", put.delay);
-        assert_eq!(led_to(&deliverer.deliver(&others).await.unwrap()), Some(Status::Completed));
+        assert_eq!(led_to(&deliverer.deliver(&others, None).await.unwrap()), Some(Status::Completed));
     };
     let (outcomes, ()) = tokio::join!(outcomes, meanwhile);
-    let refused: Vec<_> = outcomes.into_iter().map(|outcome| outcome.unwrap() == DeliveryOutcome::Postponed).collect();
+    let refused: Vec<_> = outcomes.into_iter().map(|outcome| outcome.unwrap() == DeliveryOutcome::NoPermit).collect();
     assert_eq!(refused, [false, false, true]);
-    assert_eq!(led_to(&deliverer.deliver(&hanging[2]).await.unwrap()), Some(Status::Completed));
+    assert_eq!(led_to(&deliverer.deliver(&hanging[2], None).await.unwrap()), Some(Status::Completed));
 }
 
 #[tokio::test(start_paused = true)]
@@ -159,25 +185,33 @@ async fn the_share_is_also_a_share_of_memory() {
         };
         large.push(harness.schedule(Duration::ZERO, text).await);
     }
-    join_all(large.iter().map(|wake_up| deliverer.deliver(wake_up))).await;
-    let at_once: BTreeSet<_> = harness.endpoint.calls().iter().map(|call| call.record.id()).collect();
-    assert_eq!(at_once.len(), 5, "each takes three of the sixteen permits");
+    join_all(large.iter().map(|due| deliverer.deliver(due, None))).await;
+    let calls = harness.endpoint.calls();
+    let at_once = calls.iter().filter(|call| call.at == calls[0].at).count();
+    assert_eq!((at_once, calls.len()), (5, 8), "each takes three of the sixteen permits");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_look_up_that_was_not_tried_is_no_attempt_and_one_that_failed_is() {
     let harness = DeliveryHarness::new();
     harness.endpoint.set_route("good.example", Err(RouteError::NotTried));
-    let wake_up = schedule(&harness, &harness.client, "good.example", Duration::ZERO).await;
+    let due = schedule(&harness, &harness.client, "good.example", Duration::ZERO).await;
     let deliverer: Arc<Deliverer> = harness.deliverer();
-    assert_eq!(deliverer.deliver(&wake_up).await.unwrap(), DeliveryOutcome::Postponed);
-    let untouched = harness.read(wake_up.id).await;
+    let (began, soon) = (Instant::now(), Instant::now() + SECOND);
+    assert_eq!(deliverer.deliver(&due, Some(soon)).await.unwrap(), DeliveryOutcome::NoPermit);
+    assert_eq!(began.elapsed(), Duration::ZERO, "the next look-up would be after the deadline");
+    let untouched = harness.read(due.id).await;
     assert_eq!((untouched.status(), untouched.attempts_begun()), (Status::Scheduled, 0));
-    assert_eq!(harness.queue.enqueued().pop().unwrap().delay, 5 * SECOND);
 
+    let delivery = tokio::spawn({
+        let due = due.clone();
+        async move { deliverer.deliver(&due, None).await.unwrap() }
+    });
+    tokio::time::sleep(SECOND).await;
     harness.endpoint.set_route("good.example", Err(RouteError::Failed(ErrorClass::DnsError)));
-    assert_eq!(led_to(&deliverer.deliver(&wake_up).await.unwrap()), Some(Status::InProgress));
-    let failed = harness.read(wake_up.id).await;
+    assert_eq!(led_to(&delivery.await.unwrap()), Some(Status::InProgress));
+    assert_eq!(began.elapsed(), 5 * SECOND);
+    let failed = harness.read(due.id).await;
     assert_eq!(failed.attempts()[0].result.error, Some(ErrorClass::DnsError));
     assert!(harness.endpoint.calls().is_empty(), "nothing was sent");
 }

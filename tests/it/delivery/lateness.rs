@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use mcp_scheduler::delivery::DeliveryOutcome;
-use mcp_scheduler::store::WakeUp;
+use mcp_scheduler::store::DueKey;
 use tracing::Level;
 
 use crate::support::captured_log::CapturedLog;
@@ -32,13 +32,14 @@ impl Shown {
     }
 }
 
-/// Makes one attempt. The commit of its claim takes this long.
-async fn attempt(harness: &DeliveryHarness, wake_up: &WakeUp, claim_takes: Duration) -> Shown {
+/// Makes the next attempt. The commit of its claim takes this long.
+async fn attempt(harness: &DeliveryHarness, due: &DueKey, claim_takes: Duration) -> Shown {
+    let due = harness.next_due(due).await.unwrap();
     // The first call reads the conversation, the second one commits the claim.
     harness.table.next_call_takes(Duration::ZERO);
     harness.table.next_call_takes(claim_takes);
     let (log, guard) = CapturedLog::start(Level::DEBUG);
-    let outcome = harness.deliverer().deliver(wake_up).await.unwrap();
+    let outcome = harness.deliverer().deliver(&due, None).await.unwrap();
     drop(guard);
     let DeliveryOutcome::Attempted { lateness, .. } = outcome else { panic!("no attempt: {outcome:?}") };
     let call = harness.endpoint.calls().pop().unwrap();
@@ -46,7 +47,7 @@ async fn attempt(harness: &DeliveryHarness, wake_up: &WakeUp, claim_takes: Durat
         header: call.header("scheduler-lateness-ms").unwrap().parse().unwrap(),
         outcome: lateness.as_millis().try_into().unwrap(),
         log: logged(&log.text()),
-        status: Host::of(harness).status(wake_up.id).await["latenessMs"].as_u64(),
+        status: Host::of(harness).status(due.id).await["latenessMs"].as_u64(),
     }
 }
 
@@ -63,8 +64,8 @@ async fn a_delivery_on_time_is_0_ms_late_although_it_is_claimed_up_to_10_ms_ahea
     for claim_takes in [0, 1, 9, 10] {
         let harness = DeliveryHarness::new();
         harness.endpoint.will([Answer::status(200).after(3 * SECOND)]);
-        let wake_up = harness.schedule(SECOND, |_| ()).await;
-        let shown = attempt(&harness, &wake_up, claim_takes * MILLISECOND).await;
+        let due = harness.schedule(SECOND, |_| ()).await;
+        let shown = attempt(&harness, &due, claim_takes * MILLISECOND).await;
         assert_eq!(shown, Shown::everywhere(0), "the claim takes {claim_takes} ms");
         assert_eq!(harness.endpoint.calls()[0].at, NOON + SECOND);
     }
@@ -74,35 +75,34 @@ async fn a_delivery_on_time_is_0_ms_late_although_it_is_claimed_up_to_10_ms_ahea
 async fn a_delivery_is_as_late_as_the_commit_of_its_claim() {
     let harness = DeliveryHarness::new();
     harness.endpoint.will([Answer::status(200).after(3 * SECOND)]);
-    let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
-    assert_eq!(attempt(&harness, &wake_up, 700 * MILLISECOND).await, Shown::everywhere(700));
+    let due = harness.schedule(Duration::ZERO, |_| ()).await;
+    assert_eq!(attempt(&harness, &due, 700 * MILLISECOND).await, Shown::everywhere(700));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_counts_from_its_own_time_and_its_header_from_the_scheduled_time() {
     let harness = DeliveryHarness::new();
     harness.endpoint.will([Answer::status(503).after(SECOND)]);
-    let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
-    assert_eq!(attempt(&harness, &wake_up, 200 * MILLISECOND).await, Shown::everywhere(200));
-    let retry_at = harness.read(wake_up.id).await.next_wake_at().unwrap();
+    let due = harness.schedule(Duration::ZERO, |_| ()).await;
+    assert_eq!(attempt(&harness, &due, 200 * MILLISECOND).await, Shown::everywhere(200));
+    let retry_at = harness.read(due.id).await.next_wake_at().unwrap();
     harness.wait_until(retry_at).await;
     let header = u64::try_from(NOON.until(retry_at).as_millis()).unwrap() + 300;
-    let retry = attempt(&harness, &wake_up, 300 * MILLISECOND).await;
+    let retry = attempt(&harness, &due, 300 * MILLISECOND).await;
     assert_eq!(retry, Shown { header, outcome: 300, log: 300, status: Some(200) });
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_attempt_after_a_lost_one_counts_from_the_end_of_the_pause() {
     let harness = DeliveryHarness::new();
-    let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
-    harness.lose_an_attempt(&wake_up).await;
-    let lease_ends = harness.read(wake_up.id).await.next_wake_at().unwrap();
-    harness.wait_until(lease_ends).await;
-    assert_eq!(harness.deliverer().deliver(&wake_up).await.unwrap(), DeliveryOutcome::Postponed);
-    let pause_ends = harness.read(wake_up.id).await.next_wake_at().unwrap();
+    let due = harness.schedule(Duration::ZERO, |_| ()).await;
+    harness.lose_an_attempt(&due).await;
+    let lease_ends = harness.next_due(&due).await.unwrap();
+    assert_eq!(harness.deliverer().deliver(&lease_ends, None).await.unwrap(), DeliveryOutcome::NothingToDo);
+    let pause_ends = harness.read(due.id).await.next_wake_at().unwrap();
     harness.wait_until(pause_ends + 4 * SECOND).await;
     let header = u64::try_from(NOON.until(pause_ends).as_millis()).unwrap() + 4000;
-    let next = attempt(&harness, &wake_up, Duration::ZERO).await;
+    let next = attempt(&harness, &due, Duration::ZERO).await;
     assert_eq!(next, Shown { header, outcome: 4000, log: 4000, status: None });
 }
 
@@ -110,14 +110,14 @@ async fn the_attempt_after_a_lost_one_counts_from_the_end_of_the_pause() {
 async fn the_status_shows_no_lateness_while_the_first_attempt_is_in_flight() {
     let harness = DeliveryHarness::new();
     harness.endpoint.will([Answer::status(503).after(2 * SECOND), Answer::status(200).after(20 * SECOND)]);
-    let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
+    let due = harness.schedule(Duration::ZERO, |_| ()).await;
     let host = Host::of(&harness);
-    assert!(host.status(wake_up.id).await.get("latenessMs").is_none(), "nothing has been sent");
+    assert!(host.status(due.id).await.get("latenessMs").is_none(), "nothing has been sent");
     harness.start_worker();
     tokio::time::sleep(SECOND).await;
-    let first = host.status(wake_up.id).await;
+    let first = host.status(due.id).await;
     assert_eq!((&first["attempts"][0]["outcome"], first.get("latenessMs")), (&"inFlight".into(), None));
     tokio::time::sleep(8 * SECOND).await;
-    let second = host.status(wake_up.id).await;
+    let second = host.status(due.id).await;
     assert_eq!((&second["attempts"][1]["outcome"], &second["latenessMs"]), (&"inFlight".into(), &0.into()));
 }

@@ -1,14 +1,16 @@
-//! Deliveries in virtual time: from a wake-up to a stored result.
+//! Deliveries in virtual time: from a due row to a stored result.
 
 mod attempts;
 mod backlog;
 mod cancelling;
 mod clocks;
+mod due_rows;
 mod failures;
 mod fairness;
+mod follower;
 mod hosts;
 mod lateness;
 mod payloads;
+mod receiving;
 mod redelivering;
 mod request;
-mod wake_ups;

@@ -28,7 +28,7 @@ async fn lose(harness: &DeliveryHarness, id: ConversationId, value: Option<&str>
 async fn a_large_text_arrives_as_it_was_scheduled_at_every_attempt() {
     let harness = DeliveryHarness::new();
     harness.endpoint.always_fails();
-    let wake_up = harness.schedule(Duration::ZERO, |request| request.conversation_text = Some(large_text())).await;
+    let due = harness.schedule(Duration::ZERO, |request| request.conversation_text = Some(large_text())).await;
     harness.start_worker();
     tokio::time::sleep(Duration::from_mins(3)).await;
     let calls = harness.endpoint.calls();
@@ -37,19 +37,19 @@ async fn a_large_text_arrives_as_it_was_scheduled_at_every_attempt() {
         let body: serde_json::Value = serde_json::from_slice(call.request.body.as_deref().unwrap()).unwrap();
         assert_eq!(body["conversationText"], large_text());
     }
-    assert_eq!(harness.read(wake_up.id).await.attempts().len(), 4);
+    assert_eq!(harness.read(due.id).await.attempts().len(), 4);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_payload_ends_the_conversation_as_failed_with_the_reason() {
     for damaged in [None, Some("{}"), Some(r#"{"v":1,"row":{"text":7}}"#)] {
         let harness = DeliveryHarness::new();
-        let wake_up = harness.schedule(Duration::ZERO, |request| request.conversation_text = Some(large_text())).await;
-        lose(&harness, wake_up.id, damaged).await;
-        let delivered = harness.deliverer().deliver(&wake_up).await.unwrap();
+        let due = harness.schedule(Duration::ZERO, |request| request.conversation_text = Some(large_text())).await;
+        lose(&harness, due.id, damaged).await;
+        let delivered = harness.deliverer().deliver(&due, None).await.unwrap();
         assert_eq!(led_to(&delivered), Some(Status::Failed), "{damaged:?}");
         assert!(harness.endpoint.calls().is_empty(), "nothing is sent");
-        let conversation = harness.read(wake_up.id).await;
+        let conversation = harness.read(due.id).await;
         let [attempt] = conversation.attempts() else { panic!("one attempt is on record") };
         let result = &attempt.result;
         assert_eq!((result.outcome, result.error), (Outcome::PermanentFailure, Some(ErrorClass::PayloadLost)));
@@ -57,7 +57,7 @@ async fn a_lost_payload_ends_the_conversation_as_failed_with_the_reason() {
         // The list shows it, and a look-up says that it cannot be read.
         let query = ListQuery { status: Some(Status::Failed), limit: 10, cursor: None };
         assert_eq!(harness.scheduler.list(&harness.client, query).await.unwrap().conversations, [conversation]);
-        let read = harness.scheduler.get(&harness.client, wake_up.id).await;
+        let read = harness.scheduler.get(&harness.client, due.id).await;
         assert!(matches!(read, Err(SchedulerError::Internal(StoreError::Corrupt { .. }))), "{read:?}");
     }
 }
@@ -65,21 +65,20 @@ async fn a_lost_payload_ends_the_conversation_as_failed_with_the_reason() {
 #[tokio::test(start_paused = true)]
 async fn a_conversation_whose_payload_is_lost_can_be_cancelled() {
     let harness = DeliveryHarness::new();
-    let wake_up =
-        harness.schedule(Duration::from_hours(1), |request| request.conversation_text = Some(large_text())).await;
-    lose(&harness, wake_up.id, None).await;
-    harness.scheduler.cancel(&harness.client, wake_up.id).await.unwrap();
-    assert_eq!(harness.read(wake_up.id).await.status(), Status::Cancelled);
+    let due = harness.schedule(Duration::from_hours(1), |request| request.conversation_text = Some(large_text())).await;
+    lose(&harness, due.id, None).await;
+    harness.scheduler.cancel(&harness.client, due.id).await.unwrap();
+    assert_eq!(harness.read(due.id).await.status(), Status::Cancelled);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_payload_that_cannot_be_read_now_uses_no_attempt() {
     let harness = DeliveryHarness::new();
-    let wake_up = harness.schedule(Duration::ZERO, |request| request.conversation_text = Some(large_text())).await;
+    let due = harness.schedule(Duration::ZERO, |request| request.conversation_text = Some(large_text())).await;
     harness.table.next_calls(&[Fault::None, Fault::Refused]);
-    let delivered = harness.deliverer().deliver(&wake_up).await;
+    let delivered = harness.deliverer().deliver(&due, None).await;
     assert!(matches!(delivered, Err(StoreError::Unavailable(_))), "{delivered:?}");
-    assert_eq!(harness.read(wake_up.id).await.attempts_begun(), 0);
-    let delivered = harness.deliverer().deliver(&wake_up).await.unwrap();
+    assert_eq!(harness.read(due.id).await.attempts_begun(), 0);
+    let delivered = harness.deliverer().deliver(&due, None).await.unwrap();
     assert_eq!(led_to(&delivered), Some(Status::Completed));
 }

@@ -6,26 +6,24 @@ use mcp_scheduler::api::RetryRequest;
 use mcp_scheduler::delivery::DeliveryOutcome;
 use mcp_scheduler::domain::{Conversation, Outcome, State, Status};
 use mcp_scheduler::scheduler::SchedulerError;
-use mcp_scheduler::store::StoreError;
-use mcp_scheduler::store::WakeUp;
+use mcp_scheduler::store::{DueKey, StoreError};
 use mcp_scheduler::testing::Fault;
 
-use crate::support::delivery_harness::{Answer, DeliveryHarness, NOON};
+use crate::support::delivery_harness::{Answer, DeliveryHarness, NOON, wake_up_of};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Schedules a conversation whose two attempts fail.
-async fn failed(harness: &DeliveryHarness) -> WakeUp {
+async fn failed(harness: &DeliveryHarness) -> DueKey {
     harness.endpoint.will([Answer::status(500), Answer::status(500)]);
     let retry = Some(RetryRequest { max_attempts: Some(2) });
-    let wake_up = harness.schedule(Duration::ZERO, |request| request.retry = retry).await;
+    let due = harness.schedule(Duration::ZERO, |request| request.retry = retry).await;
     let deliverer = harness.deliverer();
-    while let Some(next) = harness.read(wake_up.id).await.next_wake_at() {
-        harness.wait_until(next).await;
-        deliverer.deliver(&wake_up).await.unwrap();
+    while let Some(next) = harness.next_due(&due).await {
+        deliverer.deliver(&next, None).await.unwrap();
     }
-    assert_eq!(harness.read(wake_up.id).await.status(), Status::Failed);
-    wake_up
+    assert_eq!(harness.read(due.id).await.status(), Status::Failed);
+    due
 }
 
 fn outcomes(conversation: &Conversation) -> Vec<Outcome> {
@@ -41,7 +39,7 @@ async fn a_redelivery_starts_at_once_with_all_attempts_and_the_first_pauses_agai
     let start = harness.now();
     harness.scheduler.redeliver(&harness.client, old.id).await.unwrap();
     let enqueued = harness.queue.enqueued().pop().unwrap();
-    assert_eq!((enqueued.delay, enqueued.wake_up), (Duration::ZERO, WakeUp { generation: 2, ..old.clone() }));
+    assert_eq!((enqueued.delay, enqueued.wake_up), (Duration::ZERO, wake_up_of(&DueKey { at: start, ..old.clone() })));
     tokio::time::sleep(20 * SECOND).await;
     let conversation = harness.read(old.id).await;
     assert_eq!(outcomes(&conversation), [Outcome::Failure, Outcome::Failure, Outcome::Failure, Outcome::Success]);
@@ -61,7 +59,7 @@ async fn a_redelivery_whose_wake_up_is_lost_is_found_by_the_sweep() {
     harness.queue.set_fault(Fault::Refused);
     harness.scheduler.redeliver(&harness.client, old.id).await.unwrap();
     let [row] = &harness.due_rows().await[..] else { panic!("no due row: no sweep would find the conversation") };
-    assert_eq!((row.at, row.note.generation), (harness.now(), 2));
+    assert_eq!(row.key.at, harness.now());
     harness.queue.set_fault(Fault::None);
     tokio::time::sleep(180 * SECOND).await;
     assert_eq!(harness.read(old.id).await.status(), Status::Completed);
@@ -102,8 +100,9 @@ async fn a_redelivery_can_be_cancelled_before_its_attempt() {
     let harness = DeliveryHarness::new();
     let old = failed(&harness).await;
     harness.scheduler.redeliver(&harness.client, old.id).await.unwrap();
+    let due = harness.next_due(&old).await.unwrap();
     harness.scheduler.cancel(&harness.client, old.id).await.unwrap();
-    let delivered = harness.deliverer().deliver(&WakeUp { generation: 2, ..old.clone() }).await.unwrap();
+    let delivered = harness.deliverer().deliver(&due, None).await.unwrap();
     assert_eq!(delivered, DeliveryOutcome::NothingToDo);
     assert_eq!((harness.read(old.id).await.status(), harness.endpoint.calls().len()), (Status::Cancelled, 2));
 }

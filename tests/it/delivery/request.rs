@@ -24,12 +24,12 @@ async fn calls_of(harness: &DeliveryHarness, attempts: usize) -> Vec<Call> {
 async fn the_body_and_the_id_stay_the_same_and_the_attempt_number_grows() {
     let harness = DeliveryHarness::new();
     harness.endpoint.always_fails();
-    let wake_up = harness
+    let due = harness
         .schedule(Duration::from_millis(1500), |request| {
             request.additional_info = Some(serde_json::from_str("{ \"b\": 1.0,\"a\": 1e2 }").unwrap());
         })
         .await;
-    let id = wake_up.id.to_string();
+    let id = due.id.to_string();
     let calls = calls_of(&harness, 4).await;
     let due = (NOON + Duration::from_millis(1500)).to_string();
     let body = format!(
@@ -74,12 +74,12 @@ async fn the_headers_of_the_caller_are_sent_but_do_not_replace_ours() {
         ("scheduler_scheduled_time", "never"),
     ];
     let headers = headers.map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned())));
-    let wake_up = harness.schedule(Duration::ZERO, |request| request.headers = Some(headers.into())).await;
+    let due = harness.schedule(Duration::ZERO, |request| request.headers = Some(headers.into())).await;
     let call = &calls_of(&harness, 1).await[0];
     assert_eq!(call.header("x-mine"), Some(" a\tb "));
     assert_eq!(call.header("authorization"), Some("Bearer x"));
     assert_eq!(call.header("content-type"), Some("application/vnd.me+json"));
-    assert_eq!(call.header("idempotency-key"), Some(&*wake_up.id.to_string()));
+    assert_eq!(call.header("idempotency-key"), Some(&*due.id.to_string()));
     assert_eq!(call.header("scheduler-attempt"), Some("1"));
     assert!(call.header("user-agent").unwrap().starts_with("mcp-scheduler/"));
     assert!(call.header("traceparent").unwrap().len() == 55);

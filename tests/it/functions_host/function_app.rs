@@ -6,12 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use mcp_scheduler::config::{Config, settings};
-use mcp_scheduler::delivery::Deliverer;
+use mcp_scheduler::delivery::{Deliverer, SlotRunner};
 use mcp_scheduler::domain::{DeliveryPolicy, Status};
 use mcp_scheduler::http::{Access, MAX_DEQUEUE_COUNT, Operation, ServerOptions, invocation_operations, operations};
 use serde_json::{Value, json};
 
-use crate::support::delivery_harness::{DeliveryHarness, NOON};
+use crate::support::delivery_harness::DeliveryHarness;
 use crate::support::invocations::{Host, message};
 use crate::support::json_schema;
 
@@ -90,18 +90,17 @@ fn the_queue_and_the_timer_invoke_their_functions() {
         "type": "timerTrigger", "direction": "in", "name": "timer", "schedule": "0 * * * * *",
         "useMonitor": false, "runOnStartup": false,
     }]});
-    assert_eq!(functions()["deliverConversation"], queue);
+    assert_eq!(functions()["deliverDueConversations"], queue);
     assert_eq!(functions()["sweepDueConversations"], timer);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_name_of_the_queue_binding_is_the_one_that_is_read() {
     let harness = DeliveryHarness::new();
-    let wake_up = harness.schedule(Duration::ZERO, |_| ()).await;
-    harness.wait_until(NOON).await;
-    let name = trigger("deliverConversation")["name"].as_str().unwrap().to_owned();
-    let answer = Host::of(&harness).deliver(json!({ "Data": { name: message(&wake_up) } }).to_string()).await;
-    assert_eq!((answer.status, harness.read(wake_up.id).await.status()), (200, Status::Completed));
+    let due = harness.schedule(Duration::ZERO, |_| ()).await;
+    let name = trigger("deliverDueConversations")["name"].as_str().unwrap().to_owned();
+    let answer = Host::of(&harness).deliver(json!({ "Data": { name: message(&due) } }).to_string()).await;
+    assert_eq!((answer.status, harness.read(due.id).await.status()), (200, Status::Completed));
 }
 
 #[test]
@@ -166,10 +165,15 @@ fn host_json_starts_this_program_and_proxies_requests_unchanged() {
 }
 
 #[test]
-fn the_host_hands_out_as_many_messages_as_can_be_delivered_at_once() {
+fn the_host_hands_out_a_few_messages_at_once_because_each_names_many_rows() {
     let queues = &read("host.json")["extensions"]["queues"];
     let number = |name: &str| queues[name].as_u64().unwrap();
-    assert_eq!(number("batchSize") + number("newBatchThreshold"), Deliverer::MAX_IN_FLIGHT_UNDER_HOST as u64);
+    let (batch, threshold) = (number("batchSize"), number("newBatchThreshold"));
+    assert_eq!(batch + threshold, 16);
+    let rows = (batch + threshold) * SlotRunner::ROWS as u64;
+    assert!(rows >= 2 * Deliverer::MAX_IN_FLIGHT_UNDER_HOST as u64, "an instance is busy with half of them");
+    // With a threshold of 0 the host would wait for the slowest message of a batch before it takes the next batch.
+    assert!(threshold > 0);
     assert_eq!(number("maxDequeueCount"), MAX_DEQUEUE_COUNT);
     assert_eq!(queues["messageEncoding"], "none");
     assert_eq!((&queues["maxPollingInterval"], &queues["visibilityTimeout"]), (&json!("00:00:01"), &json!("00:00:30")));
@@ -178,9 +182,11 @@ fn the_host_hands_out_as_many_messages_as_can_be_delivered_at_once() {
 #[test]
 fn the_timeout_of_the_host_is_longer_than_every_invocation() {
     let timeout = seconds(read("host.json")["functionTimeout"].as_str().unwrap());
-    // A timeout ends the process with all its other work.
-    assert!(timeout >= 2 * (Duration::from_mins(1) + DeliveryPolicy::LEASE_MARGIN), "{timeout:?}");
-    assert!(timeout <= Duration::from_mins(10), "the Consumption plan allows no more");
+    // A timeout ends the process with all its other work. A row waits for a permit until the end of the patience, and its
+    // attempt then lasts as long as its lease.
+    let longest = SlotRunner::PATIENCE + Duration::from_mins(1) + DeliveryPolicy::LEASE_MARGIN;
+    assert!(timeout >= 2 * longest, "{timeout:?}");
+    assert_eq!(timeout, Duration::from_mins(10), "the Consumption plan allows no more");
     assert!(ServerOptions::under_host().idle >= Duration::from_mins(5));
 }
 
@@ -226,7 +232,7 @@ fn the_example_is_a_configuration_that_starts_and_holds_no_secret() {
 
 #[test]
 fn the_connection_of_each_trigger_is_a_setting() {
-    let connection = trigger("deliverConversation")["connection"].as_str().unwrap().to_owned();
+    let connection = trigger("deliverDueConversations")["connection"].as_str().unwrap().to_owned();
     assert!(read("local.settings.json.example")["Values"][connection].is_string());
 }
 

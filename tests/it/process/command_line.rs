@@ -1,11 +1,15 @@
-//! The arguments of the command line, and `client add`.
+//! The arguments of the command line, `client add` and `sweep --once`.
 
 use std::fs::File;
+use std::time::Duration;
 
 use mcp_scheduler::time::{Clock as _, SystemClock};
 
+use crate::support::azurite::{azurite, connection_string};
+use crate::support::ports::fixed_port;
 use crate::support::process_api::Api;
-use crate::support::service::{CLIENT, CONFIGURED, Place, names, text};
+use crate::support::recording_receiver::Receiver;
+use crate::support::service::{CLIENT, CONFIGURED, KEY, Place, names, text};
 
 #[test]
 fn version_and_help_are_printed() {
@@ -16,7 +20,7 @@ fn version_and_help_are_printed() {
     for flag in ["--help", "-h", "help"] {
         let help = place.run(&[flag], &[]);
         assert!(help.status.success());
-        for command in ["demo", "client add NAME", "repair", "--version"] {
+        for command in ["demo", "client add NAME", "repair", "sweep --once", "--version"] {
             assert!(text(&help.stdout).contains(command), "{flag} does not tell of {command}");
         }
     }
@@ -33,6 +37,7 @@ fn unknown_arguments_are_refused_with_the_usage() {
         &["client", "add"],
         &["client", "add", "--read-only"],
         &["demo", "x"],
+        &["sweep"],
         &[""],
     ] {
         let refused = place.run(arguments, &[]);
@@ -62,7 +67,7 @@ async fn a_read_only_client_can_look_and_schedules_nothing() {
     let key = printed.lines().find_map(|line| line.strip_prefix("api key")).expect("no key").trim();
     let service = place.start(&[]);
     let api = Api::login(service.url(), "watcher", key).await;
-    let due = SystemClock.now() + std::time::Duration::from_mins(5);
+    let due = SystemClock.now() + Duration::from_mins(5);
     assert_eq!(api.try_schedule(due, "http://127.0.0.1:9/").await, None);
     assert_eq!(api.try_status("01890000-0000-7000-8000-00000000000f").await.err(), Some(404));
 }
@@ -95,10 +100,68 @@ async fn no_client_can_be_added_while_the_service_runs() {
     let place = Place::new();
     let service = place.start(&CONFIGURED);
     assert_refused(&place, "late", &[], "stop");
-    let api = Api::login(service.url(), CLIENT, crate::support::service::KEY).await;
-    api.schedule(std::time::Duration::from_mins(5), "http://127.0.0.1:9/").await;
+    let api = Api::login(service.url(), CLIENT, KEY).await;
+    api.schedule(Duration::from_mins(5), "http://127.0.0.1:9/").await;
     service.stop();
     added(&place, "late");
+}
+
+#[test]
+fn a_sweep_of_the_embedded_store_is_refused() {
+    let place = Place::new();
+    let refused = place.run(&["sweep", "--once"], &CONFIGURED);
+    let errors = text(&refused.stderr);
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0), "{errors}");
+    assert!(errors.contains("the embedded store needs no sweep"), "{errors}");
+    assert!(names(&place.cwd()).is_empty(), "nothing was made");
+}
+
+#[test]
+fn a_sweep_without_the_secrets_of_the_service_is_refused() {
+    let place = Place::new();
+    let on_azure = [("USE_AZURE_SERVICES", "true"), ("AzureWebJobsStorage", "UseDevelopmentStorage=true")];
+    let refused = place.run(&["sweep", "--once"], &on_azure);
+    let errors = text(&refused.stderr);
+    assert!(refused.status.code() == Some(1) && errors.contains("WEBHOOK_SIGNING_SECRETS: is missing"), "{errors}");
+    assert!(names(&place.cwd()).is_empty(), "no secret was generated");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_from_outside_delivers_what_is_overdue() {
+    let (place, connection) = (Place::new(), azurite().fresh_account());
+    let receiver = Receiver::start(Duration::ZERO).await;
+    let on_azure = [
+        ("USE_AZURE_SERVICES", "true"),
+        ("AzureWebJobsStorage", &*connection),
+        ("DELIVERY_ALLOWED_NETWORKS", "127.0.0.0/8"),
+    ];
+    let settings = [&CONFIGURED[..], &on_azure].concat();
+    let mut service = place.start(&settings);
+    let api = Api::login(service.url(), CLIENT, KEY).await;
+    api.schedule(Duration::from_secs(1), &receiver.endpoint).await;
+    service.kill();
+    let overdue_by = Duration::from_secs(11);
+    tokio::time::sleep(Duration::from_secs(1) + overdue_by).await;
+    assert!(receiver.arrivals().is_empty(), "the service was too fast for this test");
+    let swept = place.run(&["sweep", "--once"], &settings);
+    let printed = text(&swept.stdout);
+    assert!(swept.status.success(), "{printed}{}", text(&swept.stderr));
+    assert_eq!(receiver.arrivals().len(), 1);
+    assert!(printed.starts_with("swept: 0 wake-ups enqueued, the oldest conversation was overdue by 1"), "{printed}");
+    let again = place.run(&["sweep", "--once"], &settings);
+    assert!(text(&again.stdout).contains(", no conversation was overdue, "), "{}", text(&again.stdout));
+    assert_eq!(receiver.arrivals().len(), 1);
+}
+
+#[test]
+fn a_sweep_without_storage_fails() {
+    let place = Place::new();
+    let nobody = ([127, 0, 0, 1], fixed_port()).into();
+    let connection = connection_string(nobody, nobody);
+    let on_azure = [("USE_AZURE_SERVICES", "true"), ("AzureWebJobsStorage", &*connection)];
+    let failed = place.run(&["sweep", "--once"], &[&CONFIGURED[..], &on_azure].concat());
+    let errors = text(&failed.stderr);
+    assert!(failed.status.code() == Some(1) && errors.contains("the sweep is not complete"), "{errors}");
 }
 
 fn full() -> File {

@@ -7,10 +7,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use mcp_scheduler::store::WakeUp;
+use mcp_scheduler::domain::Timestamp;
+use mcp_scheduler::store::{PartitionSet, Slot, WakeUp};
 use serde_json::{Value, json};
 
 use crate::support::client::http;
+use crate::support::invocations::{self, text_of};
 use crate::support::ports::fixed_port;
 use crate::support::process_api::Api;
 use crate::support::recording_receiver::Receiver;
@@ -35,11 +37,10 @@ async fn invoke(service: &Service, function: &str, body: &Value) -> (u16, Value)
     (status, serde_json::from_str(&response.text().await.unwrap()).unwrap())
 }
 
-/// What the host posts for a wake-up.
-fn envelope(id: &str) -> Value {
-    let wake_up = WakeUp { client: CLIENT.parse().unwrap(), id: id.parse().unwrap(), generation: 1 };
-    let literal = Value::from(wake_up.to_message()).to_string();
-    json!({ "Data": { "msg": literal }, "Metadata": { "DequeueCount": "1" } })
+/// What the host posts for the wake-up of a second.
+fn envelope(due: &str) -> Value {
+    let slot = Slot::of(Timestamp::parse(due).unwrap());
+    invocations::envelope(&text_of(&WakeUp::of_slot(slot, PartitionSet::ALL)))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,17 +59,16 @@ async fn it_delivers_when_the_host_invokes_it_and_not_by_itself() {
     let service = start(&place, fixed_port(), &settings);
     let api = Api::login(service.url(), CLIENT, KEY).await;
     let id = api.schedule(Duration::ZERO, &receiver.endpoint).await;
-    assert_eq!(invoke(&service, "sweepDueConversations", &json!({})).await.0, 200);
     assert!(!receiver.wait(Duration::from_secs(1), |arrivals| !arrivals.is_empty()).await, "there is no worker");
-    assert_eq!(api.status(&id).await["status"], "Scheduled");
+    let record = api.status(&id).await;
+    assert_eq!(record["status"], "Scheduled");
 
-    let envelope = envelope(&id);
-    let answers = join_all((0..50).map(|_| invoke(&service, "deliverConversation", &envelope))).await;
-    let began = format!("conversation {id} of {CLIENT}: attempt made ");
-    let done = |line: &str| line.starts_with(&began) && line.ends_with(" ms after its time, now Completed");
+    let envelope = envelope(record["scheduledTime"].as_str().unwrap());
+    let answers = join_all((0..50).map(|_| invoke(&service, "deliverDueConversations", &envelope))).await;
     assert!(answers.iter().all(|(status, _)| *status == 200));
     let lines = answers.iter().map(|(_, body)| body["Logs"][0].as_str().unwrap());
-    assert_eq!(lines.filter(|line| done(line)).count(), 1, "{answers:?}");
+    let (done, rest): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with("1 attempts made, the latest "));
+    assert!(done.len() == 1 && rest.iter().all(|line| line.starts_with("0 attempts made, ")), "{answers:?}");
     assert!(answers.iter().all(|(_, body)| body["ReturnValue"].is_null() && body["Outputs"] == json!({})));
     assert_eq!(receiver.arrivals().len(), 1);
     assert_eq!(api.status(&id).await["status"], "Completed");
@@ -78,7 +78,7 @@ async fn it_delivers_when_the_host_invokes_it_and_not_by_itself() {
 async fn without_the_host_the_service_has_no_invocations() {
     let place = Place::new();
     let service = place.start(&CONFIGURED);
-    for function in ["deliverConversation", "sweepDueConversations", ""] {
+    for function in ["deliverDueConversations", "sweepDueConversations", ""] {
         assert_eq!(invoke(&service, function, &json!({})).await.0, 404, "/{function}");
     }
     assert_eq!(http().get(service.url()).send().await.unwrap().status(), 404);
@@ -115,9 +115,9 @@ async fn only_errors_go_to_stderr() {
     let service = start(&place, fixed_port(), &[("RUST_LOG", "debug")]);
     assert_eq!(service.stderr(), "");
     assert!(service.stdout().contains("WARN"), "{}", service.stdout());
-    assert_eq!(invoke(&service, "deliverConversation", &json!({ "Data": { "msg": "no wake-up" } })).await.0, 500);
+    assert_eq!(invoke(&service, "deliverDueConversations", &json!({ "Data": { "msg": "no wake-up" } })).await.0, 500);
     assert_eq!(service.stderr(), "");
-    assert_eq!(invoke(&service, "deliverConversation", &json!({ "Data": { "message": "{}" } })).await.0, 400);
+    assert_eq!(invoke(&service, "deliverDueConversations", &json!({ "Data": { "message": "{}" } })).await.0, 400);
     let errors = until(|| service.stderr(), |text| text.ends_with('\n'));
     assert!(errors.lines().count() == 1 && errors.contains("ERROR"), "{errors}");
     for line in [errors, service.stdout().lines().find(|l| l.contains("not a wake-up")).unwrap().to_owned()] {
@@ -144,7 +144,7 @@ fn hold_without_its_host_it_serves_who_still_calls_and_then_ends() {
     host.kill().unwrap();
     host.wait().unwrap();
     let call = || {
-        let url = format!("http://127.0.0.1:{port}/deliverConversation");
+        let url = format!("http://127.0.0.1:{port}/deliverDueConversations");
         let curl = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "-A", "Azure-Functions-Host/4.1", "-d", "{}", &url];
         String::from_utf8(Command::new("curl").args(curl).output().unwrap().stdout).unwrap()
     };

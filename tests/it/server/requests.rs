@@ -196,7 +196,7 @@ async fn a_path_matches_only_in_its_exact_spelling() {
         "/api/scheduler/status/",
         "/api/scheduler/status/a/b",
         "/api/scheduler/status/a/",
-        "/deliverConversation",
+        "/deliverDueConversations",
         "/admin/host/status",
         "/%",
         "/%zz",

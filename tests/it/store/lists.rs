@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_scheduler::api::ScheduleRequest;
+use mcp_scheduler::delivery::NextDue;
 use mcp_scheduler::domain::{
     ClientId, Conversation, ConversationId, EndpointPolicy, Status, Timestamp, WholeConversation,
 };
 use mcp_scheduler::scheduler::{ListQuery, Scheduler};
-use mcp_scheduler::store::{ConversationStore, KeyRange, Listing, MemoryQueue, Operation, Table as _};
+use mcp_scheduler::store::{ConversationStore, KeyRange, Listing, Operation, Table as _};
 use mcp_scheduler::testing::{Faults, SimulatedTable};
 use mcp_scheduler::time::{SystemEntropy, VirtualClock};
 
@@ -49,7 +50,7 @@ async fn filled(count: u32, bytes: usize) -> (Arc<CountingTable>, ConversationSt
     let mut ids = Vec::new();
     for number in 0..count {
         let id = ConversationId::new(NOW + Duration::from_millis(number.into()), &[scattered(number)[0]; 10]);
-        store.insert(&conversation(id, "x".repeat(bytes)), None).await.unwrap();
+        store.insert(&conversation(id, "x".repeat(bytes))).await.unwrap();
         ids.push(id);
     }
     ids.reverse();
@@ -110,7 +111,7 @@ async fn a_filter_that_matches_nothing_examines_a_bounded_number_of_rows_and_can
     let (table, store, all) = filled(10_000, 10).await;
     // The oldest is the only match.
     let read = store.get(&client(), all[9_999]).await.unwrap().unwrap();
-    store.replace(read.revision, &read.value.cancel(NOW).unwrap(), None).await.unwrap();
+    store.replace(read.revision, &read.value.cancel(NOW).unwrap()).await.unwrap();
     table.take();
     let (mut found, mut cursor, mut pages) = (Vec::new(), None, 0);
     loop {
@@ -143,7 +144,7 @@ async fn a_page_that_takes_a_second_ends_and_can_be_continued() {
     let store = ConversationStore::new(Arc::new(SimulatedTable::new(Slow)));
     for number in 0..2_000 {
         let id = ConversationId::new(NOW + Duration::from_millis(number.into()), &[scattered(number)[0]; 10]);
-        store.insert(&conversation(id, "x".to_owned()), None).await.unwrap();
+        store.insert(&conversation(id, "x".to_owned())).await.unwrap();
     }
     let began = Instant::now();
     let page = store.list(&client(), Some(Status::Failed), 1, None).await.unwrap();
@@ -191,7 +192,7 @@ fn scheduler(table: &Arc<CountingTable>) -> Scheduler {
     let clock = Arc::new(VirtualClock::starting_at(NOW));
     Scheduler::new(
         ConversationStore::new(Arc::clone(table) as _),
-        Arc::new(MemoryQueue::new(Arc::clone(&clock) as _)),
+        Arc::new(NextDue::default()),
         EndpointPolicy::default(),
         clock,
         Arc::new(SystemEntropy::new()),
@@ -248,7 +249,7 @@ async fn the_partitions_are_merged_in_the_order_of_the_ids() {
         let last = if number % 3 == 0 { 3 } else { second };
         let id = ConversationId::new(NOW, &[first, second, 0, 0, 0, 0, 0, 0, 0, last]);
         if all.insert(id) {
-            store.insert(&conversation(id, "x".to_owned()), None).await.unwrap();
+            store.insert(&conversation(id, "x".to_owned())).await.unwrap();
         }
     }
     let expected: Vec<_> = all.into_iter().rev().collect();

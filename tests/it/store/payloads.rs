@@ -41,7 +41,7 @@ async fn rows(table: &dyn Table, whole: &WholeConversation, prefix: &str) -> Vec
 async fn write_as_first_release(table: &dyn Table, text: &str) -> WholeConversation {
     let small = conversation("a small text".to_owned());
     let other = SimulatedTable::new(());
-    ConversationStore::new(Arc::new(other.clone())).insert(&small, None).await.unwrap();
+    ConversationStore::new(Arc::new(other.clone())).insert(&small).await.unwrap();
     let mut inserts = Vec::new();
     for prefix in ["m~", "d~"] {
         for Row { key, value, .. } in rows(&other, &small, prefix).await {
@@ -59,7 +59,7 @@ async fn a_payload_above_four_kib_has_a_row_of_its_own() {
         let table = Arc::new(SimulatedTable::new(()));
         let store = ConversationStore::new(Arc::clone(&table) as _);
         let whole = conversation("x".repeat(bytes));
-        store.insert(&whole, None).await.unwrap();
+        store.insert(&whole).await.unwrap();
         let [main] = &*rows(&*table, &whole, "m~").await else { panic!("{bytes}: one main row") };
         assert_eq!(rows(&*table, &whole, "p~").await.len(), usize::from(has_own_row), "{bytes}");
         assert_eq!(main.value.len() < 1024, has_own_row, "{bytes}: the main row has {}", main.value.len());
@@ -83,7 +83,7 @@ async fn headers_and_additional_info_count_too() {
     let new = request.validate(NOW, &EndpointPolicy::default()).unwrap();
     let (id, client) = (whole.conversation.id(), whole.conversation.client().clone());
     whole = WholeConversation::new(id, client, new, NOW);
-    ConversationStore::new(Arc::clone(&table) as _).insert(&whole, None).await.unwrap();
+    ConversationStore::new(Arc::clone(&table) as _).insert(&whole).await.unwrap();
     assert_eq!(rows(&*table, &whole, "p~").await.len(), 1);
 }
 
@@ -92,19 +92,19 @@ async fn a_claim_a_result_and_a_redelivery_do_not_touch_the_payload() {
     let table = Arc::new(CountingTable::new());
     let store = ConversationStore::new(Arc::clone(&table) as _);
     let whole = conversation("x".repeat(100_000));
-    store.insert(&whole, None).await.unwrap();
+    store.insert(&whole).await.unwrap();
     table.take();
     let read = store.get(whole.conversation.client(), whole.conversation.id()).await.unwrap().unwrap();
     let claim = read.value.claim(LeaseToken::new([1; 8]), NOW, Duration::ZERO).unwrap();
     let Claim::Attempt(claimed) = claim else { panic!("it is the first attempt") };
-    let revision = store.replace(read.revision, claimed.conversation(), None).await.unwrap();
+    let revision = store.replace(read.revision, claimed.conversation()).await.unwrap();
     let outcome = Outcome::PermanentFailure;
     let result = AttemptResult { outcome, ..AttemptResult::unknown(1) };
     let failed = claimed.complete(NOW, result, Duration::ZERO, NOW);
-    let revision = store.replace(revision, &failed, None).await.unwrap();
+    let revision = store.replace(revision, &failed).await.unwrap();
     let redelivered = failed.redeliver(NOW).unwrap();
-    let revision = store.replace(revision, &redelivered, None).await.unwrap();
-    store.replace(revision, &redelivered.cancel(NOW).unwrap(), None).await.unwrap();
+    let revision = store.replace(revision, &redelivered).await.unwrap();
+    store.replace(revision, &redelivered.cancel(NOW).unwrap()).await.unwrap();
     let keys = table.take().keys;
     assert!(keys.len() >= 8 && keys.iter().all(|key| !key.starts_with("p~")), "{keys:?}");
     let read = store.get(whole.conversation.client(), whole.conversation.id()).await.unwrap().unwrap();
@@ -137,13 +137,13 @@ async fn the_next_change_moves_a_large_payload_out_of_a_row_of_the_first_release
         let claim = read.value.clone().claim(LeaseToken::new([1; 8]), NOW, Duration::ZERO).unwrap();
         let Claim::Attempt(claimed) = claim else { panic!("it is the first attempt") };
         script.0.lock().unwrap().push_back(fault);
-        let revision = store.replace(read.revision, claimed.conversation(), None).await.unwrap();
+        let revision = store.replace(read.revision, claimed.conversation()).await.unwrap();
         let [main] = &*rows(&*table, &whole, "m~").await else { panic!("one main row") };
         assert!(main.value.len() < 1024, "{fault:?}: {} bytes", main.value.len());
 
         // The revision that the change returned fits the next change.
         let failed = claimed.complete(NOW, AttemptResult::unknown(1), Duration::ZERO, NOW);
-        store.replace(revision, &failed, None).await.unwrap();
+        store.replace(revision, &failed).await.unwrap();
         let read = store.get(client, id).await.unwrap().unwrap();
         assert_eq!((&read.value, store.payload(&read).await.unwrap()), (&failed, whole.payload.clone()), "{fault:?}");
         assert_eq!(rows(&*table, &whole, "p~").await.len(), 1);
@@ -157,7 +157,7 @@ async fn a_small_payload_of_the_first_release_stays_in_the_main_row() {
     let whole = write_as_first_release(&*table, "hello").await;
     let read = store.get(whole.conversation.client(), whole.conversation.id()).await.unwrap().unwrap();
     let cancelled = read.value.cancel(NOW).unwrap();
-    store.replace(read.revision, &cancelled, None).await.unwrap();
+    store.replace(read.revision, &cancelled).await.unwrap();
     let read = store.get(whole.conversation.client(), whole.conversation.id()).await.unwrap().unwrap();
     assert_eq!((read.value.status(), store.payload(&read).await.unwrap()), (Status::Cancelled, whole.payload.clone()));
     assert!(rows(&*table, &whole, "p~").await.is_empty());
@@ -168,7 +168,7 @@ async fn a_payload_row_that_is_missing_or_damaged_is_named_and_not_quoted() {
     let table = Arc::new(SimulatedTable::new(()));
     let store = ConversationStore::new(Arc::clone(&table) as _);
     let whole = conversation("secret".repeat(1000));
-    store.insert(&whole, None).await.unwrap();
+    store.insert(&whole).await.unwrap();
     let read = store.get(whole.conversation.client(), whole.conversation.id()).await.unwrap().unwrap();
     let [row] = &*rows(&*table, &whole, "p~").await else { panic!("one payload row") };
     let key = row.key.clone();

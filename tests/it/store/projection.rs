@@ -21,7 +21,7 @@ struct TwoVersions {
 impl TwoVersions {
     fn new() -> Self {
         let table = Arc::new(SimulatedTable::new(()));
-        let newer = Projection::default().with(|conversation: &Conversation, _: Option<Timestamp>| {
+        let newer = Projection::default().with(|conversation: &Conversation| {
             let key = format!("t~{}~{}", conversation.status().as_str(), conversation.id());
             Ok((!conversation.status().is_final()).then(|| (key, String::new())))
         });
@@ -46,7 +46,7 @@ impl TwoVersions {
         let conversation = &whole.conversation;
         let read = store.get(conversation.client(), conversation.id()).await.unwrap().unwrap();
         let next = read.value.cancel(NOW).unwrap();
-        store.replace(read.revision, &next, None).await.unwrap();
+        store.replace(read.revision, &next).await.unwrap();
     }
 }
 
@@ -64,19 +64,19 @@ fn conversation() -> WholeConversation {
 #[tokio::test]
 async fn a_conversation_of_an_older_version_gets_the_new_row_with_its_next_change() {
     let (versions, new) = (TwoVersions::new(), conversation());
-    versions.older.insert(&new, None).await.unwrap();
+    versions.older.insert(&new).await.unwrap();
     assert!(versions.extra_keys().await.is_empty());
     let read = versions.newer.get(new.conversation.client(), new.conversation.id()).await.unwrap().unwrap();
     let claimed = read.value.claim(LeaseToken::new([1; 8]), NOW, std::time::Duration::ZERO).unwrap();
     let Claim::Attempt(claimed) = claimed else { panic!("it is the first attempt") };
-    versions.newer.replace(read.revision, claimed.conversation(), None).await.unwrap();
+    versions.newer.replace(read.revision, claimed.conversation()).await.unwrap();
     assert_eq!(versions.extra_keys().await, [format!("t~InProgress~{}", new.conversation.id())]);
 }
 
 #[tokio::test]
 async fn a_row_that_an_older_version_never_wrote_is_not_deleted_blindly() {
     let (versions, new) = (TwoVersions::new(), conversation());
-    versions.older.insert(&new, None).await.unwrap();
+    versions.older.insert(&new).await.unwrap();
     // A deletion of the missing row would be a conflict, and the conversation could never be changed.
     versions.cancel(&versions.newer, &new).await;
     assert!(versions.extra_keys().await.is_empty());
@@ -85,7 +85,7 @@ async fn a_row_that_an_older_version_never_wrote_is_not_deleted_blindly() {
 #[tokio::test]
 async fn a_conversation_of_a_newer_version_is_left_to_it() {
     let (versions, new) = (TwoVersions::new(), conversation());
-    versions.newer.insert(&new, None).await.unwrap();
+    versions.newer.insert(&new).await.unwrap();
     assert_eq!(versions.extra_keys().await, [format!("t~Scheduled~{}", new.conversation.id())]);
     let read = versions.older.get(new.conversation.client(), new.conversation.id()).await;
     assert!(matches!(read, Err(StoreError::Corrupt { .. })), "{read:?}");

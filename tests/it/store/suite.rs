@@ -188,8 +188,8 @@ macro_rules! queue_suite {
                 many_wake_ups_of_one_instant_are_each_received_once
                 each_wake_up_goes_to_one_of_the_receivers
                 a_wake_up_that_was_deleted_is_not_received_again
-                wake_ups_that_differ_only_in_generation_are_two
-                a_wake_up_can_be_enqueued_as_far_ahead_as_the_sweep_looks
+                equal_wake_ups_are_two
+                a_wake_up_can_be_enqueued_as_far_ahead_as_the_dead_man_s_switch
             }
         }
     };

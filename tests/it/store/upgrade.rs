@@ -14,13 +14,16 @@ use azure_core::RetryOptions;
 use azure_data_tables::clients::TableServiceClientBuilder;
 use azure_storage::{CloudLocation, StorageCredentials};
 use mcp_scheduler::api::ScheduleRequest;
-use mcp_scheduler::delivery::{Deliverer, Worker};
+use mcp_scheduler::delivery::{
+    Deliverer, Follower, NextDue, RunReport, SlotRunner, WakeUpHandler, WakeUpOutcome, Worker,
+};
 use mcp_scheduler::domain::{ClientId, Conversation, Destination, EndpointPolicy, Status, Timestamp};
-use mcp_scheduler::maintenance::Sweeper;
+use mcp_scheduler::maintenance::{SweepReason, Sweeper};
 use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Route, RouteError, Sender};
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{
-    AzureNames, ClientStore, ConversationStore, EmbeddedStore, MemoryQueue, Operation, Table as _, Versioned, WakeUp,
+    AzureNames, ClientStore, ConversationStore, DueBound, EmbeddedStore, Operation, Table as _, Versioned, WakeUp,
+    WakeUps, Waker,
 };
 use mcp_scheduler::testing::{SimulatedQueue, SimulatedTable};
 use mcp_scheduler::time::{Clock as _, SystemClock, SystemEntropy, VirtualClock};
@@ -98,10 +101,38 @@ async fn read_versioned(store: &ConversationStore, expected: &Expected) -> Versi
     store.get(&client(), id).await.unwrap().unwrap_or_else(|| panic!("{id} is gone"))
 }
 
-/// Reads each conversation as it was, then delivers those that are due.
-async fn works_on(store: ConversationStore, conversations: &Conversations) {
+fn deliverer(store: &ConversationStore, waker: Arc<dyn Waker>, endpoint: &Arc<Endpoint>) -> Arc<Deliverer> {
+    Arc::new(Deliverer::new(
+        store.clone(),
+        waker,
+        Arc::clone(endpoint) as _,
+        SIGNING_SECRET.parse().unwrap(),
+        Arc::new(SystemClock),
+        Arc::new(SystemEntropy::new()),
+    ))
+}
+
+/// The follower of a process that has the store for itself.
+fn follower(store: &ConversationStore, endpoint: &Arc<Endpoint>) -> Follower {
+    let next_due = Arc::new(NextDue::default());
+    let deliverer = deliverer(store, Arc::clone(&next_due) as _, endpoint);
+    Follower::new(deliverer, store.clone(), next_due, Arc::new(SystemClock))
+}
+
+/// A worker on an empty queue. The sweep finds what is due.
+fn worker(store: &ConversationStore, endpoint: &Arc<Endpoint>) -> Worker {
+    let (queue, clock) = (Arc::new(SimulatedQueue::new(())), Arc::new(SystemClock));
+    let wake_ups = Arc::new(WakeUps::new(Arc::clone(&queue) as _, Arc::clone(&clock) as _));
+    let deliverer = deliverer(store, Arc::clone(&wake_ups) as _, endpoint);
+    let (entropy, clock_of_runner) = (Arc::new(SystemEntropy::new()), Arc::clone(&clock));
+    let runner = Arc::new(SlotRunner::new(deliverer, store.clone(), Arc::clone(&wake_ups), clock_of_runner, entropy));
+    let sweeper = Sweeper::new(store.clone(), wake_ups, Arc::clone(&runner) as _, clock);
+    Worker::new(Arc::new(WakeUpHandler::new(runner, Arc::new(sweeper))), queue)
+}
+
+async fn is_as_it_was(store: &ConversationStore, conversations: &Conversations) {
     for (name, expected) in conversations {
-        let versioned = read_versioned(&store, expected).await;
+        let versioned = read_versioned(store, expected).await;
         assert_eq!(store.payload(&versioned).await.unwrap().text, expected.conversation_text, "{name}");
         let read = versioned.value;
         assert_eq!(read.due().to_string(), expected.scheduled_time, "{name}");
@@ -109,27 +140,23 @@ async fn works_on(store: ConversationStore, conversations: &Conversations) {
         assert_eq!(target.endpoint.as_str(), expected.endpoint, "{name}");
         assert_eq!(read.status().as_str(), expected.status, "{name}");
     }
-    let endpoint = Arc::new(Endpoint::default());
-    let clock = Arc::new(SystemClock);
-    let queue = Arc::new(MemoryQueue::new(Arc::clone(&clock) as _));
-    let deliverer = Arc::new(Deliverer::new(
-        store.clone(),
-        Arc::clone(&queue) as _,
-        Arc::clone(&endpoint) as _,
-        SIGNING_SECRET.parse().unwrap(),
-        Arc::clone(&clock) as _,
-        Arc::new(SystemEntropy::new()),
-    ));
-    let sweeper = Sweeper::new(store.clone(), Arc::clone(&queue) as _, clock);
-    let stop = CancellationToken::new();
-    let worker = tokio::spawn(Worker::new(deliverer, sweeper, Arc::clone(&queue) as _, queue).run(stop.clone()));
+}
 
+/// `work` delivers the conversations that are due, until it is stopped. The others stay as they are.
+async fn is_worked_on(
+    store: &ConversationStore,
+    conversations: &Conversations,
+    endpoint: &Endpoint,
+    work: impl Future<Output = ()> + Send + 'static,
+    stop: CancellationToken,
+) {
+    let worker = tokio::spawn(work);
     let due = ["due", "due, with everything", "waiting", "in flight"];
     let deadline = Instant::now() + PATIENCE;
     for name in due {
         let expected = &conversations[name];
         let read = loop {
-            let read = get(&store, expected).await;
+            let read = get(store, expected).await;
             if read.status() == Status::Completed {
                 break read;
             }
@@ -142,7 +169,7 @@ async fn works_on(store: ConversationStore, conversations: &Conversations) {
     stop.cancel();
     worker.await.unwrap();
     for (name, expected) in conversations.iter().filter(|(name, _)| !due.contains(&name.as_str())) {
-        assert_eq!(get(&store, expected).await.status().as_str(), expected.status, "{name} was touched");
+        assert_eq!(get(store, expected).await.status().as_str(), expected.status, "{name} was touched");
     }
     let sent = endpoint.0.lock().unwrap();
     let mut paths: Vec<_> = sent.iter().map(|request| request.endpoint.clone()).collect();
@@ -161,7 +188,11 @@ async fn an_embedded_store_of_an_earlier_release_is_read_and_worked_on() {
         let unpacked = Command::new("tar").arg("-xf").arg(release.join("embedded.tar")).arg("-C").arg(&dir).status();
         assert!(unpacked.unwrap().success());
         let store = EmbeddedStore::open(&dir).unwrap();
-        works_on(ConversationStore::new(store.conversations()), &expected(&release, "embedded")).await;
+        let (conversations, expected) = (ConversationStore::new(store.conversations()), expected(&release, "embedded"));
+        is_as_it_was(&conversations, &expected).await;
+        let (endpoint, stop) = (Arc::new(Endpoint::default()), CancellationToken::new());
+        let work = follower(&conversations, &endpoint).run(stop.clone());
+        is_worked_on(&conversations, &expected, &endpoint, work, stop).await;
         store.close();
     }
 }
@@ -180,11 +211,17 @@ async fn tables_of_an_earlier_release_are_read_and_worked_on() {
         let store = azurite::store_at(&connection, &AzureNames::default());
         store.create().await.unwrap();
         put(&connection, &kept.tables).await;
-        let conversations = expected(&release, "azure");
-        works_on(ConversationStore::new(store.conversations()), &conversations).await;
+        let (conversations, expected) = (ConversationStore::new(store.conversations()), expected(&release, "azure"));
+        is_as_it_was(&conversations, &expected).await;
+        let (endpoint, stop) = (Arc::new(Endpoint::default()), CancellationToken::new());
+        let worker = worker(&conversations, &endpoint);
+        let handler = worker.handler();
+        is_worked_on(&conversations, &expected, &endpoint, worker.run(stop.clone()), stop).await;
         assert!(ClientStore::new(store.clients()).get(&client()).await.is_ok());
         let wake_up = WakeUp::from_message(&kept.message).unwrap();
-        assert_eq!(wake_up.id.to_string(), conversations["far"].conversation_id);
+        let id = expected["far"].conversation_id.parse().unwrap();
+        assert_eq!(wake_up, WakeUp::Conversation { client: client(), id });
+        assert_eq!(handler.handle(&wake_up).await.unwrap(), WakeUpOutcome::Ran(RunReport::default()));
     }
 }
 
@@ -209,11 +246,11 @@ async fn put(connection: &str, tables: &BTreeMap<String, Vec<Value>>) {
 async fn a_row_of_a_newer_version_is_not_changed_and_delays_nothing() {
     let table = Arc::new(SimulatedTable::new(()));
     let store = ConversationStore::new(Arc::clone(&table) as _);
-    let queue = Arc::new(SimulatedQueue::new(()));
     let clock = Arc::new(VirtualClock::starting_at(Timestamp::from_millis(1_900_000_000_000)));
+    let wake_ups = Arc::new(WakeUps::new(Arc::new(SimulatedQueue::new(())), Arc::clone(&clock) as _));
     let policy = EndpointPolicy::default();
     let entropy = Arc::new(SystemEntropy::new());
-    let scheduler = Scheduler::new(store.clone(), Arc::clone(&queue) as _, policy, Arc::clone(&clock) as _, entropy);
+    let scheduler = Scheduler::new(store.clone(), Arc::clone(&wake_ups) as _, policy, Arc::clone(&clock) as _, entropy);
     let mut newer = Vec::new();
     for partition in ConversationStore::partitions() {
         // This row sorts before all others: a sweep that stopped at it would find none of them.
@@ -222,20 +259,31 @@ async fn a_row_of_a_newer_version_is_not_changed_and_delays_nothing() {
         table.commit(partition, vec![insert]).await.unwrap();
         newer.push((partition, key));
     }
-    for _ in 0..40 {
+    for second in 0..40 {
         let request = ScheduleRequest {
             conversation_text: Some("x".to_owned()),
-            scheduled_time: Some((clock.now() + Duration::from_mins(1)).to_string()),
+            scheduled_time: Some((clock.now() + Duration::from_secs(60 + second)).to_string()),
             endpoint: Some("https://example.com/".to_owned()),
             ..ScheduleRequest::default()
         };
         let new = request.validate(scheduler.now(), scheduler.endpoint_policy()).unwrap();
         scheduler.schedule(&client(), new).await.unwrap();
     }
-    let sweeper = Sweeper::new(store.clone(), queue, clock);
-    assert_eq!(sweeper.sweep().await.unwrap().seen, 40);
+    let deliverer = deliverer(&store, Arc::clone(&wake_ups) as _, &Arc::default());
+    let runner = SlotRunner::new(
+        deliverer,
+        store.clone(),
+        Arc::clone(&wake_ups),
+        Arc::clone(&clock) as _,
+        Arc::new(SystemEntropy::new()),
+    );
+    let sweeper = Sweeper::new(store.clone(), wake_ups, Arc::new(runner), clock);
+    assert_eq!(sweeper.sweep(SweepReason::Timer).await.unwrap().enqueued, 40);
     for (partition, key) in newer {
         assert!(table.get(partition, &key).await.unwrap().unwrap().value.contains("new"));
-        assert_eq!(store.due(partition, Timestamp::from_millis(2), None, 1).await.unwrap(), []);
+        assert_eq!(
+            store.due(partition, &DueBound::Time(Timestamp::MIN), Timestamp::from_millis(2), 1).await.unwrap(),
+            []
+        );
     }
 }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use mcp_scheduler::app::{self, App};
 use mcp_scheduler::auth::{ApiKey, Authenticator, ClientDirectory, SigningKeys, TokenSettings, client_with_key};
 use mcp_scheduler::config::Config;
+use mcp_scheduler::delivery::NextDue;
 use mcp_scheduler::domain::{EndpointPolicy, Scope, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{Operation, RateLimiter, Server, ServerOptions, Services, operations, router};
 use mcp_scheduler::mcp::McpServer;
 use mcp_scheduler::public_url::PublicUrl;
 use mcp_scheduler::scheduler::Scheduler;
-use mcp_scheduler::store::{ClientStore, ConversationStore, MemoryQueue};
+use mcp_scheduler::store::{ClientStore, ConversationStore};
 use mcp_scheduler::testing::{Fault, Faults, SimulatedTable};
 use mcp_scheduler::time::{Clock, SystemClock, SystemEntropy};
 use tempfile::TempDir;
@@ -165,7 +166,7 @@ impl BareApi {
         let table: Arc<SimulatedTable> = Arc::new(self.table);
         let scheduler = Scheduler::new(
             ConversationStore::new(Arc::clone(&table) as _),
-            Arc::new(MemoryQueue::new(Arc::clone(&self.clock))),
+            Arc::new(NextDue::default()),
             self.endpoints,
             Arc::clone(&self.clock),
             entropy.clone(),
@@ -185,6 +186,7 @@ impl BareApi {
             entropy,
             mcp,
             rate_limiter: RateLimiter::new(self.rate_limit),
+            wake_ups: None,
             invocations: None,
         });
         let server = Server::new(listener, router(services, self.operations), self.options);

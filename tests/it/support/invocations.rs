@@ -1,6 +1,7 @@
 //! The Functions host of in-process tests: it posts envelopes, and checks that every answer is one that a host accepts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HOST, USER_AGENT};
@@ -15,7 +16,7 @@ use mcp_scheduler::http::{
 };
 use mcp_scheduler::mcp::McpServer;
 use mcp_scheduler::scheduler::Scheduler;
-use mcp_scheduler::store::{ClientStore, WakeUp};
+use mcp_scheduler::store::{ClientStore, DueKey, Slot, WakeUp};
 use mcp_scheduler::testing::SimulatedTable;
 use mcp_scheduler::time::SystemEntropy;
 use serde_json::{Value, json};
@@ -46,7 +47,7 @@ pub struct Answer {
 impl Host {
     pub fn of(harness: &DeliveryHarness) -> Self {
         let host = FunctionsHost::calling(ADDRESS.parse().unwrap());
-        let invocations = Invocations { deliverer: harness.deliverer(), sweeper: harness.sweeper(), host };
+        let invocations = Invocations { wake_ups: harness.handler(), host };
         let table = operations().into_iter().chain(invocation_operations()).collect();
         Self { routes: router(services(harness, Some(invocations)), table) }
     }
@@ -92,8 +93,14 @@ impl Host {
         self.request(status.body(Full::default()).unwrap()).await.json()
     }
 
+    /// The first call in a minute looks at the sweeps in the background. Waits for the end of that.
+    pub async fn have_looked(&self) {
+        self.call(Method::GET, "/").await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
     pub async fn deliver(&self, body: impl Into<Bytes>) -> Answer {
-        self.invoke("deliverConversation", body).await
+        self.invoke("deliverDueConversations", body).await
     }
 }
 
@@ -110,7 +117,7 @@ impl Answer {
         assert!(line.len() > 10 && line.len() < 300 && !line.contains('\n'), "{line}");
     }
 
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
@@ -124,10 +131,9 @@ impl Answer {
 
 fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<Services> {
     let (clock, entropy) = (Arc::clone(&harness.clock), Arc::new(SystemEntropy::new()));
-    let queue = Arc::clone(&harness.queue);
     let scheduler = Scheduler::new(
         harness.store.clone(),
-        queue,
+        Arc::clone(&harness.wake_ups) as _,
         EndpointPolicy::default(),
         Arc::clone(&clock) as _,
         entropy.clone(),
@@ -147,13 +153,29 @@ fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<
         entropy,
         mcp,
         rate_limiter: RateLimiter::new(None),
+        wake_ups: invocations.as_ref().map(|invocations| Arc::clone(&invocations.wake_ups)),
         invocations: invocations.map(Arc::new),
     })
 }
 
-/// The message of a wake-up, as an object.
-pub fn message(wake_up: &WakeUp) -> Value {
-    serde_json::from_str(&wake_up.to_message()).unwrap()
+/// The text of the wake-up for the second and the partition of a due row.
+pub fn text(due: &DueKey) -> String {
+    text_of(&WakeUp::of_slot(Slot::of(due.at), due.partition().into()))
+}
+
+/// The text of a wake-up.
+pub fn text_of(wake_up: &WakeUp) -> String {
+    wake_up.to_message().expect("nobody writes messages of the first release")
+}
+
+/// The same message as an object.
+pub fn message(due: &DueKey) -> Value {
+    serde_json::from_str(&text(due)).unwrap()
+}
+
+/// The text of a message of the first release, which names one conversation.
+pub fn first_release(client: &str, id: &str, generation: u32) -> String {
+    json!({ "v": 1, "job": { "client": client, "id": id, "generation": generation } }).to_string()
 }
 
 /// The envelope that the host posts for a message: the text is a JSON string literal in a JSON string.

@@ -1,24 +1,40 @@
-//! The answer to `deliverConversation` says how late the attempt was; an alert in infra/ reads it.
+//! The answer to `deliverDueConversations` says how late the latest attempt was; an alert in infra/ reads it.
 
 use std::time::Duration;
 
+use mcp_scheduler::store::{PartitionSet, Slot, WakeUp};
+
 use crate::support::delivery_harness::{DeliveryHarness, NOON};
-use crate::support::invocations::{Host, envelope};
+use crate::support::invocations::{Host, envelope, text, text_of};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn the_line_of_an_attempt_has_the_lateness_of_its_header() {
-    // Half a second early, so that the claim is committed ahead; then with a claim that takes 700 ms.
-    for (at, claim_takes, late) in [(NOON + SECOND / 2, 0, 0), (NOON + SECOND, 700, 700)] {
+async fn the_line_of_a_run_has_the_lateness_of_its_latest_attempt() {
+    // The rows are read early, so that the claim is committed ahead; then the claim takes 700 ms.
+    for (ahead, claim_takes, late) in [(SECOND, 0, 0), (Duration::ZERO, 700, 700)] {
         let harness = DeliveryHarness::new();
-        let wake_up = harness.schedule(SECOND, |_| ()).await;
-        harness.wait_until(at).await;
-        harness.table.next_call_takes(Duration::ZERO);
-        harness.table.next_call_takes(Duration::from_millis(claim_takes));
-        let line = Host::of(&harness).deliver(envelope(&wake_up.to_message()).to_string()).await.line();
-        assert!(line.contains(&format!("attempt made {late} ms after its time, ")), "{line}");
+        let host = Host::of(&harness);
+        host.have_looked().await;
+        let due = harness.schedule(2 * SECOND, |_| ()).await;
+        harness.wait_until(due.at - ahead).await;
+        for latency in [Duration::ZERO, Duration::ZERO, Duration::from_millis(claim_takes)] {
+            harness.table.next_call_takes(latency);
+        }
+        let line = host.deliver(envelope(&text(&due)).to_string()).await.line();
+        assert!(line.starts_with(&format!("1 attempts made, the latest {late} ms after its time; ")), "{line}");
         let seen = harness.endpoint.calls()[0].header("scheduler-lateness-ms").unwrap().to_owned();
         assert_eq!(seen, late.to_string());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_of_several_says_how_late_the_latest_was() {
+    let harness = DeliveryHarness::new();
+    let due = harness.schedule(10 * SECOND + SECOND / 10, |_| ()).await;
+    harness.schedule(10 * SECOND + SECOND / 2, |_| ()).await;
+    harness.wait_until(NOON + 12 * SECOND).await;
+    let all = text_of(&WakeUp::of_slot(Slot::of(due.at), PartitionSet::ALL));
+    let line = Host::of(&harness).deliver(envelope(&all).to_string()).await.line();
+    assert!(line.starts_with("2 attempts made, the latest 1900 ms after its time; 0 with nothing to do, "), "{line}");
 }

@@ -1,4 +1,4 @@
-//! `deliverConversation` and `sweepDueConversations` as the Functions host calls them, without sockets on paused time.
+//! `deliverDueConversations` and `sweepDueConversations` as the Functions host calls them, without sockets on paused time.
 
 mod corpus;
 mod envelopes;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use mcp_scheduler::domain::Status;
+use mcp_scheduler::store::{DueKey, WakeUp};
 use mcp_scheduler::testing::Fault;
 use serde_json::json;
 
-use crate::support::delivery_harness::{DeliveryHarness, NOON};
+use crate::support::delivery_harness::DeliveryHarness;
 use crate::support::invocations::{Answer, Host};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -16,55 +18,64 @@ async fn tick(host: &Host) -> Answer {
     host.invoke("sweepDueConversations", body.to_string()).await
 }
 
-/// A harness whose conversation is overdue by half a minute, because its wake-up was refused.
-async fn overdue() -> DeliveryHarness {
+/// A harness with one conversation that is overdue by half a minute, because nobody has swept, and one that is due soon.
+async fn overdue() -> (DeliveryHarness, DueKey) {
     let harness = DeliveryHarness::new();
-    harness.queue.set_fault(Fault::Refused);
-    harness.schedule(HOUR, |_| ()).await;
-    harness.queue.set_fault(Fault::None);
-    harness.wait_until(NOON + HOUR + Duration::from_secs(30)).await;
-    harness
+    let due = harness.schedule(HOUR, |_| ()).await;
+    harness.schedule(HOUR + Duration::from_mins(2), |_| ()).await;
+    harness.wait_until(due.at + Duration::from_secs(30)).await;
+    (harness, due)
+}
+
+/// The wake-ups that name seconds.
+fn slots(harness: &DeliveryHarness) -> usize {
+    harness.queue.enqueued().iter().filter(|enqueued| matches!(enqueued.wake_up, WakeUp::Slot(_))).count()
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_timer_enqueues_missing_wake_ups() {
-    let harness = overdue().await;
-    let before = harness.queue.enqueued().len();
+async fn the_timer_enqueues_wake_ups_and_runs_what_is_overdue() {
+    let (harness, due) = overdue().await;
     let answer = tick(&Host::of(&harness)).await;
-    assert_eq!((answer.status, harness.queue.enqueued().len()), (200, before + 1));
-    let line = "1 conversations due soon or overdue, the oldest overdue by 30 s; 1 wake-ups enqueued; 0 messages in the poison queue";
+    assert_eq!((answer.status, slots(&harness)), (200, 1));
+    assert_eq!(harness.read(due.id).await.status(), Status::Completed);
+    let line = "1 wake-ups enqueued; the oldest conversation is overdue by 30 s; 0 messages in the poison queue";
     assert_eq!(answer.line(), line);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_sweep_runs_whatever_the_timer_sends() {
     for body in ["", "null", "{}", "not JSON", r#"{"Data":{}}"#, &"a".repeat(1024 * 1024)] {
-        let harness = overdue().await;
-        let before = harness.queue.enqueued().len();
+        let (harness, due) = overdue().await;
         let answer = Host::of(&harness).invoke("sweepDueConversations", body.to_owned()).await;
-        assert_eq!((answer.status, harness.queue.enqueued().len()), (200, before + 1), "{answer:?}");
+        assert_eq!((answer.status, slots(&harness)), (200, 1), "{answer:?}");
+        assert_eq!(harness.read(due.id).await.status(), Status::Completed);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_sweep_that_fails_is_answered_with_500() {
-    let harness = overdue().await;
+    let (harness, due) = overdue().await;
+    let host = Host::of(&harness);
     harness.table.set_down(true);
-    assert_eq!(tick(&Host::of(&harness)).await.status, 500);
+    assert_eq!(tick(&host).await.status, 500);
     harness.table.set_down(false);
-    assert_eq!(tick(&Host::of(&harness)).await.status, 200);
+    harness.queue.set_fault(Fault::Refused);
+    assert_eq!(tick(&host).await.status, 500, "the wake-ups were not enqueued");
+    harness.queue.set_fault(Fault::None);
+    assert_eq!((tick(&host).await.status, slots(&harness)), (200, 2));
+    assert_eq!(harness.read(due.id).await.status(), Status::Completed);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_sweep_stops_before_the_timeout_of_its_function() {
-    let harness = overdue().await;
+    let (harness, due) = overdue().await;
+    let host = Host::of(&harness);
+    host.have_looked().await;
     harness.table.next_call_takes(HOUR);
     let began = harness.now();
-    let answer = tick(&Host::of(&harness)).await;
+    let answer = tick(&host).await;
     assert_eq!((answer.status, began.until(harness.now())), (200, Duration::from_mins(4)));
-    let line = tick(&Host::of(&harness)).await.line();
-    assert!(
-        line.starts_with("1 conversations due soon or overdue, ") && line.contains("; 1 wake-ups enqueued; "),
-        "{line}"
-    );
+    assert!(answer.line().starts_with("stopped at the time limit of a sweep"), "{answer:?}");
+    assert_eq!(tick(&host).await.status, 200);
+    assert_eq!(harness.read(due.id).await.status(), Status::Completed);
 }

@@ -30,10 +30,13 @@ async fn conversations_arrive_at_their_time() {
         lateness.push(arrival.scheduled.until(arrival.at));
     }
     eprintln!("late by {lateness:?}");
-    for id in ids {
-        let said = |line: &String| line.contains(&id) && line.ends_with("now Completed");
-        until(&host, || host.lines(Source::Function).iter().any(said)).await;
-    }
+    until(&host, || attempts(&host.lines(Source::Function)) == ids.len()).await;
     assert_eq!(host.lines(Source::Stderr), [""; 0]);
     assert_eq!(host.lines(Source::Host), [""; 0]);
+}
+
+/// The attempts of which the lines of the runs tell.
+fn attempts(lines: &[String]) -> usize {
+    let runs = lines.iter().filter_map(|line| line.split_once(" attempts made, the latest "));
+    runs.map(|(before, _)| before.rsplit(' ').next().unwrap().parse::<usize>().unwrap()).sum()
 }

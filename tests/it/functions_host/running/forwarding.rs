@@ -42,9 +42,9 @@ async fn a_client_finds_the_token_endpoint_through_the_host_by_links_alone() {
 
 /// Ways to write the paths of the functions that only the host may call.
 const SPELLINGS: [&str; 24] = [
-    "/deliverConversation",
+    "/deliverDueConversations",
     "/sweepDueConversations",
-    "/DELIVERCONVERSATION",
+    "/DELIVERDUECONVERSATIONS",
     "/SweepdueconversationS",
     "/sweepDueConversations/",
     "/sweepDueConversations//",
@@ -55,16 +55,16 @@ const SPELLINGS: [&str; 24] = [
     "/sweepDueConversations%20",
     "/sweepDueConversations%2F",
     "/%73weepDueConversations",
-    "/%64%65liverConversation",
+    "/%64%65liverDueConversations",
     "//sweepDueConversations",
-    "///deliverConversation",
+    "///deliverDueConversations",
     "/./sweepDueConversations",
     "/x/../sweepDueConversations",
     "/x/%2e%2E/sweepDueConversations",
     "/%2FsweepDueConversations",
     "/x\\..\\sweepDueConversations",
     "/x%5C..%5CsweepDueConversations",
-    "/api/deliverConversation",
+    "/api/deliverDueConversations",
     "/sweepDueConversations%0A",
 ];
 

@@ -9,8 +9,7 @@ use mcp_scheduler::delivery::{Deliverer, DeliveryOutcome};
 use mcp_scheduler::domain::{ClientId, Conversation, EndpointPolicy, Status};
 use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Route, RouteError, Sender};
 use mcp_scheduler::scheduler::Scheduler;
-use mcp_scheduler::store::WakeUp;
-use mcp_scheduler::store::{AzureStore, ConversationStore};
+use mcp_scheduler::store::{AzureStore, ConversationStore, DueKey, Slot, WakeUps};
 use mcp_scheduler::time::{Clock as _, SystemClock, SystemEntropy};
 
 use crate::support::app::SIGNING_SECRET;
@@ -22,6 +21,7 @@ struct Account {
     store: AzureStore,
     tables: Proxy,
     queues: Proxy,
+    wake_ups: Arc<WakeUps>,
     scheduler: Scheduler,
     client: ClientId,
 }
@@ -32,14 +32,15 @@ impl Account {
         let connection = azurite::connection_string(tables.address, queues.address);
         let store = azurite::store_at(&connection, &azurite::fresh_names());
         store.create().await.unwrap();
+        let wake_ups = Arc::new(WakeUps::new(store.wake_ups(), Arc::new(SystemClock)));
         let scheduler = Scheduler::new(
             ConversationStore::new(store.conversations()),
-            store.wake_ups(),
+            Arc::clone(&wake_ups) as _,
             EndpointPolicy::default(),
             Arc::new(SystemClock),
             Arc::new(SystemEntropy::new()),
         );
-        let account = Self { store, tables, queues, scheduler, client: "ann".parse().unwrap() };
+        let account = Self { store, tables, queues, wake_ups, scheduler, client: "ann".parse().unwrap() };
         account.operations();
         account
     }
@@ -82,7 +83,7 @@ impl Sender for Accepting {
 #[tokio::test]
 async fn to_schedule_takes_one_commit_and_one_put() {
     let account = Account::new().await;
-    account.schedule(Duration::from_mins(5)).await;
+    account.schedule(Duration::from_mins(2)).await;
     assert_eq!(account.tables.seen(), ["POST /devstoreaccount1/$batch"]);
     let puts = account.queues.seen();
     assert!(puts.len() == 1 && puts[0].starts_with("POST ") && puts[0].ends_with("/messages"), "{puts:?}");
@@ -91,12 +92,23 @@ async fn to_schedule_takes_one_commit_and_one_put() {
 }
 
 #[tokio::test]
-async fn to_schedule_beyond_the_queue_s_reach_takes_one_commit() {
+async fn to_schedule_for_a_time_that_a_sweep_sees_takes_one_commit() {
     let account = Account::new().await;
-    for ahead in [Duration::from_mins(11), Duration::from_hours(24 * 400)] {
+    for ahead in [Duration::from_mins(5), Duration::from_hours(24 * 400)] {
         account.schedule(ahead).await;
         assert_eq!(account.operations(), (1, 0));
     }
+}
+
+/// The second wake-up of a second names all partitions that the first did not name.
+#[tokio::test]
+async fn to_schedule_many_for_one_second_takes_two_puts() {
+    let account = Account::new().await;
+    let second = Slot::of(SystemClock.now() + Duration::from_mins(2)).start();
+    for _ in 0..20 {
+        account.schedule(SystemClock.now().until(second)).await;
+    }
+    assert_eq!(account.operations(), (20, 2));
 }
 
 #[tokio::test]
@@ -104,7 +116,7 @@ async fn to_deliver_takes_three_table_operations_and_one_more_for_a_large_text()
     let account = Account::new().await;
     let deliverer = Deliverer::new(
         ConversationStore::new(account.store.conversations()),
-        account.store.wake_ups(),
+        Arc::clone(&account.wake_ups) as _,
         Arc::new(Accepting),
         SIGNING_SECRET.parse().unwrap(),
         Arc::new(SystemClock),
@@ -113,10 +125,10 @@ async fn to_deliver_takes_three_table_operations_and_one_more_for_a_large_text()
     for (bytes, operations) in [(1_000, 3), (100_000, 4)] {
         let conversation = account.schedule_text(Duration::ZERO, bytes).await;
         account.operations();
-        let wake_up = WakeUp::of(&conversation);
-        assert_eq!(led_to(&deliverer.deliver(&wake_up).await.unwrap()), Some(Status::Completed));
+        let due = DueKey { at: conversation.due(), client: account.client.clone(), id: conversation.id() };
+        assert_eq!(led_to(&deliverer.deliver(&due, None).await.unwrap()), Some(Status::Completed));
         assert_eq!(account.operations(), (operations, 0), "{bytes} bytes");
-        assert_eq!(deliverer.deliver(&wake_up).await.unwrap(), DeliveryOutcome::NothingToDo);
+        assert_eq!(deliverer.deliver(&due, None).await.unwrap(), DeliveryOutcome::NothingToDo);
         assert_eq!(account.operations(), (1, 0), "a duplicate takes a read");
     }
 }
@@ -124,7 +136,7 @@ async fn to_deliver_takes_three_table_operations_and_one_more_for_a_large_text()
 #[tokio::test]
 async fn to_cancel_takes_two_table_operations() {
     let account = Account::new().await;
-    let conversation = account.schedule(Duration::from_mins(5)).await;
+    let conversation = account.schedule(Duration::from_mins(2)).await;
     account.operations();
     account.scheduler.cancel(&account.client, conversation.id()).await.unwrap();
     assert_eq!(account.operations(), (2, 0));

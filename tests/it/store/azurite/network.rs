@@ -222,10 +222,10 @@ async fn a_conversation_is_added_once_although_the_answer_is_lost() {
     let conversations = ConversationStore::new(store.conversations());
     let new = conversation();
     proxy.then([AnswerLost]);
-    conversations.insert(&new, None).await.unwrap();
+    conversations.insert(&new).await.unwrap();
     assert_eq!(proxy.seen().len(), 2, "the second insert finds the row of the first");
     let read = conversations.get(new.conversation.client(), new.conversation.id()).await.unwrap().unwrap();
     proxy.then([AnswerLost]);
     let cancelled = read.value.clone().cancel(Timestamp::from_millis(1_900_000_000_000)).unwrap();
-    conversations.replace(read.revision, &cancelled, None).await.unwrap();
+    conversations.replace(read.revision, &cancelled).await.unwrap();
 }

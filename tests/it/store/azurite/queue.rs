@@ -6,9 +6,8 @@ use azure_core::RetryOptions;
 use azure_storage::{CloudLocation, StorageCredentials};
 use azure_storage_queues::operations::Message;
 use azure_storage_queues::{QueueClient, QueueServiceClientBuilder};
-use mcp_scheduler::domain::Timestamp;
 use mcp_scheduler::store::{
-    AzureNames, AzureStore, Receipt, StoreError, WakeUp, WakeUpQueue as _, WakeUpReceiver as _,
+    AzureNames, AzureStore, PartitionSet, Receipt, StoreError, WakeUp, WakeUpQueue as _, WakeUpReceiver as _,
 };
 use tokio::time::{sleep, timeout};
 
@@ -22,9 +21,9 @@ pub fn test_queue() -> TestQueue {
     TestQueue {
         receiver: queue.clone(),
         queue,
-        // Storage has whole seconds, and a poll takes up to one more.
-        early: Duration::from_secs(2),
-        late: Duration::from_secs(1),
+        // Storage cuts the fraction of a second, and a poll takes up to one more.
+        early: Duration::from_secs(1),
+        late: Duration::from_secs(2),
         keep: Box::new(()),
     }
 }
@@ -32,8 +31,7 @@ pub fn test_queue() -> TestQueue {
 crate::store::suite::queue_suite!(tokio::test, crate::store::azurite::queue::test_queue());
 
 fn wake_up() -> WakeUp {
-    let id = "0189c0de-0000-7000-8000-000000000001".parse().unwrap();
-    WakeUp { client: "client".parse().unwrap(), id, generation: 1 }
+    WakeUp::of_slot("2030-01-31T08:30:00Z".parse().unwrap(), PartitionSet::ALL)
 }
 
 /// A store, its queue and its poison queue. The queues are clients of the storage service, without our code.
@@ -69,23 +67,27 @@ async fn a_wake_up_is_a_message_of_plain_text_that_never_expires() {
     store.wake_ups().enqueue(&wake_up(), Duration::ZERO).await.unwrap();
     let messages = receive_raw(&queue).await;
     assert_eq!(messages.len(), 1);
-    assert_eq!(messages[0].message_text, wake_up().to_message());
+    assert_eq!(Some(messages[0].message_text.as_str()), wake_up().to_message().as_deref());
     assert_eq!(messages[0].expiration_time.year(), 9999);
 }
 
 #[tokio::test]
-async fn the_queue_takes_a_wake_up_at_its_horizon_of_ten_minutes() {
-    let wake_ups = azurite::store().wake_ups();
-    assert_eq!(wake_ups.horizon(), Duration::from_mins(10));
-    assert_eq!(wake_ups.retained_since(), Timestamp::MIN);
-    wake_ups.enqueue(&wake_up(), wake_ups.horizon()).await.unwrap();
+async fn a_message_of_the_first_release_is_received_and_none_is_written() {
+    let (store, queue, _) = store_and_raw_queues().await;
+    let id = "0189c0de-0000-7000-8000-000000000001";
+    let text = format!(r#"{{"v":1,"job":{{"client":"ann","id":"{id}","generation":7}}}}"#);
+    queue.put_message(text).await.unwrap();
+    let received = store.wake_ups().receive(8).await.unwrap().remove(0);
+    assert_eq!(received.wake_up, WakeUp::Conversation { client: "ann".parse().unwrap(), id: id.parse().unwrap() });
+    let written = store.wake_ups().enqueue(&received.wake_up, Duration::ZERO).await;
+    assert!(matches!(written, Err(StoreError::Refused(_))), "{written:?}");
+    assert_eq!(count(&queue).await, 1);
 }
 
 #[tokio::test]
-async fn a_wake_up_is_visible_one_to_two_seconds_before_its_time() {
-    // A delay of 3.9 s hides the message for 2 s, because storage has whole seconds and a poll takes up to one more.
+async fn the_fraction_of_a_delay_is_cut() {
     let (store, queue, _) = store_and_raw_queues().await;
-    store.wake_ups().enqueue(&wake_up(), Duration::from_millis(3_900)).await.unwrap();
+    store.wake_ups().enqueue(&wake_up(), Duration::from_millis(2_900)).await.unwrap();
     sleep(Duration::from_millis(1_500)).await;
     assert_eq!(receive_raw(&queue).await.len(), 0);
     sleep(Duration::from_millis(1_200)).await;
@@ -128,7 +130,7 @@ async fn deleting_a_message_that_is_gone_or_was_received_again_is_no_error() {
 #[tokio::test]
 async fn messages_that_are_no_wake_ups_delay_nothing_and_are_not_poison_at_once() {
     let (store, queue, poison) = store_and_raw_queues().await;
-    for text in ["not a wake-up", r#"{"v":2,"job":"of the future"}"#, "<&>\u{fffd}"] {
+    for text in ["not a wake-up", r#"{"v":3,"job":"of the future"}"#, "<&>\u{fffd}"] {
         queue.put_message(text).await.unwrap();
     }
     store.wake_ups().enqueue(&wake_up(), Duration::ZERO).await.unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mcp_scheduler::store::{AzureNames, AzureStore, StoreError, WakeUpQueue as _, WakeUpReceiver as _};
+use mcp_scheduler::store::{AzureNames, AzureStore, StoreError, WakeUp, WakeUpQueue as _, WakeUpReceiver as _};
 use ring::hmac;
 use url::form_urlencoded;
 
@@ -39,8 +39,7 @@ async fn a_signature_opens_the_tables_and_the_queue() {
     let table = store.conversations();
     commit_one(&*table, insert("k", "v")).await.unwrap();
     assert_eq!(value_of(&*table, "k").await.as_deref(), Some("v"));
-    let id = "0189c0de-0000-7000-8000-000000000001".parse().unwrap();
-    let wake_up = mcp_scheduler::store::WakeUp { client: "client".parse().unwrap(), id, generation: 1 };
+    let wake_up = WakeUp::Switch("2030-01-31T08:30:00Z".parse().unwrap());
     let queue = store.wake_ups();
     queue.enqueue(&wake_up, Duration::ZERO).await.unwrap();
     let received = queue.receive(1).await.unwrap();

@@ -8,7 +8,7 @@ use mcp_scheduler::api::ScheduleRequest;
 use mcp_scheduler::domain::{
     Claim, Conversation, ConversationId, EndpointPolicy, LeaseToken, Status, Timestamp, WholeConversation,
 };
-use mcp_scheduler::store::{ConversationStore, KeyRange, Revision, StoreError, Table, Versioned};
+use mcp_scheduler::store::{ConversationStore, DueBound, KeyRange, Revision, StoreError, Table, Versioned};
 use mcp_scheduler::testing::Fault::{AnswerLost, Doubled, None as Nothing, Refused, RequestLost};
 use mcp_scheduler::testing::{Fault, Faults, SimulatedTable};
 use tokio::time::Instant;
@@ -149,14 +149,14 @@ impl FaultyStore {
 
     async fn with_one() -> (Self, Versioned<Conversation>) {
         let faulty = Self::new();
-        faulty.store.insert(&conversation(), None).await.unwrap();
+        faulty.store.insert(&conversation()).await.unwrap();
         let read = faulty.read().await.unwrap();
         (faulty, read)
     }
 
     async fn insert<const N: usize>(&self, faults: [Fault; N]) -> Result<(), StoreError> {
         self.faults.then(faults);
-        let result = self.store.insert(&conversation(), None).await;
+        let result = self.store.insert(&conversation()).await;
         assert!(self.faults.is_used_up(), "fewer calls than faults");
         result
     }
@@ -168,7 +168,7 @@ impl FaultyStore {
         faults: [Fault; N],
     ) -> Result<Versioned<Conversation>, StoreError> {
         self.faults.then(faults);
-        let result = self.store.replace(read, &next, None).await;
+        let result = self.store.replace(read, &next).await;
         assert!(self.faults.is_used_up(), "fewer calls than faults");
         result.map(|revision| Versioned { value: next, revision })
     }
@@ -182,8 +182,8 @@ impl FaultyStore {
     async fn wake_ups(&self) -> Vec<Timestamp> {
         let mut found = Vec::new();
         for partition in ConversationStore::partitions() {
-            let end = NOW + Duration::from_hours(24);
-            found.extend(self.store.due(partition, end, None, 10).await.unwrap().into_iter().map(|row| row.at));
+            let (from, end) = (DueBound::Time(Timestamp::MIN), NOW + Duration::from_hours(24));
+            found.extend(self.store.due(partition, &from, end, 10).await.unwrap().into_iter().map(|row| row.key.at));
         }
         found
     }

@@ -5,8 +5,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use mcp_scheduler::domain::{ConversationId, Timestamp};
-use mcp_scheduler::store::{ReceivedWakeUp, WakeUp};
+use mcp_scheduler::domain::Timestamp;
+use mcp_scheduler::store::{Part, PartitionSet, ReceivedWakeUp, Slot, SlotWakeUp, WakeUp};
 use tokio::time::{Instant, timeout};
 
 use super::TestQueue;
@@ -17,11 +17,20 @@ const LATER: Duration = Duration::from_secs(6);
 /// Longer than any wait in a case that passes.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+fn slot(number: u16) -> Slot {
+    Slot::of(Timestamp::from_millis(1_900_000_000_000) + Duration::from_secs(number.into()))
+}
+
 fn wake_up(number: u16) -> WakeUp {
-    let [high, low] = number.to_be_bytes();
-    let random = [0, 0, 0, 0, 0, 0, 0, 0, high, low];
-    let id = ConversationId::new(Timestamp::from_millis(1_900_000_000_000), &random);
-    WakeUp { client: "client".parse().unwrap(), id, generation: 1 }
+    WakeUp::of_slot(slot(number), PartitionSet::ALL)
+}
+
+/// The numbers of these wake-ups.
+fn numbers(wake_ups: impl IntoIterator<Item = WakeUp>) -> impl Iterator<Item = u64> {
+    wake_ups.into_iter().map(|wake_up| match wake_up {
+        WakeUp::Slot(SlotWakeUp { slot: second, .. }) => slot(0).start().until(second.start()).as_secs(),
+        other => panic!("{other:?} has no number"),
+    })
 }
 
 impl TestQueue {
@@ -61,9 +70,27 @@ impl TestQueue {
 }
 
 pub async fn a_wake_up_is_received_as_it_was_enqueued(queue: &TestQueue) {
-    let wake_up = WakeUp { client: "a-Client.with_09".parse().unwrap(), generation: u32::MAX, ..wake_up(7) };
-    queue.enqueue(&wake_up, AT_ONCE).await;
-    assert_eq!(queue.receive_one().await, wake_up);
+    let id = "0189c0de-0000-7000-8000-000000000001";
+    let part = |after: String, until: String, postponed| {
+        WakeUp::Slot(SlotWakeUp {
+            slot: slot(7),
+            partitions: "05af".parse().unwrap(),
+            part: Some(Part {
+                after: after.parse().unwrap(),
+                until: (!until.is_empty()).then(|| until.parse().unwrap()),
+                postponed,
+            }),
+        })
+    };
+    for wake_up in [
+        wake_up(7),
+        WakeUp::Switch(slot(7)),
+        part("d~01900000000000".to_owned(), String::new(), 0),
+        part(format!("d~01900000000000~a-Client.with_09~{id}"), format!("d~01900000000001~client~{id}"), u32::MAX),
+    ] {
+        queue.enqueue(&wake_up, AT_ONCE).await;
+        assert_eq!(queue.receive_one().await, wake_up);
+    }
 }
 
 pub async fn a_wake_up_without_a_delay_is_visible_at_once(queue: &TestQueue) {
@@ -135,14 +162,14 @@ pub async fn at_most_max_wake_ups_are_received_and_the_rest_is_kept(queue: &Test
         queue.enqueue(&wake_up(number), AT_ONCE).await;
     }
     tokio::time::sleep(queue.late).await;
-    let mut numbers = HashSet::new();
+    let mut seen = HashSet::new();
     for max in [1, 2, 3, 4] {
         let received = queue.receive(max).await;
         assert!((1..=max).contains(&received.len()), "{} for {max}", received.len());
-        numbers.extend(received.into_iter().map(|wake_up| wake_up.id));
+        seen.extend(numbers(received));
     }
-    while numbers.len() < 10 {
-        numbers.insert(queue.receive_one().await.id);
+    while seen.len() < 10 {
+        seen.extend(numbers([queue.receive_one().await]));
     }
     assert_eq!(queue.receive_for(SOON).await, []);
 }
@@ -152,8 +179,8 @@ pub async fn wake_ups_that_are_visible_together_are_received_together(queue: &Te
         queue.enqueue(&wake_up(number), AT_ONCE).await;
     }
     tokio::time::sleep(queue.late).await;
-    let received: HashSet<_> = queue.receive(32).await.into_iter().map(|wake_up| wake_up.id).collect();
-    assert_eq!(received, (0..5).map(|number| wake_up(number).id).collect());
+    let received: HashSet<_> = numbers(queue.receive(32).await).collect();
+    assert_eq!(received, (0..5).collect());
 }
 
 pub async fn many_wake_ups_of_one_instant_are_each_received_once(queue: &TestQueue) {
@@ -163,8 +190,8 @@ pub async fn many_wake_ups_of_one_instant_are_each_received_once(queue: &TestQue
     }
     let mut seen = HashSet::new();
     while seen.len() < usize::from(MANY) {
-        for wake_up in queue.receive(32).await {
-            assert!(seen.insert(wake_up.id), "{wake_up:?} was received twice");
+        for number in numbers(queue.receive(32).await) {
+            assert!(seen.insert(number), "{number} was received twice");
         }
     }
     assert_eq!(queue.receive_for(SOON).await, []);
@@ -175,7 +202,7 @@ pub async fn each_wake_up_goes_to_one_of_the_receivers(queue: &TestQueue) {
         queue.enqueue(&wake_up(number), Duration::from_millis(50) * u32::from(number)).await;
     }
     let three = futures_util::future::join_all((0..3).map(|_| queue.receive_for(LATER))).await;
-    let received: Vec<_> = three.into_iter().flatten().map(|wake_up| wake_up.id).collect();
+    let received: Vec<_> = numbers(three.into_iter().flatten()).collect();
     let different: HashSet<_> = received.iter().collect();
     assert_eq!((received.len(), different.len()), (60, 60));
 }
@@ -186,19 +213,15 @@ pub async fn a_wake_up_that_was_deleted_is_not_received_again(queue: &TestQueue)
     assert_eq!(queue.receive_for(LATER).await, []);
 }
 
-pub async fn wake_ups_that_differ_only_in_generation_are_two(queue: &TestQueue) {
-    for generation in [1, 2] {
-        queue.enqueue(&WakeUp { generation, ..wake_up(1) }, AT_ONCE).await;
+pub async fn equal_wake_ups_are_two(queue: &TestQueue) {
+    for _ in 0..2 {
+        queue.enqueue(&wake_up(1), AT_ONCE).await;
     }
-    let generations: HashSet<_> =
-        [queue.receive_one().await, queue.receive_one().await].map(|wake_up| wake_up.generation).into();
-    assert_eq!(generations, HashSet::from([1, 2]));
+    assert_eq!([queue.receive_one().await, queue.receive_one().await], [wake_up(1), wake_up(1)]);
 }
 
-pub async fn a_wake_up_can_be_enqueued_as_far_ahead_as_the_sweep_looks(queue: &TestQueue) {
-    // The sweep runs every minute and looks 5 minutes ahead. With a shorter horizon, some conversations would get no
-    // wake-up at their scheduling and none from a sweep in time.
-    assert!(queue.queue.horizon() >= Duration::from_mins(6));
-    queue.enqueue(&wake_up(1), queue.queue.horizon()).await;
+pub async fn a_wake_up_can_be_enqueued_as_far_ahead_as_the_dead_man_s_switch(queue: &TestQueue) {
+    // The switch is 15 minutes ahead, and no other wake-up is further.
+    queue.enqueue(&WakeUp::Switch(slot(1)), Duration::from_mins(16)).await;
     assert!(timeout(SOON, queue.receiver.receive(1)).await.is_err());
 }

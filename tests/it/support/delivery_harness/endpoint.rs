@@ -142,7 +142,7 @@ impl FakeEndpoint {
         self.routes.lock().unwrap().insert(host.to_owned(), route);
     }
 
-    pub(super) fn expect(&self, client: &ClientId) {
+    pub fn expect(&self, client: &ClientId) {
         self.clients.lock().unwrap().insert(client.clone());
     }
 

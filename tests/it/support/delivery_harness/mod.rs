@@ -10,11 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_scheduler::api::ScheduleRequest;
-use mcp_scheduler::delivery::{Deliverer, DeliveryOutcome, Worker};
+use mcp_scheduler::delivery::{Deliverer, DeliveryOutcome, Follower, NextDue, SlotRunner, WakeUpHandler, Worker};
 use mcp_scheduler::domain::{ClientId, Conversation, ConversationId, EndpointPolicy, Status, Timestamp};
 use mcp_scheduler::maintenance::Sweeper;
 use mcp_scheduler::scheduler::Scheduler;
-use mcp_scheduler::store::{ConversationStore, DueRow, MemoryQueue, WakeUp, WakeUpQueue, WakeUpReceiver};
+use mcp_scheduler::store::{
+    ConversationStore, DueBound, DueKey, DueRow, Slot, WakeUp, WakeUpQueue, WakeUpReceiver, WakeUps, Waker,
+};
 use mcp_scheduler::testing::{SimulatedQueue, SimulatedTable};
 use mcp_scheduler::time::{Clock as _, SystemEntropy};
 use tokio::task::AbortHandle;
@@ -38,6 +40,10 @@ pub struct DeliveryHarness {
     /// The rows, for tests that change them below the storage protocol.
     pub rows: SimulatedTable,
     pub queue: Arc<RecordingQueue>,
+    pub wake_ups: Arc<WakeUps>,
+    pub next_due: Arc<NextDue>,
+    waker: Arc<dyn Waker>,
+    has_follower: bool,
     pub endpoint: Arc<FakeEndpoint>,
     pub store: ConversationStore,
     pub scheduler: Scheduler,
@@ -45,35 +51,38 @@ pub struct DeliveryHarness {
 }
 
 impl DeliveryHarness {
-    /// A harness with a queue that keeps its wake-ups over restarts, as a storage queue does.
+    /// A service on a store that several processes share, with a queue.
     pub fn new() -> Self {
         Self::with_queue(SimulatedQueue::new(()))
     }
 
-    /// A harness with the queue in memory of a process that starts now.
-    pub fn in_one_process() -> Self {
-        let clock = SettableClock::at_noon();
-        Self::with(Arc::clone(&clock), MemoryQueue::new(clock))
-    }
-
     pub fn with_queue(queue: impl WakeUpQueue + WakeUpReceiver) -> Self {
-        Self::with(SettableClock::at_noon(), queue)
+        Self::with(queue, false)
     }
 
-    fn with(clock: Arc<SettableClock>, queue: impl WakeUpQueue + WakeUpReceiver) -> Self {
-        let table = TableFaults::default();
+    /// A service with its own store, which a follower delivers.
+    pub fn in_one_process() -> Self {
+        Self::with(SimulatedQueue::new(()), true)
+    }
+
+    fn with(queue: impl WakeUpQueue + WakeUpReceiver, has_follower: bool) -> Self {
+        let (clock, table) = (SettableClock::at_noon(), TableFaults::default());
         let rows = SimulatedTable::new(table.clone());
         let store = ConversationStore::new(Arc::new(rows.clone()));
         let queue = Arc::new(RecordingQueue::new(queue, Arc::clone(&clock)));
+        let wake_ups = Arc::new(WakeUps::new(Arc::clone(&queue) as _, Arc::clone(&clock) as _));
+        let next_due = Arc::new(NextDue::default());
+        let waker: Arc<dyn Waker> = if has_follower { Arc::clone(&next_due) as _ } else { Arc::clone(&wake_ups) as _ };
         let endpoint = Arc::new(FakeEndpoint::new(Arc::clone(&clock), store.clone()));
         let scheduler = Scheduler::new(
             store.clone(),
-            Arc::clone(&queue) as _,
+            Arc::clone(&waker),
             EndpointPolicy::default(),
             Arc::clone(&clock) as _,
             Arc::new(SystemEntropy::new()),
         );
-        Self { clock, table, rows, queue, endpoint, store, scheduler, client: CLIENT.parse().unwrap() }
+        let client = CLIENT.parse().unwrap();
+        Self { clock, table, rows, queue, wake_ups, next_due, waker, has_follower, endpoint, store, scheduler, client }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -87,7 +96,7 @@ impl DeliveryHarness {
     pub fn deliverer(&self) -> Arc<Deliverer> {
         Arc::new(Deliverer::new(
             self.store.clone(),
-            Arc::clone(&self.queue) as _,
+            Arc::clone(&self.waker),
             Arc::clone(&self.endpoint) as _,
             SIGNING_SECRET.parse().unwrap(),
             Arc::clone(&self.clock) as _,
@@ -95,26 +104,50 @@ impl DeliveryHarness {
         ))
     }
 
-    pub fn sweeper(&self) -> Sweeper {
-        Sweeper::new(self.store.clone(), Arc::clone(&self.queue) as _, Arc::clone(&self.clock) as _)
+    pub fn runner(&self) -> Arc<SlotRunner> {
+        Arc::new(self.runner_of(self.deliverer()))
     }
 
-    /// Starts a worker. It runs until the test ends or the handle aborts it.
+    /// A runner that delivers with this deliverer.
+    pub fn runner_of(&self, deliverer: Arc<Deliverer>) -> SlotRunner {
+        let (wake_ups, clock) = (Arc::clone(&self.wake_ups), Arc::clone(&self.clock));
+        SlotRunner::new(deliverer, self.store.clone(), wake_ups, clock as _, Arc::new(SystemEntropy::new()))
+    }
+
+    pub fn sweeper(&self) -> Sweeper {
+        self.sweeper_with(self.runner())
+    }
+
+    fn sweeper_with(&self, runner: Arc<SlotRunner>) -> Sweeper {
+        Sweeper::new(self.store.clone(), Arc::clone(&self.wake_ups), runner, Arc::clone(&self.clock) as _)
+    }
+
+    pub fn handler(&self) -> Arc<WakeUpHandler> {
+        let runner = self.runner();
+        let sweeper = self.sweeper_with(Arc::clone(&runner));
+        Arc::new(WakeUpHandler::new(runner, Arc::new(sweeper)))
+    }
+
+    /// Starts a worker on the queue. It runs until the test ends or the handle aborts it.
     pub fn start_worker(&self) -> AbortHandle {
-        let queue = Arc::clone(&self.queue);
-        let worker = Worker::new(self.deliverer(), self.sweeper(), Arc::clone(&queue) as _, queue);
+        let worker = Worker::new(self.handler(), Arc::clone(&self.queue) as _);
         tokio::spawn(worker.run(CancellationToken::new())).abort_handle()
     }
 
-    /// Starts the worker of a process that has the store for itself.
-    pub fn start_exclusive_worker(&self) -> AbortHandle {
-        self.queue.restart(MemoryQueue::new(self.clock.clone()));
-        let worker = Worker::new(self.deliverer(), self.sweeper(), self.queue.clone(), self.queue.clone());
-        tokio::spawn(worker.with_exclusive_store().run(CancellationToken::new())).abort_handle()
+    /// Starts the follower of a process that has the store for itself.
+    pub fn start_follower(&self) -> AbortHandle {
+        let next_due = Arc::clone(&self.next_due);
+        let follower = Follower::new(self.deliverer(), self.store.clone(), next_due, Arc::clone(&self.clock) as _);
+        tokio::spawn(follower.run(CancellationToken::new())).abort_handle()
+    }
+
+    /// Starts what this service delivers with: the worker or the follower.
+    pub fn start(&self) -> AbortHandle {
+        if self.has_follower { self.start_follower() } else { self.start_worker() }
     }
 
     /// Schedules a conversation that is due `ahead` of now. `change` can change the request.
-    pub async fn schedule(&self, ahead: Duration, change: impl FnOnce(&mut ScheduleRequest)) -> WakeUp {
+    pub async fn schedule(&self, ahead: Duration, change: impl FnOnce(&mut ScheduleRequest)) -> DueKey {
         self.schedule_for(&self.client, ahead, change).await
     }
 
@@ -124,7 +157,7 @@ impl DeliveryHarness {
         client: &ClientId,
         ahead: Duration,
         change: impl FnOnce(&mut ScheduleRequest),
-    ) -> WakeUp {
+    ) -> DueKey {
         self.endpoint.expect(client);
         let mut request = ScheduleRequest {
             conversation_text: Some("Grüße".to_owned()),
@@ -135,13 +168,13 @@ impl DeliveryHarness {
         change(&mut request);
         let new = request.validate(self.scheduler.now(), self.scheduler.endpoint_policy()).unwrap();
         let conversation = self.scheduler.schedule(client, new).await.unwrap();
-        WakeUp::of(&conversation)
+        DueKey { at: conversation.due(), client: client.clone(), id: conversation.id() }
     }
 
     /// Lets a worker claim an attempt and begin to send it; then the worker is gone.
-    pub async fn lose_an_attempt(&self, wake_up: &WakeUp) {
+    pub async fn lose_an_attempt(&self, due: &DueKey) {
         self.endpoint.will([Answer::status(200).after(Duration::from_hours(1))]);
-        let delivery = tokio::time::timeout(Duration::from_secs(1), self.deliverer().deliver(wake_up)).await;
+        let delivery = tokio::time::timeout(Duration::from_secs(1), self.deliverer().deliver(due, None)).await;
         assert!(delivery.is_err(), "the attempt is still in flight");
     }
 
@@ -149,15 +182,26 @@ impl DeliveryHarness {
         self.store.get(&self.client, id).await.unwrap().unwrap().value
     }
 
+    /// The due row of a conversation as it is now. `None` if the conversation is final.
+    pub async fn next_due(&self, due: &DueKey) -> Option<DueKey> {
+        let read = self.store.get(&due.client, due.id).await.unwrap().unwrap();
+        read.value.next_wake_at().map(|at| DueKey { at, ..due.clone() })
+    }
+
     /// Every due row in the table.
     pub async fn due_rows(&self) -> Vec<DueRow> {
         let mut all = Vec::new();
         for partition in ConversationStore::partitions() {
-            let end = Timestamp::from_millis(99_999_999_999_999);
-            all.extend(self.store.due(partition, end, None, usize::MAX).await.unwrap());
+            let (from, end) = (DueBound::Time(Timestamp::MIN), Timestamp::from_millis(99_999_999_999_999));
+            all.extend(self.store.due(partition, &from, end, usize::MAX).await.unwrap());
         }
         all
     }
+}
+
+/// The wake-up that one process enqueues for a row, if the second has no other row.
+pub fn wake_up_of(due: &DueKey) -> WakeUp {
+    WakeUp::of_slot(Slot::of(due.at), due.partition().into())
 }
 
 /// The status after an attempt; `None` if no attempt was made.

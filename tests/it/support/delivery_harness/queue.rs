@@ -31,6 +31,13 @@ pub struct Enqueued {
     pub delay: Duration,
 }
 
+impl Enqueued {
+    /// The time from which a worker receives it.
+    pub fn becomes_visible(&self) -> Timestamp {
+        self.at + self.delay
+    }
+}
+
 impl RecordingQueue {
     pub(super) fn new(queue: impl WakeUpQueue + WakeUpReceiver, clock: Arc<SettableClock>) -> Self {
         Self { inner: Mutex::new(Arc::new(queue)), clock, enqueued: Mutex::default(), fault: Mutex::new(Fault::None) }
@@ -44,11 +51,6 @@ impl RecordingQueue {
     /// Sets the fault of every later `enqueue`: `None`, `RequestLost` or `Refused`.
     pub fn set_fault(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
-    }
-
-    /// Replaces the queue by an empty one, as a restart does with a queue in memory.
-    pub fn restart(&self, queue: impl WakeUpQueue + WakeUpReceiver) {
-        *self.inner.lock().unwrap() = Arc::new(queue);
     }
 
     fn inner(&self) -> Arc<dyn DuplexQueue> {
@@ -66,14 +68,6 @@ impl WakeUpQueue for RecordingQueue {
             Fault::RequestLost => Ok(()),
             _ => self.inner().enqueue(wake_up, delay).await,
         }
-    }
-
-    fn horizon(&self) -> Duration {
-        self.inner().horizon()
-    }
-
-    fn retained_since(&self) -> Timestamp {
-        self.inner().retained_since()
     }
 }
 

@@ -1,6 +1,6 @@
 //! A kind of row that exists only in these tests.
 
-use mcp_scheduler::domain::{Conversation, Timestamp};
+use mcp_scheduler::domain::Conversation;
 use mcp_scheduler::store::{Projection, StoreError};
 
 /// How the keys of the rows begin.
@@ -8,9 +8,7 @@ pub const PREFIX: &str = "t~";
 
 /// The projection of the service with this kind of row.
 pub fn projection() -> Projection {
-    Projection::default().with(|conversation: &Conversation, _: Option<Timestamp>| -> Result<_, StoreError> {
-        Ok(expected(conversation))
-    })
+    Projection::default().with(|conversation: &Conversation| -> Result<_, StoreError> { Ok(expected(conversation)) })
 }
 
 /// The row exists while the conversation is not final. Its key changes with the status and its value with the number

@@ -9,23 +9,33 @@
 //! - I9: a conversation has one due row, at the time when a worker is needed next, and none once it is final
 //! - I11: every attempt sends the same request
 //! - I12: no attempt too many, none twice, none before its pause is over
+//! - C, L, W: see [`Punctuality`]
+//! - D: if nothing fails, nothing is delivered twice
 //! - I13: every request has the text that was scheduled; a large payload has one row, which never changes
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use mcp_scheduler::delivery::retry_delay;
-use mcp_scheduler::domain::{Conversation, ConversationId, Outcome, State, Status, Timestamp};
+use mcp_scheduler::domain::{Conversation, ConversationId, Outcome, State, Timestamp};
 use mcp_scheduler::outbound::OutboundRequest;
-use mcp_scheduler::store::{Etag, Operation, Row};
+use mcp_scheduler::store::{Etag, Operation, Row, WakeUp};
 use mcp_scheduler::testing::conversation_in;
 
 use super::extra_row;
+use super::fault_plan::Profile;
+use super::punctuality::Punctuality;
+use super::tally::Tally;
+use super::verdict::{Sent, is_released, verdict};
 
 /// The history of a run and the violations in it.
-#[derive(Default)]
 pub struct InvariantChecker {
+    profile: Profile,
+    /// How far the clock that decides may be from the right time.
+    clock_error: Duration,
+    /// The lowest and the highest time that the deciding clock has shown.
+    clock_range: (Timestamp, Timestamp),
+    pub punctuality: Punctuality,
     now: BTreeMap<ConversationId, Conversation>,
     due_rows: BTreeMap<String, ConversationId>,
     /// Whether the run writes the extra kind of row.
@@ -43,41 +53,34 @@ pub struct InvariantChecker {
     pub tally: Tally,
 }
 
-/// Counts of what happened: a run without faults proves little.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
-    pub commits: u64,
-    /// Transactions that changed more than one conversation.
-    pub shared_commits: u64,
-    pub sent: u64,
-    pub duplicates: u64,
-    pub deaths: u64,
-    pub freezes: u64,
-    pub lease_takeovers: u64,
-    pub cancels: u64,
-    pub redeliveries: u64,
-    pub large_payloads: u64,
-}
-
-/// One attempt, as the endpoint saw it.
-struct Sent {
-    attempt: u32,
-    /// The number of the attempt within its delivery; a redelivery counts from 1 again.
-    of_delivery: u32,
-    began: Timestamp,
-    ended: Option<Timestamp>,
-    taken: bool,
-    timeout: Duration,
-    webhook_id: String,
-    body: Option<Vec<u8>>,
-}
-
 pub struct Sending {
     id: ConversationId,
     index: usize,
 }
 
 impl InvariantChecker {
+    pub fn new(profile: Profile, clock_error: Duration) -> Self {
+        Self {
+            profile,
+            clock_error,
+            clock_range: (Timestamp::MAX, Timestamp::MIN),
+            punctuality: Punctuality::new(profile),
+            now: BTreeMap::new(),
+            due_rows: BTreeMap::new(),
+            has_extra_rows: false,
+            extra_rows: BTreeMap::new(),
+            payload_rows: BTreeSet::new(),
+            accepted: Vec::new(),
+            texts: BTreeMap::new(),
+            rejected: Vec::new(),
+            cancelled: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            history: Vec::new(),
+            violations: Vec::new(),
+            tally: Tally::default(),
+        }
+    }
+
     fn note(&mut self, at: Timestamp, what: &str) {
         self.history.push(format!("{at} {what}"));
     }
@@ -117,13 +120,34 @@ impl InvariantChecker {
         self.tally.redeliveries += 1;
     }
 
+    /// The exchanges of this process end with it.
+    pub fn saw_death(&mut self, at: Timestamp, process: u64) {
+        self.tally.deaths += 1;
+        self.note(at, "a process dies");
+        for sent in self.sent.values_mut().flatten().filter(|sent| sent.process == process) {
+            if self.profile == Profile::OneProcess {
+                sent.ended.get_or_insert(at);
+            }
+        }
+    }
+
+    pub fn saw_enqueued_by_sweep(&mut self, at: Timestamp, sweep: u64, wake_up: &WakeUp) {
+        if let Some(what) = self.punctuality.sweep_enqueues(sweep, wake_up) {
+            self.violated(at, &what);
+        }
+    }
+
     /// When a worker is needed next; `None` when all conversations are final.
     pub fn next_wake_up(&self) -> Option<Timestamp> {
         self.now.values().filter_map(Conversation::next_wake_at).min()
     }
 
-    pub fn saw_commit(&mut self, at: Timestamp, operations: &[Operation]) {
+    pub fn saw_commit(&mut self, at: Timestamp, deciding: Timestamp, operations: &[Operation]) {
         self.tally.commits += 1;
+        let conversations = operations.iter().filter(|operation| operation.key().starts_with("m~")).count();
+        self.tally.shared_commits += u64::from(conversations > 1);
+        let (lowest, highest) = self.clock_range;
+        self.clock_range = (deciding.min(lowest), deciding.max(highest));
         let mut touched = Vec::new();
         for operation in operations {
             let key = operation.key();
@@ -134,17 +158,26 @@ impl InvariantChecker {
             if key.starts_with("d~") {
                 let id: ConversationId = key.rsplit('~').next().unwrap().parse().unwrap();
                 touched.push(id);
-                match value {
-                    Some(_) => self.due_rows.insert(key.to_owned(), id),
-                    None => self.due_rows.remove(key),
-                };
+                if let Some(value) = value {
+                    self.due_rows.insert(key.to_owned(), id);
+                    self.punctuality.row_appears(at, key, value);
+                } else {
+                    self.due_rows.remove(key);
+                    if let Some(what) = self.punctuality.row_goes(at, key) {
+                        self.violated(at, &what);
+                    }
+                }
             } else if key.starts_with("p~") {
-                self.saw_payload_row(at, operation, &operations[0]);
+                self.saw_payload_row(at, operation, operations);
             } else if key.starts_with(extra_row::PREFIX) {
                 match value {
                     Some(value) => self.extra_rows.insert(key.to_owned(), value.clone()),
                     None => self.extra_rows.remove(key),
                 };
+            } else if key == "w" {
+                if let Some(what) = self.punctuality.watermark_moves(value.unwrap()) {
+                    self.violated(at, &what);
+                }
             } else {
                 let (key, value) = (key.to_owned(), value.unwrap().clone());
                 let next = conversation_in(&Row { key, value, etag: Etag::new(String::new()) }).unwrap();
@@ -152,21 +185,21 @@ impl InvariantChecker {
                 self.saw_state(at, next);
             }
         }
-        touched.sort_unstable();
         touched.dedup();
-        self.tally.shared_commits += u64::from(touched.len() > 1);
         for id in touched {
             self.check_due_row(at, id);
             self.check_extra_row(at, id);
         }
     }
 
-    /// Checks I13. The main row is the first operation.
-    fn saw_payload_row(&mut self, at: Timestamp, operation: &Operation, main: &Operation) {
+    /// Checks I13. The main row is in the same commit.
+    fn saw_payload_row(&mut self, at: Timestamp, operation: &Operation, commit: &[Operation]) {
         self.tally.large_payloads += 1;
         let id: ConversationId = operation.key().rsplit('~').next().unwrap().parse().unwrap();
-        let both_are_new = [operation, main].iter().all(|o| matches!(o, Operation::Insert { .. }));
-        if !self.payload_rows.insert(id) || !both_are_new {
+        let main = |o: &&Operation| o.key().starts_with("m~") && o.key().ends_with(&id.inverted());
+        let main = commit.iter().find(main).map_or("", Operation::key);
+        let is_new = |key: &str| commit.iter().any(|o| matches!(o, Operation::Insert { .. }) && o.key() == key);
+        if !self.payload_rows.insert(id) || !is_new(operation.key()) || !is_new(main) {
             self.violated(at, &format!("I13 the payload row of {id} changes"));
         }
     }
@@ -204,17 +237,29 @@ impl InvariantChecker {
         self.note(at, &format!("{id} {:?} after {} attempts", next.state(), next.attempts().len()));
         let before = self.now.insert(id, next);
         let next = &self.now[&id];
+        // Its own attempts protect a process whose clock is set. Here it is enough that some clock showed the time.
+        let (lowest, highest) = self.clock_range;
+        let highest = highest + self.clock_error;
+        let released = before.as_ref().is_some_and(|before| is_released(before, next));
+        let is_over = |before: &Conversation, until: Timestamp| {
+            until <= highest || (self.profile == Profile::OneProcess && before.is_ahead_of(lowest))
+        };
         let legal = match (before.as_ref().map(Conversation::state), next.state()) {
             (None, State::Scheduled)
             | (Some(State::Scheduled | State::Waiting { .. }), State::Delivering { .. } | State::Cancelled)
             | (Some(State::Delivering { .. }), State::Waiting { .. } | State::Completed | State::Failed { .. }) => true,
             (Some(State::Failed { .. }), State::Waiting { next_attempt }) => *next_attempt >= next.updated(),
-            (Some(State::Delivering { lease, .. }), State::Delivering { .. } | State::Cancelled) => lease.until <= at,
+            (Some(State::Delivering { .. }), State::Delivering { .. }) if released => {
+                self.profile == Profile::OneProcess
+            }
+            (Some(State::Delivering { lease, .. }), State::Delivering { .. } | State::Cancelled) => {
+                before.as_ref().is_some_and(|before| is_over(before, lease.until))
+            }
             _ => false,
         };
         let kept = before.as_ref().is_none_or(|b| next.attempts().starts_with(b.attempts()));
         let counted = before.as_ref().is_none_or(|b| match next.in_flight() {
-            Some(attempt) => attempt.number == b.attempts_begun() + 1,
+            Some(attempt) => attempt.number == b.attempts_begun() + u32::from(!released),
             None => next.attempts_begun() == b.attempts_begun(),
         });
         let was_lost = next.attempts().last().is_some_and(|attempt| attempt.result.outcome == Outcome::Unknown);
@@ -227,7 +272,15 @@ impl InvariantChecker {
         }
     }
 
-    pub fn saw_begin(&mut self, at: Timestamp, request: &OutboundRequest) -> Sending {
+    /// An attempt of a process begins, whose clock has been set so often.
+    pub fn saw_begin(
+        &mut self,
+        at: Timestamp,
+        deciding: Timestamp,
+        process: u64,
+        clock_set: u64,
+        request: &OutboundRequest,
+    ) -> Sending {
         let header = |name: &str| {
             let found = request.headers.iter().find(|(n, _)| n == name);
             found.map(|(_, v)| v.expose().clone()).unwrap_or_default()
@@ -238,7 +291,9 @@ impl InvariantChecker {
         self.note(at, &format!("{id} attempt {attempt} begins"));
         self.tally.sent += 1;
         let conversation = self.now[&id].clone();
-        if at < conversation.due() {
+        // A clock that is set back after the first attempt does not make the conversation wait again.
+        let was_due = self.profile == Profile::OneProcess && attempt > 1;
+        if !was_due && deciding + self.clock_error < conversation.due() {
             self.violated(at, &format!("I2 {id} begins before {}", conversation.due()));
         }
         if self.cancelled.contains_key(&id) {
@@ -254,7 +309,13 @@ impl InvariantChecker {
         // No pause comes before a redelivery.
         let paused = |number| number > conversation.attempts_before_redelivery();
         let before = self.sent.get(&id).into_iter().flatten();
-        let wrong: Vec<_> = before.filter_map(|sent| sent.forbids(at, attempt, paused(sent.attempt))).collect();
+        let wrong: Vec<_> = before
+            .filter_map(|sent| {
+                // The end and the beginning were timed by clocks that may be wrong.
+                let by_now = at + 2 * self.clock_error;
+                sent.forbids(at, by_now, attempt, sent.clock_set == clock_set && paused(sent.attempt))
+            })
+            .collect();
         for what in wrong {
             self.violated(at, &format!("{what}: {id} attempt {attempt}"));
         }
@@ -263,6 +324,8 @@ impl InvariantChecker {
         let same = sent.first().is_none_or(|first| first.webhook_id == webhook_id && first.body == body);
         sent.push(Sent {
             attempt,
+            process,
+            clock_set,
             of_delivery,
             began: at,
             ended: None,
@@ -290,19 +353,19 @@ impl InvariantChecker {
         if taken && sent.iter().any(|s| s.taken) {
             self.tally.duplicates += 1;
         }
-        sent[*index].ended = Some(at);
+        sent[*index].ended.get_or_insert(at);
         sent[*index].taken = taken;
     }
 
     /// Checks what must hold when nothing is left to do. `rows` is the content of the table.
     pub fn check_at_rest(&mut self, at: Timestamp, rows: &BTreeMap<String, String>) {
         let mut wrong = Vec::new();
-        for id in &self.accepted {
-            match self.now.get(id) {
-                None => wrong.push(format!("I1 {id} was accepted and is gone")),
-                Some(c) if !c.status().is_final() => wrong.push(format!("I1 {id} is stuck in {:?}", c.state())),
-                Some(_) => {}
-            }
+        let gone = self.accepted.iter().filter(|id| !self.now.contains_key(id));
+        wrong.extend(gone.map(|id| format!("I1 {id} was accepted and is gone")));
+        let stuck = self.now.values().filter(|c| !c.status().is_final());
+        wrong.extend(stuck.map(|c| format!("I1 {} is stuck in {:?}", c.id(), c.state())));
+        if self.profile == Profile::Nothing && self.tally.duplicates > 0 {
+            wrong.push("D something was delivered twice".to_owned());
         }
         let is_there = |text: &&String| rows.values().any(|value| value.contains(text.as_str()));
         wrong.extend(
@@ -331,49 +394,6 @@ impl InvariantChecker {
         }
         for what in wrong {
             self.violated(at, &what);
-        }
-    }
-}
-
-/// Which invariants a final conversation breaks, by its record and by what its endpoint saw.
-fn verdict(c: &Conversation, sent: &[Sent], acknowledged: bool) -> impl Iterator<Item = &'static str> {
-    let numbers: Vec<u32> = c.attempts().iter().map(|a| a.start.number).collect();
-    let succeeded =
-        |number| c.attempts().iter().any(|a| a.start.number == number && a.result.outcome == Outcome::Success);
-    let answered = |s: &Sent| s.taken && succeeded(s.attempt);
-    let refused = c.attempts().last().is_some_and(|a| a.result.outcome == Outcome::PermanentFailure);
-    let of_last_delivery = numbers.iter().filter(|n| **n > c.attempts_before_redelivery()).count();
-    let all = c.policy().max_attempts as usize;
-    let sent_once: BTreeSet<u32> = sent.iter().map(|s| s.attempt).collect();
-    let wrong = [
-        ("I1 Completed although no endpoint took it", c.status() == Status::Completed && !sent.iter().any(answered)),
-        ("I1 Failed with attempts left", c.status() == Status::Failed && of_last_delivery != all && !refused),
-        (
-            "I1 redelivered without an attempt",
-            c.attempts_before_redelivery() > 0 && of_last_delivery == 0 && c.status() != Status::Cancelled,
-        ),
-        ("I1 Failed without a reason", *c.state() == State::Failed { reason: String::new() }),
-        ("I3 cancelled for its client and not for us", acknowledged && c.status() != Status::Cancelled),
-        ("I5 sent and not on record", sent.iter().any(|s| !numbers.contains(&s.attempt))),
-        (
-            "I5 a success that the endpoint did not see",
-            numbers.iter().any(|n| succeeded(*n) && !sent.iter().any(|s| s.attempt == *n && s.taken)),
-        ),
-        ("I12 more attempts than were asked for", of_last_delivery > all),
-        ("I12 attempts are not counted from one", numbers.iter().copied().ne(1..=numbers.last().copied().unwrap_or(0))),
-        ("I12 an attempt was sent twice", sent_once.len() != sent.len()),
-    ];
-    wrong.into_iter().filter(|(_, is)| *is).map(|(what, _)| what)
-}
-
-impl Sent {
-    /// Why another attempt must not begin now; `None` if it may.
-    fn forbids(&self, at: Timestamp, attempt: u32, paused: bool) -> Option<&'static str> {
-        let pause = if paused { retry_delay(self.of_delivery, 0, None, at) } else { Duration::ZERO };
-        match self.ended {
-            None if at < self.began + self.timeout => Some("I7 another attempt is in flight"),
-            Some(ended) if attempt == self.attempt + 1 && at < ended + pause => Some("I12 earlier than its pause"),
-            _ => None,
         }
     }
 }

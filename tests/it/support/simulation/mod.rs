@@ -1,7 +1,16 @@
-//! The simulation: a world of processes that fail by a seed, and a checker that sees everything.
+//! The simulation: a world that follows from a seed, and the processes in it.
 
+pub mod client;
 pub mod extra_row;
+pub mod fault_plan;
+pub mod fleet;
+pub mod host;
 pub mod invariant_checker;
+pub mod machine;
 pub mod process;
+pub mod punctuality;
 pub mod seeded_rng;
+pub mod service;
+pub mod tally;
+pub mod verdict;
 pub mod world;

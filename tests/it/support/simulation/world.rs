@@ -1,4 +1,4 @@
-//! What all processes of a run share: the clock, the table, the queue and the checker.
+//! What all processes of a run share: the time, the table, the queue and the checker.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -8,54 +8,45 @@ use mcp_scheduler::domain::Timestamp;
 use mcp_scheduler::store::{
     CommitError, ConversationStore, Etag, KeyRange, Operation, Partition, Projection, Row, StoreError, Table,
 };
-use mcp_scheduler::testing::{Fault, SimulatedQueue, SimulatedTable};
+use mcp_scheduler::testing::{Fault, Faults, SimulatedQueue, SimulatedTable};
 use mcp_scheduler::time::{Clock, VirtualClock};
 
 use super::extra_row;
+use super::fault_plan::{FaultPlan, Profile, TableFault};
+use super::host::SweepRun;
 use super::invariant_checker::InvariantChecker;
-use super::seeded_rng::{FaultPlan, QueueFaults, SeededRng};
+use super::machine::{Machine, Offset};
+use super::seeded_rng::SeededRng;
 
 /// 2030-01-01T12:00:00Z.
 pub const START: Timestamp = Timestamp::from_millis(1_893_499_200_000);
 
 pub struct World {
     random: Arc<(SeededRng, FaultPlan)>,
-    pub clock: VirtualClock,
+    clock: VirtualClock,
+    /// The clock of the machine in a run of one process.
+    pub machine: Machine,
     table: SimulatedTable,
     pub queue: SimulatedQueue,
     pub projection: Projection,
-    /// Whether all conversations are in one partition and due at nearly the same time, so that their commits meet.
-    pub is_crowded: bool,
     checker: Mutex<InvariantChecker>,
 }
 
 impl World {
     /// A world whose events all follow from the seed. Needs paused time.
-    pub fn new(seed: u64) -> Arc<Self> {
-        Self::create(seed, Projection::default(), false)
-    }
-
-    /// A world whose commits share transactions.
-    pub fn crowded(seed: u64) -> Arc<Self> {
-        Self::create(seed, Projection::default(), true)
-    }
-
-    /// A world whose conversations have more kinds of rows.
-    pub fn with_projection(seed: u64, projection: Projection) -> Arc<Self> {
-        Self::create(seed, projection, false)
-    }
-
-    fn create(seed: u64, projection: Projection, is_crowded: bool) -> Arc<Self> {
+    pub fn new(seed: u64, profile: Profile, projection: Projection) -> Arc<Self> {
         let rng = SeededRng::new(seed);
-        let faults = FaultPlan::of(&rng);
+        let faults = FaultPlan::of(&rng, profile);
         let random = Arc::new((rng, faults));
+        let clock = VirtualClock::starting_at(START);
+        let faults = QueueFaults { random: Arc::clone(&random), clock };
         Arc::new(Self {
-            clock: VirtualClock::starting_at(START),
+            clock,
+            machine: Machine { right: clock, offset: Offset::default() },
             table: SimulatedTable::new(()),
-            queue: SimulatedQueue::new(QueueFaults(Arc::clone(&random))),
+            queue: SimulatedQueue::new(faults).hidden_for(Duration::from_mins(10)),
             projection,
-            is_crowded,
-            checker: Mutex::new(InvariantChecker::default()),
+            checker: Mutex::new(InvariantChecker::new(profile, random.1.date_error)),
             random,
         })
     }
@@ -68,8 +59,32 @@ impl World {
         &self.random.1
     }
 
+    /// The right time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The time since the run began.
+    pub fn elapsed(&self) -> Duration {
+        START.until(self.now())
+    }
+
+    /// The time that decides about deliveries: that of the storage, or that of the only machine.
+    pub fn deciding(&self) -> Timestamp {
+        self.machine.now()
+    }
+
+    /// A machine whose clock may be wrong.
+    pub fn other_machine(&self) -> Machine {
+        let ahead = self.rng().pick(&[0, 0, 90, -90, 3600, -3600]);
+        Machine { right: self.clock, offset: Offset::of_seconds(ahead) }
+    }
+
+    /// The date of a response of the table: whole seconds, and not always right.
+    pub fn date(&self) -> Timestamp {
+        let error = self.faults().date_error;
+        let date = if error.is_zero() { self.now() } else { self.now() - error + self.rng().up_to(2 * error) };
+        Timestamp::from_millis(date.as_secs() * 1000)
     }
 
     pub fn checker<T>(&self, ask: impl FnOnce(&mut InvariantChecker) -> T) -> T {
@@ -78,23 +93,34 @@ impl World {
 
     /// Commits with a fault of this run's plan. The checker sees each commit that was applied.
     pub async fn commit(
-        &self,
+        self: &Arc<Self>,
         partition: Partition,
         operations: Vec<Operation>,
     ) -> Result<Vec<Option<Etag>>, CommitError> {
         self.network_latency().await;
-        match self.faults().on_table_call(self.rng()) {
-            Fault::None | Fault::Doubled => self.apply(partition, operations).await,
-            Fault::Refused => Err(CommitError::Unavailable("simulated".into())),
-            Fault::RequestLost => Err(CommitError::Unknown("simulated".into())),
-            Fault::AnswerLost => {
+        match self.faults().on_table_call(self.rng(), SweepRun::is_current()) {
+            TableFault::None => self.apply(partition, operations).await,
+            TableFault::Refused => Err(CommitError::Unavailable("simulated".into())),
+            TableFault::RequestLost => Err(CommitError::Unknown("simulated".into())),
+            TableFault::AnswerLost => {
                 let _ = self.apply(partition, operations).await;
+                Err(CommitError::Unknown("simulated".into()))
+            }
+            TableFault::AppliedLater => {
+                let (world, after) = (Arc::clone(self), self.rng().up_to(Duration::from_secs(90)));
+                tokio::spawn(async move {
+                    tokio::time::sleep(after).await;
+                    let _ = world.apply(partition, operations).await;
+                });
                 Err(CommitError::Unknown("simulated".into()))
             }
         }
     }
 
     pub async fn get(&self, partition: Partition, key: &str) -> Result<Option<Row>, StoreError> {
+        if SweepRun::is_current() {
+            self.checker(|checker| checker.punctuality.sweep_reads(key));
+        }
         self.before_read().await?;
         self.table.get(partition, key).await
     }
@@ -120,23 +146,38 @@ impl World {
         let result = self.table.commit(partition, operations.clone()).await;
         if result.is_ok() {
             // No await separates this from the commit, so the checker sees all changes in their order.
-            let now = self.now();
-            self.checker(|checker| checker.saw_commit(now, &operations));
+            let (now, deciding) = (self.now(), self.deciding());
+            self.checker(|checker| checker.saw_commit(now, deciding, &operations));
         }
         result
     }
 
     async fn before_read(&self) -> Result<(), StoreError> {
         self.network_latency().await;
-        match self.faults().on_table_call(self.rng()) {
-            Fault::None | Fault::Doubled => Ok(()),
+        match self.faults().on_table_call(self.rng(), SweepRun::is_current()) {
+            TableFault::None => Ok(()),
             _ => Err(StoreError::Unavailable("simulated".into())),
         }
     }
 
     async fn network_latency(&self) {
-        if !self.faults().is_stopped() {
-            tokio::time::sleep(self.rng().up_to(Duration::from_millis(40))).await;
-        }
+        tokio::time::sleep(self.rng().up_to(Duration::from_millis(40))).await;
+    }
+}
+
+/// The faults of the queue.
+struct QueueFaults {
+    random: Arc<(SeededRng, FaultPlan)>,
+    clock: VirtualClock,
+}
+
+impl Faults for QueueFaults {
+    fn next(&self) -> Fault {
+        let (rng, plan) = &*self.random;
+        plan.on_queue_call(rng, START.until(self.clock.now()), SweepRun::is_current())
+    }
+
+    fn latency(&self) -> Duration {
+        self.random.0.up_to(Duration::from_millis(40))
     }
 }

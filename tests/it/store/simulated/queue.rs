@@ -1,60 +1,52 @@
-//! The queues in memory, over times that need a paused clock.
+//! The simulated queue, over times that need a paused clock.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_scheduler::domain::Timestamp;
-use mcp_scheduler::store::{MemoryQueue, StoreError, WakeUp, WakeUpQueue, WakeUpReceiver};
+use mcp_scheduler::store::{PartitionSet, StoreError, WakeUp, WakeUpQueue, WakeUpReceiver};
 use mcp_scheduler::testing::{Fault, SimulatedQueue};
-use mcp_scheduler::time::VirtualClock;
 use tokio::time::{Instant, timeout};
 
 use super::faults::FaultScript;
 
-const START: Timestamp = Timestamp::from_millis(1_900_000_000_000);
-
-fn queue_in_memory() -> MemoryQueue {
-    MemoryQueue::new(Arc::new(VirtualClock::starting_at(START)))
-}
-
 fn wake_up() -> WakeUp {
-    let id = "0189c0de-0000-7000-8000-000000000001".parse().unwrap();
-    WakeUp { client: "client".parse().unwrap(), id, generation: 1 }
+    WakeUp::of_slot("2030-01-31T08:30:00Z".parse().unwrap(), PartitionSet::ALL)
 }
 
-/// The number of wake-ups that are received within an hour.
-async fn count_received(queue: &dyn WakeUpReceiver) -> usize {
+/// The number of wake-ups that are received within an hour, by a receiver that may delete them.
+async fn count_received(queue: &dyn WakeUpReceiver, deletes: bool) -> usize {
     let end = Instant::now() + Duration::from_hours(1);
     let mut count = 0;
     while let Ok(received) = tokio::time::timeout_at(end, queue.receive(8)).await {
-        count += received.unwrap().len();
+        let received = received.unwrap();
+        count += received.len();
+        if deletes {
+            for wake_up in &received {
+                queue.delete(wake_up).await.unwrap();
+            }
+        }
     }
     count
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_in_memory_retains_since_its_start_and_a_simulated_one_always() {
-    assert_eq!(queue_in_memory().retained_since(), START);
-    assert_eq!(SimulatedQueue::new(()).retained_since(), Timestamp::MIN);
+async fn a_wake_up_becomes_visible_to_the_millisecond() {
+    let (queue, start, delay) = (SimulatedQueue::new(()), Instant::now(), Duration::from_mins(15));
+    queue.enqueue(&wake_up(), delay).await.unwrap();
+    queue.receive(1).await.unwrap();
+    assert!(start.elapsed() >= delay && start.elapsed() <= delay + Duration::from_millis(1), "{:?}", start.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wake_up_at_the_horizon_becomes_visible_to_the_millisecond() {
-    async fn check(queue: impl WakeUpQueue + WakeUpReceiver) {
-        let start = Instant::now();
-        queue.enqueue(&wake_up(), queue.horizon()).await.unwrap();
-        queue.receive(1).await.unwrap();
-        let early = queue.horizon().saturating_sub(start.elapsed());
-        assert!(early <= Duration::from_millis(15), "{early:?} early");
-        assert!(start.elapsed() <= queue.horizon() + Duration::from_millis(1));
-    }
-    check(queue_in_memory()).await;
-    check(SimulatedQueue::new(())).await;
+async fn a_wake_up_that_is_not_deleted_comes_again_five_times_and_is_poison_then() {
+    let queue = SimulatedQueue::new(());
+    queue.enqueue(&wake_up(), Duration::ZERO).await.unwrap();
+    assert_eq!(count_received(&queue, false).await, 5);
+    assert_eq!((queue.length(), queue.poison_queue_length().await.unwrap()), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_late_receiver_gets_all_visible_wake_ups() {
-    let queue = queue_in_memory();
+    let queue = SimulatedQueue::new(());
     for seconds in [5, 1, 4, 2, 3, 100] {
         queue.enqueue(&wake_up(), Duration::from_secs(seconds)).await.unwrap();
     }
@@ -65,7 +57,7 @@ async fn a_late_receiver_gets_all_visible_wake_ups() {
 
 #[tokio::test(start_paused = true)]
 async fn receiving_at_most_zero_returns_nothing_at_once() {
-    let queue = queue_in_memory();
+    let queue = SimulatedQueue::new(());
     queue.enqueue(&wake_up(), Duration::ZERO).await.unwrap();
     assert_eq!(queue.receive(0).await.unwrap(), []);
     assert_eq!(queue.receive(1).await.unwrap().len(), 1);
@@ -85,6 +77,6 @@ async fn each_fault_does_to_a_wake_up_what_its_documentation_says() {
         let queue = SimulatedQueue::new(FaultScript::of([fault]));
         let result = queue.enqueue(&wake_up(), Duration::from_secs(1)).await;
         assert!(expected(&result), "{fault:?} gave {result:?}");
-        assert_eq!(count_received(&queue).await, times, "{fault:?}");
+        assert_eq!(count_received(&queue, true).await, times, "{fault:?}");
     }
 }

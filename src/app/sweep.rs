@@ -1,0 +1,33 @@
+//! One sweep without a service.
+
+use std::sync::Arc;
+
+use super::backend::Backend;
+use super::start::Parts;
+use crate::config::Config;
+use crate::descriptors::Descriptors;
+use crate::maintenance::SweepReport;
+use crate::time::SystemEntropy;
+
+/// Sweeps the storage account once: enqueues the wake-ups that are missing, and delivers what is overdue.
+///
+/// # Errors
+/// A sentence for the operator.
+pub async fn sweep_once(config: &Config) -> Result<SweepReport, String> {
+    // With a storage account, the configuration has the secrets.
+    let (Some(_), Some(secrets)) = (&config.azure, config.delivery.signing_secrets.clone()) else {
+        return Err(
+            "USE_AZURE_SERVICES is not true, and the embedded store needs no sweep: the service that has the store \
+                    follows all due conversations itself"
+                .to_owned(),
+        );
+    };
+    let descriptors = Descriptors::raise();
+    let backend = Backend::open(config, descriptors.store_files).map_err(|error| error.to_string())?;
+    let wake_ups = backend.wake_ups();
+    let parts = Parts::of(&backend, &wake_ups, Arc::new(SystemEntropy::new()));
+    let deliverer = parts.deliverer(config, secrets, descriptors).map_err(|error| error.to_string())?;
+    let swept = parts.wake_up_handler(deliverer, wake_ups).sweep().await;
+    backend.close();
+    swept.map_err(|error| format!("the sweep is not complete, and the next one continues: {error}"))
+}

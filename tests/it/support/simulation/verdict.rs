@@ -1,0 +1,76 @@
+//! Judges a single exchange and a conversation at its end. [`super::invariant_checker`] explains the numbers.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use mcp_scheduler::delivery::retry_delay;
+use mcp_scheduler::domain::{Conversation, Outcome, State, Status, Timestamp};
+
+/// One attempt, as the endpoint saw it.
+pub struct Sent {
+    pub attempt: u32,
+    pub process: u64,
+    /// How often the clock had been set.
+    pub clock_set: u64,
+    /// The number of the attempt within its delivery; a redelivery counts from 1 again.
+    pub of_delivery: u32,
+    pub began: Timestamp,
+    pub ended: Option<Timestamp>,
+    pub taken: bool,
+    pub timeout: Duration,
+    pub webhook_id: String,
+    pub body: Option<Vec<u8>>,
+}
+
+/// Whether a process has ended the lease of an earlier one.
+pub fn is_released(before: &Conversation, next: &Conversation) -> bool {
+    match (before.state(), next.state()) {
+        (State::Delivering { lease, attempt }, State::Delivering { lease: shorter, attempt: same }) => {
+            attempt == same && shorter.until <= lease.until
+        }
+        _ => false,
+    }
+}
+
+/// Which invariants a final conversation breaks, by its record and by what its endpoint saw.
+pub fn verdict(c: &Conversation, sent: &[Sent], acknowledged: bool) -> impl Iterator<Item = &'static str> {
+    let numbers: Vec<u32> = c.attempts().iter().map(|a| a.start.number).collect();
+    let succeeded =
+        |number| c.attempts().iter().any(|a| a.start.number == number && a.result.outcome == Outcome::Success);
+    let answered = |s: &Sent| s.taken && succeeded(s.attempt);
+    let refused = c.attempts().last().is_some_and(|a| a.result.outcome == Outcome::PermanentFailure);
+    let of_last_delivery = numbers.iter().filter(|n| **n > c.attempts_before_redelivery()).count();
+    let all = c.policy().max_attempts as usize;
+    let sent_once: BTreeSet<u32> = sent.iter().map(|s| s.attempt).collect();
+    let wrong = [
+        ("I1 Completed although no endpoint took it", c.status() == Status::Completed && !sent.iter().any(answered)),
+        ("I1 Failed with attempts left", c.status() == Status::Failed && of_last_delivery != all && !refused),
+        (
+            "I1 redelivered without an attempt",
+            c.attempts_before_redelivery() > 0 && of_last_delivery == 0 && c.status() != Status::Cancelled,
+        ),
+        ("I1 Failed without a reason", *c.state() == State::Failed { reason: String::new() }),
+        ("I3 cancelled for its client and not for us", acknowledged && c.status() != Status::Cancelled),
+        ("I5 sent and not on record", sent.iter().any(|s| !numbers.contains(&s.attempt))),
+        (
+            "I5 a success that the endpoint did not see",
+            numbers.iter().any(|n| succeeded(*n) && !sent.iter().any(|s| s.attempt == *n && s.taken)),
+        ),
+        ("I12 more attempts than were asked for", of_last_delivery > all),
+        ("I12 attempts are not counted from one", numbers.iter().copied().ne(1..=numbers.last().copied().unwrap_or(0))),
+        ("I12 an attempt was sent twice", sent_once.len() != sent.len()),
+    ];
+    wrong.into_iter().filter(|(_, is)| *is).map(|(what, _)| what)
+}
+
+impl Sent {
+    /// Why another attempt must not begin now; `None` if it may. The pause may be over at `by_now`.
+    pub fn forbids(&self, at: Timestamp, by_now: Timestamp, attempt: u32, paused: bool) -> Option<&'static str> {
+        let pause = if paused { retry_delay(self.of_delivery, 0, None, at) } else { Duration::ZERO };
+        match self.ended {
+            None if at < self.began + self.timeout => Some("I7 another attempt is in flight"),
+            Some(ended) if attempt == self.attempt + 1 && by_now < ended + pause => Some("I12 earlier than its pause"),
+            _ => None,
+        }
+    }
+}
