@@ -9,7 +9,7 @@
 //! - I9: a conversation has one due row, at the time when a worker is needed next, and none once it is final
 //! - I11: every attempt sends the same request
 //! - I12: no attempt too many, none twice, none before its pause is over
-//! - C, L, W: see [`Punctuality`]
+//! - C, L, W: see [`Punctuality`]; G: see [`OwnConflicts`](super::own_conflicts::OwnConflicts)
 //! - D: if nothing fails, nothing is delivered twice
 //! - I13: every request has the text that was scheduled; a large payload has one row, which never changes
 
@@ -85,7 +85,7 @@ impl InvariantChecker {
         self.history.push(format!("{at} {what}"));
     }
 
-    fn violated(&mut self, at: Timestamp, what: &str) {
+    pub fn violated(&mut self, at: Timestamp, what: &str) {
         self.note(at, what);
         self.violations.push(format!("{at} {what}"));
     }

@@ -7,6 +7,7 @@ pub mod fleet;
 pub mod host;
 pub mod invariant_checker;
 pub mod machine;
+pub mod own_conflicts;
 pub mod process;
 pub mod punctuality;
 pub mod seeded_rng;

@@ -6,10 +6,11 @@ use mcp_scheduler::delivery::{Deliverer, Follower, NextDue, SlotRunner, WakeUpHa
 use mcp_scheduler::domain::EndpointPolicy;
 use mcp_scheduler::maintenance::Sweeper;
 use mcp_scheduler::scheduler::Scheduler;
-use mcp_scheduler::store::{ConversationStore, GroupedTable, WakeUps, Waker};
+use mcp_scheduler::store::{ConversationStore, WakeUps, Waker};
 use mcp_scheduler::time::Entropy;
 use tokio_util::sync::CancellationToken;
 
+use super::own_conflicts::OwnConflicts;
 use super::process::Process;
 use super::world::World;
 use crate::support::app::SIGNING_SECRET;
@@ -41,7 +42,7 @@ struct Parts {
 impl Parts {
     fn new(world: &Arc<World>, process: Process, waker: Arc<dyn Waker>) -> Self {
         // As on a storage account, the commits of a process to one partition share transactions.
-        let table = Arc::new(GroupedTable::new(Arc::new(process.clone())));
+        let table = Arc::new(OwnConflicts::new(world, process.clone()));
         let store = ConversationStore::with_projection(table, world.projection.clone());
         Self { process, store, waker, entropy: Arc::new(WorldEntropy(Arc::clone(world))) }
     }

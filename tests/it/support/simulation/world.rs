@@ -130,6 +130,11 @@ impl World {
         self.table.scan(partition, range, limit).await
     }
 
+    /// A row as it is in the table, without a fault.
+    pub async fn stored(&self, partition: Partition, key: &str) -> Option<Row> {
+        self.table.get(partition, key).await.unwrap()
+    }
+
     /// All rows of the table.
     pub async fn all_rows(&self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
