@@ -1,6 +1,5 @@
 //! The representations that callers see: requests, responses and problems. REST and MCP share them.
 
-mod cursor;
 mod list_request;
 mod object_reader;
 mod parsed;
@@ -10,7 +9,6 @@ mod schedule_request;
 mod user_content;
 mod value;
 
-pub use cursor::{Cursor, InvalidCursor};
 pub use list_request::ListRequest;
 pub(crate) use object_reader::{FromObject, ObjectReader, Synonyms};
 pub(crate) use parsed::Parsed;

@@ -4,7 +4,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::UserContent;
-use crate::api::Cursor;
 use crate::domain::{
     Attempt, Conversation, ConversationId, DeliveryPolicy, Destination, ErrorClass, Format, Method, Outcome, State,
     Status, Target, Timestamp, TooLate, WholeConversation, millis,
@@ -94,7 +93,7 @@ impl RedeliverResponse {
     }
 }
 
-/// A page of conversations, newest first.
+/// A page of conversations.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ListResponse<F> {
@@ -108,7 +107,7 @@ impl<'a, F: UserContent<'a>> ListResponse<F> {
     pub(crate) fn new(page: &'a ListPage, now: Timestamp) -> Self {
         Self {
             conversations: page.conversations.iter().map(ConversationSummary::new).collect(),
-            next_cursor: page.next.map(|id| Cursor(id).to_string()),
+            next_cursor: page.next.clone(),
             server_time: now.to_string(),
         }
     }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::delivery::{Follower, Worker};
 use crate::http::{Invocations, Server};
+use crate::maintenance::Indexer;
 pub use crate::maintenance::SweepReport;
 use crate::secrets::Credentials;
 use backend::Backend;
@@ -49,6 +50,7 @@ pub struct App {
     invocations: Option<Arc<Invocations>>,
     /// The process that started this one.
     parent: u32,
+    indexer: Indexer,
     backend: Backend,
     address: SocketAddr,
     credentials: Option<Credentials>,
@@ -98,6 +100,8 @@ impl App {
                 }
             });
         }
+        self.indexer.begin().await;
+        tokio::spawn(stop.clone().run_until_cancelled_owned(self.indexer.run()));
         let (worker, stopped) = (self.worker, stop.clone());
         let worker = tokio::spawn(async move {
             match worker {

@@ -32,7 +32,7 @@ pub async fn repair(config: &Config, replace: bool) -> Result<StoreRepair, Strin
     let lost = report.lost.iter().filter_map(|key| ConversationStore::name_of(key)).collect();
     let kept = if replace && !report.is_complete() {
         let store = EmbeddedStore::open(&repair.repaired()).map_err(|error| error.to_string())?;
-        let restored = ConversationStore::new(store.conversations()).restore_due_rows().await;
+        let restored = ConversationStore::new(store.conversations()).restore_secondary_rows().await;
         store.close();
         restored.map_err(|error| error.to_string())?;
         Some(repair.replace(SystemClock.now()).map_err(|error| error.to_string())?)

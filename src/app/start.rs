@@ -17,11 +17,11 @@ use crate::http::{
     FunctionsHost, Invocations, Operation, RateLimiter, Server, ServerOptions, Services, invocation_operations,
     operations, router,
 };
-use crate::maintenance::Sweeper;
+use crate::maintenance::{Indexer, Sweeper};
 use crate::mcp::McpServer;
 use crate::outbound::{HttpSender, SendError};
 use crate::public_url::PublicUrl;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{CursorKeys, Scheduler};
 use crate::secrets::{BootstrapSecrets, SecretFileError};
 use crate::store::{AzureSetupError, ConversationStore, OpenError, WakeUps, Waker};
 use crate::time::{Clock, Entropy, SystemEntropy};
@@ -77,11 +77,13 @@ impl App {
         let public_url = config.server.public_url.clone().unwrap_or_else(|| default_public_url(address, under_host));
         let directory = ClientDirectory::new(Some(client), backend.clients());
         let tokens = config.auth.tokens.clone();
+        let cursor_keys = CursorKeys::new(signing_keys.derive("the cursors of lists"));
         let authenticator = Authenticator::new(directory, signing_keys, tokens, public_url.clone(), Arc::clone(&clock));
         let wake_ups = backend.wake_ups();
         let parts = Parts::of(&backend, &wake_ups, entropy);
         let deliverer = parts.deliverer(&config, signing_secrets, descriptors)?;
         let scheduler = parts.scheduler(&config).beside(deliverer.live_attempts().clone());
+        let (scheduler, indexer) = (scheduler.with_cursor_keys(cursor_keys), parts.indexer(&backend));
         let (invocations, worker, options) = if under_host {
             warn_if_there_is_no_queue(&backend);
             let (wake_ups, host) = (parts.wake_up_handler(deliverer, wake_ups), FunctionsHost::calling(address));
@@ -100,11 +102,8 @@ impl App {
             Some(AppWorker::Follower(_)) => None,
             None => invocations.as_ref().map(|invocations| Arc::clone(&invocations.wake_ups)),
         };
-        let options = ServerOptions {
-            trusted_proxies: config.server.trusted_proxies.clone(),
-            max_connections: descriptors.connections,
-            ..options
-        };
+        let trusted_proxies = config.server.trusted_proxies.clone();
+        let options = ServerOptions { trusted_proxies, max_connections: descriptors.connections, ..options };
 
         let mut operations = operations();
         let mcp = McpServer::new(scheduler.clone(), &public_url, operations.iter().filter_map(Operation::tool));
@@ -117,7 +116,7 @@ impl App {
         let services =
             Arc::new(Services { scheduler, authenticator, entropy, mcp, rate_limiter, wake_ups: handler, invocations });
         let server = Server::new(listener, router(services, operations), options);
-        Ok(Self { server, worker, invocations: called, parent, backend, address, credentials })
+        Ok(Self { server, worker, invocations: called, parent, indexer, backend, address, credentials })
     }
 }
 
@@ -163,6 +162,11 @@ impl Parts {
             Arc::clone(&self.entropy),
         );
         Ok(Arc::new(deliverer.with_max_in_flight(max_in_flight.min(descriptors.exchanges))))
+    }
+
+    fn indexer(&self, backend: &Backend) -> Indexer {
+        let indexer = Indexer::new(self.conversations.clone(), Arc::clone(&self.clock));
+        if backend.is_exclusive() { indexer.alone() } else { indexer }
     }
 
     fn follower(&self, deliverer: Arc<Deliverer>, next_due: Arc<NextDue>) -> Follower {

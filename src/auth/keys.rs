@@ -5,6 +5,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{DecodingKey, EncodingKey};
+use ring::hmac;
 
 use super::crypto;
 
@@ -27,6 +28,18 @@ impl SigningKeys {
     /// The key that signs, and its id.
     pub(super) fn signing(&self) -> Option<(&str, &EncodingKey)> {
         self.keys.first().map(|k| (k.kid.as_str(), &k.sign))
+    }
+
+    /// Secrets for another purpose than tokens, one of each key in their order. Nothing about the keys follows from them.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> Vec<[u8; 32]> {
+        let derive = |key: &Key| {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, key.sign.as_bytes());
+            // No token begins so: it has no space.
+            let derived = hmac::sign(&key, format!("derived for {purpose}").as_bytes());
+            derived.as_ref().try_into().unwrap_or_default()
+        };
+        self.keys.iter().map(derive).collect()
     }
 
     /// The key that verifies tokens with this key id.
@@ -105,6 +118,16 @@ mod tests {
         assert_eq!(keys.signing().unwrap().0, "k1");
         assert!(keys.verifying("k0").is_some() && keys.verifying("kx").is_none());
         assert_eq!(format!("{keys:?}"), r#"["k1", "k0"]"#);
+    }
+
+    #[test]
+    fn each_key_gives_another_secret_for_each_purpose() {
+        let keys: SigningKeys = format!("k1:{},k0:{}", "ab".repeat(32), "cd".repeat(32)).parse().unwrap();
+        let secrets = [keys.derive("lists"), keys.derive("names")].concat();
+        let distinct: std::collections::HashSet<_> = secrets.iter().collect();
+        assert_eq!((secrets.len(), distinct.len()), (4, 4));
+        assert_eq!(keys.derive("lists"), secrets[..2]);
+        assert!(!distinct.contains(&[0; 32]));
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! Maintenance of a store that several processes share: the sweep finds what is due, and the dead man's switch sees to it
-//! that sweeps go on.
+//! Maintenance of a store. Where several processes share it, the sweep finds what is due, and the dead man's switch sees to
+//! it that sweeps go on. The indexer gives the conversations of earlier releases their index rows.
 
 mod age;
+mod indexer;
 mod sweep;
 mod switch;
 
 pub use age::SweepAge;
+pub use indexer::Indexer;
 pub use sweep::{OverdueRunner, SweepReason, SweepReport, Sweeper};

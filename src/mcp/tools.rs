@@ -98,8 +98,9 @@ pub const CANCEL_CONVERSATION: Tool = Tool {
 /// `listConversations`
 pub const LIST_CONVERSATIONS: Tool = Tool {
     title: "List conversations",
-    description: "Lists the conversations of this client, newest first. Returns one line for each as text: \
-                  conversationId, status and scheduled time in UTC.",
+    description: "Lists the conversations of this client. Returns one line for each as text: conversationId, status and \
+                  scheduled time in UTC. Without arguments, the newest come first. To see what is delivered next, use \
+                  status Scheduled. To see what failed lately, use status Failed. from and to limit the time.",
     effect: Effect::Reads,
     input: || schema::<ListRequest>(without_null),
     output: || schema::<ListResponse<UntrustedContent>>(or_null),

@@ -3,46 +3,59 @@
 use tokio::runtime::Handle;
 
 use super::{Scheduler, SchedulerError};
-use crate::domain::{ClientId, Conversation, ConversationId, Status};
-use crate::store::StoreError;
+use crate::domain::{ClientId, Conversation};
+use crate::store::{ListFilter, ListPlace, StoreError};
 
 /// A list request that passed validation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListQuery {
-    /// The list has only conversations with this status. Without it, the list has all.
-    pub status: Option<Status>,
+    /// The conversations of the list, and its order.
+    pub filter: ListFilter,
     /// The largest number of conversations on a page.
     pub limit: usize,
-    /// The page begins after this conversation, with the next older one.
-    pub cursor: Option<ConversationId>,
+    /// The cursor of the page before. `None` for the first page.
+    pub cursor: Option<String>,
 }
 
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListPage {
-    /// The conversations, newest first.
+    /// The conversations, in the order of the list.
     pub conversations: Vec<Conversation>,
     /// The cursor of the next page. `None` on the last page.
-    pub next: Option<ConversationId>,
+    pub next: Option<String>,
 }
 
 impl Scheduler {
-    /// Reads a page of the client's conversations, newest first. A few lists are read at one time, and others wait.
+    /// Reads a page of the client's conversations. A few lists are read at one time, and others wait.
     ///
     /// # Errors
-    /// [`SchedulerError::TooManyLists`], [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
+    /// [`SchedulerError::InvalidCursor`], [`SchedulerError::TooManyLists`], [`SchedulerError::Unavailable`] or
+    /// [`SchedulerError::Internal`].
     pub async fn list(&self, client: &ClientId, query: ListQuery) -> Result<ListPage, SchedulerError> {
-        let ListQuery { status, limit, cursor } = query;
+        let ListQuery { filter, limit, cursor } = query;
+        let open = |cursor: String| self.cursors.open(client, &filter, &cursor).ok_or(SchedulerError::InvalidCursor);
+        let place = cursor.map(open).transpose()?;
         let permit = self.lists.take(client).await.ok_or(SchedulerError::TooManyLists)?;
-        let (store, client, runtime) = (self.store.clone(), client.clone(), Handle::current());
+        let place = if let Some(place) = place { place } else { self.list_from_start(&filter).await? };
+        let (store, of, runtime) = (self.store.clone(), client.clone(), Handle::current());
         // The embedded store reads from the disk without awaiting, and the rows of a page are many. On a thread of its own
         // the list delays no other request. The permit ends with the thread, also if the caller is gone before.
         let read = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            runtime.block_on(store.list(&client, status, limit, cursor))
+            runtime.block_on(store.list(&of, &filter, limit, &place))
         });
         let stopped = |error: tokio::task::JoinError| StoreError::Refused(format!("the list was not read: {error}"));
         let listing = read.await.map_err(stopped)??;
-        Ok(ListPage { conversations: listing.conversations, next: listing.next })
+        let next = listing.next.and_then(|place| self.cursors.seal(client, &filter, &place));
+        Ok(ListPage { conversations: listing.conversations, next })
+    }
+
+    async fn list_from_start(&self, filter: &ListFilter) -> Result<ListPlace, StoreError> {
+        // The time decides between Scheduled and InProgress.
+        if *filter != ListFilter::ALL {
+            self.store.tell_time(&*self.clock).await?;
+        }
+        self.store.list_from_start(filter, self.clock.now()).await
     }
 }

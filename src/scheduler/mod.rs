@@ -1,6 +1,7 @@
 //! The use cases of a client: schedule, get, list, cancel, redeliver. REST and MCP call the same code here.
 
 mod cancel;
+mod cursor;
 mod list;
 mod list_limiter;
 mod redeliver;
@@ -14,7 +15,9 @@ use crate::domain::{
     WholeConversation,
 };
 use crate::store::{ConversationStore, LiveAttempts, StoreError, Waker};
-use crate::time::{Clock, Entropy, MachineOffset, machine_offset};
+pub use crate::store::{ListFilter, Listed};
+use crate::time::{Clock, Entropy, MachineOffset, machine_offset, random};
+pub use cursor::CursorKeys;
 pub use list::{ListPage, ListQuery};
 use list_limiter::ListLimiter;
 
@@ -28,6 +31,7 @@ pub struct Scheduler {
     entropy: Arc<dyn Entropy>,
     live: LiveAttempts,
     lists: Arc<ListLimiter>,
+    cursors: CursorKeys,
 }
 
 /// The reason why a use case failed.
@@ -50,6 +54,9 @@ pub enum SchedulerError {
     /// Other requests changed the conversation first, each time that the change was tried.
     #[error("other requests keep changing the conversation")]
     Busy,
+    /// The cursor is not one of this list of this client.
+    #[error("the cursor is not one of this list")]
+    InvalidCursor,
     /// Other lists of this client are being read, and this one has waited too long for them.
     #[error("other lists of this client are being read")]
     TooManyLists,
@@ -81,7 +88,14 @@ impl Scheduler {
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         let (live, lists) = (LiveAttempts::default(), Arc::new(ListLimiter::new()));
-        Self { store, waker, endpoints, clock, entropy, live, lists }
+        let cursors = CursorKeys::new([random::<32>(&*entropy)]);
+        Self { store, waker, endpoints, clock, entropy, live, lists, cursors }
+    }
+
+    /// The same with keys that other processes have, too. Without them, a cursor is valid in this process only.
+    #[must_use]
+    pub fn with_cursor_keys(self, cursors: CursorKeys) -> Self {
+        Self { cursors, ..self }
     }
 
     /// The same beside a deliverer, whose attempts cannot be cancelled while they are under way.

@@ -5,17 +5,21 @@
 //! conversations by time.
 
 mod due;
+mod index;
+mod list_filter;
 mod listing;
 mod restore;
 mod watermark;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-pub use self::listing::Listing;
+pub use self::list_filter::{ListFilter, Listed};
+pub use self::listing::{ListPlace, ListRows, Listing};
 pub use self::restore::Restored;
 use super::monitored::MonitoredTable;
 use super::rows::{self, Projection, Replacement, SecondaryRows, StoredPayload};
-use super::{CommitError, Etag, Partition, StoreError, Table};
+use super::{CommitError, Etag, Partition, Row, StoreError, Table};
 use crate::domain::{ClientId, Conversation, ConversationId, Payload, WholeConversation};
 use crate::time::Clock;
 
@@ -24,6 +28,8 @@ use crate::time::Clock;
 pub struct ConversationStore {
     table: Arc<MonitoredTable>,
     projection: Arc<Projection>,
+    /// Whether the mark of the index was found to be complete. It stays complete.
+    is_indexed: Arc<AtomicBool>,
 }
 
 /// A value that was read, with the revision that is needed to replace it.
@@ -53,7 +59,8 @@ impl ConversationStore {
     /// The conversations in this table, with another projection. Tests use it to add kinds of rows.
     #[must_use]
     pub fn with_projection(table: Arc<dyn Table>, projection: Projection) -> Self {
-        Self { table: Arc::new(MonitoredTable::new(table)), projection: Arc::new(projection) }
+        let table = Arc::new(MonitoredTable::new(table));
+        Self { table, projection: Arc::new(projection), is_indexed: Arc::default() }
     }
 
     /// Adds a new conversation.
@@ -98,13 +105,17 @@ impl ConversationStore {
         let Some(row) = self.table.get(rows::partition(id), &rows::conversation_key(client, id)).await? else {
             return Ok(None);
         };
+        self.versioned(row).map(Some)
+    }
+
+    fn versioned(&self, row: Row) -> Result<Versioned<Conversation>, StoreError> {
         let rows::MainRow { conversation: value, payload, projection } = rows::decode_conversation(&row)?;
         if projection > self.projection.version() {
             let reason = format!("its rows were written by a newer version (projection {projection})");
             return Err(StoreError::Corrupt { key: row.key, reason });
         }
         let secondary_rows = self.projection.secondary_rows(&value, projection)?;
-        Ok(Some(Versioned { value, revision: Revision { etag: row.etag, secondary_rows, payload } }))
+        Ok(Versioned { value, revision: Revision { etag: row.etag, secondary_rows, payload } })
     }
 
     /// The payload of a conversation that was read. It never changes, so it fits every revision.

@@ -22,13 +22,15 @@ pub use azure::{
     AzureCredential, AzureNames, AzureQueue, AzureSettings, AzureSetupError, AzureStore, IdentitySource, SettingError,
 };
 pub use clients::{Client, ClientStore};
-pub use conversations::{ConversationStore, Listing, Restored, Revision, Versioned};
+pub use conversations::{
+    ConversationStore, ListFilter, ListPlace, ListRows, Listed, Listing, Restored, Revision, Versioned,
+};
 pub use embedded::{EmbeddedStore, OpenError, Repair, RepairReport};
 pub use grouped::GroupedTable;
 pub use live_attempts::{LiveAttempt, LiveAttempts};
 #[cfg(feature = "testing")]
 pub(crate) use rows::read_conversation;
-pub use rows::{DueBound, DueKey, DueRow, InvalidDueKey, ProjectRow, Projection, RowKind, Watermark};
+pub use rows::{DueBound, DueKey, DueRow, IndexMark, InvalidDueKey, ProjectRow, Projection, RowKind, Watermark};
 pub use slot::{InvalidPartitionSet, InvalidSlot, PartitionSet, Slot};
 pub use table::{
     Cause, CommitError, Etag, KeyRange, MAX_COMMIT_OPERATIONS, Operation, Partition, Row, StoreError, Table,

@@ -29,6 +29,13 @@ impl From<SchedulerError> for Problem {
                 Self::new(ProblemType::Busy, "Other requests changed the conversation at the same time.")
                     .hint("Send the same request again.")
             }
+            SchedulerError::InvalidCursor => Self::invalid(vec![ErrorDetail {
+                pointer: "/cursor".to_owned(),
+                detail:
+                    "must be the nextCursor of an earlier page, unchanged, and the request must have the same status, \
+                         order, from and to as the request for that page; leave it out for the first page"
+                        .to_owned(),
+            }]),
             SchedulerError::TooManyLists => {
                 Self::new(ProblemType::RateLimited, "Too many lists of this client are being read at the same time.")
                     .hint("Request a list after the one before has been answered.")

@@ -221,6 +221,12 @@ impl Conversation {
         }
     }
 
+    /// The time at which the conversation ended. `None` while it is not final.
+    #[must_use]
+    pub const fn ended(&self) -> Option<Timestamp> {
+        if self.status().is_final() { Some(self.updated) } else { None }
+    }
+
     /// The time at which the conversation next needs a worker. `None` if it is final.
     ///
     /// The store keeps a due row at exactly this time, so this function alone decides what the sweep finds.

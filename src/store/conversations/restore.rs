@@ -10,41 +10,50 @@ use crate::store::{KeyRange, MAX_COMMIT_OPERATIONS, Operation, Partition, Row, S
 /// What was restored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
-    /// Due rows that were missing.
+    /// Rows that were missing.
     pub inserted: usize,
-    /// Due rows whose conversation is missing, or is due at another time.
+    /// Rows whose conversation is missing, or has other rows.
     pub deleted: usize,
 }
 
 impl ConversationStore {
     const RESTORE_PAGE: usize = 500;
 
-    /// Makes the due rows those that the conversations should have. No other process may use the store.
+    /// The first letters of the secondary rows that are computed from the main row.
+    const RESTORED: [&str; 2] = ["d~", "x~"];
+
+    /// Makes the secondary rows those that the conversations should have. No other process may use the store.
+    ///
+    /// The mark of the index goes: main rows may have come back that an earlier release wrote, and the next start looks
+    /// for them.
     ///
     /// # Errors
     /// [`StoreError`] of the first failure.
-    pub async fn restore_due_rows(&self) -> Result<Restored, StoreError> {
+    pub async fn restore_secondary_rows(&self) -> Result<Restored, StoreError> {
         let mut restored = Restored::default();
+        self.remove_index_mark().await?;
         for partition in Self::partitions() {
             let (mut wanted, mut unread) = (SecondaryRows::new(), HashSet::new());
             self.each_row(partition, KeyRange::prefix("m~"), |row| {
                 if let Ok(main) = rows::decode_conversation(&row) {
                     wanted.extend(self.projection.secondary_rows(&main.conversation, main.projection)?);
                 } else {
-                    // A newer program may read it, so its due row stays.
+                    // A newer program may read it, so its rows stay.
                     unread.extend(Self::name_of(&row.key).map(|(_, id)| id));
                 }
                 Ok(())
             })
             .await?;
             let mut found = BTreeMap::new();
-            self.each_row(partition, KeyRange::prefix("d~"), |row| {
-                if !row.key.rsplit('~').next().is_some_and(|id| id.parse().is_ok_and(|id| unread.contains(&id))) {
-                    found.insert(row.key, row.etag);
-                }
-                Ok(())
-            })
-            .await?;
+            for prefix in Self::RESTORED {
+                self.each_row(partition, KeyRange::prefix(prefix), |row| {
+                    if !row.key.rsplit('~').next().is_some_and(|id| id.parse().is_ok_and(|id| unread.contains(&id))) {
+                        found.insert(row.key, row.etag);
+                    }
+                    Ok(())
+                })
+                .await?;
+            }
             let missing = wanted.iter().filter(|(key, _)| !found.contains_key(*key));
             let inserts: Vec<_> =
                 missing.map(|(key, value)| Operation::Insert { key: key.clone(), value: value.clone() }).collect();

@@ -5,6 +5,9 @@
 //! | `m~{client}~{id, inverted}` (the main row) | always |
 //! | `d~{next_wake_at, 14 digits}~{client}~{id}` (the due row) | exactly while the conversation has a `next_wake_at` |
 //! | `p~{client}~{id}` (the payload row) | always, if the payload is larger than 4 KiB |
+//! | `x~{client}~live~{due, 14 digits}~{id}` (the index row) | exactly while the conversation is not final |
+//! | `x~{client}~{Completed, Failed or Cancelled}~{end, inverted, 14 digits}~{id}` (the index row) | once it is final |
+//! | `x` in the first partition (the mark of the index) | since the first process that writes index rows |
 //! | `w` in the first partition (the watermark) | since the first sweep |
 //!
 //! The others are in the partition that the last digit of the id names. Values are JSON. A value whose `v` is higher than
@@ -13,6 +16,8 @@
 mod client;
 mod conversation;
 mod due;
+mod index;
+mod index_mark;
 mod payload;
 mod projection;
 mod watermark;
@@ -27,6 +32,9 @@ use crate::domain::{ClientId, Conversation, ConversationId, Payload, Timestamp};
 pub(super) use self::client::ClientRow;
 pub(super) use self::due::decode_due;
 pub use self::due::{DueBound, DueKey, DueRow, InvalidDueKey};
+pub(super) use self::index::{INDEXED_SINCE, IndexGroup, index_key, index_prefix, index_rows, indexed_id};
+pub use self::index_mark::IndexMark;
+pub(super) use self::index_mark::{INDEX_MARK, decode_index_mark, encode_index_mark};
 pub(super) use self::payload::{StoredPayload, decode_payload, payload_key};
 pub use self::projection::{ProjectRow, Projection, RowKind};
 pub(super) use self::projection::{Replacement, SecondaryRows};
@@ -64,7 +72,12 @@ pub(super) fn conversation_key(client: &ClientId, id: ConversationId) -> String 
 
 /// The keys of a client's conversations, newest first.
 pub(super) fn conversations_of(client: &ClientId) -> KeyRange {
-    KeyRange::prefix(&format!("m~{client}~"))
+    KeyRange::prefix(&conversations_prefix(client))
+}
+
+/// The part of the key that the main rows of a client share.
+pub(super) fn conversations_prefix(client: &ClientId) -> String {
+    format!("m~{client}~")
 }
 
 /// The keys of the due rows behind a place and with a time before `end`.

@@ -18,6 +18,8 @@ use crate::store::Etag;
 
 const CONVERSATIONS: &str = include_str!("../../../tests/fixtures/rows/conversation.json");
 const CONVERSATIONS_2: &str = include_str!("../../../tests/fixtures/rows/conversation-2.json");
+const CONVERSATIONS_3: &str = include_str!("../../../tests/fixtures/rows/conversation-3.json");
+const INDEX_ROWS: &str = include_str!("../../../tests/fixtures/rows/index.json");
 const DUE_ROWS: &str = include_str!("../../../tests/fixtures/rows/due.json");
 const PAYLOADS: &str = include_str!("../../../tests/fixtures/rows/payload.json");
 
@@ -176,14 +178,29 @@ fn conversations_are_written_and_read_in_the_form_of_the_fixtures() {
 }
 
 #[test]
-fn a_main_row_of_the_second_projection_has_the_form_of_its_fixture() {
-    let mut fixtures = fixtures(CONVERSATIONS_2);
-    for (name, payload) in [("payload inside", Some(payload())), ("payload in a row of its own", None)] {
+fn main_rows_of_later_projections_have_the_form_of_their_fixtures() {
+    for (file, version) in [(CONVERSATIONS_2, 2), (CONVERSATIONS_3, 3)] {
+        let mut fixtures = fixtures(file);
+        for (name, payload) in [("payload inside", Some(payload())), ("payload in a row of its own", None)] {
+            let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
+            assert_eq!(encode_conversation(&scheduled(), payload.as_ref(), version).unwrap(), row.value, "{name}");
+            let payload = payload.map_or(StoredPayload::InOwnRow, StoredPayload::InMainRow);
+            let expected = MainRow { conversation: scheduled(), payload, projection: version };
+            assert_eq!(decode_conversation(&row).unwrap(), expected, "{name}");
+        }
+        assert!(fixtures.is_empty(), "fixtures without a conversation: {:?}", fixtures.keys());
+    }
+    assert_eq!(Projection::default().version(), 3);
+}
+
+#[test]
+fn index_rows_are_written_in_the_form_of_the_fixtures() {
+    let mut fixtures = fixtures(INDEX_ROWS);
+    for (name, conversation) in conversations() {
         let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
-        assert_eq!(encode_conversation(&scheduled(), payload.as_ref(), 2).unwrap(), row.value, "{name}");
-        let payload = payload.map_or(StoredPayload::InOwnRow, StoredPayload::InMainRow);
-        let expected = MainRow { conversation: scheduled(), payload, projection: 2 };
-        assert_eq!(decode_conversation(&row).unwrap(), expected, "{name}");
+        let projected = index::project(&conversation).unwrap().unwrap();
+        assert_eq!(projected, (row.key.clone(), row.value.clone()), "{name}");
+        assert_eq!(indexed_id(&row.key), Some(conversation.id()), "{name}");
     }
     assert!(fixtures.is_empty(), "fixtures without a conversation: {:?}", fixtures.keys());
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_scheduler::domain::{ConversationId, ErrorClass, Outcome, Status};
-use mcp_scheduler::scheduler::{ListQuery, SchedulerError};
+use mcp_scheduler::scheduler::{ListFilter, ListQuery, SchedulerError};
 use mcp_scheduler::store::{ConversationStore, Operation, StoreError, Table as _};
 use mcp_scheduler::testing::Fault;
 
@@ -55,7 +55,7 @@ async fn a_lost_payload_ends_the_conversation_as_failed_with_the_reason() {
         assert_eq!((result.outcome, result.error), (Outcome::PermanentFailure, Some(ErrorClass::PayloadLost)));
         assert!(harness.due_rows().await.is_empty(), "no sweep finds it again");
         // The list shows it, and a look-up says that it cannot be read.
-        let query = ListQuery { status: Some(Status::Failed), limit: 10, cursor: None };
+        let query = ListQuery { filter: ListFilter::of(Status::Failed), limit: 10, cursor: None };
         assert_eq!(harness.scheduler.list(&harness.client, query).await.unwrap().conversations, [conversation]);
         let read = harness.scheduler.get(&harness.client, due.id).await;
         assert!(matches!(read, Err(SchedulerError::Internal(StoreError::Corrupt { .. }))), "{read:?}");

@@ -105,13 +105,16 @@ fn example(argument: &str, id: &str) -> Value {
         "cursor" => json!(null),
         "endpoint" => json!("https://example.com/hook"),
         "format" => json!("text"),
+        "from" => json!("2035-06-01T00:00:00Z"),
         "headers" => json!({ "X-A": "1" }),
         "limit" => json!(2),
         "method" => json!("PUT"),
+        "order" => json!("due"),
         "retry" => json!({ "maxAttempts": 3 }),
         "scheduledTime" => json!("2035-06-01T12:00:00Z"),
         "status" => json!("Scheduled"),
         "timeoutSeconds" => json!(5),
+        "to" => json!("2035-07-01T00:00:00Z"),
         other => panic!("no example of {other}"),
     }
 }

@@ -111,6 +111,34 @@ async fn a_list_goes_on_where_the_page_before_ended() {
 }
 
 #[tokio::test]
+async fn a_list_has_the_filters_of_the_rest_request() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let mut scheduled = Vec::new();
+    for day in ["2035-06-03", "2035-06-01", "2035-06-02"] {
+        scheduled.push(client.scheduled(json!({ "scheduledTime": format!("{day}T12:00:00Z") })).await);
+    }
+    let next =
+        json!({ "status": "Scheduled", "from": "2035-06-01T13:00:00Z", "to": "2035-07-01T00:00:00Z", "limit": 1 });
+    let listed = client.call_tool("listConversations", next.clone()).await;
+    assert!(
+        listed.text.starts_with(&format!("{} Scheduled 2035-06-02T12:00:00.000Z\n", scheduled[2])),
+        "{}",
+        listed.text
+    );
+    let cursor = &listed.structured["nextCursor"];
+    let mut page_2 = next;
+    page_2["cursor"] = cursor.clone();
+    let listed = client.call_tool("listConversations", page_2).await;
+    assert_eq!(listed.text, format!("{} Scheduled 2035-06-03T12:00:00.000Z", scheduled[0]));
+    let refused = client.call_tool("listConversations", json!({ "status": "Failed", "cursor": cursor })).await;
+    assert!(
+        refused.is_error && refused.text.contains("cursor must be the nextCursor of an earlier page"),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
 async fn an_invalid_argument_is_a_result_that_says_what_to_correct() {
     let app = TestApp::start().await;
     let client = app.client();

@@ -110,7 +110,7 @@ fn run(seed: u64, profile: Profile, extra_rows: bool) -> Run {
     runtime.block_on(async {
         let projection = if extra_rows { extra_row::projection() } else { Projection::default() };
         let world = World::new(seed, profile, projection);
-        world.checker(|checker| checker.has_extra_rows = extra_rows);
+        world.checker(|checker| checker.extra_rows.are_written = extra_rows);
         let fleet = Fleet::new(&world);
         let processes = run_with_faults(&fleet).await;
         run_without_faults(&fleet, processes).await;

@@ -4,39 +4,23 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_scheduler::api::ScheduleRequest;
 use mcp_scheduler::delivery::NextDue;
-use mcp_scheduler::domain::{
-    ClientId, Conversation, ConversationId, EndpointPolicy, Status, Timestamp, WholeConversation,
-};
-use mcp_scheduler::scheduler::{ListQuery, Scheduler};
-use mcp_scheduler::store::{ConversationStore, KeyRange, Listing, Operation, Table as _};
+use mcp_scheduler::domain::{ConversationId, EndpointPolicy, Status, Timestamp};
+use mcp_scheduler::scheduler::{ListFilter, ListQuery, Scheduler};
+use mcp_scheduler::store::{ConversationStore, ListPlace, ListRows};
 use mcp_scheduler::testing::{Faults, SimulatedTable};
 use mcp_scheduler::time::{SystemEntropy, VirtualClock};
 
 use tokio::time::Instant;
 
 use crate::support::counting_table::CountingTable;
+use crate::support::listing::{NOW, client, copy_as_earlier_release, due_at, ids, page, pages};
 
-const NOW: Timestamp = Timestamp::from_millis(1_893_499_200_000);
+/// The lists are read before the conversations are due.
+const BEFORE: Timestamp = Timestamp::from_millis(NOW.as_millis() - 1);
+const FAILED: ListFilter = ListFilter::of(Status::Failed);
 const LARGE: usize = 190_000;
 const MIB: usize = 1 << 20;
-
-fn client() -> ClientId {
-    "ann".parse().unwrap()
-}
-
-/// A conversation with this id.
-fn conversation(id: ConversationId, text: String) -> WholeConversation {
-    let request = ScheduleRequest {
-        conversation_text: Some(text),
-        scheduled_time: Some(NOW.to_string()),
-        endpoint: Some("https://example.com/hook".to_owned()),
-        ..ScheduleRequest::default()
-    };
-    let new = request.validate(NOW, &EndpointPolicy::default()).unwrap();
-    WholeConversation::new(id, client(), new, NOW)
-}
 
 /// Some bytes of each number, so that ids are spread over the partitions.
 fn scattered(number: u32) -> [u8; 4] {
@@ -50,7 +34,7 @@ async fn filled(count: u32, bytes: usize) -> (Arc<CountingTable>, ConversationSt
     let mut ids = Vec::new();
     for number in 0..count {
         let id = ConversationId::new(NOW + Duration::from_millis(number.into()), &[scattered(number)[0]; 10]);
-        store.insert(&conversation(id, "x".repeat(bytes))).await.unwrap();
+        store.insert(&due_at(id, client(), NOW, "x".repeat(bytes))).await.unwrap();
         ids.push(id);
     }
     ids.reverse();
@@ -58,19 +42,15 @@ async fn filled(count: u32, bytes: usize) -> (Arc<CountingTable>, ConversationSt
     (table, store, ids)
 }
 
-fn ids(listing: &Listing) -> Vec<ConversationId> {
-    listing.conversations.iter().map(Conversation::id).collect()
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_list_of_large_conversations_reads_no_payload() {
     let (table, store, all) = filled(300, LARGE).await;
-    let page = store.list(&client(), None, 100, None).await.unwrap();
-    assert_eq!(ids(&page), all[..100]);
+    let first = page(&store, ListFilter::ALL, BEFORE, 100, None).await;
+    assert_eq!(ids(&first), all[..100]);
     let read = table.take();
     assert!(read.bytes < 200_000, "a page of 100 with {LARGE} bytes each reads {} bytes", read.bytes);
     assert!(read.keys.is_empty(), "{:?}", read.keys);
-    let none = store.list(&client(), Some(Status::Failed), 1, None).await.unwrap();
+    let none = page(&store, FAILED, BEFORE, 1, None).await;
     assert!(none.conversations.is_empty() && none.next.is_none());
     let read = table.take();
     assert!(read.bytes < 400_000, "a page without a match reads {} bytes", read.bytes);
@@ -80,7 +60,8 @@ async fn a_list_of_large_conversations_reads_no_payload() {
 async fn a_page_reads_little_more_than_it_shows() {
     let (table, store, all) = filled(1_000, 10).await;
     for (limit, most) in [(1, 32), (10, 16 * 8), (100, 100 + 16 * 8)] {
-        let page = store.list(&client(), None, limit, Some(all[99])).await.unwrap();
+        let place = ListPlace { rows: ListRows::Main, now: BEFORE, after: Some(all[99].inverted()) };
+        let page = page(&store, ListFilter::ALL, BEFORE, limit, Some(place)).await;
         assert_eq!(ids(&page), all[100..100 + limit]);
         let read = table.take().rows;
         assert!(read <= most, "a page of {limit} reads {read} rows");
@@ -91,18 +72,9 @@ async fn a_page_reads_little_more_than_it_shows() {
 async fn the_last_page_says_that_it_is_the_last() {
     let (_, store, all) = filled(40, 10).await;
     for limit in [1, 5, 8, 40, 41, 100] {
-        let (mut seen, mut cursor, mut pages) = (Vec::new(), None, 0);
-        loop {
-            let page = store.list(&client(), None, limit, cursor).await.unwrap();
-            seen.extend(ids(&page));
-            pages += 1;
-            cursor = page.next;
-            if cursor.is_none() {
-                break;
-            }
-        }
-        assert_eq!(seen, all, "by {limit}");
-        assert_eq!(pages, all.len().div_ceil(limit), "by {limit}: no page is empty");
+        let pages = pages(&store, ListFilter::ALL, BEFORE, limit).await;
+        assert_eq!(pages.concat(), all, "by {limit}");
+        assert_eq!(pages.len(), all.len().div_ceil(limit), "by {limit}: no page is empty");
     }
 }
 
@@ -113,16 +85,16 @@ async fn a_filter_that_matches_nothing_examines_a_bounded_number_of_rows_and_can
     let read = store.get(&client(), all[9_999]).await.unwrap().unwrap();
     store.replace(read.revision, &read.value.cancel(NOW).unwrap()).await.unwrap();
     table.take();
-    let (mut found, mut cursor, mut pages) = (Vec::new(), None, 0);
+    let (mut found, mut place, mut pages) = (Vec::new(), None, 0);
     loop {
-        let page = store.list(&client(), Some(Status::Cancelled), 1, cursor).await.unwrap();
+        let page = page(&store, ListFilter::of(Status::Cancelled), BEFORE, 1, place.clone()).await;
         let read = table.take().rows;
         assert!(read <= 4_000 + 16 * 8, "a page reads {read} rows");
-        assert!(page.next != cursor, "a page makes progress");
+        assert!(page.next != place, "a page makes progress");
         found.extend(ids(&page));
         pages += 1;
-        cursor = page.next;
-        if cursor.is_none() {
+        place = page.next;
+        if place.is_none() {
             break;
         }
     }
@@ -144,10 +116,10 @@ async fn a_page_that_takes_a_second_ends_and_can_be_continued() {
     let store = ConversationStore::new(Arc::new(SimulatedTable::new(Slow)));
     for number in 0..2_000 {
         let id = ConversationId::new(NOW + Duration::from_millis(number.into()), &[scattered(number)[0]; 10]);
-        store.insert(&conversation(id, "x".to_owned())).await.unwrap();
+        store.insert(&due_at(id, client(), NOW, "x".to_owned())).await.unwrap();
     }
     let began = Instant::now();
-    let page = store.list(&client(), Some(Status::Failed), 1, None).await.unwrap();
+    let page = page(&store, FAILED, BEFORE, 1, None).await;
     let took = began.elapsed();
     assert!(took <= Duration::from_millis(1_150), "{took:?}");
     assert!(page.conversations.is_empty() && page.next.is_some());
@@ -157,12 +129,7 @@ async fn a_page_that_takes_a_second_ends_and_can_be_continued() {
 async fn filled_by_first_release(count: u32) -> (Arc<CountingTable>, ConversationStore, Vec<ConversationId>) {
     let (small, _, all) = filled(count, 10).await;
     let table = Arc::new(CountingTable::new());
-    for partition in ConversationStore::partitions() {
-        for row in small.scan(partition, &KeyRange::prefix("m~"), usize::MAX).await.unwrap() {
-            let value = row.value.replacen(r#""p":2,"#, "", 1).replace("xxxxxxxxxx", &"x".repeat(LARGE));
-            table.commit(partition, vec![Operation::Insert { key: row.key, value }]).await.unwrap();
-        }
-    }
+    copy_as_earlier_release(&*small, &*table, 1, |value| value.replace("xxxxxxxxxx", &"x".repeat(LARGE))).await;
     table.take();
     let store = ConversationStore::new(Arc::clone(&table) as _);
     (table, store, all)
@@ -171,20 +138,20 @@ async fn filled_by_first_release(count: u32) -> (Arc<CountingTable>, Conversatio
 #[tokio::test(start_paused = true)]
 async fn large_rows_of_the_first_release_make_short_pages() {
     let (table, store, all) = filled_by_first_release(300).await;
-    for status in [None, Some(Status::Scheduled)] {
-        let (mut seen, mut cursor) = (Vec::new(), None);
+    for filter in [ListFilter::ALL, ListFilter::of(Status::Scheduled)] {
+        let (mut seen, mut place) = (Vec::new(), None);
         loop {
-            let page = store.list(&client(), status, 100, cursor).await.unwrap();
+            let page = page(&store, filter, BEFORE, 100, place).await;
             let read = table.take().bytes;
             assert!(read < 8 * MIB + 16 * 8 * (LARGE + 1_000), "a page reads {} MiB", read / MIB);
             assert!(page.conversations.len() < 100 || page.next.is_none(), "a page of 19 MB is too long");
             seen.extend(ids(&page));
-            cursor = page.next;
-            if cursor.is_none() {
+            place = page.next;
+            if place.is_none() {
                 break;
             }
         }
-        assert_eq!(seen, all, "{status:?}");
+        assert_eq!(seen, all, "{filter:?}");
     }
 }
 
@@ -199,7 +166,7 @@ fn scheduler(table: &Arc<CountingTable>) -> Scheduler {
     )
 }
 
-const FIRST_PAGE: ListQuery = ListQuery { status: None, limit: 10, cursor: None };
+const FIRST_PAGE: ListQuery = ListQuery { filter: ListFilter::ALL, limit: 10, cursor: None };
 
 /// The test has one thread, so a list that blocked it would stop the ticks.
 #[tokio::test]
@@ -249,18 +216,10 @@ async fn the_partitions_are_merged_in_the_order_of_the_ids() {
         let last = if number % 3 == 0 { 3 } else { second };
         let id = ConversationId::new(NOW, &[first, second, 0, 0, 0, 0, 0, 0, 0, last]);
         if all.insert(id) {
-            store.insert(&conversation(id, "x".to_owned())).await.unwrap();
+            store.insert(&due_at(id, client(), NOW, "x".to_owned())).await.unwrap();
         }
     }
     let expected: Vec<_> = all.into_iter().rev().collect();
-    let (mut seen, mut cursor) = (Vec::new(), None);
-    loop {
-        let page = store.list(&client(), None, 7, cursor).await.unwrap();
-        seen.extend(ids(&page));
-        cursor = page.next;
-        if cursor.is_none() {
-            break;
-        }
-    }
+    let seen = pages(&store, ListFilter::ALL, BEFORE, 7).await.concat();
     assert_eq!(seen, expected);
 }

@@ -3,6 +3,7 @@
 mod azurite;
 mod embedded;
 mod grouped;
+mod index;
 mod lists;
 mod payloads;
 mod projection;

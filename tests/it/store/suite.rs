@@ -19,6 +19,7 @@ pub mod conditions;
 pub mod etags;
 pub mod groups;
 pub mod keys;
+pub mod lists;
 pub mod queue;
 pub mod races;
 pub mod scans;
@@ -152,6 +153,10 @@ macro_rules! table_suite {
         }
         $crate::store::suite::tests! {
             tokio::test(flavor = "multi_thread", worker_threads = 2), $create, |backend| &backend.table;
+            lists {
+                lists_come_in_the_order_of_due_times_and_of_ends
+                pages_lose_and_double_no_conversation_while_others_come_and_go
+            }
             races {
                 of_many_inserts_of_one_row_exactly_one_wins
                 of_many_replaces_with_one_etag_exactly_one_wins

@@ -10,18 +10,21 @@ use mcp_scheduler::testing::SimulatedTable;
 
 pub struct CountingTable {
     table: SimulatedTable,
+    scans: AtomicUsize,
     rows: AtomicUsize,
     bytes: AtomicUsize,
     keys: Mutex<Vec<String>>,
     /// How long each scan blocks its thread, as a scan of the embedded store does while it reads from the disk.
     scan_blocks: Duration,
     /// The scans that are under way, and the highest number of them.
-    scans: Mutex<(usize, usize)>,
+    scans_at_once: Mutex<(usize, usize)>,
 }
 
 /// What was read since the last call of [`CountingTable::take`].
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Counted {
+    /// The number of scans.
+    pub scans: usize,
     /// The rows that scans returned.
     pub rows: usize,
     /// Their bytes.
@@ -38,22 +41,24 @@ impl CountingTable {
     pub fn with_slow_scans(scan_blocks: Duration) -> Self {
         Self {
             table: SimulatedTable::new(()),
+            scans: AtomicUsize::new(0),
             rows: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             keys: Mutex::default(),
             scan_blocks,
-            scans: Mutex::default(),
+            scans_at_once: Mutex::default(),
         }
     }
 
     pub fn take(&self) -> Counted {
         let keys = std::mem::take(&mut *self.keys.lock().unwrap());
-        Counted { rows: self.rows.swap(0, SeqCst), bytes: self.bytes.swap(0, SeqCst), keys }
+        let (scans, rows) = (self.scans.swap(0, SeqCst), self.rows.swap(0, SeqCst));
+        Counted { scans, rows, bytes: self.bytes.swap(0, SeqCst), keys }
     }
 
     /// The highest number of scans that were under way at one time.
     pub fn most_scans(&self) -> usize {
-        self.scans.lock().unwrap().1
+        self.scans_at_once.lock().unwrap().1
     }
 
     fn note(&self, key: &str) {
@@ -78,14 +83,15 @@ impl Table for CountingTable {
     async fn scan(&self, partition: Partition, range: &KeyRange, limit: usize) -> Result<Vec<Row>, StoreError> {
         if !self.scan_blocks.is_zero() {
             {
-                let mut scans = self.scans.lock().unwrap();
+                let mut scans = self.scans_at_once.lock().unwrap();
                 scans.0 += 1;
                 scans.1 = scans.1.max(scans.0);
             }
             std::thread::sleep(self.scan_blocks);
-            self.scans.lock().unwrap().0 -= 1;
+            self.scans_at_once.lock().unwrap().0 -= 1;
         }
         let rows = self.table.scan(partition, range, limit).await?;
+        self.scans.fetch_add(1, SeqCst);
         self.rows.fetch_add(rows.len(), SeqCst);
         self.bytes.fetch_add(rows.iter().map(|row| row.value.len()).sum(), SeqCst);
         Ok(rows)

@@ -15,6 +15,7 @@ pub mod host_harness;
 pub mod integration;
 pub mod invocations;
 pub mod json_schema;
+pub mod listing;
 pub mod mcp_wire;
 pub mod outbound;
 pub mod ports;

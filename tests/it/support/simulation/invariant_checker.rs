@@ -11,6 +11,7 @@
 //! - I12: no attempt too many, none twice, none before its pause is over
 //! - C, L, W: see [`Punctuality`]; G: see [`OwnConflicts`](super::own_conflicts::OwnConflicts)
 //! - D: if nothing fails, nothing is delivered twice
+//! - I14: a conversation has one index row, at its place in the lists of its client
 //! - I13: every request has the text that was scheduled; a large payload has one row, which never changes
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,8 +23,9 @@ use mcp_scheduler::outbound::OutboundRequest;
 use mcp_scheduler::store::{Etag, Operation, Row, WakeUp};
 use mcp_scheduler::testing::conversation_in;
 
-use super::extra_row;
+use super::extra_row::{self, ExtraRows};
 use super::fault_plan::Profile;
+use super::index_rows::{self, IndexRows};
 use super::punctuality::Punctuality;
 use super::tally::Tally;
 use super::verdict::{Sent, is_released, verdict};
@@ -38,9 +40,8 @@ pub struct InvariantChecker {
     pub punctuality: Punctuality,
     now: BTreeMap<ConversationId, Conversation>,
     due_rows: BTreeMap<String, ConversationId>,
-    /// Whether the run writes the extra kind of row.
-    pub has_extra_rows: bool,
-    extra_rows: BTreeMap<String, String>,
+    pub extra_rows: ExtraRows,
+    index_rows: IndexRows,
     payload_rows: BTreeSet<ConversationId>,
     accepted: Vec<ConversationId>,
     /// The texts of the accepted conversations.
@@ -67,8 +68,8 @@ impl InvariantChecker {
             punctuality: Punctuality::new(profile),
             now: BTreeMap::new(),
             due_rows: BTreeMap::new(),
-            has_extra_rows: false,
-            extra_rows: BTreeMap::new(),
+            extra_rows: ExtraRows::default(),
+            index_rows: IndexRows::default(),
             payload_rows: BTreeSet::new(),
             accepted: Vec::new(),
             texts: BTreeMap::new(),
@@ -169,11 +170,10 @@ impl InvariantChecker {
                 }
             } else if key.starts_with("p~") {
                 self.saw_payload_row(at, operation, operations);
+            } else if key.starts_with(index_rows::PREFIX) {
+                touched.push(self.index_rows.saw(operation));
             } else if key.starts_with(extra_row::PREFIX) {
-                match value {
-                    Some(value) => self.extra_rows.insert(key.to_owned(), value.clone()),
-                    None => self.extra_rows.remove(key),
-                };
+                self.extra_rows.saw(key, value);
             } else if key == "w" {
                 if let Some(what) = self.punctuality.watermark_moves(value.unwrap()) {
                     self.violated(at, &what);
@@ -188,7 +188,11 @@ impl InvariantChecker {
         touched.dedup();
         for id in touched {
             self.check_due_row(at, id);
-            self.check_extra_row(at, id);
+            let conversation = self.now.get(&id);
+            let wrong = [self.extra_rows.check(id, conversation), self.index_rows.check(id, conversation)];
+            for what in wrong.into_iter().flatten() {
+                self.violated(at, &what);
+            }
         }
     }
 
@@ -201,20 +205,6 @@ impl InvariantChecker {
         let is_new = |key: &str| commit.iter().any(|o| matches!(o, Operation::Insert { .. }) && o.key() == key);
         if !self.payload_rows.insert(id) || !is_new(operation.key()) || !is_new(main) {
             self.violated(at, &format!("I13 the payload row of {id} changes"));
-        }
-    }
-
-    /// A kind of row that exists only in this test is kept, moved and removed with its conversation.
-    fn check_extra_row(&mut self, at: Timestamp, id: ConversationId) {
-        if !self.has_extra_rows {
-            return;
-        }
-        let suffix = format!("~{id}");
-        let found: Vec<_> = self.extra_rows.iter().filter(|(key, _)| key.ends_with(&suffix)).collect();
-        let wanted = self.now.get(&id).and_then(extra_row::expected);
-        if found.iter().copied().ne(wanted.iter().map(|(key, value)| (key, value))) {
-            let what = format!("{id} has the extra rows {found:?} and should have {wanted:?}");
-            self.violated(at, &what);
         }
     }
 
@@ -362,7 +352,7 @@ impl InvariantChecker {
         let mut wrong = Vec::new();
         let gone = self.accepted.iter().filter(|id| !self.now.contains_key(id));
         wrong.extend(gone.map(|id| format!("I1 {id} was accepted and is gone")));
-        let stuck = self.now.values().filter(|c| !c.status().is_final());
+        let stuck = self.now.values().filter(|c| c.next_wake_at().is_some());
         wrong.extend(stuck.map(|c| format!("I1 {} is stuck in {:?}", c.id(), c.state())));
         if self.profile == Profile::Nothing && self.tally.duplicates > 0 {
             wrong.push("D something was delivered twice".to_owned());
@@ -386,6 +376,7 @@ impl InvariantChecker {
         if !left.is_empty() {
             wrong.push(format!("I9 due rows are left: {left:?}"));
         }
+        wrong.extend(self.index_rows.check_at_rest(rows.keys()));
         if rows.keys().any(|key| key.starts_with(extra_row::PREFIX)) {
             wrong.push("extra rows are left of conversations that have ended".to_owned());
         }

@@ -5,6 +5,7 @@ pub mod extra_row;
 pub mod fault_plan;
 pub mod fleet;
 pub mod host;
+pub mod index_rows;
 pub mod invariant_checker;
 pub mod machine;
 pub mod own_conflicts;

@@ -14,6 +14,7 @@ use mcp_scheduler::time::{Clock, VirtualClock};
 use super::extra_row;
 use super::fault_plan::{FaultPlan, Profile, TableFault};
 use super::host::SweepRun;
+use super::index_rows;
 use super::invariant_checker::InvariantChecker;
 use super::machine::{Machine, Offset};
 use super::seeded_rng::SeededRng;
@@ -139,7 +140,7 @@ impl World {
     pub async fn all_rows(&self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
         for partition in ConversationStore::partitions() {
-            for prefix in ["m~", "d~", "p~", extra_row::PREFIX] {
+            for prefix in ["m~", "d~", "p~", index_rows::PREFIX, extra_row::PREFIX] {
                 let rows = self.table.scan(partition, &KeyRange::prefix(prefix), usize::MAX).await.unwrap();
                 all.extend(rows.into_iter().map(|row| (row.key, row.value)));
             }

@@ -1,0 +1,139 @@
+//! The cursor of a list: a place in it, which callers send back and cannot read, change or use for another list.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
+
+use crate::domain::{ClientId, Timestamp};
+use crate::store::{ListFilter, ListPlace, ListRows, Listed};
+
+/// The keys that authenticate cursors: the first signs, all verify.
+#[derive(Clone)]
+pub struct CursorKeys(Vec<hmac::Key>);
+
+impl CursorKeys {
+    /// The longest cursor. A cursor that this service makes is shorter.
+    pub const MAX_LENGTH: usize = 256;
+    /// The bytes of a tag.
+    const TAG: usize = 32;
+
+    /// Keys from secrets that serve nothing else. All processes that answer one client need the same ones.
+    pub fn new(secrets: impl IntoIterator<Item = [u8; 32]>) -> Self {
+        Self(secrets.into_iter().map(|secret| hmac::Key::new(hmac::HMAC_SHA256, &secret)).collect())
+    }
+
+    /// The cursor of a place in a client's list.
+    pub(super) fn seal(&self, client: &ClientId, filter: &ListFilter, place: &ListPlace) -> Option<String> {
+        let place = encode(place);
+        let tag = hmac::sign(self.0.first()?, message(client, filter, &place).as_bytes());
+        Some(URL_SAFE_NO_PAD.encode([tag.as_ref(), place.as_bytes()].concat()))
+    }
+
+    /// The place of a cursor. `None` if this service did not make the cursor for this list of this client.
+    pub(super) fn open(&self, client: &ClientId, filter: &ListFilter, cursor: &str) -> Option<ListPlace> {
+        if cursor.len() > Self::MAX_LENGTH {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let (tag, place) = bytes.split_at_checked(Self::TAG)?;
+        let place = std::str::from_utf8(place).ok()?;
+        let message = message(client, filter, place);
+        let is_genuine = self.0.iter().any(|key| hmac::verify(key, message.as_bytes(), tag).is_ok());
+        if is_genuine { decode(place) } else { None }
+    }
+}
+
+/// Everything that a cursor is bound to. No part contains a line feed.
+fn message(client: &ClientId, filter: &ListFilter, place: &str) -> String {
+    let listed = match filter.listed {
+        Listed::All => "all",
+        Listed::Live => "live",
+        Listed::Of(status) => status.as_str(),
+    };
+    let millis = |at: Option<Timestamp>| at.map(|at| at.as_millis().to_string()).unwrap_or_default();
+    format!("1\n{client}\n{listed}\n{}\n{}\n{place}", millis(filter.from), millis(filter.to))
+}
+
+fn encode(place: &ListPlace) -> String {
+    let rows = match place.rows {
+        ListRows::Main => "m",
+        ListRows::Index => "x",
+    };
+    format!("{rows}~{}~{}", place.now.as_millis(), place.after.as_deref().unwrap_or_default())
+}
+
+fn decode(place: &str) -> Option<ListPlace> {
+    let (rows, rest) = place.split_once('~')?;
+    let (now, after) = rest.split_once('~')?;
+    let rows = match rows {
+        "m" => ListRows::Main,
+        "x" => ListRows::Index,
+        _ => return None,
+    };
+    let after = Some(after).filter(|after| !after.is_empty()).map(str::to_owned);
+    Some(ListPlace { rows, now: Timestamp::from_millis(now.parse().ok()?), after })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Status;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_893_499_200_000);
+
+    fn place() -> ListPlace {
+        let after = "01893499200000~01890000-0000-7000-8000-00000000000f".to_owned();
+        ListPlace { rows: ListRows::Index, now: NOW, after: Some(after) }
+    }
+
+    fn ann() -> ClientId {
+        "ann".parse().unwrap()
+    }
+
+    #[test]
+    fn a_cursor_is_read_back_after_the_keys_were_rotated() {
+        let filter = ListFilter::of(Status::Failed);
+        for place in [place(), ListPlace { rows: ListRows::Main, now: NOW, after: None }] {
+            let cursor = CursorKeys::new([[1; 32]]).seal(&ann(), &filter, &place).unwrap();
+            assert!(cursor.len() < CursorKeys::MAX_LENGTH, "{}", cursor.len());
+            assert!(!cursor.contains(['=', '+', '/']), "{cursor}");
+            assert_eq!(CursorKeys::new([[2; 32], [1; 32]]).open(&ann(), &filter, &cursor), Some(place));
+            assert_eq!(CursorKeys::new([[2; 32]]).open(&ann(), &filter, &cursor), None);
+        }
+    }
+
+    #[test]
+    fn a_cursor_fits_only_its_client_and_its_filters() {
+        let (keys, filter) =
+            (CursorKeys::new([[1; 32]]), ListFilter { from: Some(NOW), ..ListFilter::of(Status::Failed) });
+        let cursor = keys.seal(&ann(), &filter, &place()).unwrap();
+        let opened = |client: &str, filter| keys.open(&client.parse().unwrap(), &filter, &cursor);
+        assert!(opened("ann", filter).is_some());
+        assert!(opened("anna", filter).is_none());
+        for other in [
+            ListFilter { listed: Listed::Live, ..filter },
+            ListFilter { listed: Listed::All, ..filter },
+            ListFilter { listed: Listed::Of(Status::Completed), ..filter },
+            ListFilter { from: None, ..filter },
+            ListFilter { from: None, to: Some(NOW), ..filter },
+            ListFilter { to: Some(NOW), ..filter },
+        ] {
+            assert!(opened("ann", other).is_none(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_changed_cursor_is_refused() {
+        let keys = CursorKeys::new([[1; 32]]);
+        let cursor = keys.seal(&ann(), &ListFilter::ALL, &place()).unwrap();
+        let bytes = URL_SAFE_NO_PAD.decode(&cursor).unwrap();
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            assert_eq!(keys.open(&ann(), &ListFilter::ALL, &URL_SAFE_NO_PAD.encode(changed)), None, "byte {at}");
+        }
+        for length in 0..cursor.len() {
+            assert_eq!(keys.open(&ann(), &ListFilter::ALL, &cursor[..length]), None, "{length} characters");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The index row, by which a list finds the conversations of one client with one status, in the order of a time.
+//!
+//! A conversation that is not final stands at its due time, whatever a worker does with it, so a claim or a retry does not
+//! touch this row. A final one stands at the time at which it ended, the latest first.
+
+use serde::{Deserialize, Serialize};
+
+use super::encode;
+use crate::domain::{ClientId, Conversation, ConversationId, Status, Timestamp};
+use crate::store::{KeyRange, StoreError};
+
+/// The first version of the projection that has index rows.
+pub(in crate::store) const INDEXED_SINCE: u32 = 3;
+
+/// The conversations of a client whose index rows stand together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum IndexGroup {
+    /// Those that are not final, the earliest due time first.
+    Live,
+    /// Those that have ended with this status, the latest end first.
+    Ended(Status),
+}
+
+/// The value of an index row: nothing. The main row says everything.
+#[derive(Serialize, Deserialize)]
+struct IndexValue {}
+
+/// The key and the value of a conversation's index row. Each conversation has one.
+pub(super) fn project(conversation: &Conversation) -> Result<Option<(String, String)>, StoreError> {
+    Ok(Some((index_key(conversation), encode(&IndexValue {})?)))
+}
+
+/// The key of a conversation's index row.
+pub(in crate::store) fn index_key(conversation: &Conversation) -> String {
+    let (group, at) = match conversation.ended() {
+        None => (IndexGroup::Live, conversation.due()),
+        Some(end) => (IndexGroup::Ended(conversation.status()), end),
+    };
+    let prefix = index_prefix(conversation.client(), group);
+    format!("{prefix}{:014}~{}", group.position(at), conversation.id())
+}
+
+/// The part of the key that the rows of a group share.
+pub(in crate::store) fn index_prefix(client: &ClientId, group: IndexGroup) -> String {
+    format!("x~{client}~{}~", group.as_str())
+}
+
+/// The keys of a group with a time from `from` on and before `to`.
+pub(in crate::store) fn index_rows(
+    client: &ClientId,
+    group: IndexGroup,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+) -> KeyRange {
+    let prefix = index_prefix(client, group);
+    let all = KeyRange::prefix(&prefix);
+    let bound = |position: i64| format!("{prefix}{position:014}");
+    // In the order of the keys the latest end is first, and `to` itself is not in the range.
+    let (first, end) = match group {
+        IndexGroup::Live => (from.map(|at| group.position(at)), to.map(|at| group.position(at))),
+        IndexGroup::Ended(_) => (to.map(|at| group.position(at) + 1), from.map(|at| group.position(at) + 1)),
+    };
+    KeyRange { from: first.map_or(all.from, bound), to: end.map_or(all.to, bound) }
+}
+
+/// The conversation that an index row is for. `None` if the key has another form.
+pub(in crate::store) fn indexed_id(key: &str) -> Option<ConversationId> {
+    key.rsplit('~').next()?.parse().ok()
+}
+
+impl IndexGroup {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Ended(status) => status.as_str(),
+        }
+    }
+
+    /// The number in the key. A time that has no room in a key stands at the latest one that has.
+    fn position(self, at: Timestamp) -> i64 {
+        let at = at.min(Timestamp::MAX).as_millis();
+        match self {
+            Self::Live => at,
+            Self::Ended(_) => Timestamp::MAX.as_millis() - at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMES: [i64; 6] = [0, 9, 10, 1_893_459_600_000, 99_999_999_999_998, 99_999_999_999_999];
+
+    fn key(group: IndexGroup, at: i64) -> String {
+        let id = "01890000-0000-7000-8000-00000000000f";
+        let at = group.position(Timestamp::from_millis(at));
+        format!("{}{at:014}~{id}", index_prefix(&"ann".parse().unwrap(), group))
+    }
+
+    #[test]
+    fn live_rows_sort_by_time_and_final_ones_the_other_way() {
+        assert!(TIMES.map(|at| key(IndexGroup::Live, at)).is_sorted_by(|a, b| a < b));
+        assert!(TIMES.map(|at| key(IndexGroup::Ended(Status::Failed), at)).is_sorted_by(|a, b| a > b));
+    }
+
+    #[test]
+    fn a_range_includes_its_first_time_and_excludes_its_last() {
+        let client = "ann".parse().unwrap();
+        for group in [IndexGroup::Live, IndexGroup::Ended(Status::Completed)] {
+            for from in [None].into_iter().chain(TIMES.map(Some)) {
+                for to in [None].into_iter().chain(TIMES.map(Some)) {
+                    let range =
+                        index_rows(&client, group, from.map(Timestamp::from_millis), to.map(Timestamp::from_millis));
+                    for at in TIMES {
+                        let key = key(group, at);
+                        let found = range.from <= key && key < range.to;
+                        let expected = from.is_none_or(|from| from <= at) && to.is_none_or(|to| at < to);
+                        assert_eq!(found, expected, "{group:?} from {from:?} to {to:?}: {at}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_rows_of_one_client_are_not_those_of_another() {
+        let of = |client: &str| index_rows(&client.parse().unwrap(), IndexGroup::Live, None, None);
+        let key = key(IndexGroup::Live, 7);
+        let is_in = |range: KeyRange| range.from <= key && key < range.to;
+        assert!(is_in(of("ann")));
+        assert!(!is_in(of("an")) && !is_in(of("anna")) && !is_in(of("ann-")));
+    }
+}

@@ -1,0 +1,56 @@
+//! The row that says whether the conversations of earlier releases have index rows.
+
+use serde::{Deserialize, Serialize};
+
+use super::{decode, encode};
+use crate::domain::Timestamp;
+use crate::store::{Row, StoreError};
+
+/// The key of the row. No other row has it, because all others have parts.
+pub(in crate::store) const INDEX_MARK: &str = "x";
+
+/// How far the index of a store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexMark {
+    /// A process of this release has used the store since this time. Others may still be of an earlier release.
+    Since(Timestamp),
+    /// Every conversation has its index row, and each list may rely on it.
+    Complete,
+}
+
+#[derive(Serialize, Deserialize)]
+struct IndexMarkValue {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<i64>,
+}
+
+pub(in crate::store) fn encode_index_mark(mark: IndexMark) -> Result<String, StoreError> {
+    let since = match mark {
+        IndexMark::Since(at) => Some(at.as_millis()),
+        IndexMark::Complete => None,
+    };
+    encode(&IndexMarkValue { since })
+}
+
+pub(in crate::store) fn decode_index_mark(row: &Row) -> Result<IndexMark, StoreError> {
+    let IndexMarkValue { since } = decode(row)?;
+    Ok(since.map_or(IndexMark::Complete, |at| IndexMark::Since(Timestamp::from_millis(at))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Etag;
+
+    #[test]
+    fn a_mark_is_read_back() {
+        for (mark, value) in [
+            (IndexMark::Since(Timestamp::from_millis(1_893_459_600_000)), r#"{"v":1,"row":{"since":1893459600000}}"#),
+            (IndexMark::Complete, r#"{"v":1,"row":{}}"#),
+        ] {
+            assert_eq!(encode_index_mark(mark).unwrap(), value);
+            let row = Row { key: INDEX_MARK.to_owned(), value: value.to_owned(), etag: Etag::new("1".to_owned()) };
+            assert_eq!(decode_index_mark(&row).unwrap(), mark);
+        }
+    }
+}
