@@ -3,16 +3,21 @@
 mod list_request;
 mod object_reader;
 mod parsed;
+mod preview_request;
 mod problem;
 mod responses;
 mod schedule_request;
+mod time_fields;
 mod user_content;
 mod value;
 
 pub use list_request::ListRequest;
 pub(crate) use object_reader::{FromObject, ObjectReader, Synonyms};
 pub(crate) use parsed::Parsed;
+pub(crate) use preview_request::PreviewRequest;
 pub use problem::{ErrorDetail, Problem, ProblemType};
-pub(crate) use responses::{CancelResponse, ConversationResponse, ListResponse, RedeliverResponse, ScheduleResponse};
+pub(crate) use responses::{
+    CancelResponse, ConversationResponse, ListResponse, PreviewResponse, RedeliverResponse, ScheduleResponse,
+};
 pub use schedule_request::{RetryRequest, ScheduleRequest};
 pub(crate) use user_content::{RawContent, UntrustedContent, UserContent};

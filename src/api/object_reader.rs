@@ -64,6 +64,12 @@ impl<'a> ObjectReader<'a> {
         self.read(field, Value::into_string_or_number)
     }
 
+    /// A field that has a value, whatever it is. A value that is no string is kept as it was written, so that a step
+    /// that knows the field's meaning finds the field given and its value wrong.
+    pub(crate) fn text(&mut self, field: &'static str) -> Option<String> {
+        self.take(field).map(Value::into_text)
+    }
+
     /// A field whose value is a whole number in a range.
     pub(crate) fn whole_number(&mut self, field: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
         self.read(field, |value| value.into_whole_number(&range))

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::UserContent;
 use crate::domain::{
-    Attempt, Conversation, ConversationId, DeliveryPolicy, Destination, ErrorClass, Format, Method, Outcome, State,
-    Status, Target, Timestamp, TooLate, WholeConversation, millis,
+    Attempt, Conversation, ConversationId, DeliveryPolicy, Destination, DueTime, ErrorClass, Format, Method, Note,
+    Outcome, State, Status, Target, Timestamp, TooLate, WholeConversation, millis,
 };
 use crate::json::text;
 use crate::scheduler::ListPage;
@@ -23,19 +23,52 @@ pub(crate) struct ScheduleResponse {
     status: Status,
     #[schemars(extend("format" = "date-time"))]
     scheduled_time: String,
+    /// The scheduledTime in the time zone of the request, if it named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    local_time: Option<String>,
     #[schemars(extend("format" = "date-time"))]
     server_time: String,
     due_in_seconds: f64,
+    /// How the time was read, if the caller could have meant another one. Tell the person.
+    pub(crate) notes: Vec<String>,
 }
 
 impl ScheduleResponse {
-    pub(crate) fn new(conversation: &Conversation, now: Timestamp) -> Self {
+    pub(crate) fn new(conversation: &Conversation, notes: &[Note], now: Timestamp) -> Self {
         Self {
             conversation_id: conversation.id(),
             status: conversation.status(),
             scheduled_time: conversation.due().to_string(),
+            local_time: local_time(conversation),
             server_time: now.to_string(),
             due_in_seconds: now.until(conversation.due()).as_secs_f64(),
+            notes: notes.iter().map(Note::to_string).collect(),
+        }
+    }
+}
+
+/// The instants that the time of a request means.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PreviewResponse {
+    /// The instants in UTC.
+    pub(crate) instants: Vec<String>,
+    /// The same in the time zone of the request. Empty if it named none.
+    pub(crate) local_times: Vec<String>,
+    #[schemars(extend("format" = "date-time"))]
+    pub(crate) server_time: String,
+    /// How the time was read, if the caller could have meant another one.
+    pub(crate) notes: Vec<String>,
+}
+
+impl PreviewResponse {
+    pub(crate) fn new(due: &[DueTime], now: Timestamp) -> Self {
+        let local = |due: &DueTime| due.zone()?.local(due.instant());
+        Self {
+            instants: due.iter().map(|due| due.instant().to_string()).collect(),
+            local_times: due.iter().filter_map(local).map(|local| local.to_string()).collect(),
+            server_time: now.to_string(),
+            notes: due.iter().flat_map(DueTime::notes).map(Note::to_string).collect(),
         }
     }
 }
@@ -163,6 +196,12 @@ pub(crate) struct ConversationResponse<F> {
     status: Status,
     #[schemars(extend("format" = "date-time"))]
     scheduled_time: String,
+    /// The time zone that the request named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
+    /// The scheduledTime in this time zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    local_time: Option<String>,
     #[schemars(extend("format" = "date-time"))]
     server_time: String,
     #[schemars(extend("format" = "date-time"))]
@@ -227,6 +266,8 @@ impl<'a, F: UserContent<'a>> ConversationResponse<F> {
             conversation_id: conversation.id(),
             status: conversation.status(),
             scheduled_time: conversation.due().to_string(),
+            time_zone: conversation.zone().map(|zone| zone.name.clone()),
+            local_time: local_time(conversation),
             server_time: now.to_string(),
             created_time: conversation.created().to_string(),
             updated_time: conversation.updated().to_string(),
@@ -266,6 +307,11 @@ fn attempts<'a, F: UserContent<'a>>(conversation: &'a Conversation) -> Vec<Attem
         response_excerpt: None,
     });
     over.chain(in_flight).collect()
+}
+
+/// The due time in the zone that the client named.
+fn local_time(conversation: &Conversation) -> Option<String> {
+    conversation.zone().and_then(|zone| zone.local(conversation.due())).map(|local| local.to_string())
 }
 
 fn target(conversation: &Conversation) -> &Target {

@@ -6,10 +6,11 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
+use super::time_fields::{self, MAX_TIME};
 use super::{ErrorDetail, FromObject, ObjectReader, Synonyms};
 use crate::domain::{
-    AdditionalInfo, DeliveryPolicy, Destination, EndpointPolicy, Format, Headers, InvalidTime, Method, NewConversation,
-    Payload, Secret, Target, Timestamp, UnknownWord,
+    AdditionalInfo, DeliveryPolicy, Destination, EndpointPolicy, Format, Headers, Method, NewConversation, Payload,
+    Secret, Target, Timestamp, UnknownWord, When,
 };
 use crate::json::RawJson;
 
@@ -22,11 +23,20 @@ pub struct ScheduleRequest {
     /// The text to deliver: 1 byte to 192 KiB of UTF-8, without NUL characters.
     #[schemars(required, length(min = 1, max = MAX_TEXT))]
     pub conversation_text: Option<String>,
-    /// The time of delivery, as an RFC 3339 time such as 2030-01-31T09:30:00+01:00 or 2030-01-31T08:30:00Z.
-    /// Write the UTC offset that the person means; a time without an offset is read as UTC. The time may be at most
+    /// The time of delivery, as an RFC 3339 time such as 2030-01-31T09:30:00+01:00, 2030-01-31T08:30:00Z or, together
+    /// with timeZone, 2030-01-31T09:30:00. Exactly one of scheduledTime and delay is required. The time may be at most
     /// 60 seconds in the past, which means now, and ten years ahead. Responses have the server's time in serverTime.
-    #[schemars(required, length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = MAX_TIME))]
     pub scheduled_time: Option<String>,
+    /// The time from now until the delivery, such as 90s, 5m, 2h, 7d, 1h30m or PT1H30M. Use it instead of scheduledTime
+    /// when the person says "in 5 minutes". A day has 24 hours.
+    #[schemars(length(min = 1, max = MAX_TIME))]
+    pub delay: Option<String>,
+    /// The person's time zone, as a name of the IANA database such as Europe/Berlin or America/Chicago. A scheduledTime
+    /// without a UTC offset is the time of day in this zone, and without timeZone it is UTC. Responses then have the
+    /// time in this zone in localTime.
+    #[schemars(length(min = 1, max = MAX_TIME))]
+    pub time_zone: Option<String>,
     /// The endpoint that receives the text: an https URL of at most 2048 characters, without a user name or password.
     #[schemars(required, length(min = 1, max = EndpointPolicy::MAX_BYTES), extend("format" = "uri"))]
     pub endpoint: Option<String>,
@@ -62,36 +72,12 @@ pub struct RetryRequest {
 const MAX_TEXT: usize = 192 * 1024;
 const MAX_ATTEMPTS: u32 = 20;
 const MAX_TIMEOUT_SECONDS: u32 = 60;
-/// A time up to this far in the past means now, because clocks differ and requests take time.
-const PAST_TOLERANCE_MS: i64 = 60 * 1000;
-/// The furthest time ahead: ten years.
-const HORIZON_MS: i64 = 3653 * 24 * 60 * 60 * 1000;
-
 impl FromObject for ScheduleRequest {
     const SYNONYMS: Synonyms = &[
         ("conversationText", &["text", "message", "content", "body", "prompt", "conversation", "reminder", "payload"]),
-        (
-            "scheduledTime",
-            &[
-                "when",
-                "time",
-                "at",
-                "date",
-                "datetime",
-                "due",
-                "duetime",
-                "duedate",
-                "schedule",
-                "scheduledat",
-                "runat",
-                "sendat",
-                "delivertime",
-                "deliverat",
-                "timestamp",
-                "delay",
-                "in",
-            ],
-        ),
+        time_fields::SCHEDULED_TIME,
+        time_fields::DELAY,
+        time_fields::TIME_ZONE,
         (
             "endpoint",
             &["url", "uri", "webhook", "webhookurl", "callback", "callbackurl", "target", "destination", "to"],
@@ -102,7 +88,6 @@ impl FromObject for ScheduleRequest {
         ("format", &["bodyformat", "contenttype"]),
         ("retry", &["retries", "maxretries", "maxattempts", "attempts", "retrypolicy"]),
         ("timeoutSeconds", &["timeout", "timeoutms"]),
-        ("scheduledTime with a UTC offset", &["timezone", "tz", "zone", "offset", "utcoffset"]),
     ];
 
     fn from_object(object: &mut ObjectReader<'_>) -> Self {
@@ -110,6 +95,8 @@ impl FromObject for ScheduleRequest {
         Self {
             conversation_text: object.string("conversationText"),
             scheduled_time: object.string_or_number("scheduledTime"),
+            delay: object.text("delay"),
+            time_zone: object.string("timeZone"),
             endpoint: object.string("endpoint"),
             method: object.string("method"),
             headers: object.strings("headers", r#"{"X-Name": "value"}"#).map(headers),
@@ -131,14 +118,20 @@ impl FromObject for RetryRequest {
 }
 
 impl ScheduleRequest {
+    fn when(&self) -> When<'_> {
+        let Self { scheduled_time, delay, time_zone, .. } = self;
+        When { scheduled_time: scheduled_time.as_deref(), delay: delay.as_deref(), time_zone: time_zone.as_deref() }
+    }
+
     /// Checks all fields but the numbers, which are checked where they are read.
     ///
     /// # Errors
     /// One [`ErrorDetail`] for each field that is not accepted.
     pub fn validate(self, now: Timestamp, endpoints: &EndpointPolicy) -> Result<NewConversation, Vec<ErrorDetail>> {
         let mut errors = Errors::default();
+        let due = time_fields::resolve(&self.when(), now);
         let text = errors.check("/conversationText", check_text(self.conversation_text));
-        let due = errors.check("/scheduledTime", check_time(self.scheduled_time.as_deref(), now));
+        let due = due.map_err(|wrong| errors.0.extend(wrong)).ok();
         let endpoint = errors.check("/endpoint", endpoints.check(self.endpoint.as_deref().unwrap_or_default()));
         let method = errors.check("/method", word(self.method.as_deref()));
         let headers = Headers::parse(self.headers.unwrap_or_default()).unwrap_or_else(|problems| {
@@ -197,23 +190,6 @@ fn check_text(text: Option<String>) -> Result<String, String> {
     }
 }
 
-fn check_time(text: Option<&str>, now: Timestamp) -> Result<Timestamp, String> {
-    let text = text.ok_or("is required: an RFC 3339 time such as 2030-01-31T09:30:00Z")?;
-    let due = Timestamp::parse(text).map_err(|error| match error {
-        InvalidTime::Duration(duration) => format!("{error}; that long from now is {}", now + duration),
-        _ => error.to_string(),
-    })?;
-    let ahead = due.as_millis().saturating_sub(now.as_millis());
-    if ahead < -PAST_TOLERANCE_MS {
-        let ago = ahead.unsigned_abs() / 1000;
-        return Err(format!("is {ago} seconds in the past: it was read as {due}, and the server's time is {now}"));
-    }
-    if ahead > HORIZON_MS {
-        return Err(format!("is more than ten years ahead: it was read as {due}, and the server's time is {now}"));
-    }
-    Ok(due.max(now))
-}
-
 /// A field with one word out of several.
 fn word<T: Default + FromStr<Err = UnknownWord>>(text: Option<&str>) -> Result<T, String> {
     text.map_or_else(|| Ok(T::default()), str::parse).map_err(|error: UnknownWord| error.to_string())
@@ -266,19 +242,17 @@ mod tests {
     }
 
     #[test]
-    fn a_time_may_be_a_minute_ago_and_ten_years_ahead() {
-        let at = |ms: i64| {
-            let time = Timestamp::from_millis(NOW.as_millis() + ms).to_string();
-            ScheduleRequest { scheduled_time: Some(time), ..request() }.validate(NOW, &EndpointPolicy::default())
+    fn a_wrong_time_is_told_with_the_field_that_has_it() {
+        let with = |scheduled_time: Option<&str>, delay: Option<&str>, time_zone: Option<&str>| {
+            let text = |text: Option<&str>| text.map(str::to_owned);
+            let (scheduled_time, delay, time_zone) = (text(scheduled_time), text(delay), text(time_zone));
+            pointers(ScheduleRequest { scheduled_time, delay, time_zone, ..request() })
         };
-        assert_eq!(at(-PAST_TOLERANCE_MS).unwrap().due, NOW);
-        assert_eq!(at(1).unwrap().due.as_millis(), NOW.as_millis() + 1);
-        assert!(at(HORIZON_MS).is_ok());
-        for too_far in [-PAST_TOLERANCE_MS - 1, HORIZON_MS + 1] {
-            let errors = at(too_far).unwrap_err();
-            assert_eq!(errors.first().unwrap().pointer, "/scheduledTime");
-            assert!(errors.first().unwrap().detail.contains(&NOW.to_string()), "tells the server's time");
-        }
+        assert_eq!(with(None, None, None), ["/scheduledTime"]);
+        assert_eq!(with(Some("2030-01-01T10:00"), Some("5m"), None), ["/delay"]);
+        assert_eq!(with(Some("tomorrow"), None, Some("Berlin")), ["/scheduledTime", "/timeZone"]);
+        assert_eq!(with(None, Some("5"), Some("UTC")), ["/delay"]);
+        assert_eq!(with(None, Some("4000d"), None), ["/delay"]);
     }
 
     #[test]

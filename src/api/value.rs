@@ -40,6 +40,15 @@ impl Value<'_> {
         }
     }
 
+    /// The text of a string, or any other JSON as it was written.
+    pub(super) fn into_text(self) -> String {
+        match self {
+            Self::Json(json) => serde_json::from_str(json).unwrap_or_else(|_| json.to_owned()),
+            Self::Parameter(text) => text,
+            Self::Absent => String::new(),
+        }
+    }
+
     pub(super) fn into_string_or_number(self) -> Result<String, String> {
         match self {
             Self::Json(json) if kind(json) == NUMBER => Ok(json.to_owned()),

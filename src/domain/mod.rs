@@ -17,6 +17,7 @@ mod secret;
 mod state;
 mod target;
 mod timestamp;
+mod when;
 mod words;
 
 pub use address::{AddressClass, Verdict, classify};
@@ -39,4 +40,7 @@ pub use secret::Secret;
 pub use state::{Lease, LeaseToken, State, Status};
 pub use target::{Headers, Method, Target};
 pub use timestamp::{Timestamp, millis};
+pub use when::{
+    Delay, DueTime, InvalidDelay, InvalidWhen, LocalTime, Note, Reading, UnknownZone, When, WhenField, Zone, ZoneRecord,
+};
 pub use words::UnknownWord;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, FixedOffset, NaiveDateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::InvalidTime;
 
@@ -46,31 +46,68 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))
     }
 
-    /// Reads a `scheduledTime`: RFC 3339. The seconds may be left out, and a time without an offset is read as UTC.
+    /// Reads a time of RFC 3339. The seconds may be left out, and a time without an offset is read as UTC.
     ///
     /// A fraction finer than a millisecond is rounded up, so that no conversation is due early.
     ///
     /// # Errors
     /// [`InvalidTime`].
     pub fn parse(text: &str) -> Result<Self, InvalidTime> {
+        let WrittenTime { wall, offset } = WrittenTime::parse(text)?;
+        let seconds = match offset {
+            WrittenOffset::Missing | WrittenOffset::Utc => 0,
+            WrittenOffset::Given(offset) => offset.local_minus_utc(),
+        };
+        let millis = wall.and_utc().timestamp_millis() - i64::from(seconds) * 1000;
+        if millis < 0 { Err(InvalidTime::BeforeEpoch) } else { Ok(Self(millis)) }
+    }
+}
+
+/// A time as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WrittenTime {
+    /// The date and the time of day. A fraction finer than a millisecond is rounded up.
+    pub(super) wall: NaiveDateTime,
+    pub(super) offset: WrittenOffset,
+}
+
+/// The offset after a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WrittenOffset {
+    Missing,
+    /// `Z` or `-00:00`: the time is in UTC, and this says nothing about the place (RFC 9557, section 2).
+    Utc,
+    Given(FixedOffset),
+}
+
+impl WrittenTime {
+    pub(super) fn parse(text: &str) -> Result<Self, InvalidTime> {
         // "2030-01-01T00:00:00.123456789+05:30" is the longest time: the parser keeps nanoseconds.
         const LONGEST: usize = 35;
         if text.len() > LONGEST {
             return Err(InvalidTime::of(text));
         }
         let full = with_seconds(text);
-        let parsed = DateTime::parse_from_rfc3339(&full)
-            .or_else(|_| DateTime::parse_from_rfc3339(&format!("{full}Z")))
-            .map_err(|_| InvalidTime::of(text))?;
-        if parsed.timestamp_subsec_nanos() >= 1_000_000_000 {
+        let (parsed, is_naive) = match DateTime::parse_from_rfc3339(&full) {
+            Ok(parsed) => (parsed, false),
+            Err(_) => match DateTime::parse_from_rfc3339(&format!("{full}Z")) {
+                Ok(parsed) => (parsed, true),
+                Err(_) => return Err(InvalidTime::of(text)),
+            },
+        };
+        let nanos = parsed.timestamp_subsec_nanos();
+        if nanos >= 1_000_000_000 {
             return Err(InvalidTime::LeapSecond);
         }
-        let round_up = i64::from(parsed.timestamp_subsec_nanos() % 1_000_000 != 0);
-        let millis = parsed.timestamp_millis() + round_up;
-        if millis < 0 {
-            return Err(InvalidTime::BeforeEpoch);
-        }
-        Ok(Self(millis))
+        let up = TimeDelta::nanoseconds((1_000_000 - i64::from(nanos % 1_000_000)) % 1_000_000);
+        let wall = parsed.naive_local().checked_add_signed(up).ok_or(InvalidTime::Format)?;
+        let offset = match text.as_bytes() {
+            _ if is_naive => WrittenOffset::Missing,
+            [.., b'Z' | b'z'] => WrittenOffset::Utc,
+            _ if text.ends_with("-00:00") => WrittenOffset::Utc,
+            _ => WrittenOffset::Given(*parsed.offset()),
+        };
+        Ok(Self { wall, offset })
     }
 }
 
@@ -205,7 +242,7 @@ mod tests {
         #[test]
         fn any_offset_names_the_same_instant(ms in 100_000_000_i64..253_402_000_000_000, offset in -1439_i32..=1439) {
             let at = DateTime::<Utc>::from_timestamp_millis(ms).unwrap();
-            let zone = chrono::FixedOffset::east_opt(offset * 60).unwrap();
+            let zone = FixedOffset::east_opt(offset * 60).unwrap();
             prop_assert_eq!(Timestamp::parse(&at.with_timezone(&zone).to_rfc3339()), Ok(Timestamp::from_millis(ms)));
         }
 

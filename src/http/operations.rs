@@ -11,7 +11,7 @@ use http::Method;
 use warp::reply::Response;
 
 use super::context::{Invocations, RequestContext};
-use super::handlers::{conversations, health, mcp, metadata, oauth_token, token};
+use super::handlers::{conversations, health, mcp, metadata, oauth_token, preview_time, token};
 use crate::api::Problem;
 use crate::auth::Principal;
 use crate::domain::Scope;
@@ -84,6 +84,13 @@ fn conversation_operations() -> Vec<Operation> {
             "/api/scheduler",
             client_with_tool(Scope::Read, tools::LIST_CONVERSATIONS, |context, caller| {
                 Box::pin(conversations::list_conversations(context, caller))
+            }),
+        ),
+        post(
+            "previewTime",
+            "/api/scheduler/preview",
+            client_with_tool(Scope::Read, tools::PREVIEW_TIME, |context, caller| {
+                Box::pin(preview_time::preview_time(context, caller))
             }),
         ),
     ]

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::api::{
     CancelResponse, ConversationResponse, ErrorDetail, FromObject, ListRequest, ListResponse, ObjectReader, Parsed,
-    Problem, ScheduleRequest, ScheduleResponse, Synonyms, UntrustedContent,
+    PreviewRequest, PreviewResponse, Problem, ScheduleRequest, ScheduleResponse, Synonyms, UntrustedContent,
 };
 use crate::auth::Principal;
 use crate::domain::ConversationId;
@@ -65,8 +65,22 @@ impl ToolExecutor {
     pub(super) async fn schedule(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
         let request = Parsed::<ScheduleRequest>::from_json(arguments)?;
         let new = request.validate(|r| r.validate(self.scheduler.now(), self.scheduler.endpoint_policy()))?;
+        let notes = new.due.notes().to_vec();
         let conversation = self.scheduler.schedule(principal.client(), new).await?;
-        ToolResult::new(conversation.id().to_string(), &ScheduleResponse::new(&conversation, self.scheduler.now()))
+        let response = ScheduleResponse::new(&conversation, &notes, self.scheduler.now());
+        Ok(ToolResult::new(conversation.id().to_string(), &response)?.with_notes(&response.notes))
+    }
+
+    pub(super) fn preview(&self, arguments: &[u8]) -> Result<ToolResult, Problem> {
+        let now = self.scheduler.now();
+        let due = Parsed::<PreviewRequest>::from_json(arguments)?.validate(|request| request.validate(now))?;
+        let response = PreviewResponse::new(&due, now);
+        let mut text = response.instants.join("\n");
+        for local in &response.local_times {
+            text = format!("{text} is {local}");
+        }
+        let text = format!("{text}\nThe server's time is {now}.");
+        Ok(ToolResult::new(text, &response)?.with_notes(&response.notes))
     }
 
     pub(super) async fn get_status(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
@@ -116,6 +130,13 @@ impl ToolResult {
         let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
         result.structured_content = Some(serde_json::to_value(structured).map_err(|error| Problem::internal(&error))?);
         Ok(Self(result))
+    }
+
+    /// The same with the notes as a text of their own, because some clients show a model only the texts. The first text
+    /// stays as it is: programs read it.
+    fn with_notes(mut self, notes: &[String]) -> Self {
+        self.0.content.extend(notes.iter().map(ContentBlock::text));
+        self
     }
 
     fn error(problem: &Problem) -> Self {

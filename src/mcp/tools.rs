@@ -1,5 +1,6 @@
 //! The tools, and their descriptions for language models.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use rmcp::model::{JsonObject, ToolAnnotations};
@@ -10,8 +11,8 @@ use serde_json::Value;
 
 use super::executor::{ConversationRequest, ToolFunction};
 use crate::api::{
-    CancelResponse, ConversationResponse, ListRequest, ListResponse, ScheduleRequest, ScheduleResponse,
-    UntrustedContent,
+    CancelResponse, ConversationResponse, ListRequest, ListResponse, PreviewRequest, PreviewResponse, ScheduleRequest,
+    ScheduleResponse, UntrustedContent,
 };
 use crate::domain::Scope;
 
@@ -61,10 +62,11 @@ impl Effect {
 /// `scheduleConversation`
 pub const SCHEDULE_CONVERSATION: Tool = Tool {
     title: "Schedule a conversation",
-    description: "Schedules a text for delivery to an HTTP endpoint at a given time. Returns the conversationId as text. \
-                  The structured content has scheduledTime, which is the time as the server read it, in UTC, and the \
-                  seconds until then. Tell the person that time, in their time zone. Two calls schedule two \
-                  conversations.",
+    description: "Schedules a text for delivery to an HTTP endpoint at a time (scheduledTime) or after a time (delay). \
+                  Give the person's timeZone if you know it. Returns the conversationId as text. The structured content \
+                  has scheduledTime, which is the time as the server read it, in UTC, localTime, which is the same in \
+                  timeZone, and the seconds until then. Tell the person that time, in their time zone, and what notes \
+                  says. Two calls schedule two conversations.",
     effect: Effect::Schedules,
     input: || schema::<ScheduleRequest>(without_null),
     output: || schema::<ScheduleResponse>(or_null),
@@ -105,6 +107,18 @@ pub const LIST_CONVERSATIONS: Tool = Tool {
     input: || schema::<ListRequest>(without_null),
     output: || schema::<ListResponse<UntrustedContent>>(or_null),
     run: |executor, principal, arguments| Box::pin(executor.list(principal, arguments)),
+};
+
+/// `previewTime`
+pub const PREVIEW_TIME: Tool = Tool {
+    title: "Preview a time",
+    description: "Returns the instant that a time or a delay means, and the current time of the server. It schedules \
+                  nothing and changes nothing. Use it to check a time in a time zone before scheduling, or, with delay \
+                  0s and the person's timeZone, to learn the current date and time.",
+    effect: Effect::Reads,
+    input: || schema::<PreviewRequest>(without_null),
+    output: || schema::<PreviewResponse>(or_null),
+    run: |executor, _, arguments| Box::pin(ready(executor.preview(arguments))),
 };
 
 impl NamedTool {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::{
     Attempt, AttemptStart, ClientId, ConversationId, DeliveryPolicy, Destination, Format, NewConversation, Payload,
-    State, Status, Timestamp,
+    State, Status, Timestamp, ZoneRecord,
 };
 
 /// A text that is to reach one destination at one time, without its payload.
@@ -27,6 +27,7 @@ pub struct Conversation {
     created: Timestamp,
     updated: Timestamp,
     due: Timestamp,
+    zone: Option<ZoneRecord>,
     generation: u32,
     payload_bytes: usize,
     format: Format,
@@ -56,7 +57,8 @@ impl WholeConversation {
             client,
             created: now,
             updated: now,
-            due,
+            due: due.instant(),
+            zone: due.zone().cloned(),
             generation: 1,
             payload_bytes: payload.bytes(),
             format,
@@ -83,6 +85,8 @@ pub struct StoredConversation {
     pub updated: Timestamp,
     /// See [`Conversation::due`].
     pub due: Timestamp,
+    /// See [`Conversation::zone`].
+    pub zone: Option<ZoneRecord>,
     /// See [`Conversation::generation`].
     pub generation: u32,
     /// See [`Conversation::payload_bytes`].
@@ -109,6 +113,7 @@ impl From<StoredConversation> for Conversation {
             created: stored.created,
             updated: stored.updated,
             due: stored.due,
+            zone: stored.zone,
             generation: stored.generation,
             payload_bytes: stored.payload_bytes,
             format: stored.format,
@@ -157,6 +162,12 @@ impl Conversation {
     #[must_use]
     pub const fn due(&self) -> Timestamp {
         self.due
+    }
+
+    /// The zone that the client named when it set the due time.
+    #[must_use]
+    pub const fn zone(&self) -> Option<&ZoneRecord> {
+        self.zone.as_ref()
     }
 
     /// The number of times the client has set the time of the next attempt. A wake-up of an older generation is

@@ -1,7 +1,9 @@
 //! Single rules of the transitions. The full table of states and events is in `table_tests.rs`.
 
 use super::*;
-use crate::domain::{AttemptResult, EndpointPolicy, Format, Headers, LeaseToken, Method, Outcome, Payload, Target};
+use crate::domain::{
+    AttemptResult, DueTime, EndpointPolicy, Format, Headers, LeaseToken, Method, Outcome, Payload, Target,
+};
 
 const DUE: Timestamp = Timestamp::from_millis(1_900_000_000_000);
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -11,7 +13,7 @@ const OTHER: LeaseToken = LeaseToken::new([2; 8]);
 
 fn scheduled(max_attempts: u32) -> Conversation {
     let new = NewConversation {
-        due: DUE,
+        due: DueTime::at(DUE),
         payload: Payload { text: "hello".into(), info: None, headers: Headers::default() },
         format: Format::Json,
         destination: Destination::Endpoint(Target {

@@ -18,11 +18,12 @@ pub(in crate::http) async fn schedule_conversation(
     let scheduler = &context.services().scheduler;
     let scheduled = async {
         let new = request?.validate(|request| request.validate(scheduler.now(), scheduler.endpoint_policy()))?;
-        Ok(scheduler.schedule(caller.client(), new).await?)
+        let notes = new.due.notes().to_vec();
+        Ok((scheduler.schedule(caller.client(), new).await?, notes))
     };
     // The error is often in the time of the request, so the problem has the server's time.
-    let conversation = scheduled.await.map_err(|problem: Problem| problem.server_time(scheduler.now()))?;
-    json(&ScheduleResponse::new(&conversation, scheduler.now()))
+    let (conversation, notes) = scheduled.await.map_err(|problem: Problem| problem.server_time(scheduler.now()))?;
+    json(&ScheduleResponse::new(&conversation, &notes, scheduler.now()))
 }
 
 /// `getConversationStatus`

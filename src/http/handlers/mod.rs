@@ -5,4 +5,5 @@ pub(super) mod health;
 pub(super) mod mcp;
 pub(super) mod metadata;
 pub(super) mod oauth_token;
+pub(super) mod preview_time;
 pub(super) mod token;

@@ -13,7 +13,7 @@ use super::payload::{headers_row, info_row, restore};
 use crate::domain::{
     Attempt, AttemptResult, AttemptStart, ClientId, Conversation, ConversationId, DeliveryPolicy, Destination,
     Endpoint, ErrorClass, Format, Lease, LeaseToken, Method, Outcome, Payload, State, StoredConversation, Target,
-    Timestamp,
+    Timestamp, ZoneRecord,
 };
 use crate::json::{pairs, text};
 
@@ -25,6 +25,9 @@ pub(super) struct ConversationRow<'a> {
     created: i64,
     updated: i64,
     due: i64,
+    /// None if the caller named no zone, and in rows of the first release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    zone: Option<ZoneRow<'a>>,
     generation: u32,
     content: ContentRow<'a>,
     target: TargetRow<'a>,
@@ -34,6 +37,15 @@ pub(super) struct ConversationRow<'a> {
     attempts: Vec<AttemptRow<'a>>,
     #[serde(rename = "attemptsForgiven", default, skip_serializing_if = "is_zero")]
     attempts_before_redelivery: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ZoneRow<'a> {
+    name: Cow<'a, str>,
+    /// The release of the IANA database.
+    database: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wall: Option<Cow<'a, str>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -121,6 +133,7 @@ impl<'a> ConversationRow<'a> {
             created: conversation.created().as_millis(),
             updated: conversation.updated().as_millis(),
             due: conversation.due().as_millis(),
+            zone: conversation.zone().map(ZoneRow::from),
             generation: conversation.generation(),
             content: ContentRow {
                 text: payload.map(|payload| payload.text.as_str().into()),
@@ -138,6 +151,20 @@ impl<'a> ConversationRow<'a> {
             attempts: conversation.attempts().iter().map(AttemptRow::from).collect(),
             attempts_before_redelivery: conversation.attempts_before_redelivery(),
         })
+    }
+}
+
+impl<'a> From<&'a ZoneRecord> for ZoneRow<'a> {
+    fn from(zone: &'a ZoneRecord) -> Self {
+        let ZoneRecord { name, database, wall } = zone;
+        Self { name: name.into(), database: database.into(), wall: wall.as_ref().map(Cow::from) }
+    }
+}
+
+impl From<ZoneRow<'_>> for ZoneRecord {
+    fn from(row: ZoneRow<'_>) -> Self {
+        let ZoneRow { name, database, wall } = row;
+        Self { name: name.into_owned(), database: database.into_owned(), wall: wall.map(Cow::into_owned) }
     }
 }
 
@@ -196,6 +223,7 @@ impl ConversationRow<'_> {
             created: Timestamp::from_millis(row.created),
             updated: Timestamp::from_millis(row.updated),
             due: Timestamp::from_millis(row.due),
+            zone: row.zone.map(ZoneRecord::from),
             generation: row.generation,
             payload_bytes,
             format,

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::*;
 use crate::domain::{
     AdditionalInfo, AttemptResult, Claim, ClaimedAttempt, DeliveryPolicy, Destination, EndpointPolicy, ErrorClass,
-    Format, Headers, LeaseToken, Method, Outcome, Secret, State, StoredConversation, Target,
+    Format, Headers, LeaseToken, Method, Outcome, Secret, State, StoredConversation, Target, ZoneRecord,
 };
 use crate::store::Etag;
 
@@ -55,6 +55,7 @@ fn stored() -> StoredConversation {
         created: CREATED,
         updated: CREATED,
         due: DUE,
+        zone: None,
         generation: 3,
         payload_bytes: payload().bytes(),
         format: Format::Json,
@@ -179,13 +180,25 @@ fn conversations_are_written_and_read_in_the_form_of_the_fixtures() {
 
 #[test]
 fn main_rows_of_later_projections_have_the_form_of_their_fixtures() {
-    for (file, version) in [(CONVERSATIONS_2, 2), (CONVERSATIONS_3, 3)] {
+    let zone = |wall: Option<&str>| {
+        let (name, database, wall) = ("Europe/Berlin".to_owned(), "2025b".to_owned(), wall.map(str::to_owned));
+        Conversation::from(StoredConversation { zone: Some(ZoneRecord { name, database, wall }), ..stored() })
+    };
+    let zoned = vec![
+        ("wall time in a zone", zone(Some("2030-01-01T02:00:00")), None),
+        ("delay with a zone", zone(None), None),
+    ];
+    for (file, version, zoned) in [(CONVERSATIONS_2, 2, zoned), (CONVERSATIONS_3, 3, Vec::new())] {
         let mut fixtures = fixtures(file);
-        for (name, payload) in [("payload inside", Some(payload())), ("payload in a row of its own", None)] {
+        let plain = [
+            ("payload inside", scheduled(), Some(payload())),
+            ("payload in a row of its own", scheduled(), None),
+        ];
+        for (name, conversation, payload) in plain.into_iter().chain(zoned) {
             let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
-            assert_eq!(encode_conversation(&scheduled(), payload.as_ref(), version).unwrap(), row.value, "{name}");
+            assert_eq!(encode_conversation(&conversation, payload.as_ref(), version).unwrap(), row.value, "{name}");
             let payload = payload.map_or(StoredPayload::InOwnRow, StoredPayload::InMainRow);
-            let expected = MainRow { conversation: scheduled(), payload, projection: version };
+            let expected = MainRow { conversation, payload, projection: version };
             assert_eq!(decode_conversation(&row).unwrap(), expected, "{name}");
         }
         assert!(fixtures.is_empty(), "fixtures without a conversation: {:?}", fixtures.keys());

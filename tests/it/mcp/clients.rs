@@ -23,7 +23,8 @@ use crate::support::receiver::Receiver;
 use crate::support::service;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const TOOLS: &str = "tools scheduleConversation getConversationStatus cancelConversation listConversations\n";
+const TOOLS: &str =
+    "tools scheduleConversation getConversationStatus cancelConversation listConversations previewTime\n";
 
 /// The address and the credentials that a client gets.
 struct Given {

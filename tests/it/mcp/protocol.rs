@@ -102,17 +102,19 @@ fn example(argument: &str, id: &str) -> Value {
         "additionalInfo" => json!({ "a": 1 }),
         "conversationId" => json!(id),
         "conversationText" => json!("hello"),
-        "cursor" => json!(null),
+        // A delay stands in place of scheduledTime.
+        "cursor" | "delay" => json!(null),
         "endpoint" => json!("https://example.com/hook"),
         "format" => json!("text"),
         "from" => json!("2035-06-01T00:00:00Z"),
         "headers" => json!({ "X-A": "1" }),
-        "limit" => json!(2),
+        "count" | "limit" => json!(2),
         "method" => json!("PUT"),
         "order" => json!("due"),
         "retry" => json!({ "maxAttempts": 3 }),
         "scheduledTime" => json!("2035-06-01T12:00:00Z"),
         "status" => json!("Scheduled"),
+        "timeZone" => json!("Europe/Berlin"),
         "timeoutSeconds" => json!(5),
         "to" => json!("2035-07-01T00:00:00Z"),
         other => panic!("no example of {other}"),
@@ -133,6 +135,9 @@ async fn the_required_arguments_of_a_schema_are_exactly_those_without_which_a_ca
         for argument in properties.keys() {
             let mut without = all.clone();
             without.as_object_mut().unwrap().remove(argument);
+            if argument == "scheduledTime" {
+                without["delay"] = json!("5m");
+            }
             let refused = client.call_tool(name, without).await;
             assert_eq!(refused.is_error, required.contains(&json!(argument)), "{name} without {argument}: {refused:?}");
             assert!(!refused.is_error || refused.text.contains(&format!("- {argument} is required")), "{refused:?}");
@@ -151,7 +156,7 @@ async fn a_read_only_client_sees_and_calls_only_reading_tools() {
     let app = TestApp::start().await;
     let reader = app.reader();
     let seen = tools(&reader).await;
-    assert_eq!(names(&seen), ["getConversationStatus", "listConversations"]);
+    assert_eq!(names(&seen), ["getConversationStatus", "listConversations", "previewTime"]);
     assert!(seen.iter().all(|tool| tool["annotations"]["readOnlyHint"] == true));
     assert!(!reader.call_tool("listConversations", json!({})).await.is_error);
     for (name, arguments) in [

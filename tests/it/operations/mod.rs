@@ -10,6 +10,7 @@ mod issue_token;
 mod list_conversations;
 mod oauth_metadata;
 mod operation_table;
+mod preview_time;
 mod rate_limits;
 mod redeliver_conversation;
 mod schedule_conversation;

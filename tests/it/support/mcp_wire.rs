@@ -67,12 +67,14 @@ impl ApiClient {
 }
 
 impl Returned {
-    /// The result in a JSON-RPC response. Every result has exactly one text.
+    /// The result in a JSON-RPC response. Every result has exactly one text, and one more for each of its notes.
     #[track_caller]
     pub fn of(response: &Value) -> Self {
         let result = &response["result"];
         let content = result["content"].as_array().unwrap_or_else(|| panic!("no result: {response}"));
-        assert_eq!((content.len(), &content[0]["type"]), (1, &json!("text")), "{response}");
+        let texts: Vec<_> = content.iter().filter(|block| block["type"] == "text").map(|b| &b["text"]).collect();
+        let notes = result["structuredContent"]["notes"].as_array().into_iter().flatten();
+        assert!(content.len() == texts.len() && texts[1..].iter().copied().eq(notes), "{response}");
         Self {
             is_error: result["isError"].as_bool().unwrap_or_default(),
             text: content[0]["text"].as_str().unwrap().to_owned(),

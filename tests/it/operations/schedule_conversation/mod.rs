@@ -1,6 +1,7 @@
 //! `scheduleConversation`
 
 mod bodies;
+mod times;
 
 use http::Method;
 use mcp_scheduler::domain::Timestamp;

@@ -5,8 +5,7 @@ use serde_json::json;
 use super::{GOOD, HINT, NOW, call, sentences, start};
 use crate::support::client::Answer;
 
-const FIELDS: &str =
-    "conversationText, scheduledTime, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds";
+const FIELDS: &str = "conversationText, scheduledTime, delay, timeZone, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds";
 
 /// A good schedule request with one field in another spelling, or with more members.
 fn request(members: &str) -> String {
@@ -31,16 +30,24 @@ const SCHEDULE: &[(&str, &[&str])] = &[
     (r#""scheduledTime":1893491999"#, &["scheduledTime is a Unix time; write it as 2030-01-01T09:59:59.000Z"]),
     (r#""scheduledTime":"1893491999""#, &["scheduledTime is a Unix time; write it as 2030-01-01T09:59:59.000Z"]),
     (r#""scheduledTime":1893491999123"#, &["scheduledTime is a Unix time; write it as 2030-01-01T09:59:59.123Z"]),
-    (r#""scheduledTime":"5m""#, &["scheduledTime is a duration and not a time; that long from now is 2030-01-01T09:05:00.000Z"]),
-    (r#""scheduledTime":"in 2 hours""#, &["scheduledTime is a duration and not a time; that long from now is 2030-01-01T11:00:00.000Z"]),
-    (r#""scheduledTime":"PT1H30M""#, &["scheduledTime is a duration and not a time; that long from now is 2030-01-01T10:30:00.000Z"]),
-    (r#""scheduledTime":"2030-12-01T09:00:00 Europe/Berlin""#, &["scheduledTime has a time zone after the time; write the UTC offset instead, such as 2030-12-01T09:00:00+01:00, or 2030-12-01T09:00:00Z for UTC"]),
+    (r#""scheduledTime":"5m""#, &["scheduledTime is a duration and not a time; use delay: PT5M"]),
+    (r#""scheduledTime":"in 2 hours""#, &["scheduledTime is a duration and not a time; use delay: PT2H"]),
+    (r#""scheduledTime":"PT1H30M""#, &["scheduledTime is a duration and not a time; use delay: PT1H30M"]),
+    (r#""scheduledTime":"2030-12-01T09:00:00 Europe/Berlin""#, &["scheduledTime has a time zone after the time; write its name as timeZone or in brackets, such as 2030-12-01T09:00:00[Europe/Berlin], or write the UTC offset, such as 2030-12-01T09:00:00+01:00, or 2030-12-01T09:00:00Z for UTC"]),
     (r#""scheduledTime":"tomorrow""#, &["scheduledTime is not an RFC 3339 time such as 2030-01-31T09:30:00Z or 2030-01-31T09:30:00+01:00 (without an offset it is read as UTC)"]),
     (r#""scheduledTime":5"#, &["scheduledTime is not an RFC 3339 time such as 2030-01-31T09:30:00Z or 2030-01-31T09:30:00+01:00 (without an offset it is read as UTC)"]),
     (r#""scheduledTime":{"at":"2030"}"#, &["scheduledTime must be a string, not an object"]),
     (r#""scheduledTime":"2030-01-01T08:00""#, &["scheduledTime is 3600 seconds in the past: it was read as 2030-01-01T08:00:00.000Z, and the server's time is 2030-01-01T09:00:00.000Z"]),
     (r#""scheduledTime":"2041-01-01T08:00""#, &["scheduledTime is more than ten years ahead: it was read as 2041-01-01T08:00:00.000Z, and the server's time is 2030-01-01T09:00:00.000Z"]),
     (r#""scheduledTime":"1969-01-01T08:00""#, &["scheduledTime is before 1970"]),
+    (r#""scheduledTime":"2030-12-01T09:00+02:00[Europe/Berlin]""#, &["scheduledTime has the UTC offset +02:00, but Europe/Berlin has +01:00 at that time; write 2030-12-01T08:00:00.000+01:00[Europe/Berlin] if the offset is right, or leave out the offset if the time of day is right"]),
+    (r#""scheduledTime":"2030-12-01T09:00[Berlin]""#, &["scheduledTime has a name in brackets that is not a time zone of the IANA database; use Europe/Berlin"]),
+    (r#""scheduledTime":"2030-12-01T09:00[Europe/Berlin""#, &["scheduledTime has brackets after the time that are not the name of one time zone; write for example 2030-01-31T09:30:00[Europe/Berlin]"]),
+    (r#""timeZone":"Berlin""#, &["timeZone is not a time zone of the IANA database; use Europe/Berlin"]),
+    (r#""timeZone":"PST""#, &["timeZone is not a time zone of the IANA database, such as Europe/Berlin, America/New_York or UTC"]),
+    (r#""timeZone":"UTC+2""#, &["timeZone is a UTC offset and not a time zone; write the offset after the time in scheduledTime, or use a name of the IANA database such as Europe/Berlin"]),
+    (r#""timeZone":2"#, &["timeZone must be a string, not a number"]),
+    (r#""delay":"5m""#, &["delay must not be given together with scheduledTime; one of them says when"]),
     // Endpoints.
     (r#""endpoint":"anna@example.com""#, &["endpoint must begin with https://, such as https://example.com/hook"]),
     (r#""endpoint":"example.com/hook""#, &["endpoint must begin with https://, such as https://example.com/hook"]),
@@ -82,19 +89,52 @@ const SCHEDULE: &[(&str, &[&str])] = &[
     // Names.
     (r#""conversation_text":"hi""#, &["conversation_text is not a field; use conversationText"]),
     (r#""endpiont":"https://example.com/""#, &["endpiont is not a field; use endpoint"]),
-    (r#""timezone":"Europe/Berlin""#, &["timezone is not a field; use scheduledTime with a UTC offset"]),
-    (r#""delay":"5m","metadata":{},"retries":3"#, &["delay is not a field; use scheduledTime", "metadata is not a field; use additionalInfo", "retries is not a field; use retry"]),
-    (r#""colour":"red""#, &["colour is not a field; the fields are conversationText, scheduledTime, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds"]),
+    (r#""timezone":"Europe/Berlin""#, &["timezone is not a field; use timeZone"]),
+    (r#""time_zone":"Europe/Berlin","tz":"UTC""#, &["time_zone is not a field; use timeZone", "tz is not a field; use timeZone"]),
+    (r#""in":"5m","metadata":{},"retries":3"#, &["in is not a field; use delay", "metadata is not a field; use additionalInfo", "retries is not a field; use retry"]),
+    (r#""colour":"red""#, &["colour is not a field; the fields are conversationText, scheduledTime, delay, timeZone, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds"]),
     (r#""method":"PUT","method":"PUT""#, &["method is given twice"]),
 ];
+
+/// The delay in an otherwise good schedule request without a scheduledTime, and the sentence about it.
+#[rustfmt::skip]
+const DELAYS: &[(&str, &str)] = &[
+    ("300", "delay has no unit; write 300s for seconds or 300m for minutes"),
+    (r#""300""#, "delay has no unit; write 300s for seconds or 300m for minutes"),
+    (r#""-5m""#, "delay must not be negative"),
+    (r#""P1M""#, "delay has months or years, which differ in length; use days, or write the time as scheduledTime"),
+    (r#""30m1h""#, "delay must have each unit once and the larger unit first, such as 1h30m"),
+    (r#""1.5h30m""#, "delay may have a fraction only in its last number, such as 1h0.5m"),
+    (r#""tomorrow""#, "delay is not a duration such as 90s, 5m, 2h, 7d, 1h30m or PT1H30M"),
+    (r#"{"minutes":5}"#, "delay is not a duration such as 90s, 5m, 2h, 7d, 1h30m or PT1H30M"),
+    ("true", "delay is not a duration such as 90s, 5m, 2h, 7d, 1h30m or PT1H30M"),
+    (r#""4000d""#, "delay is more than ten years ahead: it was read as 2040-12-14T09:00:00.000Z, and the server's time is 2030-01-01T09:00:00.000Z"),
+];
+
+#[tokio::test]
+async fn a_wrong_delay_is_told_what_to_correct_over_rest_and_over_mcp() {
+    let api = start().await;
+    let client = api.client();
+    for (delay, expected) in DELAYS {
+        let body = request(&format!(r#""scheduledTime":null,"delay":{delay}"#));
+        let answer = client.schedule_raw(body.clone()).await;
+        answer.assert_problem(400, "invalid-request");
+        assert_eq!(
+            (sentences(&answer.json()), &answer.json()["serverTime"]),
+            (vec![(*expected).to_owned()], &json!(NOW))
+        );
+        let returned = call(&client, "scheduleConversation", &body).await;
+        assert!(returned.is_error && returned.text.contains(&format!("\n- {expected}\n")), "{returned:?}");
+    }
+}
 
 /// Whole schedule requests.
 #[rustfmt::skip]
 const SCHEDULES: &[(&str, &[&str])] = &[
-    ("{}", &["conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z", "endpoint is required: an https URL"]),
-    (r#"{"text":"hi","when":"5m","url":"https://example.com/"}"#, &["text is not a field; use conversationText", "when is not a field; use scheduledTime", "url is not a field; use endpoint", "conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z", "endpoint is required: an https URL"]),
-    (r#"{"conversation_text":"hi","scheduled_time":"2030-01-01T10:00Z","endpoint":"example.com","timeout_seconds":5}"#, &["conversation_text is not a field; use conversationText", "scheduled_time is not a field; use scheduledTime", "timeout_seconds is not a field; use timeoutSeconds", "conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z", "endpoint must begin with https://, such as https://example.com/hook"]),
-    (r#"{"conversationText":7,"scheduledTime":"5m","endpoint":true,"retry":3,"timeoutSeconds":"5","colour":1}"#, &["conversationText must be a string, not a number", "endpoint must be a string, not a boolean", r#"retry must be an object such as {"maxAttempts": 3}, not a number"#, "timeoutSeconds must be a whole number from 1 to 60, not a string", "colour is not a field; the fields are conversationText, scheduledTime, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds", "scheduledTime is a duration and not a time; that long from now is 2030-01-01T09:05:00.000Z"]),
+    ("{}", &["conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m", "endpoint is required: an https URL"]),
+    (r#"{"text":"hi","when":"5m","url":"https://example.com/"}"#, &["text is not a field; use conversationText", "when is not a field; use scheduledTime", "url is not a field; use endpoint", "conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m", "endpoint is required: an https URL"]),
+    (r#"{"conversation_text":"hi","scheduled_time":"2030-01-01T10:00Z","endpoint":"example.com","timeout_seconds":5}"#, &["conversation_text is not a field; use conversationText", "scheduled_time is not a field; use scheduledTime", "timeout_seconds is not a field; use timeoutSeconds", "conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m", "endpoint must begin with https://, such as https://example.com/hook"]),
+    (r#"{"conversationText":7,"scheduledTime":"5m","endpoint":true,"retry":3,"timeoutSeconds":"5","colour":1}"#, &["conversationText must be a string, not a number", "endpoint must be a string, not a boolean", r#"retry must be an object such as {"maxAttempts": 3}, not a number"#, "timeoutSeconds must be a whole number from 1 to 60, not a string", "colour is not a field; the fields are conversationText, scheduledTime, delay, timeZone, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds", "scheduledTime is a duration and not a time; use delay: PT5M"]),
 ];
 
 #[tokio::test]
@@ -150,6 +190,9 @@ const TOOLS: &[(&str, &str, &str)] = &[
     ("cancelConversation", r#"{"conversationId":"1","reason":"x"}"#, "reason is not a field; the fields are conversationId"),
     ("listConversations", r#"{"limit":0,"status":"done","state":"x"}"#, "limit is 0; it must be a whole number from 1 to 100\n- state is not a field; use status\n- status must be one of Scheduled, InProgress, Completed, Failed, Cancelled"),
     ("listConversations", r#"{"limit":"10","nextCursor":"x","pageSize":5}"#, "limit must be a whole number from 1 to 100, not a string\n- nextCursor is not a field; use cursor\n- pageSize is not a field; use limit"),
+    ("previewTime", "{}", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m"),
+    ("previewTime", r#"{"time":"5m","limit":3}"#, "time is not a field; use scheduledTime\n- limit is not a field; use count\n- scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m"),
+    ("previewTime", r#"{"delay":"5m","count":51}"#, "count is 51; it must be a whole number from 1 to 50"),
     ("listConversations", r#"{"cursor":"2"}"#, "cursor must be the nextCursor of an earlier page, unchanged"),
 ];
 

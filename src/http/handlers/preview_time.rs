@@ -1,0 +1,18 @@
+//! `previewTime`: the part that is particular to REST.
+
+use warp::reply::Response;
+
+use crate::api::{PreviewRequest, PreviewResponse, Problem};
+use crate::auth::Principal;
+use crate::http::{RequestContext, json};
+
+/// `previewTime`
+pub(in crate::http) async fn preview_time(
+    mut context: RequestContext,
+    _caller: Principal,
+) -> Result<Response, Problem> {
+    let request = context.json::<PreviewRequest>().await;
+    let now = context.services().scheduler.now();
+    let due = request.and_then(|request| request.validate(|request| request.validate(now)));
+    json(&PreviewResponse::new(&due.map_err(|problem| problem.server_time(now))?, now))
+}
