@@ -21,3 +21,4 @@ mod server;
 mod simulation;
 mod store;
 mod support;
+mod zones;
