@@ -24,6 +24,8 @@ impl Indexer {
     const SETTLES: Duration = Duration::from_hours(1);
     /// The pause before the conversations are looked at again that had an attempt under way, and after a failure.
     const PAUSE: Duration = Duration::from_mins(1);
+    /// The service waits this long for the beginning. A store that cannot write must not delay its start.
+    const BEGINNING: Duration = Duration::from_secs(1);
 
     /// An indexer of a store that other processes use, too.
     pub fn new(store: ConversationStore, clock: Arc<dyn Clock>) -> Self {
@@ -48,8 +50,10 @@ impl Indexer {
             }
             Ok::<_, StoreError>(())
         };
-        if let Err(error) = result.await {
-            tracing::warn!(%error, "the index of the store cannot be begun");
+        match tokio::time::timeout(Self::BEGINNING, result).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the index of the store cannot be begun yet"),
+            Err(_) => tracing::warn!("the index of the store cannot be begun yet: the store does not respond"),
         }
     }
 

@@ -54,7 +54,9 @@ pub(in crate::store) fn index_rows(
 ) -> KeyRange {
     let prefix = index_prefix(client, group);
     let all = KeyRange::prefix(&prefix);
-    let bound = |position: i64| format!("{prefix}{position:014}");
+    let last = Timestamp::MAX.as_millis();
+    // A number with more digits would sort between the others. `~` sorts behind every id.
+    let bound = |at: i64| if at > last { format!("{prefix}{last}~~") } else { format!("{prefix}{at:014}") };
     // In the order of the keys the latest end is first, and `to` itself is not in the range.
     let (first, end) = match group {
         IndexGroup::Live => (from.map(|at| group.position(at)), to.map(|at| group.position(at))),

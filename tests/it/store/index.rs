@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_scheduler::domain::{Conversation, LeaseToken, Outcome, Status, Timestamp};
+use mcp_scheduler::domain::{
+    Claim, Conversation, ConversationId, LeaseToken, Outcome, Status, Timestamp, WholeConversation,
+};
 use mcp_scheduler::maintenance::Indexer;
-use mcp_scheduler::store::{ConversationStore, IndexMark, ListFilter, ListRows, Listed, Table};
+use mcp_scheduler::store::{ConversationStore, IndexMark, ListFilter, ListRows, Listed, Operation, Table};
 use mcp_scheduler::testing::SimulatedTable;
 use mcp_scheduler::time::VirtualClock;
 use proptest::prelude::*;
@@ -43,16 +45,19 @@ async fn read_by_a_page(others: u32, filter: ListFilter) -> Counted {
             _ => {}
         }
     }
+    let is_scheduled = filter.listed == Listed::Of(Status::Scheduled);
     for number in 0..others {
-        let (of, due) = if number % 2 == 0 { ("ann", NOW + 3 * HOUR) } else { ("anna", NOW + HOUR) };
-        let other = due_at(id(1_000 + number), of.parse().unwrap(), due, "x".to_owned());
-        let whole = if number % 2 == 0 && filter.listed != Listed::Of(Status::Scheduled) {
-            other
-        } else {
-            let conversation = other.conversation.cancel(NOW).unwrap();
-            mcp_scheduler::domain::WholeConversation { conversation, ..other }
+        let (of, due) = match number % 4 {
+            0 if is_scheduled => ("ann", NOW - HOUR),
+            0 | 2 => ("ann", NOW + 3 * HOUR),
+            _ => ("anna", NOW + HOUR),
         };
-        store.insert(&whole).await.unwrap();
+        let WholeConversation { mut conversation, payload } =
+            due_at(id(1_000 + number), of.parse().unwrap(), due, "x".to_owned());
+        if number % 2 == 1 || (is_scheduled && number % 4 == 2) {
+            conversation = conversation.cancel(NOW).unwrap();
+        }
+        store.insert(&WholeConversation { conversation, payload }).await.unwrap();
     }
     table.take();
     let now = if filter.listed == Listed::Of(Status::InProgress) { NOW + 2 * HOUR } else { NOW };
@@ -172,8 +177,8 @@ fn moved(conversation: Conversation, next: Move, now: Timestamp) -> Option<Conve
         Move::Schedule => None,
         Move::Claim => {
             conversation.claim(LeaseToken::new([2; 8]), now, Duration::from_secs(1)).ok().map(|claim| match claim {
-                mcp_scheduler::domain::Claim::Attempt(claimed) => claimed.conversation().clone(),
-                mcp_scheduler::domain::Claim::Lost(next) => next,
+                Claim::Attempt(claimed) => claimed.conversation().clone(),
+                Claim::Lost(next) => next,
             })
         }
         Move::End(outcome) => {
@@ -248,7 +253,7 @@ async fn earlier_store() -> (Arc<SimulatedTable>, ConversationStore) {
 }
 
 /// The ids of the lists of all statuses, each sorted.
-async fn lists(store: &ConversationStore, now: Timestamp) -> Vec<Vec<mcp_scheduler::domain::ConversationId>> {
+async fn lists(store: &ConversationStore, now: Timestamp) -> Vec<Vec<ConversationId>> {
     let mut lists = Vec::new();
     for status in Status::ALL {
         let mut ids = pages(store, ListFilter::of(status), now, 7).await.concat();
@@ -324,10 +329,10 @@ async fn a_repair_restores_the_index_rows_and_lets_the_next_start_look_for_earli
     let right = index_keys(&*table).await;
     for (n, key) in right.iter().enumerate().filter(|(n, _)| n % 3 == 0) {
         let partition = ConversationStore::partition(key.rsplit('~').next().unwrap().parse().unwrap());
-        let delete = mcp_scheduler::store::Operation::Delete { key: key.clone(), if_match: None };
+        let delete = Operation::Delete { key: key.clone(), if_match: None };
         // Another row has come back of a state before.
         let old = key.replace("~live~", "~Failed~").replace("~Cancelled~", "~live~");
-        let insert = mcp_scheduler::store::Operation::Insert { key: old, value: r#"{"v":1,"row":{}}"#.to_owned() };
+        let insert = Operation::Insert { key: old, value: r#"{"v":1,"row":{}}"#.to_owned() };
         table.commit(partition, vec![delete, insert]).await.unwrap_or_else(|error| panic!("{n}: {error}"));
     }
     let restored = store.restore_secondary_rows().await.unwrap();

@@ -18,12 +18,12 @@ use mcp_scheduler::delivery::{
     Deliverer, Follower, NextDue, RunReport, SlotRunner, WakeUpHandler, WakeUpOutcome, Worker,
 };
 use mcp_scheduler::domain::{ClientId, Conversation, Destination, EndpointPolicy, Status, Timestamp};
-use mcp_scheduler::maintenance::{SweepReason, Sweeper};
+use mcp_scheduler::maintenance::{Indexer, SweepReason, Sweeper};
 use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Route, RouteError, Sender};
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{
-    AzureNames, ClientStore, ConversationStore, DueBound, EmbeddedStore, Operation, Table as _, Versioned, WakeUp,
-    WakeUps, Waker,
+    AzureNames, ClientStore, ConversationStore, DueBound, EmbeddedStore, ListFilter, Operation, Table as _, Versioned,
+    WakeUp, WakeUps, Waker,
 };
 use mcp_scheduler::testing::{SimulatedQueue, SimulatedTable};
 use mcp_scheduler::time::{Clock as _, SystemClock, SystemEntropy, VirtualClock};
@@ -179,6 +179,25 @@ async fn is_worked_on(
     assert_eq!(paths, wanted);
 }
 
+/// The lists by status have every conversation, before it has an index row and after.
+async fn is_listed(store: &ConversationStore, conversations: &Conversations) {
+    let (clock, now) = (Arc::new(SystemClock), SystemClock.now());
+    for indexed in [false, true] {
+        if indexed {
+            assert_eq!(Indexer::new(store.clone(), clock.clone()).alone().complete().await.unwrap(), 0);
+        }
+        assert_eq!(store.is_indexed().await.unwrap(), indexed);
+        for (name, expected) in conversations {
+            let conversation = get(store, expected).await;
+            let filter = ListFilter::of(conversation.status());
+            let place = store.list_from_start(&filter, now).await.unwrap();
+            let page = store.list(&client(), &filter, 100, &place).await.unwrap();
+            let found = page.conversations.iter().filter(|listed| **listed == conversation).count();
+            assert_eq!(found, 1, "{name} is {}, indexed: {indexed}", conversation.status());
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_embedded_store_of_an_earlier_release_is_read_and_worked_on() {
     for release in releases() {
@@ -193,6 +212,7 @@ async fn an_embedded_store_of_an_earlier_release_is_read_and_worked_on() {
         let (endpoint, stop) = (Arc::new(Endpoint::default()), CancellationToken::new());
         let work = follower(&conversations, &endpoint).run(stop.clone());
         is_worked_on(&conversations, &expected, &endpoint, work, stop).await;
+        is_listed(&conversations, &expected).await;
         store.close();
     }
 }
@@ -217,6 +237,7 @@ async fn tables_of_an_earlier_release_are_read_and_worked_on() {
         let worker = worker(&conversations, &endpoint);
         let handler = worker.handler();
         is_worked_on(&conversations, &expected, &endpoint, worker.run(stop.clone()), stop).await;
+        is_listed(&conversations, &expected).await;
         assert!(ClientStore::new(store.clients()).get(&client()).await.is_ok());
         let wake_up = WakeUp::from_message(&kept.message).unwrap();
         let id = expected["far"].conversation_id.parse().unwrap();
