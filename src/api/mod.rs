@@ -1,16 +1,19 @@
 //! The representations that callers see: requests, responses and problems. REST and MCP share them.
 
+mod idempotency;
 mod list_request;
 mod object_reader;
 mod parsed;
 mod preview_request;
 mod problem;
 mod responses;
+mod schedule_once;
 mod schedule_request;
 mod time_fields;
 mod user_content;
 mod value;
 
+pub(crate) use idempotency::{IDEMPOTENCY_KEY, MAX_KEY, misplaced_key, read_key, several_keys};
 pub use list_request::ListRequest;
 pub(crate) use object_reader::{FromObject, ObjectReader, Synonyms};
 pub(crate) use parsed::Parsed;
@@ -19,5 +22,6 @@ pub use problem::{ErrorDetail, Problem, ProblemType};
 pub(crate) use responses::{
     CancelResponse, ConversationResponse, ListResponse, PreviewResponse, RedeliverResponse, ScheduleResponse,
 };
+pub(crate) use schedule_once::schedule;
 pub use schedule_request::{RetryRequest, ScheduleRequest};
 pub(crate) use user_content::{RawContent, UntrustedContent, UserContent};

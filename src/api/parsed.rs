@@ -54,6 +54,16 @@ impl<T: FromObject> Parsed<T> {
     /// # Errors
     /// [`Problem`] with all errors, those in the fields and those against the rules.
     pub(crate) fn validate<V>(self, check: impl FnOnce(T) -> Result<V, Vec<ErrorDetail>>) -> Result<V, Problem> {
+        self.check(check).map_err(Problem::invalid)
+    }
+}
+
+impl<T> Parsed<T> {
+    /// Checks the rules of the request.
+    ///
+    /// # Errors
+    /// All errors, those in the fields and those against the rules.
+    pub(crate) fn check<V>(self, check: impl FnOnce(T) -> Result<V, Vec<ErrorDetail>>) -> Result<V, Vec<ErrorDetail>> {
         let mut errors = self.errors;
         match check(self.value) {
             Ok(valid) if errors.is_empty() => return Ok(valid),
@@ -65,7 +75,18 @@ impl<T: FromObject> Parsed<T> {
                 errors.extend(read);
             }
         }
-        Err(Problem::invalid(errors))
+        Err(errors)
+    }
+
+    /// The request. A field with an error is `None`.
+    pub(crate) const fn value(&self) -> &T {
+        &self.value
+    }
+
+    /// Takes a part out of the request.
+    pub(crate) fn split<U, P>(self, split: impl FnOnce(T) -> (U, P)) -> (Parsed<U>, P) {
+        let (value, part) = split(self.value);
+        (Parsed { value, errors: self.errors }, part)
     }
 }
 

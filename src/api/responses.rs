@@ -34,7 +34,10 @@ pub(crate) struct ScheduleResponse {
 }
 
 impl ScheduleResponse {
-    pub(crate) fn new(conversation: &Conversation, notes: &[Note], now: Timestamp) -> Self {
+    /// The response has the time at which the conversation was accepted. So the repetition of a request gets the response
+    /// of the first one.
+    pub(crate) fn new(conversation: &Conversation, notes: &[Note]) -> Self {
+        let now = conversation.created();
         Self {
             conversation_id: conversation.id(),
             status: conversation.status(),

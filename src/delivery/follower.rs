@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{Deliverer, DeliveryOutcome, NextDue};
 use crate::domain::{ClientId, Timestamp};
+use crate::maintenance::remove_expired;
 use crate::store::{ConversationStore, DueBound, DueKey, Partition, StoreError};
 use crate::sync::lock;
 use crate::time::Clock;
@@ -62,6 +63,8 @@ impl Follower {
     const RETRY_DELAY: Duration = Duration::from_secs(5);
     /// The pause after a conversation could not be read or written.
     const UNDELIVERABLE_DELAY: Duration = Duration::from_mins(1);
+    /// The pause before expired rows are removed again.
+    const REMOVE_EVERY: Duration = Duration::from_mins(1);
 
     /// A follower of the due rows in a store. `next_due` is told of each time that a commit sets.
     pub fn new(
@@ -81,10 +84,19 @@ impl Follower {
             biased; // a simulated run must be the same every time
             () = self.follow() => {}
             () = self.mend() => {}
+            () = self.remove_expired() => {}
             () = stop.cancelled() => {}
         }
         self.deliveries.close();
         self.deliveries.wait().await;
+    }
+
+    /// Removes expired rows once a minute.
+    async fn remove_expired(&self) {
+        loop {
+            tokio::time::sleep(Self::REMOVE_EVERY).await;
+            remove_expired(&self.store, &*self.clock).await;
+        }
     }
 
     async fn follow(&self) {

@@ -27,6 +27,12 @@ impl ConversationId {
         last & 0x0f
     }
 
+    /// The same id in another partition. The last digit is random, so any choice of it makes an id as good as before.
+    #[must_use]
+    pub const fn in_partition(self, partition: u8) -> Self {
+        Self(Uuid::from_u128((self.0.as_u128() & !0x0f) | (partition & 0x0f) as u128))
+    }
+
     /// The id as a trace id (W3C Trace Context): 32 hex digits.
     #[must_use]
     pub fn as_trace(&self) -> String {
@@ -124,6 +130,11 @@ mod tests {
             prop_assert_eq!(older.to_string().parse(), Ok(older));
             let digit = format!("{:x}", older.partition());
             prop_assert!(older.to_string().ends_with(&digit));
+            for partition in 0..16 {
+                let moved = older.in_partition(partition);
+                prop_assert_eq!(moved.partition(), partition);
+                prop_assert_eq!(moved.to_string()[..35].to_owned(), older.to_string()[..35].to_owned());
+            }
         }
     }
 }

@@ -14,10 +14,10 @@ use super::budget::{Owner, Share};
 use super::caller::FunctionsHost;
 use super::connection::Connection;
 use super::rate_limiter::RateLimiter;
-use crate::api::Problem;
+use crate::api::{ErrorDetail, IDEMPOTENCY_KEY, Problem, read_key, several_keys};
 use crate::auth::{Authenticator, Principal, Source};
 use crate::delivery::WakeUpHandler;
-use crate::domain::ConversationId;
+use crate::domain::{ConversationId, Sha256};
 use crate::mcp::McpServer;
 use crate::public_url::Origin;
 use crate::scheduler::Scheduler;
@@ -153,6 +153,13 @@ impl RequestContext {
         let (connection, owner) = (self.connection.as_ref(), self.body_owner.clone());
         let take = move |bytes| connection.map(|connection| connection.body_share(owner, bytes, gives_way));
         (&mut self.body, take)
+    }
+
+    /// The idempotency key of the request, if it has one.
+    pub(super) fn idempotency_key(&self) -> Option<Result<Sha256, ErrorDetail>> {
+        let mut keys = self.headers.get_all(IDEMPOTENCY_KEY).iter();
+        let key = keys.next()?;
+        Some(if keys.next().is_some() { Err(several_keys()) } else { read_key(IDEMPOTENCY_KEY, key.as_bytes()) })
     }
 
     /// The conversation that the path names. A malformed id gets the same problem as an unknown one.

@@ -53,13 +53,16 @@ fn public_operations() -> Vec<Operation> {
 /// The operations of a client on its conversations.
 fn conversation_operations() -> Vec<Operation> {
     vec![
-        post(
-            "scheduleConversation",
-            "/api/scheduler/schedule",
-            client_with_tool(Scope::Write, tools::SCHEDULE_CONVERSATION, |context, caller| {
-                Box::pin(conversations::schedule_conversation(context, caller))
-            }),
-        ),
+        Operation {
+            takes_idempotency_key: true,
+            ..post(
+                "scheduleConversation",
+                "/api/scheduler/schedule",
+                client_with_tool(Scope::Write, tools::SCHEDULE_CONVERSATION, |context, caller| {
+                    Box::pin(conversations::schedule_conversation(context, caller))
+                }),
+            )
+        },
         get(
             "getConversationStatus",
             "/api/scheduler/status/{id}",
@@ -112,6 +115,8 @@ pub struct Operation {
     pub path: &'static str,
     /// Its callers, and the handler that serves them.
     pub access: Access,
+    /// Whether it reads the header `Idempotency-Key`. Other operations of clients refuse the header.
+    pub takes_idempotency_key: bool,
 }
 
 /// The future that a handler returns.
@@ -200,15 +205,15 @@ impl Operation {
 }
 
 pub(super) const fn get(name: &'static str, path: &'static str, access: Access) -> Operation {
-    Operation { name, method: Method::GET, path, access }
+    Operation { name, method: Method::GET, path, access, takes_idempotency_key: false }
 }
 
 pub(super) const fn post(name: &'static str, path: &'static str, access: Access) -> Operation {
-    Operation { name, method: Method::POST, path, access }
+    Operation { name, method: Method::POST, path, access, takes_idempotency_key: false }
 }
 
 const fn delete(name: &'static str, path: &'static str, access: Access) -> Operation {
-    Operation { name, method: Method::DELETE, path, access }
+    Operation { name, method: Method::DELETE, path, access, takes_idempotency_key: false }
 }
 
 const fn client(scope: Scope, handler: ClientHandler) -> Access {

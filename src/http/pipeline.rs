@@ -7,7 +7,7 @@ use warp::reply::{Reply as _, Response};
 
 use super::context::RequestContext;
 use super::operations::{Access, Operation};
-use crate::api::Problem;
+use crate::api::{IDEMPOTENCY_KEY, Problem, misplaced_key};
 use crate::auth::{AuthError, Principal};
 
 /// Serves one request. Every error becomes a problem document that names the operation. A problem of authentication
@@ -32,6 +32,10 @@ async fn authorise_and_handle(operation: &Operation, mut context: RequestContext
             context.belongs_to(&caller);
             if let Access::Client { scope, .. } = operation.access {
                 caller.require(scope)?;
+            }
+            // A client that sends a key relies on it, so it must learn that this operation does not read keys.
+            if !operation.takes_idempotency_key && context.headers().contains_key(IDEMPOTENCY_KEY) {
+                return Err(Problem::invalid(misplaced_key()));
             }
             let remaining = context.services().rate_limiter.count(caller.client())?;
             let mut response = handler(context, caller).await?;

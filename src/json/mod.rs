@@ -1,5 +1,6 @@
 //! Strict JSON objects, raw JSON, and types that are serialised as text: cases that serde's defaults do not cover.
 
+mod canonical;
 pub mod members;
 pub mod pairs;
 mod raw_json;
@@ -8,5 +9,6 @@ mod strict_object;
 pub mod syntax;
 pub mod text;
 
+pub use canonical::canonical;
 pub use raw_json::{JsonText, RawJson};
 pub use strict_object::StrictObject;

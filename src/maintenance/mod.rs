@@ -1,11 +1,14 @@
 //! Maintenance of a store. Where several processes share it, the sweep finds what is due, and the dead man's switch sees to
-//! it that sweeps go on. The indexer gives the conversations of earlier releases their index rows.
+//! it that sweeps go on. On every store, expired rows are removed once a minute, and the indexer gives the conversations of
+//! earlier releases their index rows.
 
 mod age;
+mod expiry;
 mod indexer;
 mod sweep;
 mod switch;
 
 pub use age::SweepAge;
+pub use expiry::remove_expired;
 pub use indexer::Indexer;
 pub use sweep::{OverdueRunner, SweepReason, SweepReport, Sweeper};

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use futures_util::future::{self, join_all};
 use futures_util::stream::{self, StreamExt as _};
 
+use super::remove_expired;
 use crate::domain::Timestamp;
 use crate::store::{
     ConversationStore, DueBound, DueKey, Etag, Partition, PartitionSet, Slot, StoreError, WakeUps, Watermark,
@@ -91,11 +92,20 @@ impl Sweeper {
         Self { store, wake_ups, runner, clock }
     }
 
-    /// Sweeps every partition once, and reads the length of the poison queue.
+    /// Sweeps every partition once, reads the length of the poison queue, and then removes expired rows.
     ///
     /// # Errors
     /// [`StoreError`] if a part was not swept. The next sweep begins there again.
     pub async fn sweep(&self, reason: SweepReason) -> Result<SweepReport, StoreError> {
+        let swept = self.sweep_due_rows(reason).await;
+        // A look is made by every process, and one of them is enough.
+        if reason != SweepReason::Look {
+            remove_expired(&self.store, &*self.clock).await;
+        }
+        swept
+    }
+
+    async fn sweep_due_rows(&self, reason: SweepReason) -> Result<SweepReport, StoreError> {
         self.store.tell_time(&*self.clock).await?;
         let read = self.renew_switch(self.store.watermark().await?, reason).await;
         let date = self.clock.now();

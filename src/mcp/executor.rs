@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::{
-    CancelResponse, ConversationResponse, ErrorDetail, FromObject, ListRequest, ListResponse, ObjectReader, Parsed,
-    PreviewRequest, PreviewResponse, Problem, ScheduleRequest, ScheduleResponse, Synonyms, UntrustedContent,
+    self, CancelResponse, ConversationResponse, ErrorDetail, FromObject, ListRequest, ListResponse, MAX_KEY,
+    ObjectReader, Parsed, PreviewRequest, PreviewResponse, Problem, ScheduleRequest, Synonyms, UntrustedContent,
+    read_key,
 };
 use crate::auth::Principal;
 use crate::domain::ConversationId;
@@ -41,6 +42,30 @@ impl ConversationRequest {
     }
 }
 
+/// The argument that does what the header `Idempotency-Key` does over REST.
+const KEY_ARGUMENT: &str = "idempotencyKey";
+
+/// A conversation to schedule.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", extend("additionalProperties" = false))]
+pub(super) struct ScheduleArguments {
+    #[schemars(flatten)]
+    request: ScheduleRequest,
+    /// Makes it safe to repeat the call: calls with the same key and the same other arguments schedule one conversation
+    /// and have the same result, for 24 hours. Use a new value for each conversation, such as a UUID.
+    #[schemars(length(min = 1, max = MAX_KEY))]
+    idempotency_key: Option<String>,
+}
+
+impl FromObject for ScheduleArguments {
+    const SYNONYMS: Synonyms = ScheduleRequest::SYNONYMS;
+
+    fn from_object(object: &mut ObjectReader<'_>) -> Self {
+        let request = ScheduleRequest::from_object(object);
+        Self { request, idempotency_key: object.string(KEY_ARGUMENT) }
+    }
+}
+
 /// The function of a tool. It takes the caller, and the arguments as the caller wrote them.
 pub(super) type ToolFunction =
     for<'a> fn(&'a ToolExecutor, &'a Principal, &'a [u8]) -> BoxFuture<'a, Result<ToolResult, Problem>>;
@@ -63,12 +88,11 @@ impl ToolExecutor {
     }
 
     pub(super) async fn schedule(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
-        let request = Parsed::<ScheduleRequest>::from_json(arguments)?;
-        let new = request.validate(|r| r.validate(self.scheduler.now(), self.scheduler.endpoint_policy()))?;
-        let notes = new.due.notes().to_vec();
-        let conversation = self.scheduler.schedule(principal.client(), new).await?;
-        let response = ScheduleResponse::new(&conversation, &notes, self.scheduler.now());
-        Ok(ToolResult::new(conversation.id().to_string(), &response)?.with_notes(&response.notes))
+        let arguments = Parsed::<ScheduleArguments>::from_json(arguments)?;
+        let (request, key) = arguments.split(|arguments| (arguments.request, arguments.idempotency_key));
+        let key = key.map(|key| read_key(KEY_ARGUMENT, key.as_bytes()));
+        let (id, response) = api::schedule(&self.scheduler, principal.client(), request, key).await?;
+        Ok(ToolResult::new(id.to_string(), &response)?.with_notes(&response.notes))
     }
 
     pub(super) fn preview(&self, arguments: &[u8]) -> Result<ToolResult, Problem> {

@@ -9,10 +9,10 @@ use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema, json_schema};
 use serde_json::Value;
 
-use super::executor::{ConversationRequest, ToolFunction};
+use super::executor::{ConversationRequest, ScheduleArguments, ToolFunction};
 use crate::api::{
-    CancelResponse, ConversationResponse, ListRequest, ListResponse, PreviewRequest, PreviewResponse, ScheduleRequest,
-    ScheduleResponse, UntrustedContent,
+    CancelResponse, ConversationResponse, ListRequest, ListResponse, PreviewRequest, PreviewResponse, ScheduleResponse,
+    UntrustedContent,
 };
 use crate::domain::Scope;
 
@@ -66,9 +66,9 @@ pub const SCHEDULE_CONVERSATION: Tool = Tool {
                   Give the person's timeZone if you know it. Returns the conversationId as text. The structured content \
                   has scheduledTime, which is the time as the server read it, in UTC, localTime, which is the same in \
                   timeZone, and the seconds until then. Tell the person that time, in their time zone, and what notes \
-                  says. Two calls schedule two conversations.",
+                  says. Two calls schedule two conversations, unless they have the same idempotencyKey.",
     effect: Effect::Schedules,
-    input: || schema::<ScheduleRequest>(without_null),
+    input: || schema::<ScheduleArguments>(without_null),
     output: || schema::<ScheduleResponse>(or_null),
     run: |executor, principal, arguments| Box::pin(executor.schedule(principal, arguments)),
 };

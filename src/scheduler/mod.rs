@@ -57,6 +57,12 @@ pub enum SchedulerError {
     /// The cursor is not one of this list of this client.
     #[error("the cursor is not one of this list")]
     InvalidCursor,
+    /// An earlier request with the same idempotency key was another one.
+    #[error("the idempotency key belongs to another request")]
+    KeyOfOtherRequest,
+    /// The conversation that an earlier request with the same idempotency key has scheduled no longer exists.
+    #[error("the conversation of this idempotency key no longer exists")]
+    ConversationGone,
     /// Other lists of this client are being read, and this one has waited too long for them.
     #[error("other lists of this client are being read")]
     TooManyLists,

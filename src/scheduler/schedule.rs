@@ -1,7 +1,8 @@
 //! The use case of `scheduleConversation`.
 
 use super::{Scheduler, SchedulerError};
-use crate::domain::{ClientId, Conversation, ConversationId, NewConversation, WholeConversation};
+use crate::domain::{ClientId, Conversation, ConversationId, IdempotentRequest, NewConversation, WholeConversation};
+use crate::store::Repetition;
 use crate::time::random;
 
 impl Scheduler {
@@ -12,11 +13,71 @@ impl Scheduler {
     /// [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
     pub async fn schedule(&self, client: &ClientId, new: NewConversation) -> Result<Conversation, SchedulerError> {
         self.store.tell_time(&*self.clock).await?;
-        let now = self.clock.now();
-        let id = ConversationId::new(now, &random(&*self.entropy));
-        let new = WholeConversation::new(id, client.clone(), new, now);
+        let new = self.new_conversation(client, new, |id| id);
         self.store.insert(&new).await?;
         self.wake_next(&new.conversation).await;
         Ok(new.conversation)
+    }
+
+    /// Accepts a conversation, unless an earlier request with the same key has scheduled one. Then that conversation is
+    /// returned as it was accepted. After an error the client can repeat the request with the same key.
+    ///
+    /// # Errors
+    /// [`SchedulerError::KeyOfOtherRequest`], [`SchedulerError::ConversationGone`], [`SchedulerError::Busy`],
+    /// [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
+    pub async fn schedule_once(
+        &self,
+        client: &ClientId,
+        new: NewConversation,
+        request: &IdempotentRequest,
+    ) -> Result<Conversation, SchedulerError> {
+        self.store.tell_time(&*self.clock).await?;
+        let new = self.new_conversation(client, new, |id| id.in_partition(request.key.partition()));
+        match self.store.insert_once(&new, request).await? {
+            None => {
+                self.wake_next(&new.conversation).await;
+                Ok(new.conversation)
+            }
+            Some(repetition) => self.repeated(repetition).await,
+        }
+    }
+
+    /// The conversation that an earlier request with the same key has scheduled, as it was accepted.
+    ///
+    /// # Errors
+    /// As [`Scheduler::schedule_once`].
+    pub async fn scheduled_before(
+        &self,
+        client: &ClientId,
+        request: &IdempotentRequest,
+    ) -> Result<Option<Conversation>, SchedulerError> {
+        self.store.tell_time(&*self.clock).await?;
+        match self.store.find_repetition(client, request, self.clock.now()).await? {
+            None => Ok(None),
+            Some(repetition) => self.repeated(repetition).await.map(Some),
+        }
+    }
+
+    fn new_conversation(
+        &self,
+        client: &ClientId,
+        new: NewConversation,
+        place: impl FnOnce(ConversationId) -> ConversationId,
+    ) -> WholeConversation {
+        let now = self.clock.now();
+        let id = place(ConversationId::new(now, &random(&*self.entropy)));
+        WholeConversation::new(id, client.clone(), new, now)
+    }
+
+    async fn repeated(&self, repetition: Repetition) -> Result<Conversation, SchedulerError> {
+        match repetition {
+            Repetition::Same { conversation, due } => {
+                // The first request may have ended with its process, before the wake-up was enqueued.
+                self.wake_next(&conversation).await;
+                Ok(conversation.as_accepted(due))
+            }
+            Repetition::Other => Err(SchedulerError::KeyOfOtherRequest),
+            Repetition::Gone => Err(SchedulerError::ConversationGone),
+        }
     }
 }

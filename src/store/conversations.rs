@@ -5,6 +5,8 @@
 //! conversations by time.
 
 mod due;
+mod expiry;
+mod idempotent;
 mod index;
 mod list_filter;
 mod listing;
@@ -14,6 +16,7 @@ mod watermark;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+pub use self::idempotent::Repetition;
 pub use self::list_filter::{ListFilter, Listed};
 pub use self::listing::{ListPlace, ListRows, Listing};
 pub use self::restore::Restored;

@@ -23,7 +23,7 @@ pub use azure::{
 };
 pub use clients::{Client, ClientStore};
 pub use conversations::{
-    ConversationStore, ListFilter, ListPlace, ListRows, Listed, Listing, Restored, Revision, Versioned,
+    ConversationStore, ListFilter, ListPlace, ListRows, Listed, Listing, Repetition, Restored, Revision, Versioned,
 };
 pub use embedded::{EmbeddedStore, OpenError, Repair, RepairReport};
 pub use grouped::GroupedTable;

@@ -36,6 +36,19 @@ impl From<SchedulerError> for Problem {
                          order, from and to as the request for that page; leave it out for the first page"
                         .to_owned(),
             }]),
+            SchedulerError::KeyOfOtherRequest => Self::new(
+                ProblemType::IdempotencyKeyReused,
+                "An earlier request with this idempotency key had other content, so nothing was scheduled.",
+            )
+            .hint(
+                "To repeat the earlier request, send exactly what it contained. For another conversation, use a new key. A \
+                 key is kept for 24 hours.",
+            ),
+            SchedulerError::ConversationGone => Self::new(
+                ProblemType::ConversationGone,
+                "An earlier request with this idempotency key scheduled a conversation that no longer exists.",
+            )
+            .hint("To schedule the conversation again, use a new key."),
             SchedulerError::TooManyLists => {
                 Self::new(ProblemType::RateLimited, "Too many lists of this client are being read at the same time.")
                     .hint("Request a list after the one before has been answered.")

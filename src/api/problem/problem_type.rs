@@ -27,6 +27,10 @@ pub enum ProblemType {
     /// The client has no conversation with the id. A malformed id and the id of another client's conversation are
     /// the same problem, so that nobody can find out which ids exist.
     NoSuchConversation,
+    /// The idempotency key of the request belongs to an earlier request with other content.
+    IdempotencyKeyReused,
+    /// The conversation that an earlier request with the same idempotency key has scheduled no longer exists.
+    ConversationGone,
     /// The conversation is being delivered or is final, so it can no longer be cancelled.
     TooLate,
     /// Other requests changed the conversation first, several times in a row. The URN is that of
@@ -59,7 +63,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// All types.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::InvalidRequest,
         Self::MalformedRequest,
         Self::MalformedJson,
@@ -70,6 +74,8 @@ impl ProblemType {
         Self::NoSuchPath,
         Self::MethodNotAllowed,
         Self::NoSuchConversation,
+        Self::IdempotencyKeyReused,
+        Self::ConversationGone,
         Self::TooLate,
         Self::Busy,
         Self::NotFailed,
@@ -116,6 +122,8 @@ impl ProblemType {
             Self::NoSuchPath => ("urn:mcp-scheduler:problem:no-such-path", StatusCode::NOT_FOUND, "The path does not exist"),
             Self::MethodNotAllowed => ("urn:mcp-scheduler:problem:method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed"),
             Self::NoSuchConversation => ("urn:mcp-scheduler:problem:no-such-conversation", StatusCode::NOT_FOUND, "The conversation does not exist"),
+            Self::IdempotencyKeyReused => ("urn:mcp-scheduler:problem:idempotency-key-reused", StatusCode::UNPROCESSABLE_ENTITY, "The idempotency key belongs to another request"),
+            Self::ConversationGone => ("urn:mcp-scheduler:problem:conversation-gone", StatusCode::GONE, "The conversation no longer exists"),
             Self::TooLate => ("urn:mcp-scheduler:problem:too-late", StatusCode::CONFLICT, "It is too late to change the conversation"),
             Self::Busy => ("urn:mcp-scheduler:problem:too-late", StatusCode::CONFLICT, "The conversation is busy"),
             Self::NotFailed => ("urn:mcp-scheduler:problem:not-failed", StatusCode::CONFLICT, "Only a failed conversation can be redelivered"),

@@ -297,6 +297,13 @@ impl Conversation {
         }
     }
 
+    /// The conversation as it was when the service accepted it for this due time.
+    #[must_use]
+    pub fn as_accepted(self, due: Timestamp) -> Self {
+        let (updated, attempts) = (self.created, Vec::new());
+        Self { due, updated, generation: 1, state: State::Scheduled, attempts, attempts_before_redelivery: 0, ..self }
+    }
+
     /// The number of attempts that have begun.
     #[must_use]
     pub fn attempts_begun(&self) -> u32 {

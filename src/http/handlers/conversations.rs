@@ -3,8 +3,8 @@
 use warp::reply::Response;
 
 use crate::api::{
-    CancelResponse, ConversationResponse, ListRequest, ListResponse, Parsed, Problem, RawContent, RedeliverResponse,
-    ScheduleRequest, ScheduleResponse,
+    self, CancelResponse, ConversationResponse, ListRequest, ListResponse, Parsed, Problem, RawContent,
+    RedeliverResponse, ScheduleRequest,
 };
 use crate::auth::Principal;
 use crate::http::{RequestContext, json};
@@ -14,16 +14,12 @@ pub(in crate::http) async fn schedule_conversation(
     mut context: RequestContext,
     caller: Principal,
 ) -> Result<Response, Problem> {
-    let request = context.json::<ScheduleRequest>().await;
+    let (request, key) = (context.json::<ScheduleRequest>().await, context.idempotency_key());
     let scheduler = &context.services().scheduler;
-    let scheduled = async {
-        let new = request?.validate(|request| request.validate(scheduler.now(), scheduler.endpoint_policy()))?;
-        let notes = new.due.notes().to_vec();
-        Ok((scheduler.schedule(caller.client(), new).await?, notes))
-    };
+    let scheduled = async { api::schedule(scheduler, caller.client(), request?, key).await };
     // The error is often in the time of the request, so the problem has the server's time.
-    let (conversation, notes) = scheduled.await.map_err(|problem: Problem| problem.server_time(scheduler.now()))?;
-    json(&ScheduleResponse::new(&conversation, &notes, scheduler.now()))
+    let (_, response) = scheduled.await.map_err(|problem: Problem| problem.server_time(scheduler.now()))?;
+    json(&response)
 }
 
 /// `getConversationStatus`

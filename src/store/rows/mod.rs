@@ -8,14 +8,18 @@
 //! | `x~{client}~live~{due, 14 digits}~{id}` (the index row) | exactly while the conversation is not final |
 //! | `x~{client}~{Completed, Failed or Cancelled}~{end, inverted, 14 digits}~{id}` (the index row) | once it is final |
 //! | `x` in the first partition (the mark of the index) | since the first process that writes index rows |
+//! | `k~{client}~{SHA-256 of an idempotency key}` (the key row) | for 24 hours after the request, until maintenance removes it |
+//! | `e~{time, 14 digits}~{key of a key row}` (the expiry row) | as long as that key row |
 //! | `w` in the first partition (the watermark) | since the first sweep |
 //!
-//! The others are in the partition that the last digit of the id names. Values are JSON. A value whose `v` is higher than
+//! The others are in the partition that the last digit of the id names, or the last digit of the hash. The id of a
+//! conversation with an idempotency key has the same last digit as the hash. Values are JSON. A value whose `v` is higher than
 //! [`VERSION`] was written by a newer version of this program; it is neither read nor changed.
 
 mod client;
 mod conversation;
 mod due;
+mod idempotency;
 mod index;
 mod index_mark;
 mod payload;
@@ -27,11 +31,14 @@ use serde::{Deserialize, Serialize};
 
 use self::conversation::{ConversationRow, InvalidField};
 use super::{KeyRange, Partition, Row, StoreError};
-use crate::domain::{ClientId, Conversation, ConversationId, Payload, Timestamp};
+use crate::domain::{ClientId, Conversation, ConversationId, Payload, Sha256, Timestamp};
 
 pub(super) use self::client::ClientRow;
 pub(super) use self::due::decode_due;
 pub use self::due::{DueBound, DueKey, DueRow, InvalidDueKey};
+pub(super) use self::idempotency::{
+    KeyRow, decode_key_row, encode_expiry_row, encode_key_row, expired_key_row, expired_rows, expiry_key, key_row_key,
+};
 pub(super) use self::index::{INDEXED_SINCE, IndexGroup, index_key, index_prefix, index_rows, indexed_id};
 pub use self::index_mark::IndexMark;
 pub(super) use self::index_mark::{INDEX_MARK, decode_index_mark, encode_index_mark};
@@ -63,7 +70,16 @@ pub(super) fn partitions() -> impl Iterator<Item = Partition> {
 
 /// The partition of a conversation.
 pub(super) fn partition(id: ConversationId) -> Partition {
-    PARTITIONS.get(usize::from(id.partition())).copied().unwrap_or(Partition::new("0"))
+    numbered(id.partition())
+}
+
+/// The partition of an idempotency key.
+pub(super) fn key_partition(key: Sha256) -> Partition {
+    numbered(key.partition())
+}
+
+fn numbered(number: u8) -> Partition {
+    PARTITIONS.get(usize::from(number)).copied().unwrap_or(Partition::new("0"))
 }
 
 pub(super) fn conversation_key(client: &ClientId, id: ConversationId) -> String {

@@ -21,6 +21,7 @@ const CONVERSATIONS_2: &str = include_str!("../../../tests/fixtures/rows/convers
 const CONVERSATIONS_3: &str = include_str!("../../../tests/fixtures/rows/conversation-3.json");
 const INDEX_ROWS: &str = include_str!("../../../tests/fixtures/rows/index.json");
 const DUE_ROWS: &str = include_str!("../../../tests/fixtures/rows/due.json");
+const KEYS: &str = include_str!("../../../tests/fixtures/rows/idempotency.json");
 const PAYLOADS: &str = include_str!("../../../tests/fixtures/rows/payload.json");
 
 const CREATED: Timestamp = Timestamp::from_millis(1_893_456_000_000);
@@ -184,16 +185,12 @@ fn main_rows_of_later_projections_have_the_form_of_their_fixtures() {
         let (name, database, wall) = ("Europe/Berlin".to_owned(), "2025b".to_owned(), wall.map(str::to_owned));
         Conversation::from(StoredConversation { zone: Some(ZoneRecord { name, database, wall }), ..stored() })
     };
-    let zoned = vec![
-        ("wall time in a zone", zone(Some("2030-01-01T02:00:00")), None),
-        ("delay with a zone", zone(None), None),
-    ];
+    let zoned =
+        vec![("wall time in a zone", zone(Some("2030-01-01T02:00:00")), None), ("delay with a zone", zone(None), None)];
     for (file, version, zoned) in [(CONVERSATIONS_2, 2, zoned), (CONVERSATIONS_3, 3, Vec::new())] {
         let mut fixtures = fixtures(file);
-        let plain = [
-            ("payload inside", scheduled(), Some(payload())),
-            ("payload in a row of its own", scheduled(), None),
-        ];
+        let plain =
+            [("payload inside", scheduled(), Some(payload())), ("payload in a row of its own", scheduled(), None)];
         for (name, conversation, payload) in plain.into_iter().chain(zoned) {
             let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
             assert_eq!(encode_conversation(&conversation, payload.as_ref(), version).unwrap(), row.value, "{name}");
@@ -260,6 +257,26 @@ fn due_rows_are_written_and_read_in_the_form_of_the_fixtures() {
     }
     assert!(fixtures.is_empty(), "fixtures that no case reads: {:?}", fixtures.keys());
     assert_eq!(due::project(&scheduled().cancel(CREATED).unwrap()).unwrap(), None);
+}
+
+#[test]
+fn the_rows_of_an_idempotency_key_have_the_form_of_their_fixtures() {
+    let mut fixtures = fixtures(KEYS);
+    let mut take = |name: &str| fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
+    let (key_row, expiry_row) = (take("key"), take("expiry"));
+    let (key, fingerprint) = (Sha256::new([0xab; 32]), Sha256::new([0x01; 32]));
+    let row = KeyRow::new(scheduled().id(), fingerprint, CREATED, DUE);
+    assert_eq!(key_row_key(scheduled().client(), key), key_row.key);
+    assert_eq!(encode_key_row(&row).unwrap(), key_row.value);
+    assert_eq!(decode_key_row(&key_row).unwrap(), row);
+    assert_eq!((row.due(), row.expires()), (DUE, CREATED + Duration::from_hours(24)));
+    assert_eq!(expiry_key(row.expires(), &key_row.key), expiry_row.key);
+    assert_eq!(encode_expiry_row().unwrap(), expiry_row.value);
+    assert_eq!(expired_key_row(&expiry_row), Some(&*key_row.key));
+    let (before, then) = (row.expires() - Duration::from_millis(1), row.expires());
+    assert!(expiry_row.key >= expired_rows(before).to);
+    assert!(expired_rows(then).from <= expiry_row.key && expiry_row.key < expired_rows(then).to);
+    assert!(fixtures.is_empty(), "fixtures that no case reads: {:?}", fixtures.keys());
 }
 
 fn row(key: &str, value: &str) -> Row {

@@ -14,6 +14,7 @@ use mcp_scheduler::store::{
 use crate::support::delivery_harness::{DeliveryHarness, NOON};
 
 mod dead_timer;
+mod expiry;
 mod overdue;
 mod slots;
 mod sweep;

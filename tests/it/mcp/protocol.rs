@@ -109,6 +109,7 @@ fn example(argument: &str, id: &str) -> Value {
         "from" => json!("2035-06-01T00:00:00Z"),
         "headers" => json!({ "X-A": "1" }),
         "count" | "limit" => json!(2),
+        "idempotencyKey" => json!("3f2a"),
         "method" => json!("PUT"),
         "order" => json!("due"),
         "retry" => json!({ "maxAttempts": 3 }),
@@ -134,7 +135,12 @@ async fn the_required_arguments_of_a_schema_are_exactly_those_without_which_a_ca
         assert!(!client.call_tool(name, all.clone()).await.is_error, "{name} with all arguments");
         for argument in properties.keys() {
             let mut without = all.clone();
-            without.as_object_mut().unwrap().remove(argument);
+            let arguments = without.as_object_mut().unwrap();
+            arguments.remove(argument);
+            // This is another request, so it needs another key.
+            if let Some(key) = arguments.get_mut("idempotencyKey") {
+                *key = json!(format!("without-{argument}"));
+            }
             if argument == "scheduledTime" {
                 without["delay"] = json!("5m");
             }

@@ -90,6 +90,37 @@ async fn additional_info_is_kept_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn an_idempotency_key_means_the_same_as_over_rest() {
+    const KEY: &str = "3f2a";
+    let app = TestApp::start().await;
+    let client = app.client();
+    let with_key = |key: &str, text: &str| {
+        let at = "2035-06-01T12:00:00Z";
+        conversation(json!({ "conversationText": text, "scheduledTime": at, "idempotencyKey": key }))
+    };
+    let first = client.call_tool("scheduleConversation", with_key(KEY, "hello")).await;
+    let again = client.call_tool("scheduleConversation", with_key("\"3f2a\"", "hello")).await;
+    assert!(!again.is_error, "{again:?}");
+    assert_eq!((again.text, again.structured), (first.text.clone(), first.structured.clone()));
+
+    let body = conversation(json!({ "scheduledTime": "2035-06-01T14:00:00+02:00" })).to_string();
+    let rest = client.request(http::Method::POST, "/api/scheduler/schedule").await.header("idempotency-key", KEY);
+    let rest = rest.header("content-type", "application/json").body(body);
+    assert_eq!(crate::support::client::Answer::to(rest).await.json(), first.structured);
+
+    for (key, text, told) in [
+        (KEY, "other", "had other content"),
+        ("", "hello", "idempotencyKey is empty"),
+        ("a b", "hello", "idempotencyKey has a space"),
+        (&*"k".repeat(256), "hello", "idempotencyKey has 256 characters"),
+    ] {
+        let refused = client.call_tool("scheduleConversation", with_key(key, text)).await;
+        assert!(refused.is_error && refused.text.contains(told), "{key}: {refused:?}");
+    }
+    assert_eq!(client.list("").await.json()["conversations"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_list_goes_on_where_the_page_before_ended() {
     let app = TestApp::start().await;
     let client = app.client();

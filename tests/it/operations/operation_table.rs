@@ -27,6 +27,7 @@ fn count_conversations() -> Operation {
         method: Method::GET,
         path: "/api/scheduler/count/{label}",
         access: Access::Client { scope: Scope::Read, handler, tool: Some(LIST_CONVERSATIONS) },
+        takes_idempotency_key: false,
     }
 }
 

@@ -109,7 +109,13 @@ async fn a_client_that_does_not_read_gets_no_further_responses() {
         HANDLED.fetch_add(1, Ordering::Relaxed);
         Box::pin(async { json_response(&"x".repeat(1000)) })
     });
-    api.operations.push(Operation { name: "counting", method: Method::GET, path: "/counting", access: counting });
+    api.operations.push(Operation {
+        name: "counting",
+        method: Method::GET,
+        path: "/counting",
+        access: counting,
+        takes_idempotency_key: false,
+    });
     let api = api.start().await;
     let mut hostile = Wire::connect_with_small_buffer(api.address).await;
     hostile.send(head("GET", "/counting", &[]).repeat(300)).await;

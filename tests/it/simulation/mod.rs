@@ -115,8 +115,10 @@ fn run(seed: u64, profile: Profile, extra_rows: bool) -> Run {
         let processes = run_with_faults(&fleet).await;
         run_without_faults(&fleet, processes).await;
         let (rows, now) = (world.all_rows().await, world.now());
+        let doubled = world.check_keys(&rows);
         world.checker(|checker| {
             checker.check_at_rest(now, &rows);
+            checker.violations.extend(doubled);
             Run {
                 digest: checker.digest(),
                 violations: std::mem::take(&mut checker.violations),

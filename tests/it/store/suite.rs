@@ -18,6 +18,7 @@ use mcp_scheduler::store::{
 pub mod conditions;
 pub mod etags;
 pub mod groups;
+pub mod idempotency;
 pub mod keys;
 pub mod lists;
 pub mod queue;
@@ -168,6 +169,16 @@ macro_rules! table_suite {
                 a_counter_loses_no_increment
                 inserts_and_deletes_of_one_row_alternate
                 a_row_that_moves_between_keys_is_never_lost_or_doubled
+            }
+            idempotency {
+                a_repetition_finds_the_conversation_and_adds_nothing
+                another_request_with_the_key_is_told_apart
+                every_client_has_keys_of_its_own
+                a_conversation_that_is_gone_is_not_scheduled_again
+                an_expired_key_belongs_to_the_next_request
+                expired_keys_are_removed_and_others_stay
+                rows_that_a_removal_does_not_know_or_does_not_find_stop_nothing
+                of_many_requests_with_one_key_exactly_one_schedules
             }
         }
     };

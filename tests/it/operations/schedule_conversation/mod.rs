@@ -1,6 +1,7 @@
 //! `scheduleConversation`
 
 mod bodies;
+mod idempotency;
 mod times;
 
 use http::Method;

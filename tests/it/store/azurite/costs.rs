@@ -6,7 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mcp_scheduler::api::ScheduleRequest;
 use mcp_scheduler::delivery::{Deliverer, DeliveryOutcome};
-use mcp_scheduler::domain::{ClientId, Conversation, EndpointPolicy, Status};
+use mcp_scheduler::domain::{
+    ClientId, Conversation, EndpointPolicy, IdempotentRequest, NewConversation, Sha256, Status, Timestamp,
+};
 use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Route, RouteError, Sender};
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{AzureStore, ConversationStore, DueKey, Slot, WakeUps};
@@ -50,14 +52,18 @@ impl Account {
     }
 
     async fn schedule_text(&self, ahead: Duration, bytes: usize) -> Conversation {
+        let new = self.new_conversation(SystemClock.now() + ahead, bytes);
+        self.scheduler.schedule(&self.client, new).await.unwrap()
+    }
+
+    fn new_conversation(&self, at: Timestamp, bytes: usize) -> NewConversation {
         let request = ScheduleRequest {
             conversation_text: Some("x".repeat(bytes)),
-            scheduled_time: Some((SystemClock.now() + ahead).to_string()),
+            scheduled_time: Some(at.to_string()),
             endpoint: Some("https://example.com/hook".to_owned()),
             ..ScheduleRequest::default()
         };
-        let new = request.validate(self.scheduler.now(), self.scheduler.endpoint_policy()).unwrap();
-        self.scheduler.schedule(&self.client, new).await.unwrap()
+        request.validate(self.scheduler.now(), self.scheduler.endpoint_policy()).unwrap()
     }
 
     /// The number of operations on tables and on the queue since the last call.
@@ -97,6 +103,18 @@ async fn to_schedule_for_a_time_that_a_sweep_sees_takes_one_commit() {
     for ahead in [Duration::from_mins(5), Duration::from_hours(24 * 400)] {
         account.schedule(ahead).await;
         assert_eq!(account.operations(), (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn to_schedule_with_an_idempotency_key_takes_one_commit_and_its_repetition_two_reads_more() {
+    let account = Account::new().await;
+    let at = SystemClock.now() + Duration::from_hours(1);
+    let request = IdempotentRequest { key: Sha256::new([7; 32]), fingerprint: Sha256::new([8; 32]) };
+    for operations in [1, 3] {
+        let new = account.new_conversation(at, 1000);
+        account.scheduler.schedule_once(&account.client, new, &request).await.unwrap();
+        assert_eq!(account.operations(), (operations, 0));
     }
 }
 

@@ -26,11 +26,11 @@ impl FaultScript {
         script
     }
 
-    fn then<const N: usize>(&self, faults: [Fault; N]) {
+    pub fn then<const N: usize>(&self, faults: [Fault; N]) {
         self.0.lock().unwrap().extend(faults);
     }
 
-    fn is_used_up(&self) -> bool {
+    pub fn is_used_up(&self) -> bool {
         self.0.lock().unwrap().is_empty()
     }
 }

@@ -8,6 +8,7 @@ use mcp_scheduler::testing::{SimulatedQueue, SimulatedTable};
 use super::suite::{self, TestQueue, TestTable};
 
 mod faults;
+mod keys_under_faults;
 mod queue;
 
 suite::table_suite!(crate::store::simulated::test_table());

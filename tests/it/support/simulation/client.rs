@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use mcp_scheduler::api::{RetryRequest, ScheduleRequest};
-use mcp_scheduler::domain::{ClientId, ConversationId, Timestamp};
+use mcp_scheduler::domain::{ClientId, ConversationId, IdempotentRequest, NewConversation, Sha256, Timestamp};
 use mcp_scheduler::scheduler::SchedulerError;
 use mcp_scheduler::store::StoreError;
+use mcp_scheduler::time::Entropy as _;
 
 use super::fault_plan::Profile;
 use super::fleet::Fleet;
@@ -127,6 +128,9 @@ async fn schedule(fleet: &Fleet, number: &str, due: Timestamp) -> Option<(Client
         ..ScheduleRequest::default()
     };
     let new = request.validate(world.deciding(), service.scheduler.endpoint_policy()).unwrap();
+    if rng.chance(400) {
+        return schedule_with_key(fleet, client, new, text).await;
+    }
     match service.call(service.scheduler.schedule(&client, new)).await {
         Some(Ok(conversation)) => {
             let id = conversation.id();
@@ -139,4 +143,30 @@ async fn schedule(fleet: &Fleet, number: &str, due: Timestamp) -> Option<(Client
             None
         }
     }
+}
+
+/// Repeats a request with an idempotency key until it has an answer, or the client gives up.
+async fn schedule_with_key(
+    fleet: &Fleet,
+    client: ClientId,
+    new: NewConversation,
+    text: String,
+) -> Option<(ClientId, ConversationId)> {
+    let (world, rng) = (&fleet.world, fleet.world.rng());
+    let mut hash = [0; 32];
+    rng.fill(&mut hash);
+    let request = IdempotentRequest { key: Sha256::new(hash), fingerprint: Sha256::new([0; 32]) };
+    world.keyed.lock().unwrap().push(text.clone());
+    for _ in 0..8 {
+        let service = fleet.any_or_new().await;
+        if let Some(Ok(conversation)) =
+            service.call(service.scheduler.schedule_once(&client, new.clone(), &request)).await
+        {
+            let id = conversation.id();
+            world.checker(|checker| checker.saw_accepted(world.now(), id, text));
+            return Some((client, id));
+        }
+        tokio::time::sleep(rng.up_to(Duration::from_secs(rng.pick(&[1, 20, 100])))).await;
+    }
+    None
 }

@@ -30,6 +30,8 @@ pub struct World {
     table: SimulatedTable,
     pub queue: SimulatedQueue,
     pub projection: Projection,
+    /// The texts of the requests with an idempotency key.
+    pub keyed: Mutex<Vec<String>>,
     checker: Mutex<InvariantChecker>,
 }
 
@@ -47,6 +49,7 @@ impl World {
             table: SimulatedTable::new(()),
             queue: SimulatedQueue::new(faults).hidden_for(Duration::from_mins(10)),
             projection,
+            keyed: Mutex::default(),
             checker: Mutex::new(InvariantChecker::new(profile, random.1.date_error)),
             random,
         })
@@ -148,12 +151,20 @@ impl World {
         all
     }
 
+    /// I10: a request with an idempotency key leads to one conversation, however often it is repeated.
+    pub fn check_keys(&self, rows: &BTreeMap<String, String>) -> Vec<String> {
+        let keyed = self.keyed.lock().unwrap();
+        let is_doubled = |text: &&String| rows.values().filter(|value| value.contains(text.as_str())).count() > 1;
+        keyed.iter().filter(is_doubled).map(|text| format!("{} I10 there are two of {text:.40}", self.now())).collect()
+    }
+
     async fn apply(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, CommitError> {
         let result = self.table.commit(partition, operations.clone()).await;
         if result.is_ok() {
             // No await separates this from the commit, so the checker sees all changes in their order.
             let (now, deciding) = (self.now(), self.deciding());
-            self.checker(|checker| checker.saw_commit(now, deciding, &operations));
+            let of_conversations: Vec<_> = operations.into_iter().filter(|o| !is_of_key(o)).collect();
+            self.checker(|checker| checker.saw_commit(now, deciding, &of_conversations));
         }
         result
     }
@@ -169,6 +180,11 @@ impl World {
     async fn network_latency(&self) {
         tokio::time::sleep(self.rng().up_to(Duration::from_millis(40))).await;
     }
+}
+
+/// Whether an operation changes a row of an idempotency key.
+fn is_of_key(operation: &Operation) -> bool {
+    ["k~", "e~"].iter().any(|prefix| operation.key().starts_with(prefix))
 }
 
 /// The faults of the queue.

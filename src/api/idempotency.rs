@@ -1,0 +1,174 @@
+//! Idempotency keys as callers write them, and the fingerprint of a schedule request.
+//!
+//! The fingerprint is the hash of the request as it was read, and not of its bytes: programs write the same request with
+//! other white space, another order of members, or the same instant in another zone.
+
+use ring::digest;
+use serde::Serialize;
+
+use super::{ErrorDetail, RetryRequest, ScheduleRequest};
+use crate::domain::{DeliveryPolicy, Format, Method, Sha256, Timestamp};
+use crate::json::{RawJson, canonical};
+
+/// The header of a request that has an idempotency key.
+pub(crate) const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+/// The longest key, in characters.
+pub(crate) const MAX_KEY: usize = 255;
+
+/// Reads a key: visible ASCII characters, bare or as a quoted string of HTTP structured fields (RFC 9651 §3.3.3). Both
+/// forms of the same characters are the same key.
+///
+/// # Errors
+/// The error in the key, at the field or header with this name.
+pub(crate) fn read_key(name: &str, text: &[u8]) -> Result<Sha256, ErrorDetail> {
+    let key = if text.first() == Some(&b'"') { unquoted(text) } else { Ok(text.to_owned()) };
+    key.and_then(|key| check_key(&key).map(|()| hash(&key)))
+        .map_err(|detail| ErrorDetail { pointer: format!("/{name}"), detail })
+}
+
+/// The error of a request that has the header where it is not read.
+pub(crate) fn misplaced_key() -> Vec<ErrorDetail> {
+    let detail = "is read only by POST /api/scheduler/schedule; over MCP, scheduleConversation takes the key as its \
+                  argument idempotencyKey";
+    vec![ErrorDetail { pointer: format!("/{IDEMPOTENCY_KEY}"), detail: detail.to_owned() }]
+}
+
+/// The error of a request that has the header more than once.
+pub(crate) fn several_keys() -> ErrorDetail {
+    ErrorDetail { pointer: format!("/{IDEMPOTENCY_KEY}"), detail: "is given twice".to_owned() }
+}
+
+fn check_key(key: &[u8]) -> Result<(), String> {
+    const ADVICE: &str = "use a value that is new for each conversation, such as a UUID";
+    if key.is_empty() {
+        return Err(format!("is empty; {ADVICE}"));
+    }
+    if !key.iter().all(u8::is_ascii_graphic) {
+        return Err(format!("has a space or a character other than visible ASCII; {ADVICE}"));
+    }
+    if key.len() > MAX_KEY {
+        return Err(format!("has {} characters; at most {MAX_KEY} are accepted", key.len()));
+    }
+    Ok(())
+}
+
+/// The characters inside a quoted string, without its escapes.
+fn unquoted(text: &[u8]) -> Result<Vec<u8>, String> {
+    const WRONG: &str = "begins with a quotation mark and is no quoted string such as \"3f2a\"; in it, write \\\" for a \
+                         quotation mark and \\\\ for a backslash";
+    let inner = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).ok_or(WRONG)?;
+    let (mut key, mut bytes) = (Vec::with_capacity(inner.len()), inner.iter());
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => key.push(*bytes.next().filter(|escaped| matches!(escaped, b'"' | b'\\')).ok_or(WRONG)?),
+            b'"' => return Err(WRONG.to_owned()),
+            _ => key.push(*byte),
+        }
+    }
+    Ok(key)
+}
+
+fn hash(bytes: &[u8]) -> Sha256 {
+    let digest = digest::digest(&digest::SHA256, bytes);
+    let mut hash = [0; 32];
+    hash.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+    Sha256::new(hash)
+}
+
+/// A request in its canonical form: defaults are left out, and what can be written in several ways is written in one.
+/// A new field of the request is left out of the form of requests without it, so that a key outlives an upgrade.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CanonicalRequest<'a> {
+    conversation_text: Option<&'a str>,
+    scheduled_time: Option<CanonicalTime<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delay: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_zone: Option<&'a str>,
+    endpoint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    headers: Vec<(String, &'a str)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    additional_info: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_attempts: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_seconds: Option<u32>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum CanonicalTime<'a> {
+    Instant(i64),
+    /// The text is no time of RFC 3339. It may name a time zone.
+    Text(&'a str),
+}
+
+impl ScheduleRequest {
+    /// The fingerprint of the request.
+    pub(crate) fn fingerprint(&self) -> Sha256 {
+        // All fields are named, so that a new one cannot be forgotten here.
+        let Self {
+            conversation_text,
+            scheduled_time,
+            delay,
+            time_zone,
+            endpoint,
+            method,
+            headers,
+            additional_info,
+            format,
+            retry,
+            timeout_seconds,
+        } = self;
+        let RetryRequest { max_attempts } = retry.unwrap_or_default();
+        let default = DeliveryPolicy::default();
+        let form = CanonicalRequest {
+            conversation_text: conversation_text.as_deref(),
+            scheduled_time: scheduled_time.as_deref().map(canonical_time),
+            delay: delay.as_deref(),
+            time_zone: time_zone.as_deref(),
+            endpoint: endpoint.as_deref(),
+            method: canonical_word(method.as_deref(), Method::default().as_str()),
+            headers: canonical_headers(headers.iter().flatten().map(|(name, value)| (&**name, &**value.expose()))),
+            additional_info: additional_info.as_ref().map(canonical_info),
+            format: canonical_word(format.as_deref(), Format::default().as_str()),
+            max_attempts: max_attempts.filter(|attempts| *attempts != default.max_attempts),
+            timeout_seconds: timeout_seconds.filter(|seconds| *seconds != default.timeout_seconds),
+        };
+        // This cannot fail: the form consists of texts and numbers.
+        hash(&serde_json::to_vec(&form).unwrap_or_default())
+    }
+}
+
+fn canonical_time(text: &str) -> CanonicalTime<'_> {
+    Timestamp::parse(text).map_or(CanonicalTime::Text(text), |at| CanonicalTime::Instant(at.as_millis()))
+}
+
+/// Words are read in any case.
+fn canonical_word(word: Option<&str>, default: &str) -> Option<String> {
+    word.map(str::to_ascii_lowercase).filter(|word| !word.eq_ignore_ascii_case(default))
+}
+
+/// Header names are read in any case, and the order of different headers means nothing.
+fn canonical_headers<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, &'a str)> {
+    let mut headers: Vec<_> = headers.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+    headers.sort_unstable();
+    headers
+}
+
+/// A value that breaks a rule keeps its text: the request is not accepted, and the value may be large and deep.
+fn canonical_info(info: &RawJson) -> String {
+    let checked = info.check().ok().and_then(|()| canonical(info.as_str()).ok());
+    checked.unwrap_or_else(|| info.as_str().to_owned())
+}
+
+#[cfg(test)]
+#[path = "idempotency_tests.rs"]
+mod tests;

@@ -1,0 +1,116 @@
+use super::*;
+use crate::domain::Secret;
+
+fn key(text: &str) -> Result<Sha256, String> {
+    read_key(IDEMPOTENCY_KEY, text.as_bytes()).map_err(|error| {
+        assert_eq!(error.pointer, "/Idempotency-Key");
+        error.detail
+    })
+}
+
+#[test]
+fn a_quoted_key_is_the_key_without_its_quotation_marks() {
+    let longest = "k".repeat(MAX_KEY);
+    for (bare, quoted) in [
+        ("8e03978e-40d5-43dd-bc93-6894a57f9324", r#""8e03978e-40d5-43dd-bc93-6894a57f9324""#),
+        (r#"a"b\c"#, r#""a\"b\\c""#),
+        ("!~,;=", r#""!~,;=""#),
+        (&longest, &format!("\"{longest}\"")),
+    ] {
+        assert_eq!(key(bare), key(quoted), "{bare}");
+        assert!(key(bare).is_ok(), "{bare}");
+    }
+    assert_ne!(key("a"), key("A"));
+    assert_ne!(key("a"), key("b"));
+}
+
+#[test]
+fn a_wrong_key_is_refused_with_advice() {
+    let long = "k".repeat(MAX_KEY + 1);
+    for (bad, told) in [
+        ("", "is empty; use a value"),
+        ("\"\"", "is empty"),
+        ("a b", "has a space"),
+        ("\"a b\"", "has a space"),
+        ("a\tb", "has a space"),
+        ("schlüssel", "other than visible ASCII"),
+        ("\u{7f}", "other than visible ASCII"),
+        (&long, "has 256 characters; at most 255"),
+        (&format!("\"{long}\""), "has 256 characters"),
+        ("\"", "begins with a quotation mark"),
+        ("\"a", "begins with a quotation mark"),
+        ("\"a\"b\"", "begins with a quotation mark"),
+        ("\"a\";p=1", "begins with a quotation mark"),
+        (r#""a\"#, "begins with a quotation mark"),
+        (r#""a\""#, "begins with a quotation mark"),
+        (r#""a\x""#, "begins with a quotation mark"),
+    ] {
+        let error = key(bad).unwrap_err();
+        assert!(error.contains(told), "{bad}: {error}");
+    }
+}
+
+fn request() -> ScheduleRequest {
+    ScheduleRequest {
+        conversation_text: Some("hello".to_owned()),
+        scheduled_time: Some("2030-01-31T08:30:00Z".to_owned()),
+        endpoint: Some("https://example.com/hook".to_owned()),
+        headers: Some(headers(&[("X-A", "1"), ("X-B", "2")])),
+        additional_info: Some(info(r#"{"a":1,"b":[2]}"#)),
+        ..ScheduleRequest::default()
+    }
+}
+
+fn headers(pairs: &[(&str, &str)]) -> Vec<(String, Secret<String>)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), Secret::new((*value).to_owned()))).collect()
+}
+
+fn info(json: &str) -> RawJson {
+    serde_json::from_str(json).unwrap()
+}
+
+#[test]
+fn the_fingerprint_is_that_of_the_meaning() {
+    let time = |text: &str| ScheduleRequest { scheduled_time: Some(text.to_owned()), ..request() };
+    for same in [
+        time("2030-01-31T09:30:00+01:00"),
+        time("2030-01-31T08:30"),
+        time("2030-01-31T08:30:00.000Z"),
+        ScheduleRequest { method: Some("post".to_owned()), ..request() },
+        ScheduleRequest { format: Some("JSON".to_owned()), ..request() },
+        ScheduleRequest { retry: Some(RetryRequest::default()), timeout_seconds: Some(30), ..request() },
+        ScheduleRequest { retry: Some(RetryRequest { max_attempts: Some(8) }), ..request() },
+        ScheduleRequest { headers: Some(headers(&[("x-b", "2"), ("x-a", "1")])), ..request() },
+        ScheduleRequest { additional_info: Some(info("{ \"b\" : [2], \"a\" : 1 }")), ..request() },
+    ] {
+        assert_eq!(same.fingerprint(), request().fingerprint(), "{same:?}");
+    }
+}
+
+#[test]
+fn every_field_changes_the_fingerprint() {
+    let text = |text: &str| Some(text.to_owned());
+    let others = [
+        ScheduleRequest { conversation_text: text("Hello"), ..request() },
+        ScheduleRequest { scheduled_time: text("2030-01-31T08:30:00.001Z"), ..request() },
+        ScheduleRequest { endpoint: text("https://example.com/Hook"), ..request() },
+        ScheduleRequest { method: text("PUT"), ..request() },
+        ScheduleRequest { headers: None, ..request() },
+        ScheduleRequest { headers: Some(headers(&[("X-A", "2"), ("X-B", "1")])), ..request() },
+        ScheduleRequest { additional_info: None, ..request() },
+        ScheduleRequest { additional_info: Some(info(r#"{"a":1,"b":[3]}"#)), ..request() },
+        ScheduleRequest { format: text("text"), ..request() },
+        ScheduleRequest { retry: Some(RetryRequest { max_attempts: Some(7) }), ..request() },
+        ScheduleRequest { timeout_seconds: Some(29), ..request() },
+        request(),
+    ];
+    let different: std::collections::HashSet<_> = others.iter().map(ScheduleRequest::fingerprint).collect();
+    assert_eq!(different.len(), others.len());
+}
+
+/// Stored keys keep this fingerprint for a day, so another release must compute the same one.
+#[test]
+fn the_fingerprint_never_changes() {
+    let hash = request().fingerprint().to_string();
+    assert_eq!(hash, "a9fd9cdc55b9f2489ea5efd3752b96e6fc1f5cef258e2f627f31220e3af1bb51");
+}
