@@ -197,7 +197,7 @@ const TOOLS: &[(&str, &str, &str)] = &[
     ("previewTime", "{}", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m"),
     ("previewTime", r#"{"time":"5m","limit":3}"#, "time is not a field; use scheduledTime\n- limit is not a field; use count\n- scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m"),
     ("previewTime", r#"{"delay":"5m","count":51}"#, "count is 51; it must be a whole number from 1 to 50"),
-    ("listConversations", r#"{"cursor":"2"}"#, "cursor must be the nextCursor of an earlier page, unchanged"),
+    ("listConversations", r#"{"cursor":"2"}"#, "cursor must be the nextCursor of an earlier page, unchanged, and the request must have the same status, order, from and to as the request for that page; leave it out for the first page"),
 ];
 
 #[tokio::test]

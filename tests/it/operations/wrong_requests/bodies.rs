@@ -82,12 +82,13 @@ async fn no_problem_with_a_body_speaks_like_a_parser() {
 async fn every_wrong_parameter_of_a_list_is_named() {
     let api = start().await;
     #[rustfmt::skip]
-    let lists: [(&str, &[&str]); 6] = [
+    let lists: [(&str, &[&str]); 7] = [
         ("?status=Done&limit=ten&page=2", &["limit must be a whole number from 1 to 100", "page is not a field; use cursor", "status must be one of Scheduled, InProgress, Completed, Failed, Cancelled"]),
+        ("?sort=asc&since=1893456000", &["sort is not a field; use order", "since is not a field; use from"]),
         ("?limit=0", &["limit must be a whole number from 1 to 100"]),
-        ("?Limit=1&offset=5&order=asc", &["Limit is not a field; use limit", "offset is not a field; use cursor", "order is not a field; the fields are status, limit, cursor"]),
+        ("?Limit=1&offset=5&order=asc", &["Limit is not a field; use limit", "offset is not a field; use cursor", "order must be one of created, due, ended"]),
         ("?limit=1&limit=2", &["limit is given twice"]),
-        ("?cursor=2", &["cursor must be the nextCursor of an earlier page, unchanged"]),
+        ("?cursor=2", &["cursor must be the nextCursor of an earlier page, unchanged, and the request must have the same status, order, from and to as the request for that page; leave it out for the first page"]),
         ("?state=Failed", &["state is not a field; use status"]),
     ];
     for (query, expected) in lists {
