@@ -1,10 +1,12 @@
 //! Which wake-ups are enqueued, and when.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Part, Partition, PartitionSet, Slot, SlotWakeUp, StoreError, WakeUp, WakeUpQueue};
 use crate::domain::Timestamp;
@@ -25,7 +27,25 @@ pub struct WakeUps {
     queue: Arc<dyn WakeUpQueue>,
     clock: Arc<dyn Clock>,
     /// The wake-ups that this process has enqueued for seconds to come.
-    enqueued: Mutex<BTreeMap<Slot, PartitionSet>>,
+    enqueued: Mutex<BTreeMap<Slot, Enqueued>>,
+}
+
+/// The wake-ups of a second.
+#[derive(Default)]
+struct Enqueued {
+    partitions: PartitionSet,
+    /// Is cancelled when the call that is enqueueing one has ended.
+    under_way: Option<CancellationToken>,
+}
+
+/// The next step of a call that has set the time of a conversation.
+enum Step {
+    /// A wake-up of its second names its partition.
+    Nothing,
+    /// A wake-up of its second is being enqueued. If it does not name the partition, the next one does.
+    Wait(CancellationToken),
+    /// A wake-up that names these partitions. When the guard is dropped, those that wait for it go on.
+    Enqueue(PartitionSet, DropGuard),
 }
 
 impl WakeUps {
@@ -39,6 +59,10 @@ impl WakeUps {
     const SURE: Duration = Duration::from_secs(5);
     /// A wake-up that comes this early is held in memory.
     pub const HOLD: Duration = Duration::from_secs(5);
+    /// The longest time that a call waits for a wake-up that another call is enqueueing.
+    const MAX_WAIT: Duration = Duration::from_secs(1);
+    /// The most wake-ups for which a call waits: two name all partitions.
+    const WAITS: u32 = 2;
     /// A wake-up further ahead was enqueued by nobody: the dead man's switch is 15 minutes ahead.
     pub const MAX_AHEAD: Duration = Duration::from_mins(16);
 
@@ -55,11 +79,10 @@ impl WakeUps {
         let delay = self.delay(slot);
         self.queue.enqueue(&WakeUp::of_slot(slot, partitions), delay).await?;
         let now = self.clock.latest();
-        let mut enqueued = lock(&self.enqueued);
-        *enqueued = enqueued.split_off(&Slot::of(now));
+        let mut enqueued = self.of_seconds_to_come(now);
         // The queue counts the delay from when it gets the message. If that took long, the wake-up may be late.
         if now + delay <= slot.start() {
-            let known = enqueued.entry(slot).or_default();
+            let known = &mut enqueued.entry(slot).or_default().partitions;
             *known = known.union(partitions);
         }
         Ok(())
@@ -119,24 +142,33 @@ impl WakeUps {
         Duration::from_secs(ahead.saturating_sub(Self::LEAD).as_secs())
     }
 
-    /// The partitions that the next wake-up of this second should name. Empty if none is needed.
+    /// The wake-ups of this second and of those to come. Those of seconds that have passed are forgotten.
+    fn of_seconds_to_come(&self, now: Timestamp) -> MutexGuard<'_, BTreeMap<Slot, Enqueued>> {
+        let mut enqueued = lock(&self.enqueued);
+        *enqueued = enqueued.split_off(&Slot::of(now));
+        enqueued
+    }
+
+    /// The next step of a call that has set the time of a conversation in this partition.
     ///
-    /// The first names its partition, and the second all others. So a second with many conversations costs a process two
-    /// messages.
-    fn wanted(&self, partition: Partition, slot: Slot) -> PartitionSet {
-        let known = lock(&self.enqueued).get(&slot).copied().unwrap_or_default();
+    /// The first wake-up of a second names its partition, and the second one all others. So a second with many
+    /// conversations costs a process two messages. Without the waits, each call that comes while the first two are being
+    /// enqueued would enqueue one more, and its receiver would read the second again.
+    fn step(&self, partition: Partition, slot: Slot, may_wait: bool) -> Step {
         let unread = slot.start() >= self.clock.now() + Self::SURE;
-        match known {
-            known if known.contains(partition) => {
-                if unread {
-                    PartitionSet::default()
-                } else {
-                    partition.into()
-                }
-            }
-            known if known.is_empty() => partition.into(),
-            known => known.complement(),
+        let mut enqueued = self.of_seconds_to_come(self.clock.latest());
+        let Enqueued { partitions: known, under_way } = enqueued.entry(slot).or_default();
+        if unread && known.contains(partition) {
+            return Step::Nothing;
         }
+        let others = under_way.as_ref().filter(|others| !others.is_cancelled());
+        if let Some(others) = others.filter(|_| unread && may_wait) {
+            return Step::Wait(others.clone());
+        }
+        let done = CancellationToken::new();
+        *under_way = Some(done.clone());
+        let is_first = known.is_empty() || known.contains(partition);
+        Step::Enqueue(if is_first { partition.into() } else { known.complement() }, done.drop_guard())
     }
 }
 
@@ -146,13 +178,24 @@ impl Waker for WakeUps {
         if at >= self.clock.now() + Self::NEAR {
             return;
         }
-        let slot = Slot::of(at);
-        let partitions = self.wanted(partition, slot);
-        if partitions.is_empty() {
-            return;
-        }
-        if let Err(error) = self.enqueue_slot(slot, partitions).await {
-            tracing::warn!(%slot, %partitions, %error, "wake-up not enqueued; the sweep will find what is due");
+        let (slot, mut waits) = (Slot::of(at), Self::WAITS);
+        loop {
+            match self.step(partition, slot, waits > 0) {
+                Step::Nothing => return,
+                Step::Wait(others) => {
+                    let ended = timeout(Self::MAX_WAIT, others.cancelled()).await;
+                    // If the queue is slow, the calls wait for it side by side and not one after the other.
+                    waits = if ended.is_ok() { waits - 1 } else { 0 };
+                }
+                Step::Enqueue(partitions, _done) => {
+                    if let Err(error) = self.enqueue_slot(slot, partitions).await {
+                        tracing::warn!(
+                            %slot, %partitions, %error, "wake-up not enqueued; the sweep will find what is due"
+                        );
+                    }
+                    return;
+                }
+            }
         }
     }
 }

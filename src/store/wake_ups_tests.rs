@@ -1,11 +1,13 @@
 //! Which wake-ups a commit leads to.
 
+use futures_util::future::join_all;
+
 use super::*;
 use crate::time::VirtualClock;
 
-/// A queue that keeps what was enqueued, and the time that each call takes.
+/// A queue that keeps what was enqueued, the time that each call takes, and the number of calls that fail first.
 #[derive(Default)]
-struct Kept(Mutex<Vec<(String, u64)>>, Mutex<Duration>);
+struct Kept(Mutex<Vec<(String, u64)>>, Mutex<Duration>, Mutex<u32>);
 
 #[async_trait]
 impl WakeUpQueue for Kept {
@@ -16,6 +18,11 @@ impl WakeUpQueue for Kept {
         };
         let takes = *lock(&self.1);
         tokio::time::sleep(takes).await;
+        let mut failures = lock(&self.2);
+        if *failures > 0 {
+            *failures -= 1;
+            return Err(StoreError::Unavailable("scripted".into()));
+        }
         lock(&self.0).push((text, delay.as_secs()));
         Ok(())
     }
@@ -61,6 +68,55 @@ async fn a_crowded_second_costs_two_wake_ups() {
     assert_eq!(taken(&queue), [(format!("{second} 7"), 29), (format!("{second} 012345689abcdef"), 29)]);
     wake_ups.wake_at(partition(2), at + Duration::from_secs(1)).await;
     assert_eq!(taken(&queue).len(), 1, "each second has its own");
+}
+
+/// Sets the time of forty conversations of all partitions at once. Returns how long the last call took.
+async fn wake_forty(wake_ups: &WakeUps, at: Timestamp) -> Duration {
+    let began = tokio::time::Instant::now();
+    join_all((0..40).map(|number| wake_ups.wake_at(partition(number % 16), at))).await;
+    began.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_that_are_scheduled_at_once_cost_two_wake_ups() {
+    let (queue, wake_ups) = wake_ups();
+    *lock(&queue.1) = Duration::from_millis(5);
+    let took = wake_forty(&wake_ups, NOON + Duration::from_secs(30)).await;
+    let second = "2030-01-01T12:00:30Z";
+    assert_eq!(taken(&queue), [(format!("{second} 0"), 29), (format!("{second} 123456789abcdef"), 28)]);
+    assert_eq!(took, Duration::from_millis(10));
+    wake_forty(&wake_ups, NOON + Duration::from_secs(4)).await;
+    assert_eq!(taken(&queue).len(), 40, "a second that may have been read has one for each");
+}
+
+#[tokio::test(start_paused = true)]
+async fn if_the_awaited_wake_up_fails_others_are_enqueued() {
+    let (queue, wake_ups) = wake_ups();
+    (*lock(&queue.1), *lock(&queue.2)) = (Duration::from_millis(5), 1);
+    let took = wake_forty(&wake_ups, NOON + Duration::from_secs(30)).await;
+    let enqueued = taken(&queue);
+    assert_eq!(enqueued[0].0, "2030-01-01T12:00:30Z 1");
+    assert!(enqueued[1..].iter().all(|(wake_up, _)| wake_up == "2030-01-01T12:00:30Z 023456789abcdef"));
+    assert_eq!(took, Duration::from_millis(15));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_queue_delays_a_call_by_a_second_at_most() {
+    let (queue, wake_ups) = wake_ups();
+    *lock(&queue.1) = Duration::from_secs(15);
+    let took = wake_forty(&wake_ups, NOON + Duration::from_mins(1)).await;
+    assert_eq!((taken(&queue).len(), took), (40, Duration::from_secs(16)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_goes_away_holds_nobody() {
+    let (queue, wake_ups) = wake_ups();
+    *lock(&queue.1) = Duration::from_millis(5);
+    let at = NOON + Duration::from_secs(30);
+    let gone = timeout(Duration::from_millis(2), wake_ups.wake_at(partition(0), at)).await;
+    assert!(gone.is_err());
+    wake_ups.wake_at(partition(1), at).await;
+    assert_eq!(taken(&queue), [("2030-01-01T12:00:30Z 1".to_owned(), 28)]);
 }
 
 /// Another process may have read the rows of a second that begins soon.

@@ -1,6 +1,7 @@
 //! Golden files: answers change only on purpose.
 
 use std::path::Path;
+use std::sync::Mutex;
 
 use serde_json::Value;
 
@@ -8,17 +9,44 @@ use serde_json::Value;
 ///
 /// `UPDATE_ANSWERS=1` writes the file first; review the change like any other.
 #[track_caller]
-#[allow(clippy::disallowed_methods)] // the switch is the developer's, not the service's
 pub fn check(name: &str, answer: &Value) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/answers").join(format!("{name}.json"));
     let mut masked = answer.clone();
     mask("", &mut masked);
     let text = serde_json::to_string_pretty(&masked).unwrap() + "\n";
-    if std::env::var_os("UPDATE_ANSWERS").is_some() {
+    if is_update() {
         std::fs::write(&path, &text).unwrap();
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     assert_eq!(text, kept, "{name} has changed");
+}
+
+/// Compares a text with the part of a document between the lines `<!-- counted: NAME -->` and `<!-- end -->`.
+///
+/// `UPDATE_ANSWERS=1` writes the part first.
+#[track_caller]
+pub fn check_part(document: &str, name: &str, text: &str) {
+    /// Tests that run at the same time write parts of the same document.
+    static WRITING: Mutex<()> = Mutex::new(());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
+    let kept = {
+        let _writing = WRITING.lock().unwrap();
+        let whole = std::fs::read_to_string(&path).unwrap();
+        let begin = format!("<!-- counted: {name} -->\n");
+        let (before, rest) = whole.split_once(&begin).unwrap_or_else(|| panic!("{document} has no part {name}"));
+        let (kept, after) = rest.split_once("<!-- end -->").unwrap();
+        if is_update() {
+            std::fs::write(&path, format!("{before}{begin}{text}<!-- end -->{after}")).unwrap();
+            return;
+        }
+        kept.to_owned()
+    };
+    assert!(text == kept, "{document}: {name} has changed to\n{text}from\n{kept}");
+}
+
+#[allow(clippy::disallowed_methods)] // the switch is the developer's, not the service's
+fn is_update() -> bool {
+    std::env::var_os("UPDATE_ANSWERS").is_some()
 }
 
 /// Replaces values that differ from run to run by their kind. A value of an unexpected form stays and fails the test.
