@@ -7,7 +7,7 @@ use ring::digest;
 use serde::Serialize;
 
 use super::{ErrorDetail, RetryRequest, ScheduleRequest};
-use crate::domain::{DeliveryPolicy, Format, Method, Sha256, Timestamp};
+use crate::domain::{Delay, DeliveryPolicy, DueTime, Format, Method, Sha256, Zone, millis};
 use crate::json::{RawJson, canonical};
 
 /// The header of a request that has an idempotency key.
@@ -84,9 +84,9 @@ struct CanonicalRequest<'a> {
     conversation_text: Option<&'a str>,
     scheduled_time: Option<CanonicalTime<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    delay: Option<&'a str>,
+    delay: Option<CanonicalTime<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    time_zone: Option<&'a str>,
+    time_zone: Option<String>,
     endpoint: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<String>,
@@ -106,7 +106,8 @@ struct CanonicalRequest<'a> {
 #[serde(untagged)]
 enum CanonicalTime<'a> {
     Instant(i64),
-    /// The text is no time of RFC 3339. It may name a time zone.
+    Duration(u64),
+    /// The text has none of the accepted forms. No such request was ever accepted.
     Text(&'a str),
 }
 
@@ -129,11 +130,16 @@ impl ScheduleRequest {
         } = self;
         let RetryRequest { max_attempts } = retry.unwrap_or_default();
         let default = DeliveryPolicy::default();
+        let scheduled = self.when().scheduled();
+        let zone = scheduled.as_ref().and_then(|due| Some(due.zone()?.name.clone()));
         let form = CanonicalRequest {
             conversation_text: conversation_text.as_deref(),
-            scheduled_time: scheduled_time.as_deref().map(canonical_time),
-            delay: delay.as_deref(),
-            time_zone: time_zone.as_deref(),
+            scheduled_time: scheduled_time.as_deref().map(|text| {
+                let instant = |due: &DueTime| CanonicalTime::Instant(due.instant().as_millis());
+                scheduled.as_ref().map_or(CanonicalTime::Text(text), instant)
+            }),
+            delay: delay.as_deref().map(canonical_delay),
+            time_zone: zone.or_else(|| time_zone.as_deref().map(canonical_zone)),
             endpoint: endpoint.as_deref(),
             method: canonical_word(method.as_deref(), Method::default().as_str()),
             headers: canonical_headers(headers.iter().flatten().map(|(name, value)| (&**name, &**value.expose()))),
@@ -147,8 +153,13 @@ impl ScheduleRequest {
     }
 }
 
-fn canonical_time(text: &str) -> CanonicalTime<'_> {
-    Timestamp::parse(text).map_or(CanonicalTime::Text(text), |at| CanonicalTime::Instant(at.as_millis()))
+fn canonical_delay(text: &str) -> CanonicalTime<'_> {
+    text.parse().map_or(CanonicalTime::Text(text), |delay: Delay| CanonicalTime::Duration(millis(delay.duration())))
+}
+
+/// Names of zones are read in any case.
+fn canonical_zone(text: &str) -> String {
+    text.parse().map_or_else(|_| text.to_owned(), |zone: Zone| zone.name().to_owned())
 }
 
 /// Words are read in any case.

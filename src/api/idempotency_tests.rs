@@ -87,12 +87,43 @@ fn the_fingerprint_is_that_of_the_meaning() {
     }
 }
 
+fn at(scheduled_time: Option<&str>, delay: Option<&str>, time_zone: Option<&str>) -> Sha256 {
+    let text = |text: Option<&str>| text.map(str::to_owned);
+    let (scheduled_time, delay, time_zone) = (text(scheduled_time), text(delay), text(time_zone));
+    ScheduleRequest { scheduled_time, delay, time_zone, ..request() }.fingerprint()
+}
+
+#[test]
+fn the_fingerprint_of_a_time_in_a_zone_is_that_of_its_instant() {
+    let berlin = at(Some("2030-01-31T09:30"), None, Some("Europe/Berlin"));
+    for (same, zone) in [
+        ("2030-01-31T09:30:00+01:00", Some("europe/berlin")),
+        ("2030-01-31T08:30:00Z", Some("Europe/Berlin")),
+        ("2030-01-31T09:30[Europe/Berlin]", None),
+    ] {
+        assert_eq!(at(Some(same), None, zone), berlin, "{same} {zone:?}");
+    }
+    for (other, zone) in [
+        ("2030-01-31T09:30:00Z", Some("Europe/Berlin")),
+        ("2030-01-31T09:30", Some("Europe/Paris")),
+        ("2030-01-31T09:30", None),
+        ("2030-01-31T08:30:00Z", None),
+    ] {
+        assert_ne!(at(Some(other), None, zone), berlin, "{other} {zone:?}");
+    }
+    assert_eq!(at(None, Some("90m"), None), at(None, Some("PT1H30M"), None));
+    assert_ne!(at(None, Some("90m"), None), at(None, Some("90m"), Some("Europe/Berlin")));
+}
+
 #[test]
 fn every_field_changes_the_fingerprint() {
     let text = |text: &str| Some(text.to_owned());
     let others = [
         ScheduleRequest { conversation_text: text("Hello"), ..request() },
         ScheduleRequest { scheduled_time: text("2030-01-31T08:30:00.001Z"), ..request() },
+        ScheduleRequest { scheduled_time: None, delay: text("5m"), ..request() },
+        ScheduleRequest { scheduled_time: None, delay: text("6m"), ..request() },
+        ScheduleRequest { time_zone: text("Europe/Berlin"), ..request() },
         ScheduleRequest { endpoint: text("https://example.com/Hook"), ..request() },
         ScheduleRequest { method: text("PUT"), ..request() },
         ScheduleRequest { headers: None, ..request() },

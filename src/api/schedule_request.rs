@@ -6,7 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
-use super::time_fields::{self, MAX_TIME, WrittenTime};
+use super::time_fields::{self, MAX_TIME};
 use super::{ErrorDetail, FromObject, ObjectReader, Synonyms};
 use crate::domain::{
     AdditionalInfo, DeliveryPolicy, Destination, EndpointPolicy, Format, Headers, Method, NewConversation, Payload,
@@ -119,13 +119,7 @@ impl FromObject for RetryRequest {
 }
 
 impl ScheduleRequest {
-    /// A copy of the fields that say when.
-    pub(super) fn written_time(&self) -> WrittenTime {
-        let Self { scheduled_time, delay, time_zone, .. } = self;
-        WrittenTime { scheduled_time: scheduled_time.clone(), delay: delay.clone(), time_zone: time_zone.clone() }
-    }
-
-    fn when(&self) -> When<'_> {
+    pub(super) fn when(&self) -> When<'_> {
         let Self { scheduled_time, delay, time_zone, .. } = self;
         When { scheduled_time: scheduled_time.as_deref(), delay: delay.as_deref(), time_zone: time_zone.as_deref() }
     }

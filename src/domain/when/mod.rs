@@ -41,7 +41,7 @@ impl When<'_> {
     /// # Errors
     /// [`InvalidWhen`] for each field that is not accepted.
     pub fn resolve(&self, now: Timestamp) -> Result<DueTime, Vec<InvalidWhen>> {
-        let zone = self.time_zone.map(str::parse::<Zone>).transpose().map_err(InvalidWhen::TimeZone);
+        let zone = self.zone().map_err(InvalidWhen::TimeZone);
         let known_zone = zone.as_ref().ok().copied().flatten();
         let due = match (self.scheduled_time, self.delay) {
             (None, None) => Err(InvalidWhen::Missing),
@@ -56,6 +56,17 @@ impl When<'_> {
             (Ok(_), Ok(due)) => Ok(due),
             (zone, due) => Err([due.err(), zone.err()].into_iter().flatten().collect()),
         }
+    }
+
+    /// The `scheduledTime` alone, also if it is too long ago or too far ahead. `None` if it is missing or cannot be read.
+    #[must_use]
+    pub fn scheduled(&self) -> Option<DueTime> {
+        let zone = self.zone().ok()?;
+        ZonedText::parse(self.scheduled_time?).and_then(|text| text.read(zone)).ok()
+    }
+
+    fn zone(&self) -> Result<Option<Zone>, UnknownZone> {
+        self.time_zone.map(str::parse).transpose()
     }
 
     /// The due time, if it is neither too long ago nor too far ahead. A time in the last minute becomes now.
