@@ -2,8 +2,9 @@
 
 use schemars::JsonSchema;
 
+use super::field_errors::FieldErrors;
 use super::{ErrorDetail, FromObject, ObjectReader, Synonyms};
-use crate::domain::{ListOrder, Status, Timestamp, UnknownWord};
+use crate::domain::{ListOrder, Status, Timestamp};
 use crate::scheduler::{CursorKeys, ListFilter, ListQuery, Listed};
 
 /// The filters and the page of a list of conversations.
@@ -63,20 +64,6 @@ impl FromObject for ListRequest {
     }
 }
 
-/// Collects the errors of a request.
-#[derive(Default)]
-struct Errors(Vec<ErrorDetail>);
-
-impl Errors {
-    fn add(&mut self, pointer: &str, detail: impl Into<String>) {
-        self.0.push(ErrorDetail { pointer: pointer.to_owned(), detail: detail.into() });
-    }
-
-    fn of<T, E: ToString>(&mut self, pointer: &str, result: Result<T, E>) -> Option<T> {
-        result.map_err(|error| self.add(pointer, error.to_string())).ok()
-    }
-}
-
 impl ListRequest {
     /// The highest limit that a caller may set.
     pub const MAX_LIMIT: u32 = 100;
@@ -89,16 +76,14 @@ impl ListRequest {
     /// One [`ErrorDetail`] for each field that is not accepted.
     pub fn validate(self) -> Result<ListQuery, Vec<ErrorDetail>> {
         let set = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let mut errors = Errors::default();
-        let status = set(self.status)
-            .and_then(|text| errors.of("/status", text.parse::<Status>().map_err(|error: UnknownWord| error)));
-        let order = set(self.order)
-            .and_then(|text| errors.of("/order", text.parse::<ListOrder>().map_err(|error: UnknownWord| error)));
+        let mut errors = FieldErrors::default();
+        let status = set(self.status).and_then(|text| errors.check("/status", text.parse::<Status>()));
+        let order = set(self.order).and_then(|text| errors.check("/order", text.parse::<ListOrder>()));
         let mut time = |pointer: &str, text: Option<String>| {
-            set(text).and_then(|text| errors.of(pointer, Timestamp::parse(&with_plus(text))))
+            set(text).and_then(|text| errors.check(pointer, Timestamp::parse(&with_plus(text))))
         };
         let (from, to) = (time("/from", self.from), time("/to", self.to));
-        let listed = if errors.0.is_empty() { errors.of("/order", listed(status, order)) } else { None };
+        let listed = if errors.0.is_empty() { errors.check("/order", listed(status, order)) } else { None };
         if listed == Some(Listed::All) {
             let detail = "needs a status, because it is the delivery time of conversations that are Scheduled or InProgress, \
                           and the time of the end of the others; for all that are still to be delivered use order=due";

@@ -1,5 +1,6 @@
 //! The representations that callers see: requests, responses and problems. REST and MCP share them.
 
+mod field_errors;
 mod idempotency;
 mod list_request;
 mod object_reader;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
+use super::field_errors::FieldErrors;
 use super::time_fields::{self, MAX_TIME};
 use super::{ErrorDetail, FromObject, ObjectReader, Synonyms};
 use crate::domain::{
@@ -129,7 +130,7 @@ impl ScheduleRequest {
     /// # Errors
     /// One [`ErrorDetail`] for each field that is not accepted.
     pub fn validate(self, now: Timestamp, endpoints: &EndpointPolicy) -> Result<NewConversation, Vec<ErrorDetail>> {
-        let mut errors = Errors::default();
+        let mut errors = FieldErrors::default();
         let due = time_fields::resolve(&self.when(), now);
         let text = errors.check("/conversationText", check_text(self.conversation_text));
         let due = due.map_err(|wrong| errors.0.extend(wrong)).ok();
@@ -163,19 +164,6 @@ impl ScheduleRequest {
             }
             _ => Err(errors.0),
         }
-    }
-}
-
-#[derive(Default)]
-struct Errors(Vec<ErrorDetail>);
-
-impl Errors {
-    fn add(&mut self, pointer: &str, detail: String) {
-        self.0.push(ErrorDetail { pointer: pointer.to_owned(), detail });
-    }
-
-    fn check<T>(&mut self, pointer: &str, checked: Result<T, String>) -> Option<T> {
-        checked.map_err(|detail| self.add(pointer, detail)).ok()
     }
 }
 

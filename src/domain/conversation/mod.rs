@@ -170,8 +170,8 @@ impl Conversation {
         self.zone.as_ref()
     }
 
-    /// The number of times the client has set the time of the next attempt. A wake-up of an older generation is
-    /// recognised by it.
+    /// The number of times the client has set the time of the next attempt. A repeated request to redeliver is recognised
+    /// by it.
     #[must_use]
     pub const fn generation(&self) -> u32 {
         self.generation

@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::ConversationStore;
 use crate::domain::{Conversation, State};
 use crate::store::rows::{self, INDEX_MARK, INDEXED_SINCE, IndexMark};
-use crate::store::{Etag, KeyRange, Operation, Partition, Row, StoreError, Table as _};
+use crate::store::{Etag, KeyRange, Partition, Row, StoreError, Table as _};
 
 impl ConversationStore {
     /// The main rows that one scan reads.
@@ -32,8 +32,7 @@ impl ConversationStore {
     /// # Errors
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     pub async fn index_mark(&self) -> Result<Option<(IndexMark, Etag)>, StoreError> {
-        let Some(partition) = rows::partitions().next() else { return Ok(None) };
-        let Some(row) = self.table.get(partition, INDEX_MARK).await? else { return Ok(None) };
+        let Some(row) = self.single_row(INDEX_MARK).await? else { return Ok(None) };
         let mark = rows::decode_index_mark(&row)?;
         self.is_indexed.fetch_or(mark == IndexMark::Complete, Relaxed);
         Ok(Some((mark, row.etag)))
@@ -44,13 +43,7 @@ impl ConversationStore {
     /// # Errors
     /// [`StoreError::Conflict`] if another process has written it since.
     pub async fn write_index_mark(&self, read: Option<Etag>, next: IndexMark) -> Result<(), StoreError> {
-        let Some(partition) = rows::partitions().next() else { return Ok(()) };
-        let (key, value) = (INDEX_MARK.to_owned(), rows::encode_index_mark(next)?);
-        let operation = match read {
-            Some(etag) => Operation::Replace { key, value, if_match: Some(etag) },
-            None => Operation::Insert { key, value },
-        };
-        self.table.commit(partition, vec![operation]).await?;
+        self.write_single_row(INDEX_MARK, read, rows::encode_index_mark(next)?).await?;
         self.is_indexed.fetch_or(next == IndexMark::Complete, Relaxed);
         Ok(())
     }
@@ -58,11 +51,8 @@ impl ConversationStore {
     /// Removes the mark of the index, so that the conversations of earlier releases are looked for again.
     pub(super) async fn remove_index_mark(&self) -> Result<(), StoreError> {
         self.is_indexed.store(false, Relaxed);
-        let (Some(partition), Some((_, etag))) = (rows::partitions().next(), self.index_mark().await?) else {
-            return Ok(());
-        };
-        let operation = Operation::Delete { key: INDEX_MARK.to_owned(), if_match: Some(etag) };
-        self.table.commit(partition, vec![operation]).await?;
+        let Some((_, etag)) = self.index_mark().await? else { return Ok(()) };
+        self.delete_single_row(INDEX_MARK, etag).await?;
         self.is_indexed.store(false, Relaxed);
         Ok(())
     }

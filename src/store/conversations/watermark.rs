@@ -1,8 +1,8 @@
-//! The watermark of the sweeps, a row of the first partition.
+//! The watermark of the sweeps.
 
 use super::ConversationStore;
 use crate::store::rows::{self, WATERMARK, Watermark};
-use crate::store::{Etag, Operation, Partition, StoreError, Table as _};
+use crate::store::{Etag, StoreError};
 
 impl ConversationStore {
     /// Reads the watermark, with the etag that is needed to replace it. Both are `None` before the first sweep.
@@ -10,8 +10,7 @@ impl ConversationStore {
     /// # Errors
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     pub async fn watermark(&self) -> Result<Option<(Watermark, Etag)>, StoreError> {
-        let Some(partition) = first() else { return Ok(None) };
-        let Some(row) = self.table.get(partition, WATERMARK).await? else { return Ok(None) };
+        let Some(row) = self.single_row(WATERMARK).await? else { return Ok(None) };
         Ok(Some((rows::decode_watermark(&row)?, row.etag)))
     }
 
@@ -20,17 +19,6 @@ impl ConversationStore {
     /// # Errors
     /// [`StoreError::Conflict`] if another process has written it since.
     pub async fn write_watermark(&self, read: Option<Etag>, next: &Watermark) -> Result<(), StoreError> {
-        let Some(partition) = first() else { return Ok(()) };
-        let (key, value) = (WATERMARK.to_owned(), rows::encode_watermark(next)?);
-        let operation = match read {
-            Some(etag) => Operation::Replace { key, value, if_match: Some(etag) },
-            None => Operation::Insert { key, value },
-        };
-        self.table.commit(partition, vec![operation]).await?;
-        Ok(())
+        self.write_single_row(WATERMARK, read, rows::encode_watermark(next)?).await
     }
-}
-
-fn first() -> Option<Partition> {
-    rows::partitions().next()
 }
