@@ -100,6 +100,12 @@ struct CanonicalRequest<'a> {
     max_attempts: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<(&'a str, &'a str)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expire_after: Option<CanonicalTime<'a>>,
 }
 
 #[derive(Serialize)]
@@ -127,6 +133,9 @@ impl ScheduleRequest {
             format,
             retry,
             timeout_seconds,
+            labels,
+            thread_id,
+            expire_after,
         } = self;
         let RetryRequest { max_attempts } = retry.unwrap_or_default();
         let default = DeliveryPolicy::default();
@@ -147,6 +156,9 @@ impl ScheduleRequest {
             format: canonical_word(format.as_deref(), Format::default().as_str()),
             max_attempts: max_attempts.filter(|attempts| *attempts != default.max_attempts),
             timeout_seconds: timeout_seconds.filter(|seconds| *seconds != default.timeout_seconds),
+            labels: canonical_labels(labels.iter().flatten().map(|(key, value)| (&**key, &**value))),
+            thread_id: thread_id.as_deref(),
+            expire_after: expire_after.as_deref().map(canonical_delay),
         };
         // This cannot fail: the form consists of texts and numbers.
         hash(&serde_json::to_vec(&form).unwrap_or_default())
@@ -172,6 +184,13 @@ fn canonical_headers<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>) -> V
     let mut headers: Vec<_> = headers.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
     headers.sort_unstable();
     headers
+}
+
+/// The order of labels means nothing.
+fn canonical_labels<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(&'a str, &'a str)> {
+    let mut labels: Vec<_> = labels.collect();
+    labels.sort_unstable();
+    labels
 }
 
 /// A value that breaks a rule keeps its text: the request is not accepted, and the value may be large and deep.

@@ -82,6 +82,7 @@ fn the_fingerprint_is_that_of_the_meaning() {
         ScheduleRequest { retry: Some(RetryRequest { max_attempts: Some(8) }), ..request() },
         ScheduleRequest { headers: Some(headers(&[("x-b", "2"), ("x-a", "1")])), ..request() },
         ScheduleRequest { additional_info: Some(info("{ \"b\" : [2], \"a\" : 1 }")), ..request() },
+        ScheduleRequest { labels: Some(Vec::new()), ..request() },
     ] {
         assert_eq!(same.fingerprint(), request().fingerprint(), "{same:?}");
     }
@@ -116,6 +117,19 @@ fn the_fingerprint_of_a_time_in_a_zone_is_that_of_its_instant() {
 }
 
 #[test]
+fn the_order_of_labels_and_the_form_of_a_duration_mean_nothing() {
+    let with = |labels: [(&str, &str); 2], after: &str| ScheduleRequest {
+        labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
+        expire_after: Some(after.to_owned()),
+        ..request()
+    };
+    let first = with([("a", "1"), ("b", "2")], "5m").fingerprint();
+    assert_eq!(with([("b", "2"), ("a", "1")], "PT300S").fingerprint(), first);
+    assert_ne!(with([("a", "2"), ("b", "1")], "5m").fingerprint(), first);
+    assert_ne!(with([("a", "1"), ("b", "2")], "6m").fingerprint(), first);
+}
+
+#[test]
 fn every_field_changes_the_fingerprint() {
     let text = |text: &str| Some(text.to_owned());
     let others = [
@@ -133,6 +147,9 @@ fn every_field_changes_the_fingerprint() {
         ScheduleRequest { format: text("text"), ..request() },
         ScheduleRequest { retry: Some(RetryRequest { max_attempts: Some(7) }), ..request() },
         ScheduleRequest { timeout_seconds: Some(29), ..request() },
+        ScheduleRequest { labels: Some(vec![("a".to_owned(), "1".to_owned())]), ..request() },
+        ScheduleRequest { thread_id: text("a"), ..request() },
+        ScheduleRequest { expire_after: text("5m"), ..request() },
         request(),
     ];
     let different: std::collections::HashSet<_> = others.iter().map(ScheduleRequest::fingerprint).collect();

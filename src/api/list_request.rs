@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 
 use super::field_errors::FieldErrors;
 use super::{ErrorDetail, FromObject, ObjectReader, Synonyms};
-use crate::domain::{ListOrder, Status, Timestamp};
+use crate::domain::{Label, Labels, ListOrder, Status, Timestamp};
 use crate::scheduler::{CursorKeys, ListFilter, ListQuery, Listed};
 
 /// The filters and the page of a list of conversations.
@@ -30,11 +30,14 @@ pub struct ListRequest {
     /// Return only conversations before this RFC 3339 time. It is compared like from.
     #[schemars(length(max = 64))]
     pub to: Option<String>,
+    /// Return only conversations that have this label, written as key:value, such as team:ops.
+    #[schemars(length(max = ListRequest::MAX_LABEL))]
+    pub label: Option<String>,
     /// The most conversations on a page. The default is 50. A page may have fewer, even none, although more follow: then it
     /// has a nextCursor.
     #[schemars(range(min = 1, max = ListRequest::MAX_LIMIT))]
     pub limit: Option<u32>,
-    /// The nextCursor of the page before, with the same status, order, from and to. Without it, the first page is returned.
+    /// The nextCursor of the page before, with the same status, order, from, to and label. Without it, the first page is returned.
     #[schemars(length(max = CursorKeys::MAX_LENGTH))]
     pub cursor: Option<String>,
 }
@@ -45,6 +48,7 @@ impl FromObject for ListRequest {
         ("order", &["orderby", "sort", "sortby", "sortorder", "direction"]),
         ("from", &["since", "start", "starttime", "fromtime", "min", "duefrom", "begin", "scheduledafter"]),
         ("to", &["until", "before", "end", "endtime", "totime", "dueto", "scheduledbefore"]),
+        ("label", &["labels", "tag", "tags"]),
         ("limit", &["count", "pagesize", "perpage", "max", "maxresults", "size", "top", "first"]),
         (
             "cursor",
@@ -58,6 +62,7 @@ impl FromObject for ListRequest {
             order: object.string("order"),
             from: object.string_or_number("from"),
             to: object.string_or_number("to"),
+            label: object.string("label"),
             limit: object.whole_number("limit", 1..=Self::MAX_LIMIT),
             cursor: object.string("cursor"),
         }
@@ -68,6 +73,7 @@ impl ListRequest {
     /// The highest limit that a caller may set.
     pub const MAX_LIMIT: u32 = 100;
     const DEFAULT_LIMIT: u32 = 50;
+    const MAX_LABEL: usize = Labels::MAX_KEY + 1 + Labels::MAX_VALUE;
 
     /// Checks all fields but the limit, which is checked where it is read, and the cursor, which only its maker can check.
     /// A field that is empty counts as absent, because generated clients send empty parameters.
@@ -83,6 +89,7 @@ impl ListRequest {
             set(text).and_then(|text| errors.check(pointer, Timestamp::parse(&with_plus(text))))
         };
         let (from, to) = (time("/from", self.from), time("/to", self.to));
+        let label = set(self.label).and_then(|text| errors.check("/label", text.parse::<Label>()));
         let listed = if errors.0.is_empty() { errors.check("/order", listed(status, order)) } else { None };
         if listed == Some(Listed::All) {
             let detail = "needs a status, because it is the delivery time of conversations that are Scheduled or InProgress, \
@@ -96,7 +103,7 @@ impl ListRequest {
         {
             errors.add("/to", format!("must be later than from, which is {from}"));
         }
-        let filter = listed.filter(|_| errors.0.is_empty()).map(|listed| ListFilter { listed, from, to });
+        let filter = listed.filter(|_| errors.0.is_empty()).map(|listed| ListFilter { listed, from, to, label });
         let filter = filter.ok_or(errors.0)?;
         Ok(ListQuery { filter, limit: self.limit.unwrap_or(Self::DEFAULT_LIMIT) as usize, cursor: set(self.cursor) })
     }
@@ -169,7 +176,7 @@ mod tests {
             ("Completed", "", Listed::Of(Status::Completed)),
         ] {
             let query = request(status, order, "", "").validate().unwrap();
-            assert_eq!(query.filter, ListFilter { listed, from: None, to: None }, "{status} {order}");
+            assert_eq!(query.filter, ListFilter { listed, ..ListFilter::ALL }, "{status} {order}");
         }
     }
 

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::UserContent;
 use crate::domain::{
-    Attempt, Conversation, ConversationId, DeliveryPolicy, Destination, DueTime, ErrorClass, Format, Method, Note,
-    Outcome, State, Status, Target, Timestamp, TooLate, WholeConversation, millis,
+    Attempt, Conversation, ConversationId, Delay, DeliveryPolicy, Destination, DueTime, ErrorClass, Format, Method,
+    Note, Outcome, State, Status, Target, Timestamp, TooLate, WholeConversation, millis,
 };
 use crate::json::text;
 use crate::scheduler::ListPage;
@@ -166,6 +166,12 @@ struct ConversationSummary<F> {
     endpoint: F,
     attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<F>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_id: Option<F>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expire_after: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     next_attempt_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -181,6 +187,9 @@ impl<'a, F: UserContent<'a>> ConversationSummary<F> {
             created_time: conversation.created().to_string(),
             endpoint: F::text(target(conversation).endpoint.as_str()),
             attempts: conversation.attempts_begun(),
+            labels: labels(conversation),
+            thread_id: conversation.thread_id().map(|id| F::text(id.as_str())),
+            expire_after: conversation.expiry().map(|expiry| Delay::from(expiry.after).to_string()),
             next_attempt_time: next_attempt(conversation),
             last_error: last_error(conversation),
         }
@@ -223,6 +232,12 @@ pub(crate) struct ConversationResponse<F> {
     format: Format,
     retry: RetryResponse,
     timeout_seconds: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<F>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_id: Option<F>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expire_after: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     next_attempt_time: Option<String>,
@@ -282,6 +297,9 @@ impl<'a, F: UserContent<'a>> ConversationResponse<F> {
             format: conversation.format(),
             retry: RetryResponse { max_attempts },
             timeout_seconds,
+            labels: labels(conversation),
+            thread_id: conversation.thread_id().map(|id| F::text(id.as_str())),
+            expire_after: conversation.expiry().map(|expiry| Delay::from(expiry.after).to_string()),
             next_attempt_time: next_attempt(conversation),
             lateness_ms: first.filter(|a| a.number == 1).map(|a| millis(conversation.due().until(a.started))),
             last_error: last_error(conversation),
@@ -315,6 +333,11 @@ fn attempts<'a, F: UserContent<'a>>(conversation: &'a Conversation) -> Vec<Attem
 /// The due time in the zone that the client named.
 fn local_time(conversation: &Conversation) -> Option<String> {
     conversation.zone().and_then(|zone| zone.local(conversation.due())).map(|local| local.to_string())
+}
+
+fn labels<'a, F: UserContent<'a>>(conversation: &Conversation) -> Option<F> {
+    let labels = conversation.labels();
+    (!labels.is_empty()).then(|| F::labels(labels))
 }
 
 fn target(conversation: &Conversation) -> &Target {

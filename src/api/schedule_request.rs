@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
@@ -10,8 +11,8 @@ use super::field_errors::FieldErrors;
 use super::time_fields::{self, MAX_TIME};
 use super::{ErrorDetail, FromObject, ObjectReader, Synonyms};
 use crate::domain::{
-    AdditionalInfo, DeliveryPolicy, Destination, EndpointPolicy, Format, Headers, Method, NewConversation, Payload,
-    Secret, Target, Timestamp, UnknownWord, When,
+    AdditionalInfo, Delay, DeliveryPolicy, Destination, EndpointPolicy, Format, Headers, InvalidDelay, Labels, Method,
+    NewConversation, Payload, Secret, Target, ThreadId, Timestamp, UnknownWord, When,
 };
 use crate::json::RawJson;
 
@@ -58,6 +59,18 @@ pub struct ScheduleRequest {
     /// The longest time that one attempt may take, in seconds. The default is 30.
     #[schemars(range(min = 1, max = MAX_TIMEOUT_SECONDS))]
     pub timeout_seconds: Option<u32>,
+    /// Labels by which you find the conversation again, by key; at most 8. A key has 1 to 32 characters of a-z, 0-9, '.',
+    /// '_' and '-'. A value has at most 64 characters.
+    #[schemars(with = "Option<BTreeMap<String, String>>", extend("maxProperties" = Labels::MAX_COUNT))]
+    pub labels: Option<Vec<(String, String)>>,
+    /// The thread or session that the conversation belongs to: at most 128 visible ASCII characters. The endpoint gets it
+    /// with the text, so that it can resume the same session.
+    #[schemars(length(min = 1, max = ThreadId::MAX))]
+    pub thread_id: Option<String>,
+    /// How long after scheduledTime the text is still useful, such as 90s, 5m, 2h, 7d or PT5M. If an attempt cannot begin
+    /// within this time, the conversation fails with the reason "expired". Without it, the text is delivered however late.
+    #[schemars(length(min = 1, max = 32))]
+    pub expire_after: Option<String>,
 }
 
 /// The rules for failed attempts.
@@ -73,6 +86,11 @@ pub struct RetryRequest {
 const MAX_TEXT: usize = 192 * 1024;
 const MAX_ATTEMPTS: u32 = 20;
 const MAX_TIMEOUT_SECONDS: u32 = 60;
+/// The shortest time within which a delivery can be asked for. It is longer than the usual lateness.
+const MIN_EXPIRE_AFTER: Duration = Duration::from_secs(1);
+/// The longest one: ten years.
+const MAX_EXPIRE_AFTER: Duration = Duration::from_hours(3653 * 24);
+
 impl FromObject for ScheduleRequest {
     const SYNONYMS: Synonyms = &[
         ("conversationText", &["text", "message", "content", "body", "prompt", "conversation", "reminder", "payload"]),
@@ -89,6 +107,9 @@ impl FromObject for ScheduleRequest {
         ("format", &["bodyformat", "contenttype"]),
         ("retry", &["retries", "maxretries", "maxattempts", "attempts", "retrypolicy"]),
         ("timeoutSeconds", &["timeout", "timeoutms"]),
+        ("labels", &["label", "tags", "tag"]),
+        ("threadId", &["thread", "session", "sessionid"]),
+        ("expireAfter", &["expires", "expiresafter", "expiresin", "expiry", "ttl", "timetolive", "maxage", "validfor"]),
         ("the header Idempotency-Key", &["idempotencykey"]),
     ];
 
@@ -106,6 +127,9 @@ impl FromObject for ScheduleRequest {
             format: object.string("format"),
             retry: object.object("retry", r#"{"maxAttempts": 3}"#),
             timeout_seconds: object.whole_number("timeoutSeconds", 1..=MAX_TIMEOUT_SECONDS),
+            labels: object.strings("labels", r#"{"team": "ops"}"#),
+            thread_id: object.string("threadId"),
+            expire_after: object.string_or_number("expireAfter"),
         }
     }
 }
@@ -145,6 +169,14 @@ impl ScheduleRequest {
         let info = self.additional_info;
         errors.check("/additionalInfo", info.as_ref().map_or(Ok(()), RawJson::check));
         let format = errors.check("/format", word(self.format.as_deref()));
+        let labels = Labels::parse(self.labels.unwrap_or_default()).unwrap_or_else(|problems| {
+            for problem in problems {
+                errors.add("/labels", problem);
+            }
+            Labels::default()
+        });
+        let thread_id = errors.check("/threadId", optional(self.thread_id.as_deref(), str::parse));
+        let expire_after = errors.check("/expireAfter", optional(self.expire_after.as_deref(), check_expire_after));
         let default = DeliveryPolicy::default();
         let max_attempts = self.retry.and_then(|r| r.max_attempts).unwrap_or(default.max_attempts);
         let timeout_seconds = self.timeout_seconds.unwrap_or(default.timeout_seconds);
@@ -160,6 +192,9 @@ impl ScheduleRequest {
                     format,
                     destination: Destination::Endpoint(Target { endpoint, method }),
                     policy: DeliveryPolicy { max_attempts, timeout_seconds },
+                    labels,
+                    thread_id: thread_id.flatten(),
+                    expire_after: expire_after.flatten(),
                 })
             }
             _ => Err(errors.0),
@@ -179,6 +214,23 @@ fn check_text(text: Option<String>) -> Result<String, String> {
     }
 }
 
+fn check_expire_after(text: &str) -> Result<Duration, String> {
+    let duration = text.parse::<Delay>().map_err(|error| match error {
+        InvalidDelay::Calendar => "has months or years, which differ in length; use days, such as 30d".to_owned(),
+        _ => error.to_string(),
+    })?;
+    let (min, max) = (Delay::from(MIN_EXPIRE_AFTER), Delay::from(MAX_EXPIRE_AFTER));
+    if (min..=max).contains(&duration) {
+        return Ok(duration.duration());
+    }
+    Err(format!("is {duration}; it must be from {min} to {max}"))
+}
+
+/// A field that may be left out.
+fn optional<T, E: ToString>(text: Option<&str>, read: impl FnOnce(&str) -> Result<T, E>) -> Result<Option<T>, String> {
+    text.map(read).transpose().map_err(|error| error.to_string())
+}
+
 /// A field with one word out of several.
 fn word<T: Default + FromStr<Err = UnknownWord>>(text: Option<&str>) -> Result<T, String> {
     text.map_or_else(|| Ok(T::default()), str::parse).map_err(|error: UnknownWord| error.to_string())
@@ -193,7 +245,7 @@ mod tests {
     fn request() -> ScheduleRequest {
         ScheduleRequest {
             conversation_text: Some("hello".into()),
-            scheduled_time: Some((NOW + std::time::Duration::from_mins(1)).to_string()),
+            scheduled_time: Some((NOW + Duration::from_mins(1)).to_string()),
             endpoint: Some("https://example.com/hook".into()),
             ..ScheduleRequest::default()
         }
@@ -242,6 +294,29 @@ mod tests {
         assert_eq!(with(Some("tomorrow"), None, Some("Berlin")), ["/scheduledTime", "/timeZone"]);
         assert_eq!(with(None, Some("5"), Some("UTC")), ["/delay"]);
         assert_eq!(with(None, Some("4000d"), None), ["/delay"]);
+    }
+
+    #[test]
+    fn the_time_of_usefulness_is_from_a_second_to_ten_years() {
+        let with = |text: &str| {
+            let request = ScheduleRequest { expire_after: Some(text.into()), ..request() };
+            request.validate(NOW, &EndpointPolicy::default()).map(|new| new.expire_after)
+        };
+        for (good, seconds) in [("1s", 1), ("PT5M", 300), ("2h", 7200), ("3653d", 315_619_200)] {
+            assert_eq!(with(good), Ok(Some(Duration::from_secs(seconds))), "{good}");
+        }
+        for (bad, told) in [
+            ("0s", "is PT0S; it must be from PT1S to P3653D"),
+            ("3654d", "is P3654D; it must be from PT1S to P3653D"),
+            ("9999999999d", "is more than ten years"),
+            ("300", "has no unit; write 300s"),
+            ("P1M", "has months or years"),
+            ("", "is not a duration"),
+        ] {
+            let errors = with(bad).unwrap_err();
+            let [ErrorDetail { pointer, detail }] = &errors[..] else { panic!("{bad}: {errors:?}") };
+            assert!(pointer == "/expireAfter" && detail.contains(told), "{bad}: {detail}");
+        }
     }
 
     #[test]

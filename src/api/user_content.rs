@@ -1,5 +1,5 @@
-//! Text that others wrote, inside our responses: the text, the additional info, the endpoint and the header names of a
-//! conversation, and the excerpt of an endpoint's response.
+//! Text that others wrote, inside our responses: the text, the additional info, the endpoint, the header names, the
+//! labels and the thread of a conversation, and the excerpt of an endpoint's response.
 //!
 //! Programs get it unchanged. A language model could take it for instructions. For models it is therefore put into an
 //! object that names it untrusted, its length is limited, and its invisible characters are written as escapes.
@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::domain::{AdditionalInfo, Headers};
+use crate::domain::{AdditionalInfo, Headers, Labels};
 use crate::json::JsonText;
 use crate::text::escape_invisible;
 
@@ -20,11 +20,17 @@ pub(crate) trait UserContent<'a>: Serialize {
     fn json(json: &'a AdditionalInfo) -> Self;
     /// The form of headers. Only their names are shown, because the values are often credentials.
     fn headers(headers: &Headers) -> Self;
+    /// The form of labels.
+    fn labels(labels: &Labels) -> Self;
 }
 
 /// An object of the names, with a placeholder for each value.
 fn without_values(headers: &Headers) -> Map<String, Value> {
     headers.iter().map(|(name, _)| (name.to_owned(), "[redacted]".into())).collect()
+}
+
+fn object_of(labels: &Labels) -> Map<String, Value> {
+    labels.iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
 }
 
 /// The text or JSON value unchanged, for programs.
@@ -33,7 +39,7 @@ fn without_values(headers: &Headers) -> Map<String, Value> {
 pub(crate) enum RawContent<'a> {
     Text(&'a str),
     Json(JsonText<'a>),
-    Headers(Map<String, Value>),
+    Object(Map<String, Value>),
 }
 
 impl<'a> UserContent<'a> for RawContent<'a> {
@@ -46,7 +52,11 @@ impl<'a> UserContent<'a> for RawContent<'a> {
     }
 
     fn headers(headers: &Headers) -> Self {
-        Self::Headers(without_values(headers))
+        Self::Object(without_values(headers))
+    }
+
+    fn labels(labels: &Labels) -> Self {
+        Self::Object(object_of(labels))
     }
 }
 
@@ -83,5 +93,9 @@ impl<'a> UserContent<'a> for UntrustedContent {
 
     fn headers(headers: &Headers) -> Self {
         Self::new(&Value::Object(without_values(headers)).to_string())
+    }
+
+    fn labels(labels: &Labels) -> Self {
+        Self::new(&Value::Object(object_of(labels)).to_string())
     }
 }

@@ -20,7 +20,7 @@ use crate::time::{Clock, Entropy, random, wait_until};
 
 /// Delivers the conversations of due rows.
 pub struct Deliverer {
-    store: ConversationStore,
+    pub(super) store: ConversationStore,
     waker: Arc<dyn Waker>,
     sender: Arc<dyn Sender>,
     secrets: SigningSecrets,
@@ -204,9 +204,16 @@ impl Deliverer {
                 return Ok(DeliveryOutcome::NothingToDo);
             }
             self.store.tell_time(&*self.clock).await?;
-            let Some(claimable_from) = read.value.claimable_from(self.clock.now()) else {
+            let now = self.clock.now();
+            let Some(claimable_from) = read.value.claimable_from(now) else {
                 return Ok(DeliveryOutcome::NothingToDo);
             };
+            if let Some(expired) = read.value.expired(now) {
+                match self.expire(read.revision, &expired).await {
+                    Err(StoreError::Conflict | StoreError::Unknown(_)) => continue,
+                    result => return Ok(result?),
+                }
+            }
             // The permits limit the memory of payloads, so they come before the payload is read.
             let needed = ClientLimiter::needed(read.value.payload_bytes());
             if !has_permits && needed > permit.held() {
@@ -275,6 +282,7 @@ impl Deliverer {
                 let revision = self.store.replace(read.revision, claimed.conversation()).await?;
                 Ok(Claimed::Attempt(Box::new(CommittedClaim { claimed, revision, since, since_machine })))
             }
+            Ok(Claim::Expired(next)) => self.expire(read.revision, &next).await.map(Claimed::Nothing),
             Ok(Claim::Lost(next)) => {
                 self.store.replace(read.revision, &next).await?;
                 tracing::warn!(

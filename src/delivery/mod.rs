@@ -13,6 +13,7 @@
 mod classify;
 mod client_limiter;
 mod deliver;
+mod expire;
 mod follower;
 mod host_limiter;
 mod mend;

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::SigningSecrets;
-use crate::domain::{AttemptStart, Conversation, ConversationId, Destination, Format, Payload, Secret, Timestamp};
+use crate::domain::{
+    AttemptStart, Conversation, ConversationId, Destination, Format, Payload, Secret, ThreadId, Timestamp,
+};
 use crate::json::{JsonText, text};
 use crate::outbound::OutboundRequest;
 
@@ -17,6 +19,8 @@ struct JsonBody<'a> {
     conversation_text: &'a str,
     scheduled_time: String,
     additional_info: Option<JsonText<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_id: Option<&'a str>,
 }
 
 /// Builds the request of one attempt. `now` is the time at which it is sent.
@@ -51,6 +55,9 @@ pub(super) fn attempt_request(
     set(&mut headers, "scheduler-attempt", attempt.number.to_string());
     set(&mut headers, "scheduler-scheduled-time", conversation.due().to_string());
     set(&mut headers, "scheduler-lateness-ms", conversation.due().until(now).as_millis().to_string());
+    if let Some(thread_id) = conversation.thread_id() {
+        set(&mut headers, "scheduler-thread-id", thread_id.as_str().to_owned());
+    }
     set(&mut headers, "traceparent", format!("00-{}-{:016x}-01", conversation.id().as_trace(), attempt.number));
     set(&mut headers, "user-agent", concat!("mcp-scheduler/", env!("CARGO_PKG_VERSION")).to_owned());
     OutboundRequest {
@@ -76,6 +83,7 @@ fn body(conversation: &Conversation, payload: &Payload) -> (&'static str, Bytes)
                 conversation_text: &payload.text,
                 scheduled_time: conversation.due().to_string(),
                 additional_info: payload.info.as_ref().map(|info| JsonText(info.as_str())),
+                thread_id: conversation.thread_id().map(ThreadId::as_str),
             };
             // This cannot fail: the body consists of strings, an id and JSON that was parsed before.
             ("application/json", serde_json::to_vec(&body).unwrap_or_default().into())

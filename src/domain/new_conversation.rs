@@ -1,6 +1,8 @@
 //! The input for a new conversation.
 
-use super::{DeliveryPolicy, Destination, DueTime, Format, Payload};
+use std::time::Duration;
+
+use super::{DeliveryPolicy, Destination, DueTime, Format, Labels, Payload, ThreadId};
 
 /// A schedule request that passed validation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,4 +17,10 @@ pub struct NewConversation {
     pub destination: Destination,
     /// The number of attempts and the time limit of each.
     pub policy: DeliveryPolicy,
+    /// The caller's labels.
+    pub labels: Labels,
+    /// The thread that the conversation belongs to.
+    pub thread_id: Option<ThreadId>,
+    /// The time after the due time in which an attempt must begin.
+    pub expire_after: Option<Duration>,
 }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 
-use crate::domain::{ClientId, Timestamp};
+use crate::domain::{ClientId, Label, Timestamp};
 use crate::store::{ListFilter, ListPlace, ListRows, Listed};
 
 /// The keys that authenticate cursors: the first signs, all verify.
@@ -51,7 +51,8 @@ fn message(client: &ClientId, filter: &ListFilter, place: &str) -> String {
         Listed::Of(status) => status.as_str(),
     };
     let millis = |at: Option<Timestamp>| at.map(|at| at.as_millis().to_string()).unwrap_or_default();
-    format!("1\n{client}\n{listed}\n{}\n{}\n{place}", millis(filter.from), millis(filter.to))
+    let label = filter.label.as_ref().map(Label::to_string).unwrap_or_default();
+    format!("1\n{client}\n{listed}\n{}\n{}\n{label}\n{place}", millis(filter.from), millis(filter.to))
 }
 
 fn encode(place: &ListPlace) -> String {
@@ -108,17 +109,18 @@ mod tests {
             (CursorKeys::new([[1; 32]]), ListFilter { from: Some(NOW), ..ListFilter::of(Status::Failed) });
         let cursor = keys.seal(&ann(), &filter, &place()).unwrap();
         let opened = |client: &str, filter| keys.open(&client.parse().unwrap(), &filter, &cursor);
-        assert!(opened("ann", filter).is_some());
-        assert!(opened("anna", filter).is_none());
+        assert!(opened("ann", filter.clone()).is_some());
+        assert!(opened("anna", filter.clone()).is_none());
         for other in [
-            ListFilter { listed: Listed::Live, ..filter },
-            ListFilter { listed: Listed::All, ..filter },
-            ListFilter { listed: Listed::Of(Status::Completed), ..filter },
-            ListFilter { from: None, ..filter },
-            ListFilter { from: None, to: Some(NOW), ..filter },
-            ListFilter { to: Some(NOW), ..filter },
+            ListFilter { listed: Listed::Live, ..filter.clone() },
+            ListFilter { listed: Listed::All, ..filter.clone() },
+            ListFilter { listed: Listed::Of(Status::Completed), ..filter.clone() },
+            ListFilter { from: None, ..filter.clone() },
+            ListFilter { from: None, to: Some(NOW), ..filter.clone() },
+            ListFilter { to: Some(NOW), ..filter.clone() },
+            ListFilter { label: Some("team:ops".parse().unwrap()), ..filter.clone() },
         ] {
-            assert!(opened("ann", other).is_none(), "{other:?}");
+            assert!(opened("ann", other.clone()).is_none(), "{other:?}");
         }
     }
 

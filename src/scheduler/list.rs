@@ -39,11 +39,12 @@ impl Scheduler {
         let permit = self.lists.take(client).await.ok_or(SchedulerError::TooManyLists)?;
         let place = if let Some(place) = place { place } else { self.list_from_start(&filter).await? };
         let (store, of, runtime) = (self.store.clone(), client.clone(), Handle::current());
+        let by = filter.clone();
         // The embedded store reads from the disk without awaiting, and the rows of a page are many. On a thread of its own
         // the list delays no other request. The permit ends with the thread, also if the caller is gone before.
         let read = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            runtime.block_on(store.list(&of, &filter, limit, &place))
+            runtime.block_on(store.list(&of, &by, limit, &place))
         });
         let stopped = |error: tokio::task::JoinError| StoreError::Refused(format!("the list was not read: {error}"));
         let listing = read.await.map_err(stopped)??;
@@ -53,7 +54,7 @@ impl Scheduler {
 
     async fn list_from_start(&self, filter: &ListFilter) -> Result<ListPlace, StoreError> {
         // The time decides between Scheduled and InProgress.
-        if *filter != ListFilter::ALL {
+        if filter.has_index() {
             self.store.tell_time(&*self.clock).await?;
         }
         self.store.list_from_start(filter, self.clock.now()).await

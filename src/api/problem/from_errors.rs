@@ -33,7 +33,7 @@ impl From<SchedulerError> for Problem {
                 pointer: "/cursor".to_owned(),
                 detail:
                     "must be the nextCursor of an earlier page, unchanged, and the request must have the same status, \
-                         order, from and to as the request for that page; leave it out for the first page"
+                         order, from, to and label as the request for that page; leave it out for the first page"
                         .to_owned(),
             }]),
             SchedulerError::KeyOfOtherRequest => Self::new(

@@ -12,8 +12,8 @@ pub use transitions::{Claim, ClaimedAttempt};
 use std::time::Duration;
 
 use super::{
-    Attempt, AttemptStart, ClientId, ConversationId, DeliveryPolicy, Destination, Format, NewConversation, Payload,
-    State, Status, Timestamp, ZoneRecord,
+    Attempt, AttemptStart, ClientId, ConversationId, DeliveryPolicy, Destination, Expiry, Format, Labels,
+    NewConversation, Payload, State, Status, ThreadId, Timestamp, ZoneRecord,
 };
 
 /// A text that is to reach one destination at one time, without its payload.
@@ -36,6 +36,9 @@ pub struct Conversation {
     state: State,
     attempts: Vec<Attempt>,
     attempts_before_redelivery: u32,
+    labels: Labels,
+    thread_id: Option<ThreadId>,
+    expiry: Option<Expiry>,
 }
 
 /// A conversation with its payload.
@@ -51,7 +54,7 @@ impl WholeConversation {
     /// A new conversation in the state [`State::Scheduled`].
     #[must_use]
     pub fn new(id: ConversationId, client: ClientId, new: NewConversation, now: Timestamp) -> Self {
-        let NewConversation { due, payload, format, destination, policy } = new;
+        let NewConversation { due, payload, format, destination, policy, labels, thread_id, expire_after } = new;
         let conversation = Conversation {
             id,
             client,
@@ -67,6 +70,9 @@ impl WholeConversation {
             state: State::Scheduled,
             attempts: Vec::new(),
             attempts_before_redelivery: 0,
+            labels,
+            thread_id,
+            expiry: expire_after.map(|after| Expiry::of(due.instant(), after)),
         };
         Self { conversation, payload }
     }
@@ -103,6 +109,12 @@ pub struct StoredConversation {
     pub attempts: Vec<Attempt>,
     /// See [`Conversation::attempts_before_redelivery`].
     pub attempts_before_redelivery: u32,
+    /// See [`Conversation::labels`].
+    pub labels: Labels,
+    /// See [`Conversation::thread_id`].
+    pub thread_id: Option<ThreadId>,
+    /// See [`Conversation::expiry`].
+    pub expiry: Option<Expiry>,
 }
 
 impl From<StoredConversation> for Conversation {
@@ -122,6 +134,9 @@ impl From<StoredConversation> for Conversation {
             state: stored.state,
             attempts: stored.attempts,
             attempts_before_redelivery: stored.attempts_before_redelivery,
+            labels: stored.labels,
+            thread_id: stored.thread_id,
+            expiry: stored.expiry,
         }
     }
 }
@@ -193,6 +208,24 @@ impl Conversation {
     #[must_use]
     pub const fn destination(&self) -> &Destination {
         &self.destination
+    }
+
+    /// The caller's labels.
+    #[must_use]
+    pub const fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// The thread that it belongs to.
+    #[must_use]
+    pub const fn thread_id(&self) -> Option<&ThreadId> {
+        self.thread_id.as_ref()
+    }
+
+    /// The time within which an attempt must begin. A redelivery begins it anew.
+    #[must_use]
+    pub const fn expiry(&self) -> Option<Expiry> {
+        self.expiry
     }
 
     /// The number of attempts and the time limit of each.
@@ -300,8 +333,16 @@ impl Conversation {
     /// The conversation as it was when the service accepted it for this due time.
     #[must_use]
     pub fn as_accepted(self, due: Timestamp) -> Self {
-        let (updated, attempts) = (self.created, Vec::new());
-        Self { due, updated, generation: 1, state: State::Scheduled, attempts, attempts_before_redelivery: 0, ..self }
+        Self {
+            due,
+            updated: self.created,
+            generation: 1,
+            state: State::Scheduled,
+            attempts: Vec::new(),
+            attempts_before_redelivery: 0,
+            expiry: self.expiry.map(|expiry| Expiry::of(due, expiry.after)),
+            ..self
+        }
     }
 
     /// The number of attempts that have begun.
@@ -314,7 +355,9 @@ impl Conversation {
     /// Whether the attempts of the last redelivery are under way.
     #[must_use]
     pub fn is_being_redelivered(&self) -> bool {
-        self.attempts_before_redelivery > 0 && self.status() == Status::InProgress
+        // A conversation that has expired may be redelivered without an attempt before. Its expiry shows it.
+        let has_later_expiry = self.expiry.is_some_and(|expiry| expiry != Expiry::of(self.due, expiry.after));
+        (self.attempts_before_redelivery > 0 || has_later_expiry) && self.status() == Status::InProgress
     }
 
     /// The number of attempts that have begun since the conversation was scheduled or last redelivered.

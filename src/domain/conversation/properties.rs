@@ -43,8 +43,10 @@ proptest! {
     #[test]
     fn any_sequence_of_events_keeps_the_invariants(
         moves in moves(), max_attempts in prop_oneof![1_u32..5, 18_u32..25], retry in 0_u64..100_000,
+        expire_after in prop::option::of(0_u64..400_000),
     ) {
-        let mut conversation = scheduled(max_attempts);
+        let expiry = expire_after.map(|after| Expiry::of(DUE, Duration::from_millis(after)));
+        let mut conversation = Conversation { expiry, ..scheduled(max_attempts) };
         let mut now = conversation.created;
         let mut claims = 0_u8;
         // The store lets a worker complete only if the row has not changed since its claim.
@@ -64,7 +66,7 @@ proptest! {
                             claimed = Some(attempt.clone());
                             attempt.conversation().clone()
                         }
-                        Claim::Lost(next) => next,
+                        Claim::Lost(next) | Claim::Expired(next) => next,
                     })
                 }
                 Move::Complete(outcome) => {
@@ -152,6 +154,15 @@ fn check_step(before: &Conversation, after: &Conversation, now: Timestamp) -> Re
     if let (State::Delivering { lease, .. }, Some(next)) = (&before.state, after.in_flight()) {
         prop_assert!(next.started >= lease.until);
     }
+    // No attempt begins too late, and only a redelivery begins the time anew.
+    prop_assert!(redelivered || after.expiry == before.expiry);
+    if let (Some(begun), Some(expiry), true) =
+        (after.in_flight(), after.expiry, after.attempts_begun() > before.attempts_begun())
+    {
+        prop_assert!(begun.started <= expiry.at, "an attempt began too late");
+    }
+    let expired = State::Failed { reason: Expiry::REASON.to_owned() };
+    prop_assert!(after.expiry.is_some() || after.state != expired);
     // A transition changes only the fields about the course of the delivery.
     let without_its_course = |conversation: &Conversation| Conversation {
         state: State::Scheduled,
@@ -159,6 +170,7 @@ fn check_step(before: &Conversation, after: &Conversation, now: Timestamp) -> Re
         attempts: Vec::new(),
         generation: 0,
         attempts_before_redelivery: 0,
+        expiry: None,
         ..conversation.clone()
     };
     prop_assert_eq!(without_its_course(before), without_its_course(after));

@@ -124,7 +124,7 @@ impl Event {
                     assert_eq!(claimed.conversation().in_flight(), Some(claimed.attempt()));
                     Ok(claimed.conversation().clone())
                 }
-                Claim::Lost(next) => {
+                Claim::Lost(next) | Claim::Expired(next) => {
                     assert_eq!(next.in_flight(), None);
                     Ok(next)
                 }

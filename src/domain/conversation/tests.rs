@@ -21,6 +21,9 @@ fn scheduled(max_attempts: u32) -> Conversation {
             method: Method::Post,
         }),
         policy: DeliveryPolicy { max_attempts, timeout_seconds: 10 },
+        labels: Labels::default(),
+        thread_id: None,
+        expire_after: None,
     };
     let created = Timestamp::from_millis(DUE.as_millis() - 3_600_000);
     let id = ConversationId::new(created, &[0; 10]);
@@ -183,6 +186,8 @@ fn a_conversation_that_used_up_its_attempts_before_there_was_a_cap_finishes_and_
 
 #[path = "ahead_tests.rs"]
 mod ahead;
+#[path = "expiry_tests.rs"]
+mod expiry;
 #[path = "properties.rs"]
 mod properties;
 #[path = "table_tests.rs"]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{AlreadyFinal, ClaimRefused, Conversation, NotDelivering, RedeliveryRefused, TooLate};
 use crate::domain::{
-    Attempt, AttemptResult, AttemptStart, DeliveryPolicy, Lease, LeaseToken, Outcome, State, Timestamp, millis,
+    Attempt, AttemptResult, AttemptStart, DeliveryPolicy, Expiry, Lease, LeaseToken, Outcome, State, Timestamp, millis,
 };
 
 /// The result of a claim.
@@ -15,6 +15,8 @@ pub enum Claim {
     /// The worker of an attempt was lost. The conversation waits for the next attempt, or it has failed because none was
     /// left.
     Lost(Conversation),
+    /// The next attempt could not begin in time, so the conversation has failed.
+    Expired(Conversation),
 }
 
 /// A claimed attempt. Its holder may send it and complete it; no other code can.
@@ -46,7 +48,7 @@ impl ClaimedAttempt {
 
     /// Records the result of the attempt. `sent_at` is the time of the first byte; it replaces the time of the claim.
     /// If the attempt failed, but not permanently, and another one is left, the next attempt is due `retry_after` from
-    /// now.
+    /// now. If that is too late for the conversation's [`Expiry`], the conversation fails.
     #[must_use]
     pub fn complete(
         self,
@@ -63,7 +65,11 @@ impl ClaimedAttempt {
         match outcome {
             Outcome::Success => conversation.state = State::Completed,
             Outcome::Failure | Outcome::Unknown if another => {
-                conversation.state = State::Waiting { next_attempt: now + retry_after };
+                let next_attempt = now + retry_after;
+                if conversation.is_too_late(next_attempt) {
+                    return conversation.expire(now);
+                }
+                conversation.state = State::Waiting { next_attempt };
             }
             Outcome::Failure | Outcome::Unknown | Outcome::PermanentFailure => return conversation.fail(),
         }
@@ -81,7 +87,8 @@ impl Conversation {
     ///
     /// If the lease of an attempt under way has ended, that attempt is recorded as [`Outcome::Unknown`]. It has failed when
     /// its lease ended, so the next attempt starts `retry_after` from then, as after any other failure: a process that
-    /// crashes again and again does not use up the attempts. If it was the last one, the conversation fails.
+    /// crashes again and again does not use up the attempts. If it was the last one, the conversation fails. It also
+    /// fails if the attempt could not begin in time.
     ///
     /// # Errors
     /// [`ClaimRefused`] if the conversation is not due, is leased, or is final.
@@ -104,6 +111,9 @@ impl Conversation {
         if self.attempts_used() >= self.policy.max_attempts {
             return Ok(Claim::Lost(self.fail()));
         }
+        if self.is_too_late(due_at.max(now)) {
+            return Ok(Claim::Expired(self.expire(now)));
+        }
         if due_at > now {
             self.state = State::Waiting { next_attempt: due_at };
             return Ok(Claim::Lost(self));
@@ -112,6 +122,18 @@ impl Conversation {
         let lease = Lease { until: now + self.policy.timeout() + DeliveryPolicy::LEASE_MARGIN, token };
         self.state = State::Delivering { attempt, lease };
         Ok(Claim::Attempt(ClaimedAttempt { conversation: self, attempt, due_at }))
+    }
+
+    /// The failed conversation, if an attempt that begins now or later is too late for its
+    /// [`Expiry`]. An attempt that has begun is never too late.
+    #[must_use]
+    pub fn expired(&self, now: Timestamp) -> Option<Self> {
+        let due_at = match &self.state {
+            State::Scheduled => self.due,
+            State::Waiting { next_attempt } => *next_attempt,
+            _ => return None,
+        };
+        self.is_too_late(due_at.max(now)).then(|| self.clone().expire(now))
     }
 
     /// Ends the lease now, because the worker that holds it is known to be gone.
@@ -165,6 +187,7 @@ impl Conversation {
             return Err(RedeliveryRefused::AttemptsUsedUp { begun, more });
         }
         self.attempts_before_redelivery = begun;
+        self.expiry = self.expiry.map(|expiry| Expiry::of(now, expiry.after));
         self.generation += 1;
         self.updated = now;
         self.state = State::Waiting { next_attempt: now };
@@ -177,6 +200,17 @@ impl Conversation {
             self.attempts.remove(0);
         }
         self.attempts.push(Attempt { start, result });
+    }
+
+    /// Whether an attempt that begins at this time begins too late.
+    fn is_too_late(&self, begins: Timestamp) -> bool {
+        self.expiry.is_some_and(|expiry| begins > expiry.at)
+    }
+
+    fn expire(mut self, now: Timestamp) -> Self {
+        self.updated = now;
+        self.state = State::Failed { reason: Expiry::REASON.to_owned() };
+        self
     }
 
     fn fail(mut self) -> Self {

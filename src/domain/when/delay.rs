@@ -34,6 +34,12 @@ pub enum InvalidDelay {
     TooLong,
 }
 
+impl From<Duration> for Delay {
+    fn from(duration: Duration) -> Self {
+        Self(duration)
+    }
+}
+
 impl Delay {
     /// The duration, in whole milliseconds.
     #[must_use]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{ClientId, Conversation, Status, Timestamp};
+use crate::domain::{ClientId, Conversation, Label, Status, Timestamp};
 use crate::store::KeyRange;
 use crate::store::rows::{self, IndexGroup};
 
@@ -25,7 +25,7 @@ pub enum Listed {
 ///
 /// A filter on a field that is in no key belongs into `accepts`: it is applied to the main rows of the
 /// range, and the bounds of a page hold for what it rejects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListFilter {
     /// Which conversations.
     pub listed: Listed,
@@ -33,6 +33,8 @@ pub struct ListFilter {
     pub from: Option<Timestamp>,
     /// Only those that are due, or have ended, before this time.
     pub to: Option<Timestamp>,
+    /// Only those that have this label.
+    pub label: Option<Label>,
 }
 
 impl ListFilter {
@@ -40,12 +42,18 @@ impl ListFilter {
     const CLAIMED_AHEAD: Duration = Duration::from_secs(2);
 
     /// All conversations.
-    pub const ALL: Self = Self { listed: Listed::All, from: None, to: None };
+    pub const ALL: Self = Self { listed: Listed::All, from: None, to: None, label: None };
 
     /// The conversations with one status.
     #[must_use]
     pub const fn of(status: Status) -> Self {
         Self { listed: Listed::Of(status), ..Self::ALL }
+    }
+
+    /// Whether index rows name the conversations. The main rows of all others are read.
+    #[must_use]
+    pub const fn has_index(&self) -> bool {
+        self.group().is_some()
     }
 
     /// The index rows among which the conversations are. `None` for all conversations: their main rows are read.
@@ -75,13 +83,16 @@ impl ListFilter {
         // Each conversation that is not final is in exactly one of the two lists, whatever the clocks say.
         let is_in_progress = due <= now || (status == Status::InProgress && due <= now + Self::CLAIMED_AHEAD);
         let is_listed = match self.listed {
-            Listed::All => return true,
+            Listed::All => true,
             Listed::Live => !status.is_final(),
             Listed::Of(Status::Scheduled) => !status.is_final() && !is_in_progress,
             Listed::Of(Status::InProgress) => !status.is_final() && is_in_progress,
             Listed::Of(wanted) => status == wanted,
         };
         let at = conversation.ended().unwrap_or(due);
-        is_listed && self.from.is_none_or(|from| from <= at) && self.to.is_none_or(|to| at < to)
+        is_listed
+            && self.from.is_none_or(|from| from <= at)
+            && self.to.is_none_or(|to| at < to)
+            && self.label.as_ref().is_none_or(|label| conversation.labels().has(label))
     }
 }

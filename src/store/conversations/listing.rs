@@ -83,7 +83,7 @@ impl ConversationStore {
     /// # Errors
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     pub async fn list_from_start(&self, filter: &ListFilter, now: Timestamp) -> Result<ListPlace, StoreError> {
-        let by_index = *filter != ListFilter::ALL && self.is_indexed().await?;
+        let by_index = filter.has_index() && self.is_indexed().await?;
         Ok(ListPlace { rows: if by_index { ListRows::Index } else { ListRows::Main }, now, after: None })
     }
 

@@ -4,6 +4,7 @@
 //! in `tests/fixtures/rows` fix every byte of the form.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -12,8 +13,8 @@ use super::StoredPayload;
 use super::payload::{headers_row, info_row, restore};
 use crate::domain::{
     Attempt, AttemptResult, AttemptStart, ClientId, Conversation, ConversationId, DeliveryPolicy, Destination,
-    Endpoint, ErrorClass, Format, Lease, LeaseToken, Method, Outcome, Payload, State, StoredConversation, Target,
-    Timestamp, ZoneRecord,
+    Endpoint, ErrorClass, Expiry, Format, Labels, Lease, LeaseToken, Method, Outcome, Payload, State,
+    StoredConversation, Target, ThreadId, Timestamp, ZoneRecord, millis,
 };
 use crate::json::{pairs, text};
 
@@ -37,6 +38,20 @@ pub(super) struct ConversationRow<'a> {
     attempts: Vec<AttemptRow<'a>>,
     #[serde(rename = "attemptsForgiven", default, skip_serializing_if = "is_zero")]
     attempts_before_redelivery: u32,
+    /// This and the fields below were added after the first release. They are left out where they are empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "pairs")]
+    labels: pairs::Pairs<'a>,
+    #[serde(rename = "threadId", default, skip_serializing_if = "Option::is_none")]
+    thread_id: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expiry: Option<ExpiryRow>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ExpiryRow {
+    after_ms: u64,
+    at: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -150,6 +165,9 @@ impl<'a> ConversationRow<'a> {
             state: conversation.state().into(),
             attempts: conversation.attempts().iter().map(AttemptRow::from).collect(),
             attempts_before_redelivery: conversation.attempts_before_redelivery(),
+            labels: conversation.labels().iter().map(|(key, value)| (key.into(), value.into())).collect(),
+            thread_id: conversation.thread_id().map(|id| id.as_str().into()),
+            expiry: conversation.expiry().map(ExpiryRow::from),
         })
     }
 }
@@ -165,6 +183,18 @@ impl From<ZoneRow<'_>> for ZoneRecord {
     fn from(row: ZoneRow<'_>) -> Self {
         let ZoneRow { name, database, wall } = row;
         Self { name: name.into_owned(), database: database.into_owned(), wall: wall.map(Cow::into_owned) }
+    }
+}
+
+impl From<Expiry> for ExpiryRow {
+    fn from(Expiry { after, at }: Expiry) -> Self {
+        Self { after_ms: millis(after), at: at.as_millis() }
+    }
+}
+
+impl From<ExpiryRow> for Expiry {
+    fn from(ExpiryRow { after_ms, at }: ExpiryRow) -> Self {
+        Self { after: Duration::from_millis(after_ms), at: Timestamp::from_millis(at) }
     }
 }
 
@@ -238,6 +268,9 @@ impl ConversationRow<'_> {
             state: row.state.into(),
             attempts: row.attempts.into_iter().map(Attempt::from).collect(),
             attempts_before_redelivery: row.attempts_before_redelivery,
+            labels: Labels::from_stored(row.labels.into_iter().map(|(k, v)| (k.into_owned(), v.into_owned()))),
+            thread_id: row.thread_id.map(|id| ThreadId::from_stored(id.into_owned())),
+            expiry: row.expiry.map(Expiry::from),
         };
         Ok((conversation.into(), payload))
     }

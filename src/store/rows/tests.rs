@@ -12,13 +12,15 @@ use serde_json::value::RawValue;
 use super::*;
 use crate::domain::{
     AdditionalInfo, AttemptResult, Claim, ClaimedAttempt, DeliveryPolicy, Destination, EndpointPolicy, ErrorClass,
-    Format, Headers, LeaseToken, Method, Outcome, Secret, State, StoredConversation, Target, ZoneRecord,
+    Expiry, Format, Headers, Labels, LeaseToken, Method, Outcome, Secret, State, StoredConversation, Target, ThreadId,
+    ZoneRecord,
 };
 use crate::store::Etag;
 
 const CONVERSATIONS: &str = include_str!("../../../tests/fixtures/rows/conversation.json");
 const CONVERSATIONS_2: &str = include_str!("../../../tests/fixtures/rows/conversation-2.json");
 const CONVERSATIONS_3: &str = include_str!("../../../tests/fixtures/rows/conversation-3.json");
+const WITH_OPTIONAL_FIELDS: &str = include_str!("../../../tests/fixtures/rows/conversation-optional.json");
 const INDEX_ROWS: &str = include_str!("../../../tests/fixtures/rows/index.json");
 const DUE_ROWS: &str = include_str!("../../../tests/fixtures/rows/due.json");
 const KEYS: &str = include_str!("../../../tests/fixtures/rows/idempotency.json");
@@ -65,6 +67,9 @@ fn stored() -> StoredConversation {
         state: State::Scheduled,
         attempts: Vec::new(),
         attempts_before_redelivery: 0,
+        labels: Labels::default(),
+        thread_id: None,
+        expiry: None,
     }
 }
 
@@ -211,6 +216,30 @@ fn index_rows_are_written_in_the_form_of_the_fixtures() {
         let projected = index::project(&conversation).unwrap().unwrap();
         assert_eq!(projected, (row.key.clone(), row.value.clone()), "{name}");
         assert_eq!(indexed_id(&row.key), Some(conversation.id()), "{name}");
+    }
+    assert!(fixtures.is_empty(), "fixtures without a conversation: {:?}", fixtures.keys());
+}
+
+#[test]
+fn a_main_row_with_labels_a_thread_and_an_expiry_has_the_form_of_its_fixture() {
+    let mut fixtures = fixtures(WITH_OPTIONAL_FIELDS);
+    let labels = [("team", "ops"), ("x.y_z-9", "Zoë: \"1\"")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let all = StoredConversation {
+        labels: Labels::parse(labels.into()).unwrap(),
+        thread_id: Some(ThreadId::from_stored("thread/7".to_owned())),
+        expiry: Some(Expiry::of(DUE, Duration::from_mins(5))),
+        ..stored()
+    };
+    let expired = Conversation::from(all.clone()).expired(DUE + Duration::from_mins(6)).unwrap();
+    for (name, conversation) in [
+        ("all", all.clone().into()),
+        ("expired", expired.clone()),
+        ("redelivered", expired.redeliver(DUE + Duration::from_hours(1)).unwrap()),
+    ] {
+        let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
+        assert_eq!(encode_conversation(&conversation, None, 3).unwrap(), row.value, "{name}");
+        let expected = MainRow { conversation, payload: StoredPayload::InOwnRow, projection: 3 };
+        assert_eq!(decode_conversation(&row).unwrap(), expected, "{name}");
     }
     assert!(fixtures.is_empty(), "fixtures without a conversation: {:?}", fixtures.keys());
 }

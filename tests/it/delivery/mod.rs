@@ -5,6 +5,7 @@ mod backlog;
 mod cancelling;
 mod clocks;
 mod due_rows;
+mod expiring;
 mod failures;
 mod fairness;
 mod follower;

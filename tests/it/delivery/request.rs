@@ -117,3 +117,30 @@ async fn the_method_of_the_caller_is_used_and_get_and_delete_have_no_body() {
         assert_eq!(call.header("webhook-signature"), Some(&*signature), "{name}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_thread_is_in_the_body_and_in_a_header_that_wins() {
+    for (format, in_body) in [("json", true), ("text", false)] {
+        let harness = DeliveryHarness::new();
+        harness.endpoint.always_fails();
+        harness
+            .schedule(Duration::ZERO, |request| {
+                request.format = Some(format.to_owned());
+                request.thread_id = Some("thread/7\"".to_owned());
+                request.labels = Some(vec![("team".to_owned(), "ops".to_owned())]);
+                let theirs = ["Scheduler-Thread-Id", "scheduler_thread_id"].map(str::to_owned);
+                request.headers = Some(theirs.map(|name| (name, Secret::new("theirs".to_owned()))).into());
+            })
+            .await;
+        for call in calls_of(&harness, 2).await {
+            let ours: Vec<_> = call.request.headers.iter().filter(|(name, _)| name.contains("thread")).collect();
+            assert!(ours.len() == 1 && call.header("scheduler-thread-id") == Some("thread/7\""), "{format}");
+            let body = std::str::from_utf8(call.request.body.as_deref().unwrap()).unwrap();
+            assert_eq!(body.ends_with(r#","threadId":"thread/7\""}"#), in_body, "{body}");
+        }
+    }
+    let harness = DeliveryHarness::new();
+    harness.schedule(Duration::ZERO, |_| ()).await;
+    let call = &calls_of(&harness, 1).await[0];
+    assert_eq!(call.header("scheduler-thread-id"), None);
+}

@@ -25,6 +25,9 @@ async fn the_status_shows_every_field_of_the_request() {
             "format": "text",
             "retry": { "maxAttempts": 3 },
             "timeoutSeconds": 5,
+            "labels": { "team": "ops", "customer.id": "Müller: 7" },
+            "threadId": "thread-7",
+            "expireAfter": "PT5M",
         }))
         .await;
     let answer = client.status(&id).await;

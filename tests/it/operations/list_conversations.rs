@@ -147,16 +147,45 @@ async fn what_is_due_next_comes_first_and_times_limit_the_list() {
 }
 
 #[tokio::test]
+async fn a_list_can_be_filtered_by_a_label() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let mut ops = Vec::new();
+    for number in 0..12 {
+        let team = if number % 3 == 0 { "ops:a b" } else { "dev" };
+        let id = client.scheduled(json!({ "labels": { "team": team, "number": number.to_string() } })).await;
+        if number % 3 == 0 {
+            ops.push(id);
+        }
+    }
+    client.scheduled(json!({})).await;
+    let newest_first: Vec<_> = ops.iter().rev().cloned().collect();
+    assert_eq!(pages(&client, "label=team:ops:a%20b&limit=3").await.concat(), newest_first);
+    let live = pages(&client, "status=Scheduled&label=team:ops:a+b&limit=3").await.concat();
+    assert_eq!(HashSet::<String>::from_iter(live), HashSet::from_iter(ops));
+    for other in ["team:Ops", "team:", "number:12", "other:ops"] {
+        let wrong = client.list(&format!("?label={other}")).await;
+        assert_eq!(ids(&wrong.json()), [""; 0], "{other}");
+    }
+}
+
+#[tokio::test]
 async fn a_cursor_belongs_to_its_list() {
     let app = TestApp::start().await;
     let client = app.client();
     schedule_many(&client, 3).await;
     let first = client.list("?status=Scheduled&limit=1").await.json();
     let cursor = first["nextCursor"].as_str().unwrap();
-    for query in ["", "status=Failed&", "order=due&", "status=Scheduled&from=2030-01-01T00:00:00Z&"] {
+    for query in [
+        "",
+        "status=Failed&",
+        "order=due&",
+        "status=Scheduled&from=2030-01-01T00:00:00Z&",
+        "status=Scheduled&label=a:b&",
+    ] {
         let answer = client.list(&format!("?{query}cursor={cursor}")).await;
         answer.assert_invalid(&["/cursor"]);
-        assert!(answer.text.contains("the same status, order, from and to"), "{}", answer.text);
+        assert!(answer.text.contains("the same status, order, from, to and label"), "{}", answer.text);
     }
     let changed = format!("{}{}", &cursor[..cursor.len() - 2], if cursor.ends_with("AA") { "BB" } else { "AA" });
     client.list(&format!("?status=Scheduled&cursor={changed}")).await.assert_invalid(&["/cursor"]);
@@ -206,6 +235,8 @@ async fn an_invalid_parameter_is_pointed_at() {
         ("?limit=1.5", "/limit"),
         ("?limit=99999999999999999999", "/limit"),
         ("?order=up", "/order"),
+        ("?label=team", "/label"),
+        ("?label=Team:ops", "/label"),
         ("?status=Failed&order=due", "/order"),
         ("?order=ended", "/order"),
         ("?from=2030-01-01T00:00:00Z", "/from"),

@@ -45,12 +45,12 @@ async fn filled(count: u32, bytes: usize) -> (Arc<CountingTable>, ConversationSt
 #[tokio::test(start_paused = true)]
 async fn a_list_of_large_conversations_reads_no_payload() {
     let (table, store, all) = filled(300, LARGE).await;
-    let first = page(&store, ListFilter::ALL, BEFORE, 100, None).await;
+    let first = page(&store, &ListFilter::ALL, BEFORE, 100, None).await;
     assert_eq!(ids(&first), all[..100]);
     let read = table.take();
     assert!(read.bytes < 200_000, "a page of 100 with {LARGE} bytes each reads {} bytes", read.bytes);
     assert!(read.keys.is_empty(), "{:?}", read.keys);
-    let none = page(&store, FAILED, BEFORE, 1, None).await;
+    let none = page(&store, &FAILED, BEFORE, 1, None).await;
     assert!(none.conversations.is_empty() && none.next.is_none());
     let read = table.take();
     assert!(read.bytes < 400_000, "a page without a match reads {} bytes", read.bytes);
@@ -61,7 +61,7 @@ async fn a_page_reads_little_more_than_it_shows() {
     let (table, store, all) = filled(1_000, 10).await;
     for (limit, most) in [(1, 32), (10, 16 * 8), (100, 100 + 16 * 8)] {
         let place = ListPlace { rows: ListRows::Main, now: BEFORE, after: Some(all[99].inverted()) };
-        let page = page(&store, ListFilter::ALL, BEFORE, limit, Some(place)).await;
+        let page = page(&store, &ListFilter::ALL, BEFORE, limit, Some(place)).await;
         assert_eq!(ids(&page), all[100..100 + limit]);
         let read = table.take().rows;
         assert!(read <= most, "a page of {limit} reads {read} rows");
@@ -72,7 +72,7 @@ async fn a_page_reads_little_more_than_it_shows() {
 async fn the_last_page_says_that_it_is_the_last() {
     let (_, store, all) = filled(40, 10).await;
     for limit in [1, 5, 8, 40, 41, 100] {
-        let pages = pages(&store, ListFilter::ALL, BEFORE, limit).await;
+        let pages = pages(&store, &ListFilter::ALL, BEFORE, limit).await;
         assert_eq!(pages.concat(), all, "by {limit}");
         assert_eq!(pages.len(), all.len().div_ceil(limit), "by {limit}: no page is empty");
     }
@@ -87,7 +87,7 @@ async fn a_filter_that_matches_nothing_examines_a_bounded_number_of_rows_and_can
     table.take();
     let (mut found, mut place, mut pages) = (Vec::new(), None, 0);
     loop {
-        let page = page(&store, ListFilter::of(Status::Cancelled), BEFORE, 1, place.clone()).await;
+        let page = page(&store, &ListFilter::of(Status::Cancelled), BEFORE, 1, place.clone()).await;
         let read = table.take().rows;
         assert!(read <= 4_000 + 16 * 8, "a page reads {read} rows");
         assert!(page.next != place, "a page makes progress");
@@ -119,7 +119,7 @@ async fn a_page_that_takes_a_second_ends_and_can_be_continued() {
         store.insert(&due_at(id, client(), NOW, "x".to_owned())).await.unwrap();
     }
     let began = Instant::now();
-    let page = page(&store, FAILED, BEFORE, 1, None).await;
+    let page = page(&store, &FAILED, BEFORE, 1, None).await;
     let took = began.elapsed();
     assert!(took <= Duration::from_millis(1_150), "{took:?}");
     assert!(page.conversations.is_empty() && page.next.is_some());
@@ -141,7 +141,7 @@ async fn large_rows_of_the_first_release_make_short_pages() {
     for filter in [ListFilter::ALL, ListFilter::of(Status::Scheduled)] {
         let (mut seen, mut place) = (Vec::new(), None);
         loop {
-            let page = page(&store, filter, BEFORE, 100, place).await;
+            let page = page(&store, &filter, BEFORE, 100, place).await;
             let read = table.take().bytes;
             assert!(read < 8 * MIB + 16 * 8 * (LARGE + 1_000), "a page reads {} MiB", read / MIB);
             assert!(page.conversations.len() < 100 || page.next.is_none(), "a page of 19 MB is too long");
@@ -220,6 +220,6 @@ async fn the_partitions_are_merged_in_the_order_of_the_ids() {
         }
     }
     let expected: Vec<_> = all.into_iter().rev().collect();
-    let seen = pages(&store, ListFilter::ALL, BEFORE, 7).await.concat();
+    let seen = pages(&store, &ListFilter::ALL, BEFORE, 7).await.concat();
     assert_eq!(seen, expected);
 }

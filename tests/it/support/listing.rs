@@ -51,7 +51,7 @@ pub fn claimed(conversation: Conversation) -> Conversation {
     let at = conversation.next_wake_at().unwrap();
     match conversation.claim(LeaseToken::new([1; 8]), at, Duration::ZERO).unwrap() {
         Claim::Attempt(claimed) => claimed.conversation().clone(),
-        Claim::Lost(next) => next,
+        Claim::Lost(next) | Claim::Expired(next) => next,
     }
 }
 
@@ -71,22 +71,22 @@ pub fn ids(listing: &Listing) -> Vec<ConversationId> {
 /// A page of a list, from its beginning or from a place.
 pub async fn page(
     store: &ConversationStore,
-    filter: ListFilter,
+    filter: &ListFilter,
     now: Timestamp,
     limit: usize,
     place: Option<ListPlace>,
 ) -> Listing {
     let place = match place {
         Some(place) => place,
-        None => store.list_from_start(&filter, now).await.unwrap(),
+        None => store.list_from_start(filter, now).await.unwrap(),
     };
-    store.list(&client(), &filter, limit, &place).await.unwrap()
+    store.list(&client(), filter, limit, &place).await.unwrap()
 }
 
 /// All pages of a list.
 pub async fn pages(
     store: &ConversationStore,
-    filter: ListFilter,
+    filter: &ListFilter,
     now: Timestamp,
     limit: usize,
 ) -> Vec<Vec<ConversationId>> {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{GOOD, HINT, NOW, call, sentences, start};
 use crate::support::client::Answer;
 
-const FIELDS: &str = "conversationText, scheduledTime, delay, timeZone, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds";
+const FIELDS: &str = "conversationText, scheduledTime, delay, timeZone, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds, labels, threadId, expireAfter";
 
 /// A good schedule request with one field in another spelling, or with more members.
 fn request(members: &str) -> String {
@@ -86,18 +86,31 @@ const SCHEDULE: &[(&str, &[&str])] = &[
     (r#""headers":{"X-A":1,"X-B":null,"X-C":["a"]}"#, &["headers/X-A must be a string, not a number", "headers/X-B must be a string, not null", "headers/X-C must be a string, not an array"]),
     (r#""headers":{"Host":"example.com"}"#, &["headers has the header Host, which callers cannot set: it belongs to the connection, the platform or the scheduler"]),
     (r#""additionalInfo":{"a":1,"a":2}"#, &[r#"additionalInfo has the key "a" twice in one object"#]),
+    (r#""labels":["a"]"#, &[r#"labels must be an object such as {"team": "ops"}, not an array"#]),
+    (r#""labels":{"a":1}"#, &["labels/a must be a string, not a number"]),
+    (r#""labels":{"Team":"ops"}"#, &[r#"labels has the key "Team"; a key is 1 to 32 characters of a-z, 0-9, '.', '_' and '-'"#]),
+    (r#""labels":{"a":"1","a":"2"}"#, &["labels has the key a twice"]),
+    (r#""labels":{"a":"1","b":"2","c":"3","d":"4","e":"5","f":"6","g":"7","h":"8","i":"9"}"#, &["labels has 9 labels; at most 8 are accepted"]),
+    (r#""threadId":"a b""#, &["threadId must be 1 to 128 visible ASCII characters, without spaces"]),
+    (r#""threadId":"""#, &["threadId must be 1 to 128 visible ASCII characters, without spaces"]),
+    (r#""threadId":7"#, &["threadId must be a string, not a number"]),
+    (r#""expireAfter":"soon""#, &["expireAfter is not a duration such as 90s, 5m, 2h, 7d, 1h30m or PT1H30M"]),
+    (r#""expireAfter":300"#, &["expireAfter has no unit; write 300s for seconds or 300m for minutes"]),
+    (r#""expireAfter":"0s""#, &["expireAfter is PT0S; it must be from PT1S to P3653D"]),
+    (r#""expireAfter":"P1M""#, &["expireAfter has months or years, which differ in length; use days, such as 30d"]),
     // Names.
+    (r#""tags":{},"ttl":"5m","thread_id":"x""#, &["tags is not a field; use labels", "ttl is not a field; use expireAfter", "thread_id is not a field; use threadId"] ),
     (r#""conversation_text":"hi""#, &["conversation_text is not a field; use conversationText"]),
     (r#""endpiont":"https://example.com/""#, &["endpiont is not a field; use endpoint"]),
     (r#""timezone":"Europe/Berlin""#, &["timezone is not a field; use timeZone"]),
     (r#""time_zone":"Europe/Berlin","tz":"UTC""#, &["time_zone is not a field; use timeZone", "tz is not a field; use timeZone"]),
     (r#""in":"5m","metadata":{},"retries":3"#, &["in is not a field; use delay", "metadata is not a field; use additionalInfo", "retries is not a field; use retry"]),
-    (r#""colour":"red""#, &["colour is not a field; the fields are conversationText, scheduledTime, delay, timeZone, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds"]),
+    (r#""colour":"red""#, &["colour is not a field; the fields are conversationText, scheduledTime, delay, timeZone, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds, labels, threadId, expireAfter"]),
     (r#""method":"PUT","method":"PUT""#, &["method is given twice"]),
 ];
 
 /// The end of the list of fields.
-const LAST_FIELD: &str = "retry, timeoutSeconds";
+const LAST_FIELD: &str = "threadId, expireAfter";
 
 /// The delay in an otherwise good schedule request without a scheduledTime, and the sentence about it.
 #[rustfmt::skip]
@@ -137,7 +150,7 @@ const SCHEDULES: &[(&str, &[&str])] = &[
     ("{}", &["conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m", "endpoint is required: an https URL"]),
     (r#"{"text":"hi","when":"5m","url":"https://example.com/"}"#, &["text is not a field; use conversationText", "when is not a field; use scheduledTime", "url is not a field; use endpoint", "conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m", "endpoint is required: an https URL"]),
     (r#"{"conversation_text":"hi","scheduled_time":"2030-01-01T10:00Z","endpoint":"example.com","timeout_seconds":5}"#, &["conversation_text is not a field; use conversationText", "scheduled_time is not a field; use scheduledTime", "timeout_seconds is not a field; use timeoutSeconds", "conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m", "endpoint must begin with https://, such as https://example.com/hook"]),
-    (r#"{"conversationText":7,"scheduledTime":"5m","endpoint":true,"retry":3,"timeoutSeconds":"5","colour":1}"#, &["conversationText must be a string, not a number", "endpoint must be a string, not a boolean", r#"retry must be an object such as {"maxAttempts": 3}, not a number"#, "timeoutSeconds must be a whole number from 1 to 60, not a string", "colour is not a field; the fields are conversationText, scheduledTime, delay, timeZone, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds", "scheduledTime is a duration and not a time; use delay: PT5M"]),
+    (r#"{"conversationText":7,"scheduledTime":"5m","endpoint":true,"retry":3,"timeoutSeconds":"5","colour":1}"#, &["conversationText must be a string, not a number", "endpoint must be a string, not a boolean", r#"retry must be an object such as {"maxAttempts": 3}, not a number"#, "timeoutSeconds must be a whole number from 1 to 60, not a string", "colour is not a field; the fields are conversationText, scheduledTime, delay, timeZone, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds, labels, threadId, expireAfter", "scheduledTime is a duration and not a time; use delay: PT5M"]),
 ];
 
 #[tokio::test]
@@ -197,7 +210,7 @@ const TOOLS: &[(&str, &str, &str)] = &[
     ("previewTime", "{}", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m"),
     ("previewTime", r#"{"time":"5m","limit":3}"#, "time is not a field; use scheduledTime\n- limit is not a field; use count\n- scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m"),
     ("previewTime", r#"{"delay":"5m","count":51}"#, "count is 51; it must be a whole number from 1 to 50"),
-    ("listConversations", r#"{"cursor":"2"}"#, "cursor must be the nextCursor of an earlier page, unchanged, and the request must have the same status, order, from and to as the request for that page; leave it out for the first page"),
+    ("listConversations", r#"{"cursor":"2"}"#, "cursor must be the nextCursor of an earlier page, unchanged, and the request must have the same status, order, from, to and label as the request for that page; leave it out for the first page"),
 ];
 
 #[tokio::test]

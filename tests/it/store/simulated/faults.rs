@@ -196,7 +196,7 @@ fn cancelled(read: &Versioned<Conversation>) -> Conversation {
 fn claimed(read: &Versioned<Conversation>, token: u8) -> Conversation {
     match read.value.clone().claim(LeaseToken::new([token; 8]), read.value.due(), Duration::ZERO).unwrap() {
         Claim::Attempt(claimed) => claimed.conversation().clone(),
-        Claim::Lost(_) => panic!("it is the first attempt"),
+        Claim::Lost(_) | Claim::Expired(_) => panic!("it is the first attempt"),
     }
 }
 

@@ -33,21 +33,21 @@ pub async fn lists_come_in_the_order_of_due_times_and_of_ends(table: &Arc<dyn Ta
     for (now, status, part) in [(at(7), Status::InProgress, &expected[..8]), (at(7), Status::Scheduled, &expected[8..])]
     {
         for limit in [3, 100] {
-            assert_eq!(pages(&store, ListFilter::of(status), now, limit).await.concat(), part, "{status}");
+            assert_eq!(pages(&store, &ListFilter::of(status), now, limit).await.concat(), part, "{status}");
         }
     }
-    assert_eq!(pages(&store, live, NOW, 6).await.concat(), expected);
-    let some = ListFilter { from: Some(at(3)), to: Some(at(9)), ..live };
-    assert_eq!(pages(&store, some, NOW, 4).await.concat(), expected[3..9]);
+    assert_eq!(pages(&store, &live, NOW, 6).await.concat(), expected);
+    let some = ListFilter { from: Some(at(3)), to: Some(at(9)), ..live.clone() };
+    assert_eq!(pages(&store, &some, NOW, 4).await.concat(), expected[3..9]);
     for (end, id) in &all {
         change(&store, *id, |it| attempted(it, Outcome::Success, *end + MINUTE)).await;
     }
     let latest_first: Vec<_> = expected.into_iter().rev().collect();
     let completed = ListFilter::of(Status::Completed);
-    assert_eq!(pages(&store, completed, NOW, 6).await.concat(), latest_first);
+    assert_eq!(pages(&store, &completed, NOW, 6).await.concat(), latest_first);
     let some = ListFilter { from: Some(at(3)), to: Some(at(9)), ..completed };
-    assert_eq!(pages(&store, some, NOW, 4).await.concat(), latest_first[12..18]);
-    assert!(pages(&store, live, NOW, 6).await.concat().is_empty());
+    assert_eq!(pages(&store, &some, NOW, 4).await.concat(), latest_first[12..18]);
+    assert!(pages(&store, &live, NOW, 6).await.concat().is_empty());
 }
 
 pub async fn pages_lose_and_double_no_conversation_while_others_come_and_go(table: &Arc<dyn Table>) {
@@ -71,7 +71,7 @@ pub async fn pages_lose_and_double_no_conversation_while_others_come_and_go(tabl
     };
     let (mut seen, mut place, scheduled) = (Vec::new(), None, ListFilter::of(Status::Scheduled));
     loop {
-        let page = page(&store, scheduled, NOW, 4, place).await;
+        let page = page(&store, &scheduled, NOW, 4, place).await;
         assert!(page.next.as_ref().is_none_or(|next| next.rows == ListRows::Index));
         assert!(page.conversations.iter().all(|it| it.status() == Status::Scheduled));
         seen.extend(page.conversations.iter().map(mcp_scheduler::domain::Conversation::id));

@@ -125,6 +125,7 @@ async fn schedule(fleet: &Fleet, number: &str, due: Timestamp) -> Option<(Client
         endpoint: Some(format!("https://{}.example.com/hook", number.replace(' ', "-"))),
         retry: Some(RetryRequest { max_attempts: Some(rng.pick(&[1, 2, 3, 4, 8])) }),
         timeout_seconds: Some(rng.pick(&[1, 10, 30, 60])),
+        expire_after: rng.pick(&[None, None, None, Some("1s"), Some("1m"), Some("10m")]).map(str::to_owned),
         ..ScheduleRequest::default()
     };
     let new = request.validate(world.deciding(), service.scheduler.endpoint_policy()).unwrap();

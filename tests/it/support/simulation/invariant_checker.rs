@@ -28,7 +28,7 @@ use super::fault_plan::Profile;
 use super::index_rows::{self, IndexRows};
 use super::punctuality::Punctuality;
 use super::tally::Tally;
-use super::verdict::{Sent, is_released, verdict};
+use super::verdict::{Sent, is_in_time, is_released, may_expire, verdict};
 
 /// The history of a run and the violations in it.
 pub struct InvariantChecker {
@@ -238,6 +238,7 @@ impl InvariantChecker {
             (None, State::Scheduled)
             | (Some(State::Scheduled | State::Waiting { .. }), State::Delivering { .. } | State::Cancelled)
             | (Some(State::Delivering { .. }), State::Waiting { .. } | State::Completed | State::Failed { .. }) => true,
+            (Some(State::Scheduled | State::Waiting { .. }), State::Failed { .. }) => may_expire(next, highest),
             (Some(State::Failed { .. }), State::Waiting { next_attempt }) => *next_attempt >= next.updated(),
             (Some(State::Delivering { .. }), State::Delivering { .. }) if released => {
                 self.profile == Profile::OneProcess
@@ -249,7 +250,7 @@ impl InvariantChecker {
         };
         let kept = before.as_ref().is_none_or(|b| next.attempts().starts_with(b.attempts()));
         let counted = before.as_ref().is_none_or(|b| match next.in_flight() {
-            Some(attempt) => attempt.number == b.attempts_begun() + u32::from(!released),
+            Some(attempt) => is_in_time(next) && attempt.number == b.attempts_begun() + u32::from(!released),
             None => next.attempts_begun() == b.attempts_begun(),
         });
         let was_lost = next.attempts().last().is_some_and(|attempt| attempt.result.outcome == Outcome::Unknown);
@@ -281,8 +282,8 @@ impl InvariantChecker {
         self.note(at, &format!("{id} attempt {attempt} begins"));
         self.tally.sent += 1;
         let conversation = self.now[&id].clone();
-        // A clock that is set back after the first attempt does not make the conversation wait again.
-        let was_due = self.profile == Profile::OneProcess && attempt > 1;
+        // A clock that is set back after the first attempt or the expiry does not make the conversation wait again.
+        let was_due = self.profile == Profile::OneProcess && (attempt > 1 || conversation.generation() > 1);
         if !was_due && deciding + self.clock_error < conversation.due() {
             self.violated(at, &format!("I2 {id} begins before {}", conversation.due()));
         }

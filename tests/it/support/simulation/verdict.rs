@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mcp_scheduler::delivery::retry_delay;
-use mcp_scheduler::domain::{Conversation, Outcome, State, Status, Timestamp};
+use mcp_scheduler::domain::{Conversation, Expiry, Outcome, State, Status, Timestamp};
 
 /// One attempt, as the endpoint saw it.
 pub struct Sent {
@@ -32,23 +32,43 @@ pub fn is_released(before: &Conversation, next: &Conversation) -> bool {
     }
 }
 
+/// Whether a conversation whose attempt has not begun may have failed, if this is the latest time that a clock showed.
+pub fn may_expire(failed: &Conversation, latest: Timestamp) -> bool {
+    *failed.state() == expired() && failed.expiry().is_some_and(|expiry| expiry.at < latest)
+}
+
+/// Whether the attempt under way began before the conversation expired.
+pub fn is_in_time(next: &Conversation) -> bool {
+    let began = next.in_flight().map(|attempt| attempt.started);
+    next.expiry().is_none_or(|expiry| began <= Some(expiry.at))
+}
+
+fn expired() -> State {
+    State::Failed { reason: Expiry::REASON.to_owned() }
+}
+
 /// Which invariants a final conversation breaks, by its record and by what its endpoint saw.
 pub fn verdict(c: &Conversation, sent: &[Sent], acknowledged: bool) -> impl Iterator<Item = &'static str> {
     let numbers: Vec<u32> = c.attempts().iter().map(|a| a.start.number).collect();
     let succeeded =
         |number| c.attempts().iter().any(|a| a.start.number == number && a.result.outcome == Outcome::Success);
     let answered = |s: &Sent| s.taken && succeeded(s.attempt);
+    let expired = *c.state() == expired();
     let refused = c.attempts().last().is_some_and(|a| a.result.outcome == Outcome::PermanentFailure);
     let of_last_delivery = numbers.iter().filter(|n| **n > c.attempts_before_redelivery()).count();
     let all = c.policy().max_attempts as usize;
     let sent_once: BTreeSet<u32> = sent.iter().map(|s| s.attempt).collect();
     let wrong = [
         ("I1 Completed although no endpoint took it", c.status() == Status::Completed && !sent.iter().any(answered)),
-        ("I1 Failed with attempts left", c.status() == Status::Failed && of_last_delivery != all && !refused),
+        (
+            "I1 Failed with attempts left",
+            c.status() == Status::Failed && of_last_delivery != all && !refused && !expired,
+        ),
         (
             "I1 redelivered without an attempt",
-            c.attempts_before_redelivery() > 0 && of_last_delivery == 0 && c.status() != Status::Cancelled,
+            c.attempts_before_redelivery() > 0 && of_last_delivery == 0 && c.status() != Status::Cancelled && !expired,
         ),
+        ("I1 expired, and it cannot expire", expired && c.expiry().is_none()),
         ("I1 Failed without a reason", *c.state() == State::Failed { reason: String::new() }),
         ("I3 cancelled for its client and not for us", acknowledged && c.status() != Status::Cancelled),
         ("I5 sent and not on record", sent.iter().any(|s| !numbers.contains(&s.attempt))),
