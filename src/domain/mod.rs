@@ -49,6 +49,8 @@ pub use target::{Headers, Method, Target};
 pub use thread_id::{InvalidThreadId, ThreadId};
 pub use timestamp::{Timestamp, millis};
 pub use when::{
-    Delay, DueTime, InvalidDelay, InvalidWhen, LocalTime, Note, Reading, UnknownZone, When, WhenField, Zone, ZoneRecord,
+    Cron, CronField, Delay, DueTime, EntryProblem, InvalidCron, InvalidDelay, InvalidRecurrence, InvalidWhen,
+    LocalTime, NextOccurrence, Note, Reading, Recurrence, RecurrenceField, UnknownZone, When, WhenField,
+    WrittenRecurrence, Zone, ZoneRecord,
 };
 pub use words::UnknownWord;

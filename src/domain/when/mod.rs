@@ -2,18 +2,23 @@
 //!
 //! Nothing is guessed in silence: what a caller could have meant in another way is refused, or said in a [`Note`].
 //!
-//! Exactly one of the fields `scheduledTime` and `delay` says when. A recurrence will be a third one, and then either of
-//! the two may say where it starts.
+//! Exactly one of the fields `scheduledTime` and `delay` says when. A [`Recurrence`] has its own fields and rules.
 
+mod cron;
+mod cron_text;
 mod delay;
 mod due_time;
+mod recurrence;
 mod refusals;
 mod written;
 mod zone;
 
+pub use cron::Cron;
+pub use cron_text::{CronField, EntryProblem, InvalidCron};
 pub use delay::{Delay, InvalidDelay};
 pub use due_time::{DueTime, Note, ZoneRecord};
-pub use refusals::{InvalidWhen, WhenField};
+pub use recurrence::{NextOccurrence, Recurrence, WrittenRecurrence};
+pub use refusals::{InvalidRecurrence, InvalidWhen, RecurrenceField, WhenField};
 pub use zone::{LocalTime, Reading, UnknownZone, Zone};
 
 use super::Timestamp;
@@ -84,5 +89,9 @@ impl When<'_> {
     }
 }
 
+#[cfg(test)]
+mod matcher_tests;
+#[cfg(test)]
+mod recurrence_tests;
 #[cfg(test)]
 mod tests;

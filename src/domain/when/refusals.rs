@@ -2,7 +2,7 @@
 
 use chrono::FixedOffset;
 
-use super::{InvalidDelay, LocalTime, UnknownZone};
+use super::{InvalidCron, InvalidDelay, LocalTime, UnknownZone};
 use crate::domain::{InvalidTime, Timestamp};
 
 /// A field that says when.
@@ -100,6 +100,57 @@ impl InvalidWhen {
             Self::Both | Self::Delay(_) => WhenField::Delay,
             Self::TimeZone(_) => WhenField::TimeZone,
             Self::TooFar { field, .. } => *field,
+        }
+    }
+}
+
+/// A field of `recurrence`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecurrenceField {
+    /// `cron`
+    Cron,
+    /// `timeZone`
+    TimeZone,
+    /// `endTime`
+    EndTime,
+    /// `maxOccurrences`
+    MaxOccurrences,
+}
+
+/// Why a field of `recurrence` is not accepted. The text follows the field's name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRecurrence {
+    /// The text is not a cron expression.
+    #[error(transparent)]
+    Cron(InvalidCron),
+    /// The text is not a time zone.
+    #[error(transparent)]
+    TimeZone(UnknownZone),
+    /// The text is not a time.
+    #[error(transparent)]
+    EndTime(Box<InvalidWhen>),
+    /// The end is before the first occurrence.
+    #[error("is before the first occurrence: it was read as {end}, and the first occurrence would be at {first}")]
+    EndsBefore {
+        /// The end.
+        end: Timestamp,
+        /// The first occurrence, as the clocks of the zone show it.
+        first: LocalTime,
+    },
+    /// The number is zero or too large.
+    #[error("must be a number from 1 to {}, such as 10; leave it out for no limit", u32::MAX)]
+    MaxOccurrences,
+}
+
+impl InvalidRecurrence {
+    /// The field that is to be corrected.
+    #[must_use]
+    pub const fn field(&self) -> RecurrenceField {
+        match self {
+            Self::Cron(_) => RecurrenceField::Cron,
+            Self::TimeZone(_) => RecurrenceField::TimeZone,
+            Self::EndTime(_) | Self::EndsBefore { .. } => RecurrenceField::EndTime,
+            Self::MaxOccurrences => RecurrenceField::MaxOccurrences,
         }
     }
 }

@@ -55,6 +55,9 @@ impl Zone {
     /// The release of the IANA database that this program contains.
     pub const DATABASE: &'static str = IANA_TZDB_VERSION;
 
+    /// The time zone without changes of its clocks.
+    pub const UTC: Self = Self(Tz::UTC);
+
     /// All time zones, also those with an older name of another one.
     pub fn all() -> impl Iterator<Item = Self> {
         TZ_VARIANTS.into_iter().map(Self)
@@ -87,6 +90,12 @@ impl Zone {
                 Reading::Gap(instant(wall, before.fix())?)
             }
         })
+    }
+
+    /// The instant at which the gap ends in which a wall time is. `None` if the wall time is not in a gap.
+    pub(super) fn gap_end(self, wall: NaiveDateTime) -> Option<Timestamp> {
+        let end = GapInfo::new(&wall, &self.0)?.end?;
+        Some(Timestamp::from_millis(end.timestamp_millis()))
     }
 }
 
