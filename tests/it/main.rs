@@ -8,6 +8,7 @@
 
 mod architecture;
 mod cost;
+mod cron;
 mod delivery;
 mod functions_host;
 mod maintenance;

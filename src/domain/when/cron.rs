@@ -66,12 +66,12 @@ impl Cron {
         // In the first half of a fold, earlier wall times come again.
         let again = match zone.read(wall)? {
             Reading::Fold { first, second } if first == instant => {
-                let walls = self.walls_after(wall - first.until(second)).take_while(|earlier| *earlier <= wall);
+                let mut walls = self.walls_after(wall - first.until(second)).take_while(|earlier| *earlier <= wall);
                 let second = |earlier| match zone.read(earlier)? {
                     Reading::Fold { second, .. } => Some(second),
                     Reading::Once(_) | Reading::Gap(_) => None,
                 };
-                walls.filter_map(second).next()
+                walls.find_map(second)
             }
             _ => None,
         };
