@@ -102,8 +102,8 @@ fn day_of_month(entry: &str, date: NaiveDate) -> bool {
     let month = || (1..=31).filter_map(|day| date.with_day(day));
     let workdays = || month().filter(|day| day.weekday().num_days_from_monday() < 5);
     match entry.strip_suffix('W') {
-        _ if entry == "L" => month().last() == Some(date),
-        Some("L") => workdays().last() == Some(date),
+        _ if entry == "L" => month().next_back() == Some(date),
+        Some("L") => workdays().next_back() == Some(date),
         Some(day) => {
             // The nearest workday of the month; none is as near on both sides.
             let day: i64 = day.parse().unwrap();
