@@ -6,7 +6,7 @@
 use ring::digest;
 use serde::Serialize;
 
-use super::{ErrorDetail, RetryRequest, ScheduleRequest};
+use super::{ErrorDetail, RecurrenceRequest, RetryRequest, ScheduleRequest};
 use crate::domain::{Delay, DeliveryPolicy, DueTime, Format, Method, Sha256, Zone, millis};
 use crate::json::{RawJson, canonical};
 
@@ -106,6 +106,31 @@ struct CanonicalRequest<'a> {
     thread_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expire_after: Option<CanonicalTime<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recurrence: Option<CanonicalRecurrence<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CanonicalRecurrence<'a> {
+    cron: Option<&'a str>,
+    time_zone: Option<String>,
+    end_time: Option<&'a str>,
+    max_occurrences: Option<u32>,
+    stop_on_failure: bool,
+}
+
+impl<'a> CanonicalRecurrence<'a> {
+    fn new(recurrence: &'a RecurrenceRequest) -> Self {
+        let RecurrenceRequest { cron, time_zone, end_time, max_occurrences, stop_on_failure } = recurrence;
+        Self {
+            cron: cron.as_deref(),
+            time_zone: time_zone.as_deref().map(canonical_zone),
+            end_time: end_time.as_deref(),
+            max_occurrences: *max_occurrences,
+            stop_on_failure: stop_on_failure.unwrap_or_default(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -136,6 +161,7 @@ impl ScheduleRequest {
             labels,
             thread_id,
             expire_after,
+            recurrence,
         } = self;
         let RetryRequest { max_attempts } = retry.unwrap_or_default();
         let default = DeliveryPolicy::default();
@@ -159,6 +185,7 @@ impl ScheduleRequest {
             labels: canonical_labels(labels.iter().flatten().map(|(key, value)| (&**key, &**value))),
             thread_id: thread_id.as_deref(),
             expire_after: expire_after.as_deref().map(canonical_delay),
+            recurrence: recurrence.as_ref().map(CanonicalRecurrence::new),
         };
         // This cannot fail: the form consists of texts and numbers.
         hash(&serde_json::to_vec(&form).unwrap_or_default())

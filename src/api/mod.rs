@@ -7,6 +7,8 @@ mod object_reader;
 mod parsed;
 mod preview_request;
 mod problem;
+mod recurrence_request;
+mod recurrence_response;
 mod responses;
 mod schedule_once;
 mod schedule_request;
@@ -20,6 +22,7 @@ pub(crate) use object_reader::{FromObject, ObjectReader, Synonyms};
 pub(crate) use parsed::Parsed;
 pub(crate) use preview_request::PreviewRequest;
 pub use problem::{ErrorDetail, Problem, ProblemType};
+pub use recurrence_request::RecurrenceRequest;
 pub(crate) use responses::{
     CancelResponse, ConversationResponse, ListResponse, PreviewResponse, RedeliverResponse, ScheduleResponse,
 };

@@ -75,6 +75,11 @@ impl<'a> ObjectReader<'a> {
         self.read(field, |value| value.into_whole_number(&range))
     }
 
+    /// A field whose value is true or false.
+    pub(crate) fn boolean(&mut self, field: &'static str) -> Option<bool> {
+        self.read(field, Value::into_boolean)
+    }
+
     /// A field with any JSON, as it was written.
     pub(crate) fn json(&mut self, field: &'static str) -> Option<RawJson> {
         self.read(field, Value::into_json)

@@ -1,9 +1,11 @@
 //! The preview request as callers write it, and its validation.
 
+use std::iter;
+
 use schemars::JsonSchema;
 
 use super::time_fields::{self, MAX_TIME};
-use super::{ErrorDetail, FromObject, ObjectReader, Synonyms};
+use super::{ErrorDetail, FromObject, ObjectReader, RecurrenceRequest, Synonyms};
 use crate::domain::{DueTime, Timestamp, When};
 
 /// A time to preview.
@@ -11,12 +13,14 @@ use crate::domain::{DueTime, Timestamp, When};
 #[schemars(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct PreviewRequest {
     /// The time, as scheduleConversation takes it: an RFC 3339 time such as 2030-01-31T09:30:00+01:00 or, together with
-    /// timeZone, 2030-01-31T09:30:00. Exactly one of scheduledTime and delay is required.
+    /// timeZone, 2030-01-31T09:30:00. Exactly one of scheduledTime and delay is required, unless there is a recurrence.
     #[schemars(length(min = 1, max = MAX_TIME))]
     scheduled_time: Option<String>,
     /// The time from now, such as 90s, 5m, 2h, 7d, 1h30m or PT1H30M. To ask for the current time, use 0s.
     #[schemars(length(min = 1, max = MAX_TIME))]
     delay: Option<String>,
+    /// When it recurs, as scheduleConversation takes it.
+    recurrence: Option<RecurrenceRequest>,
     /// The time zone, as a name of the IANA database such as Europe/Berlin or America/Chicago. A scheduledTime without
     /// a UTC offset is the time of day in this zone, and without timeZone it is UTC.
     #[schemars(length(min = 1, max = MAX_TIME))]
@@ -30,6 +34,7 @@ impl FromObject for PreviewRequest {
     const SYNONYMS: Synonyms = &[
         time_fields::SCHEDULED_TIME,
         time_fields::DELAY,
+        time_fields::RECURRENCE,
         time_fields::TIME_ZONE,
         ("count", &["limit", "max", "number", "n", "times", "occurrences"]),
     ];
@@ -38,6 +43,7 @@ impl FromObject for PreviewRequest {
         Self {
             scheduled_time: object.string_or_number("scheduledTime"),
             delay: object.text("delay"),
+            recurrence: object.object("recurrence", RecurrenceRequest::EXAMPLE),
             time_zone: object.string("timeZone"),
             count: object.whole_number("count", 1..=Self::MAX_COUNT),
         }
@@ -49,16 +55,21 @@ impl PreviewRequest {
     const MAX_COUNT: u32 = 50;
     const DEFAULT_COUNT: u32 = 10;
 
-    /// The instants, in the order of time. There is one, because nothing recurs yet. This checks all fields but the
+    /// The instants, in the order of time. There is one if it does not recur. This checks all fields but the
     /// count, which is checked where it is read.
     ///
     /// # Errors
     /// One [`ErrorDetail`] for each field that is not accepted.
     pub(crate) fn validate(self, now: Timestamp) -> Result<Vec<DueTime>, Vec<ErrorDetail>> {
-        let Self { scheduled_time, delay, time_zone, count } = &self;
+        let Self { scheduled_time, delay, recurrence, time_zone, count } = &self;
         let (scheduled_time, delay) = (scheduled_time.as_deref(), delay.as_deref());
-        let due = time_fields::resolve(&When { scheduled_time, delay, time_zone: time_zone.as_deref() }, now)?;
-        let count = usize::try_from(count.unwrap_or(Self::DEFAULT_COUNT)).unwrap_or(usize::MAX);
-        Ok(std::iter::once(due).take(count).collect())
+        let when = When { scheduled_time, delay, time_zone: time_zone.as_deref() };
+        let (due, recurrence) = time_fields::resolve(&when, recurrence.as_ref(), now)?;
+        let most = count.unwrap_or(Self::DEFAULT_COUNT);
+        let Some(recurrence) = recurrence else { return Ok(vec![due]) };
+        let most = recurrence.max_occurrences.map_or(most, |max| most.min(max));
+        let count = usize::try_from(most).unwrap_or(usize::MAX);
+        let next = |due: &DueTime| recurrence.next_after(due.instant()).map(|next| due.later_occurrence(next));
+        Ok(iter::successors(Some(due), next).take(count).collect())
     }
 }

@@ -4,12 +4,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::UserContent;
+use super::recurrence_response::{RecurrenceResponse, SeriesResponse, next_times};
 use crate::domain::{
     Attempt, Conversation, ConversationId, Delay, DeliveryPolicy, Destination, DueTime, ErrorClass, Format, Method,
-    Note, Outcome, State, Status, Target, Timestamp, TooLate, WholeConversation, millis,
+    Note, Outcome, Series, State, Status, Target, Timestamp, TooLate, WholeConversation, millis,
 };
 use crate::json::text;
-use crate::scheduler::ListPage;
+use crate::scheduler::{Cancelled, ListPage};
 
 /// The conversation that was scheduled.
 #[derive(Serialize, JsonSchema)]
@@ -26,6 +27,9 @@ pub(crate) struct ScheduleResponse {
     /// The scheduledTime in the time zone of the request, if it named one.
     #[serde(skip_serializing_if = "Option::is_none")]
     local_time: Option<String>,
+    /// The times of the next three occurrences after scheduledTime, if it recurs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_times: Option<Vec<String>>,
     #[schemars(extend("format" = "date-time"))]
     server_time: String,
     due_in_seconds: f64,
@@ -43,6 +47,7 @@ impl ScheduleResponse {
             status: conversation.status(),
             scheduled_time: conversation.due().to_string(),
             local_time: local_time(conversation),
+            next_times: next_times(conversation),
             server_time: now.to_string(),
             due_in_seconds: now.until(conversation.due()).as_secs_f64(),
             notes: notes.iter().map(Note::to_string).collect(),
@@ -91,17 +96,27 @@ pub(crate) struct CancelResponse {
     /// The reason, if it was too late to cancel the conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// What else is to be known. Tell the person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) notes: Option<[&'static str; 1]>,
 }
 
+const AFTER_ATTEMPT: &str = "An attempt is under way and cannot be stopped. After it, nothing more is sent: no further \
+                             attempt and no later occurrence.";
+
 impl CancelResponse {
-    pub(crate) const fn new(conversation_id: ConversationId) -> Self {
-        Self { conversation_id, cancelled: true, status: None, reason: None }
+    pub(crate) fn new(conversation_id: ConversationId, cancelled: Cancelled) -> Self {
+        let notes = match cancelled {
+            Cancelled::Now => None,
+            Cancelled::AfterAttempt => Some([AFTER_ATTEMPT]),
+        };
+        Self { conversation_id, cancelled: true, status: None, reason: None, notes }
     }
 
     /// For MCP, where this is a result and not an error.
     pub(crate) fn too_late(conversation_id: ConversationId, status: Status, reason: TooLate) -> Self {
         let reason = Some(format!("The conversation {reason}."));
-        Self { conversation_id, cancelled: false, status: Some(status), reason }
+        Self { conversation_id, cancelled: false, status: Some(status), reason, notes: None }
     }
 }
 
@@ -166,6 +181,10 @@ struct ConversationSummary<F> {
     endpoint: F,
     attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
+    recurrence: Option<RecurrenceResponse>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     labels: Option<F>,
     #[serde(skip_serializing_if = "Option::is_none")]
     thread_id: Option<F>,
@@ -187,6 +206,8 @@ impl<'a, F: UserContent<'a>> ConversationSummary<F> {
             created_time: conversation.created().to_string(),
             endpoint: F::text(target(conversation).endpoint.as_str()),
             attempts: conversation.attempts_begun(),
+            recurrence: RecurrenceResponse::of(conversation),
+            paused: conversation.series().map(Series::is_paused),
             labels: labels(conversation),
             thread_id: conversation.thread_id().map(|id| F::text(id.as_str())),
             expire_after: conversation.expiry().map(|expiry| Delay::from(expiry.after).to_string()),
@@ -246,6 +267,8 @@ pub(crate) struct ConversationResponse<F> {
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
     attempts: Vec<AttemptResponse<F>>,
+    #[serde(flatten)]
+    series: Option<SeriesResponse>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -304,6 +327,7 @@ impl<'a, F: UserContent<'a>> ConversationResponse<F> {
             lateness_ms: first.filter(|a| a.number == 1).map(|a| millis(conversation.due().until(a.started))),
             last_error: last_error(conversation),
             attempts: attempts(conversation),
+            series: SeriesResponse::of(conversation),
         }
     }
 }
@@ -347,7 +371,7 @@ fn target(conversation: &Conversation) -> &Target {
 
 fn next_attempt(conversation: &Conversation) -> Option<String> {
     match conversation.state() {
-        State::Scheduled => Some(conversation.due().to_string()),
+        State::Scheduled => conversation.next_wake_at().map(|at| at.to_string()),
         State::Waiting { next_attempt } => Some(next_attempt.to_string()),
         _ => None,
     }

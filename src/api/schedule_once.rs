@@ -40,11 +40,11 @@ async fn schedule_once(
 ) -> Result<(ConversationId, ScheduleResponse), Problem> {
     let identity = IdempotentRequest { key, fingerprint: request.value().fingerprint() };
     // They do not depend on when the request came, so a repetition gets those of the first request.
-    let notes = request.value().when().scheduled().map(|due| due.notes().to_vec()).unwrap_or_default();
+    let notes = request.value().notes();
     let conversation = match request.check(|request| request.validate(scheduler.now(), scheduler.endpoint_policy())) {
         Ok(new) => scheduler.schedule_once(client, new, &identity).await?,
         // The time was acceptable when the request first came, and has passed since.
-        Err(errors) if errors.iter().all(|error| error.pointer == "/scheduledTime") => {
+        Err(errors) if errors.iter().all(|error| is_of_time(&error.pointer)) => {
             match scheduler.scheduled_before(client, &identity).await {
                 Ok(Some(conversation)) => conversation,
                 Ok(None) | Err(SchedulerError::KeyOfOtherRequest) => return Err(Problem::invalid(errors)),
@@ -54,4 +54,8 @@ async fn schedule_once(
         Err(errors) => return Err(Problem::invalid(errors)),
     };
     Ok((conversation.id(), ScheduleResponse::new(&conversation, &notes)))
+}
+
+fn is_of_time(pointer: &str) -> bool {
+    matches!(pointer, "/scheduledTime" | "/recurrence/endTime")
 }

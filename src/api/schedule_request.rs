@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 
 use super::field_errors::FieldErrors;
 use super::time_fields::{self, MAX_TIME};
-use super::{ErrorDetail, FromObject, ObjectReader, Synonyms};
+use super::{ErrorDetail, FromObject, ObjectReader, RecurrenceRequest, Synonyms};
 use crate::domain::{
     AdditionalInfo, Delay, DeliveryPolicy, Destination, EndpointPolicy, Format, Headers, InvalidDelay, Labels, Method,
-    NewConversation, Payload, Secret, Target, ThreadId, Timestamp, UnknownWord, When,
+    NewConversation, Note, Payload, Secret, Target, ThreadId, Timestamp, UnknownWord, When,
 };
 use crate::json::RawJson;
 
@@ -26,7 +26,7 @@ pub struct ScheduleRequest {
     #[schemars(required, length(min = 1, max = MAX_TEXT))]
     pub conversation_text: Option<String>,
     /// The time of delivery, as an RFC 3339 time such as 2030-01-31T09:30:00+01:00, 2030-01-31T08:30:00Z or, together
-    /// with timeZone, 2030-01-31T09:30:00. Exactly one of scheduledTime and delay is required. The time may be at most
+    /// with timeZone, 2030-01-31T09:30:00. Exactly one of scheduledTime and delay is required, unless there is a recurrence. The time may be at most
     /// 60 seconds in the past, which means now, and ten years ahead. Responses have the server's time in serverTime.
     #[schemars(length(min = 1, max = MAX_TIME))]
     pub scheduled_time: Option<String>,
@@ -34,6 +34,9 @@ pub struct ScheduleRequest {
     /// when the person says "in 5 minutes". A day has 24 hours.
     #[schemars(length(min = 1, max = MAX_TIME))]
     pub delay: Option<String>,
+    /// When the conversation recurs, for "every Friday at nine". scheduledTime or delay is then the time from which it
+    /// recurs; without both it is now.
+    pub recurrence: Option<RecurrenceRequest>,
     /// The person's time zone, as a name of the IANA database such as Europe/Berlin or America/Chicago. A scheduledTime
     /// without a UTC offset is the time of day in this zone, and without timeZone it is UTC. Responses then have the
     /// time in this zone in localTime.
@@ -96,6 +99,7 @@ impl FromObject for ScheduleRequest {
         ("conversationText", &["text", "message", "content", "body", "prompt", "conversation", "reminder", "payload"]),
         time_fields::SCHEDULED_TIME,
         time_fields::DELAY,
+        time_fields::RECURRENCE,
         time_fields::TIME_ZONE,
         (
             "endpoint",
@@ -119,6 +123,7 @@ impl FromObject for ScheduleRequest {
             conversation_text: object.string("conversationText"),
             scheduled_time: object.string_or_number("scheduledTime"),
             delay: object.text("delay"),
+            recurrence: object.object("recurrence", RecurrenceRequest::EXAMPLE),
             time_zone: object.string("timeZone"),
             endpoint: object.string("endpoint"),
             method: object.string("method"),
@@ -149,13 +154,22 @@ impl ScheduleRequest {
         When { scheduled_time: scheduled_time.as_deref(), delay: delay.as_deref(), time_zone: time_zone.as_deref() }
     }
 
+    /// How the time is read, if the caller could have meant another one. It does not depend on when the request came.
+    pub(super) fn notes(&self) -> Vec<Note> {
+        let when = self.when();
+        let scheduled = when.scheduled().map(|due| due.notes().to_vec()).unwrap_or_default();
+        let recurs_in_utc =
+            self.recurrence.as_ref().is_some_and(|it| it.time_zone.is_none()) && when.time_zone.is_none();
+        scheduled.into_iter().chain(recurs_in_utc.then_some(Note::RecursInUtc)).collect()
+    }
+
     /// Checks all fields but the numbers, which are checked where they are read.
     ///
     /// # Errors
     /// One [`ErrorDetail`] for each field that is not accepted.
     pub fn validate(self, now: Timestamp, endpoints: &EndpointPolicy) -> Result<NewConversation, Vec<ErrorDetail>> {
         let mut errors = FieldErrors::default();
-        let due = time_fields::resolve(&self.when(), now);
+        let due = time_fields::resolve(&self.when(), self.recurrence.as_ref(), now);
         let text = errors.check("/conversationText", check_text(self.conversation_text));
         let due = due.map_err(|wrong| errors.0.extend(wrong)).ok();
         let endpoint = errors.check("/endpoint", endpoints.check(self.endpoint.as_deref().unwrap_or_default()));
@@ -181,7 +195,9 @@ impl ScheduleRequest {
         let max_attempts = self.retry.and_then(|r| r.max_attempts).unwrap_or(default.max_attempts);
         let timeout_seconds = self.timeout_seconds.unwrap_or(default.timeout_seconds);
         match (text, due, endpoint, method, format) {
-            (Some(text), Some(due), Some(endpoint), Some(method), Some(format)) if errors.0.is_empty() => {
+            (Some(text), Some((due, recurrence)), Some(endpoint), Some(method), Some(format))
+                if errors.0.is_empty() =>
+            {
                 Ok(NewConversation {
                     due,
                     payload: Payload {
@@ -195,6 +211,7 @@ impl ScheduleRequest {
                     labels,
                     thread_id: thread_id.flatten(),
                     expire_after: expire_after.flatten(),
+                    recurrence,
                 })
             }
             _ => Err(errors.0),

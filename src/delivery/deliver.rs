@@ -9,7 +9,7 @@ use super::client_limiter::{ClientLimiter, ClientPermit};
 use super::host_limiter::{HostLimiter, HostPermit};
 use super::request::attempt_request;
 use super::retry_schedule::Busy;
-use super::{SigningSecrets, classify, retry_delay};
+use super::{SigningSecrets, retry_delay};
 use crate::domain::{
     Claim, ClaimRefused, ClaimedAttempt, Conversation, DeliveryPolicy, Destination, ErrorClass, LeaseToken, Payload,
     Status, Timestamp,
@@ -21,10 +21,10 @@ use crate::time::{Clock, Entropy, random, wait_until};
 /// Delivers the conversations of due rows.
 pub struct Deliverer {
     pub(super) store: ConversationStore,
-    waker: Arc<dyn Waker>,
+    pub(super) waker: Arc<dyn Waker>,
     sender: Arc<dyn Sender>,
     secrets: SigningSecrets,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     client_limiter: ClientLimiter,
     host_limiter: HostLimiter,
@@ -86,9 +86,9 @@ impl From<StoreError> for NotReady {
 }
 
 /// An attempt that this worker has claimed in the store.
-struct CommittedClaim {
-    claimed: ClaimedAttempt,
-    revision: Revision,
+pub(super) struct CommittedClaim {
+    pub(super) claimed: ClaimedAttempt,
+    pub(super) revision: Revision,
     /// Taken before the lease was computed, so that the lease never looks longer than it is.
     since: Instant,
     /// The same time by the calendar of the machine.
@@ -115,8 +115,6 @@ impl Deliverer {
     const LOOK_UP_AGAIN: Duration = Duration::from_secs(5);
     /// How many times a claim is tried while others change the conversation first.
     const CLAIM_TRIES: u32 = 5;
-    /// How many times a result is written before it is left to the lease.
-    const RESULT_TRIES: u32 = 4;
 
     /// A deliverer over a store.
     pub fn new(
@@ -292,7 +290,7 @@ impl Deliverer {
                 self.wake_next(&next).await;
                 Ok(Claimed::Nothing(DeliveryOutcome::NothingToDo))
             }
-            Err(ClaimRefused::Leased { .. } | ClaimRefused::Final(_)) => {
+            Err(ClaimRefused::Leased { .. } | ClaimRefused::Paused | ClaimRefused::Final(_)) => {
                 Ok(Claimed::Nothing(DeliveryOutcome::NothingToDo))
             }
             // The clock was set back since the read.
@@ -300,7 +298,7 @@ impl Deliverer {
         }
     }
 
-    fn jitter(&self) -> u32 {
+    pub(super) fn jitter(&self) -> u32 {
         u32::from_be_bytes(random(&*self.entropy))
     }
 
@@ -336,55 +334,5 @@ impl Deliverer {
         // Every timer stands still while a virtual machine is paused, and only its calendar shows the pause afterwards.
         let passed = claim.since.elapsed().max(claim.since_machine.until(self.clock.machine()));
         holds && passed <= DeliveryPolicy::LEASE_MARGIN.saturating_sub(Self::MARGIN_FOR_RESULT)
-    }
-
-    async fn complete(&self, claim: CommittedClaim, sent_at: Timestamp, exchange: Exchange) -> DeliveryOutcome {
-        let CommittedClaim { claimed, revision, .. } = claim;
-        let (attempt, lateness) = (claimed.attempt(), claimed.due_at().until(sent_at));
-        let now = self.clock.now();
-        let pause = retry_delay(claimed.conversation().attempts_used(), self.jitter(), exchange.retry_after(), now);
-        let pause = pause + now.until(self.clock.latest());
-        let result = classify(exchange);
-        tracing::debug!(
-            conversation.id = %claimed.conversation().id(), client.id = %claimed.conversation().client(),
-            attempt = attempt.number, outcome = ?result.outcome, status = result.http_status, error = ?result.error,
-            duration_ms = result.duration_ms, lateness_ms = lateness.as_millis(), "attempt finished"
-        );
-        let next = claimed.complete(sent_at, result, pause, now);
-        let status = next.status();
-        if let Err(error) = self.write_result(&revision, &next).await {
-            tracing::warn!(
-                conversation.id = %next.id(), attempt = attempt.number, %error,
-                "result not written; the attempt's lease will run out"
-            );
-            return DeliveryOutcome::Abandoned;
-        }
-        if status == Status::Failed {
-            tracing::warn!(
-                conversation.id = %next.id(), client.id = %next.client(), attempts = attempt.number, "conversation failed"
-            );
-        }
-        self.wake_next(&next).await;
-        DeliveryOutcome::Attempted { status, lateness }
-    }
-
-    /// Sees to it that a worker looks at the conversation when its next attempt is due.
-    async fn wake_next(&self, next: &Conversation) {
-        if let Some(at) = next.next_wake_at() {
-            self.waker.wake_at(ConversationStore::partition(next.id()), at).await;
-        }
-    }
-
-    /// Tries several times, because the endpoint gets a duplicate if the result is not written.
-    async fn write_result(&self, read: &Revision, next: &Conversation) -> Result<(), StoreError> {
-        let mut pause = Duration::from_millis(100);
-        for _ in 1..Self::RESULT_TRIES {
-            match self.store.replace(read.clone(), next).await {
-                Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) => tokio::time::sleep(pause).await,
-                result => return result.map(drop),
-            }
-            pause *= 4;
-        }
-        self.store.replace(read.clone(), next).await.map(drop)
     }
 }

@@ -13,12 +13,12 @@
 mod classify;
 mod client_limiter;
 mod deliver;
-mod expire;
 mod follower;
 mod host_limiter;
 mod mend;
 mod next_due;
 mod processed;
+mod record;
 mod request;
 mod retry;
 mod retry_schedule;

@@ -21,13 +21,23 @@ struct JsonBody<'a> {
     additional_info: Option<JsonText<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     thread_id: Option<&'a str>,
+    #[serde(flatten)]
+    occurrence: Option<OccurrenceBody>,
+}
+
+/// What the body says of an occurrence, if the conversation recurs.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OccurrenceBody {
+    occurrence: u32,
+    missed_occurrences: u32,
 }
 
 /// Builds the request of one attempt. `now` is the time at which it is sent.
 ///
 /// `webhook-id`, `webhook-timestamp` and `webhook-signature` follow Standard Webhooks;
 /// `idempotency-key` repeats the id for receivers that read that header. In `traceparent` (W3C Trace Context) the
-/// trace is the conversation's id and the span is the attempt's number.
+/// trace is the conversation's id and the span is the attempt's number, below that of its occurrence.
 pub(super) fn attempt_request(
     conversation: &Conversation,
     payload: &Payload,
@@ -46,7 +56,7 @@ pub(super) fn attempt_request(
     if body.is_some() && !headers.iter().any(|(n, _)| n == "content-type") {
         set(&mut headers, "content-type", content_type.to_owned());
     }
-    let id = conversation.id().to_string();
+    let id = webhook_id(conversation);
     let signature = secrets.sign(&id, now, body.as_deref().unwrap_or_default());
     set(&mut headers, "webhook-id", id.clone());
     set(&mut headers, "webhook-timestamp", now.as_secs().to_string());
@@ -55,10 +65,16 @@ pub(super) fn attempt_request(
     set(&mut headers, "scheduler-attempt", attempt.number.to_string());
     set(&mut headers, "scheduler-scheduled-time", conversation.due().to_string());
     set(&mut headers, "scheduler-lateness-ms", conversation.due().until(now).as_millis().to_string());
+    if let Some(series) = conversation.series() {
+        set(&mut headers, "scheduler-occurrence", series.number.to_string());
+        set(&mut headers, "scheduler-missed-occurrences", series.missed.to_string());
+    }
     if let Some(thread_id) = conversation.thread_id() {
         set(&mut headers, "scheduler-thread-id", thread_id.as_str().to_owned());
     }
-    set(&mut headers, "traceparent", format!("00-{}-{:016x}-01", conversation.id().as_trace(), attempt.number));
+    let occurrence = conversation.series().map_or(0, |series| u64::from(series.number));
+    let span = (occurrence << 32) | u64::from(attempt.number);
+    set(&mut headers, "traceparent", format!("00-{}-{span:016x}-01", conversation.id().as_trace()));
     set(&mut headers, "user-agent", concat!("mcp-scheduler/", env!("CARGO_PKG_VERSION")).to_owned());
     OutboundRequest {
         method: target.method,
@@ -67,6 +83,12 @@ pub(super) fn attempt_request(
         body,
         timeout: conversation.policy().timeout(),
     }
+}
+
+/// The id of what is delivered. It is the same for all attempts, and each occurrence of a conversation has its own.
+fn webhook_id(conversation: &Conversation) -> String {
+    let id = conversation.id();
+    conversation.series().map_or_else(|| id.to_string(), |series| format!("{id}_{}", series.number))
 }
 
 /// Whether a receiver may read two header names as one. CGI, WSGI and PHP do not distinguish `-` and `_`.
@@ -84,6 +106,9 @@ fn body(conversation: &Conversation, payload: &Payload) -> (&'static str, Bytes)
                 scheduled_time: conversation.due().to_string(),
                 additional_info: payload.info.as_ref().map(|info| JsonText(info.as_str())),
                 thread_id: conversation.thread_id().map(ThreadId::as_str),
+                occurrence: conversation
+                    .series()
+                    .map(|series| OccurrenceBody { occurrence: series.number, missed_occurrences: series.missed }),
             };
             // This cannot fail: the body consists of strings, an id and JSON that was parsed before.
             ("application/json", serde_json::to_vec(&body).unwrap_or_default().into())

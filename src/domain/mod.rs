@@ -28,8 +28,8 @@ pub use address::{AddressClass, Verdict, classify};
 pub use attempt::{Attempt, AttemptResult, AttemptStart, ErrorClass, Outcome};
 pub use client::{ClientId, InvalidClientId};
 pub use conversation::{
-    AlreadyFinal, Claim, ClaimRefused, ClaimedAttempt, Conversation, NotDelivering, RedeliveryRefused,
-    StoredConversation, TooLate, WholeConversation,
+    AlreadyFinal, Claim, ClaimRefused, ClaimedAttempt, Conversation, Course, NotDelivering, Occurrence, PauseRefused,
+    RedeliveryRefused, Series, StoredConversation, TooLate, WholeConversation,
 };
 pub use delivery_policy::DeliveryPolicy;
 pub use destination::Destination;
@@ -49,8 +49,8 @@ pub use target::{Headers, Method, Target};
 pub use thread_id::{InvalidThreadId, ThreadId};
 pub use timestamp::{Timestamp, millis};
 pub use when::{
-    Cron, CronField, Delay, DueTime, EntryProblem, InvalidCron, InvalidDelay, InvalidRecurrence, InvalidWhen,
-    LocalTime, NextOccurrence, Note, Reading, Recurrence, RecurrenceField, UnknownZone, When, WhenField,
+    Cron, CronField, Delay, DueTime, EntryProblem, InvalidCron, InvalidDelay, InvalidRecurrence, InvalidRecurring,
+    InvalidWhen, LocalTime, NextOccurrence, Note, Reading, Recurrence, RecurrenceField, UnknownZone, When, WhenField,
     WrittenRecurrence, Zone, ZoneRecord,
 };
 pub use words::UnknownWord;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DeliveryPolicy, Destination, DueTime, Format, Labels, Payload, ThreadId};
+use super::{DeliveryPolicy, Destination, DueTime, Format, Labels, Payload, Recurrence, ThreadId};
 
 /// A schedule request that passed validation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,4 +23,6 @@ pub struct NewConversation {
     pub thread_id: Option<ThreadId>,
     /// The time after the due time in which an attempt must begin.
     pub expire_after: Option<Duration>,
+    /// When it recurs. `due` is then its first occurrence.
+    pub recurrence: Option<Recurrence>,
 }

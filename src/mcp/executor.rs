@@ -116,7 +116,11 @@ impl ToolExecutor {
     pub(super) async fn cancel(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
         let id = conversation_id(arguments)?;
         match self.scheduler.cancel(principal.client(), id).await {
-            Ok(()) => ToolResult::new("true", &CancelResponse::new(id)),
+            Ok(cancelled) => {
+                let response = CancelResponse::new(id, cancelled);
+                Ok(ToolResult::new("true", &response)?
+                    .with_notes(response.notes.as_ref().map_or(&[], <[_; 1]>::as_slice)))
+            }
             // The call was correct and no other call would help, so the result is "false" and not an error.
             Err(SchedulerError::TooLate { status, reason }) => {
                 ToolResult::new("false", &CancelResponse::too_late(id, status, reason))
@@ -158,8 +162,8 @@ impl ToolResult {
 
     /// The same with the notes as a text of their own, because some clients show a model only the texts. The first text
     /// stays as it is: programs read it.
-    fn with_notes(mut self, notes: &[String]) -> Self {
-        self.0.content.extend(notes.iter().map(ContentBlock::text));
+    fn with_notes(mut self, notes: &[impl AsRef<str>]) -> Self {
+        self.0.content.extend(notes.iter().map(|note| ContentBlock::text(note.as_ref())));
         self
     }
 

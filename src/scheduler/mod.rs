@@ -17,6 +17,7 @@ use crate::domain::{
 use crate::store::{ConversationStore, LiveAttempts, StoreError, Waker};
 pub use crate::store::{ListFilter, Listed};
 use crate::time::{Clock, Entropy, MachineOffset, machine_offset, random};
+pub use cancel::Cancelled;
 pub use cursor::CursorKeys;
 pub use list::{ListPage, ListQuery};
 use list_limiter::ListLimiter;

@@ -4,9 +4,12 @@
 //! `complete` and `release` belong to delivery, `cancel` and `redeliver` to the client.
 
 mod refusals;
+mod series;
+mod series_transitions;
 mod transitions;
 
-pub use refusals::{AlreadyFinal, ClaimRefused, NotDelivering, RedeliveryRefused, TooLate};
+pub use refusals::{AlreadyFinal, ClaimRefused, NotDelivering, PauseRefused, RedeliveryRefused, TooLate};
+pub use series::{Course, Occurrence, Series};
 pub use transitions::{Claim, ClaimedAttempt};
 
 use std::time::Duration;
@@ -39,6 +42,7 @@ pub struct Conversation {
     labels: Labels,
     thread_id: Option<ThreadId>,
     expiry: Option<Expiry>,
+    series: Option<Box<Series>>,
 }
 
 /// A conversation with its payload.
@@ -54,7 +58,8 @@ impl WholeConversation {
     /// A new conversation in the state [`State::Scheduled`].
     #[must_use]
     pub fn new(id: ConversationId, client: ClientId, new: NewConversation, now: Timestamp) -> Self {
-        let NewConversation { due, payload, format, destination, policy, labels, thread_id, expire_after } = new;
+        let NewConversation { due, payload, format, destination, policy, labels, thread_id, expire_after, recurrence } =
+            new;
         let conversation = Conversation {
             id,
             client,
@@ -73,6 +78,7 @@ impl WholeConversation {
             labels,
             thread_id,
             expiry: expire_after.map(|after| Expiry::of(due.instant(), after)),
+            series: recurrence.map(|recurrence| Box::new(Series::new(recurrence))),
         };
         Self { conversation, payload }
     }
@@ -115,6 +121,8 @@ pub struct StoredConversation {
     pub thread_id: Option<ThreadId>,
     /// See [`Conversation::expiry`].
     pub expiry: Option<Expiry>,
+    /// See [`Conversation::series`].
+    pub series: Option<Series>,
 }
 
 impl From<StoredConversation> for Conversation {
@@ -137,6 +145,7 @@ impl From<StoredConversation> for Conversation {
             labels: stored.labels,
             thread_id: stored.thread_id,
             expiry: stored.expiry,
+            series: stored.series.map(Box::new),
         }
     }
 }
@@ -228,6 +237,18 @@ impl Conversation {
         self.expiry
     }
 
+    /// The occurrences, if it recurs. Its due time, state and attempts are then those of the current occurrence.
+    #[must_use]
+    pub fn series(&self) -> Option<&Series> {
+        self.series.as_deref()
+    }
+
+    /// Whether no occurrence begins until the client resumes the conversation.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.series().is_some_and(Series::is_paused)
+    }
+
     /// The number of attempts and the time limit of each.
     #[must_use]
     pub const fn policy(&self) -> DeliveryPolicy {
@@ -271,13 +292,13 @@ impl Conversation {
         if self.status().is_final() { Some(self.updated) } else { None }
     }
 
-    /// The time at which the conversation next needs a worker. `None` if it is final.
+    /// The time at which the conversation next needs a worker. `None` if it is final, or paused between two occurrences.
     ///
     /// The store keeps a due row at exactly this time, so this function alone decides what the sweep finds.
     #[must_use]
-    pub const fn next_wake_at(&self) -> Option<Timestamp> {
+    pub fn next_wake_at(&self) -> Option<Timestamp> {
         match &self.state {
-            State::Scheduled => Some(self.due),
+            State::Scheduled => (!self.is_paused()).then_some(self.due),
             State::Delivering { lease, .. } => Some(lease.until),
             State::Waiting { next_attempt } => Some(*next_attempt),
             State::Completed | State::Failed { .. } | State::Cancelled => None,
@@ -341,6 +362,7 @@ impl Conversation {
             attempts: Vec::new(),
             attempts_before_redelivery: 0,
             expiry: self.expiry.map(|expiry| Expiry::of(due, expiry.after)),
+            series: self.series.map(|series| Box::new(Series::new(series.recurrence))),
             ..self
         }
     }

@@ -171,6 +171,7 @@ fn check_step(before: &Conversation, after: &Conversation, now: Timestamp) -> Re
         generation: 0,
         attempts_before_redelivery: 0,
         expiry: None,
+        series: None,
         ..conversation.clone()
     };
     prop_assert_eq!(without_its_course(before), without_its_course(after));

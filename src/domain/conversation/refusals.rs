@@ -17,8 +17,25 @@ pub enum ClaimRefused {
         /// The end of the lease of that attempt.
         until: Timestamp,
     },
+    /// It is paused between two occurrences.
+    #[error("paused")]
+    Paused,
     /// The conversation is final.
     #[error("already {}", .0.as_str())]
+    Final(Status),
+}
+
+/// The reason why a conversation cannot be paused or resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PauseRefused {
+    /// It has one delivery, at its time.
+    #[error("does not recur, so it cannot be paused")]
+    DoesNotRecur,
+    /// It is cancelled and ends with the attempt under way.
+    #[error("is cancelled and ends with the attempt that is under way")]
+    Ending,
+    /// It is final.
+    #[error("is {}", .0.as_str())]
     Final(Status),
 }
 

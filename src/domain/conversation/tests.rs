@@ -24,6 +24,7 @@ fn scheduled(max_attempts: u32) -> Conversation {
         labels: Labels::default(),
         thread_id: None,
         expire_after: None,
+        recurrence: None,
     };
     let created = Timestamp::from_millis(DUE.as_millis() - 3_600_000);
     let id = ConversationId::new(created, &[0; 10]);
@@ -190,5 +191,7 @@ mod ahead;
 mod expiry;
 #[path = "properties.rs"]
 mod properties;
+#[path = "series_tests.rs"]
+mod series_tests;
 #[path = "table_tests.rs"]
 mod table;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AlreadyFinal, ClaimRefused, Conversation, NotDelivering, RedeliveryRefused, TooLate};
+use super::{AlreadyFinal, ClaimRefused, Conversation, Course, NotDelivering, RedeliveryRefused, TooLate};
 use crate::domain::{
     Attempt, AttemptResult, AttemptStart, DeliveryPolicy, Expiry, Lease, LeaseToken, Outcome, State, Timestamp, millis,
 };
@@ -46,6 +46,18 @@ impl ClaimedAttempt {
         self.due_at
     }
 
+    /// The same claim on the conversation as it is now in the store, after its client paused or cancelled the series.
+    /// `None` if the claim is over: another worker has recorded the attempt as lost.
+    #[must_use]
+    pub fn on(self, current: Conversation) -> Option<Self> {
+        let token = |conversation: &Conversation| match conversation.state() {
+            State::Delivering { lease, .. } => Some(lease.token),
+            _ => None,
+        };
+        let is_held = token(&current).is_some() && token(&current) == token(&self.conversation);
+        is_held.then_some(Self { conversation: current, ..self })
+    }
+
     /// Records the result of the attempt. `sent_at` is the time of the first byte; it replaces the time of the claim.
     /// If the attempt failed, but not permanently, and another one is left, the next attempt is due `retry_after` from
     /// now. If that is too late for the conversation's [`Expiry`], the conversation fails.
@@ -59,11 +71,12 @@ impl ClaimedAttempt {
     ) -> Conversation {
         let Self { mut conversation, attempt, .. } = self;
         let outcome = result.outcome;
-        let another = conversation.attempts_used() < conversation.policy.max_attempts;
+        let is_ending = conversation.series().is_some_and(|series| series.course == Course::Ending);
+        let another = conversation.attempts_used() < conversation.policy.max_attempts && !is_ending;
         conversation.updated = now;
         conversation.record(AttemptStart { started: sent_at, ..attempt }, result);
         match outcome {
-            Outcome::Success => conversation.state = State::Completed,
+            Outcome::Success => return conversation.end(State::Completed),
             Outcome::Failure | Outcome::Unknown if another => {
                 let next_attempt = now + retry_after;
                 if conversation.is_too_late(next_attempt) {
@@ -92,48 +105,59 @@ impl Conversation {
     ///
     /// # Errors
     /// [`ClaimRefused`] if the conversation is not due, is leased, or is final.
-    pub fn claim(mut self, token: LeaseToken, now: Timestamp, retry_after: Duration) -> Result<Claim, ClaimRefused> {
+    pub fn claim(self, token: LeaseToken, now: Timestamp, retry_after: Duration) -> Result<Claim, ClaimRefused> {
         let (Some(until), Some(from)) = (self.due_from(now), self.claimable_from(now)) else {
-            return Err(ClaimRefused::Final(self.status()));
+            return Err(if self.status().is_final() {
+                ClaimRefused::Final(self.status())
+            } else {
+                ClaimRefused::Paused
+            });
         };
         if from > now {
             let leased = self.in_flight().is_some();
             return Err(if leased { ClaimRefused::Leased { until } } else { ClaimRefused::NotDue { until } });
         }
         let now = now.max(until);
-        let mut due_at = until;
-        self.updated = now;
-        if let Some(lost) = self.in_flight() {
+        let mut next = self.caught_up(now);
+        // The occurrence that is claimed may be a later one.
+        let mut due_at = next.due_from(now).unwrap_or(until);
+        next.updated = now;
+        if let Some(lost) = next.in_flight() {
             let report = AttemptResult::unknown(millis(lost.started.until(now)));
-            self.record(lost, report);
+            next.record(lost, report);
             due_at = until + retry_after;
+            if next.series().is_some_and(|series| series.course == Course::Ending) {
+                return Ok(Claim::Lost(next.fail()));
+            }
         }
-        if self.attempts_used() >= self.policy.max_attempts {
-            return Ok(Claim::Lost(self.fail()));
+        if next.attempts_used() >= next.policy.max_attempts {
+            return Ok(Claim::Lost(next.fail()));
         }
-        if self.is_too_late(due_at.max(now)) {
-            return Ok(Claim::Expired(self.expire(now)));
+        if next.is_too_late(due_at.max(now)) {
+            return Ok(Claim::Expired(next.expire(now)));
         }
         if due_at > now {
-            self.state = State::Waiting { next_attempt: due_at };
-            return Ok(Claim::Lost(self));
+            next.state = State::Waiting { next_attempt: due_at };
+            return Ok(Claim::Lost(next));
         }
-        let attempt = AttemptStart { number: self.attempts_begun() + 1, started: now };
-        let lease = Lease { until: now + self.policy.timeout() + DeliveryPolicy::LEASE_MARGIN, token };
-        self.state = State::Delivering { attempt, lease };
-        Ok(Claim::Attempt(ClaimedAttempt { conversation: self, attempt, due_at }))
+        let attempt = AttemptStart { number: next.attempts_begun() + 1, started: now };
+        let lease = Lease { until: now + next.policy.timeout() + DeliveryPolicy::LEASE_MARGIN, token };
+        next.state = State::Delivering { attempt, lease };
+        Ok(Claim::Attempt(ClaimedAttempt { conversation: next, attempt, due_at }))
     }
 
     /// The failed conversation, if an attempt that begins now or later is too late for its
     /// [`Expiry`]. An attempt that has begun is never too late.
     #[must_use]
     pub fn expired(&self, now: Timestamp) -> Option<Self> {
-        let due_at = match &self.state {
-            State::Scheduled => self.due,
+        self.expiry?;
+        let current = self.clone().caught_up(now);
+        let due_at = match &current.state {
+            State::Scheduled => current.due,
             State::Waiting { next_attempt } => *next_attempt,
             _ => return None,
         };
-        self.is_too_late(due_at.max(now)).then(|| self.clone().expire(now))
+        current.is_too_late(due_at.max(now)).then(|| current.expire(now))
     }
 
     /// Ends the lease now, because the worker that holds it is known to be gone.
@@ -209,13 +233,11 @@ impl Conversation {
 
     fn expire(mut self, now: Timestamp) -> Self {
         self.updated = now;
-        self.state = State::Failed { reason: Expiry::REASON.to_owned() };
-        self
+        self.end(State::Failed { reason: Expiry::REASON.to_owned() })
     }
 
-    fn fail(mut self) -> Self {
+    fn fail(self) -> Self {
         let reason = self.attempts.last().map(|a| a.result.reason()).unwrap_or_default();
-        self.state = State::Failed { reason };
-        self
+        self.end(State::Failed { reason })
     }
 }

@@ -32,6 +32,8 @@ pub struct ZoneRecord {
 pub enum Note {
     /// The time has neither an offset nor a zone.
     ReadAsUtc,
+    /// The recurrence has no zone.
+    RecursInUtc,
     /// The clocks of the zone skip the wall time.
     Gap {
         /// The wall time as it was written.
@@ -75,6 +77,21 @@ impl DueTime {
         Self { instant: self.instant.max(now), ..self }
     }
 
+    /// The first occurrence of a conversation that recurs from this time on, by the clocks of the zone that the caller
+    /// named.
+    pub(super) fn first_occurrence(mut self, first: Timestamp, zone: Option<Zone>) -> Self {
+        if zone.is_none() {
+            self.notes.push(Note::RecursInUtc);
+        }
+        Self { instant: first, zone: zone.map(|zone| ZoneRecord::new(zone, None)), notes: self.notes }
+    }
+
+    /// A later occurrence.
+    #[must_use]
+    pub fn later_occurrence(&self, at: Timestamp) -> Self {
+        Self { instant: at, zone: self.zone.clone(), notes: Vec::new() }
+    }
+
     /// The instant.
     #[must_use]
     pub const fn instant(&self) -> Timestamp {
@@ -116,6 +133,9 @@ impl fmt::Display for Note {
             Self::ReadAsUtc => {
                 f.write_str("scheduledTime has no UTC offset and no time zone was given, so it was read as UTC.")
             }
+            Self::RecursInUtc => f.write_str(
+                "No time zone was given, so the recurrence follows UTC and does not move when the clocks change.",
+            ),
             Self::Gap { wall, read_as } => write!(
                 f,
                 "{} does not exist in {}, because the clocks go forward over it. It was read as {read_as}.",

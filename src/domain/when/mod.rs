@@ -18,7 +18,7 @@ pub use cron_text::{CronField, EntryProblem, InvalidCron};
 pub use delay::{Delay, InvalidDelay};
 pub use due_time::{DueTime, Note, ZoneRecord};
 pub use recurrence::{NextOccurrence, Recurrence, WrittenRecurrence};
-pub use refusals::{InvalidRecurrence, InvalidWhen, RecurrenceField, WhenField};
+pub use refusals::{InvalidRecurrence, InvalidRecurring, InvalidWhen, RecurrenceField, WhenField};
 pub use zone::{LocalTime, Reading, UnknownZone, Zone};
 
 use super::Timestamp;
@@ -60,6 +60,35 @@ impl When<'_> {
         match (zone, due.and_then(|due| self.within_limits(due, now))) {
             (Ok(_), Ok(due)) => Ok(due),
             (zone, due) => Err([due.err(), zone.err()].into_iter().flatten().collect()),
+        }
+    }
+
+    /// The first occurrence, and when the others are due. `scheduledTime` or `delay` says from when on; without both it is
+    /// now.
+    ///
+    /// # Errors
+    /// [`InvalidRecurring`] for each field that is not accepted.
+    pub fn resolve_recurring(
+        &self,
+        written: &WrittenRecurrence<'_>,
+        now: Timestamp,
+    ) -> Result<(DueTime, Recurrence), Vec<InvalidRecurring>> {
+        let starts_now = self.scheduled_time.is_none() && self.delay.is_none();
+        let start = if starts_now {
+            self.zone().map(|_| DueTime::at(now)).map_err(|error| vec![InvalidWhen::TimeZone(error)])
+        } else {
+            self.resolve(now)
+        };
+        let recurring = written.resolve(self.zone().ok().flatten(), start.as_ref().map_or(now, DueTime::instant));
+        match (start, recurring) {
+            (Ok(start), Ok((recurrence, first))) => {
+                let names_zone = self.time_zone.is_some() || written.time_zone.is_some();
+                Ok((start.first_occurrence(first, names_zone.then_some(recurrence.zone)), recurrence))
+            }
+            (start, recurring) => {
+                let start = start.err().into_iter().flatten().map(InvalidRecurring::When);
+                Err(start.chain(recurring.err().into_iter().flatten().map(InvalidRecurring::Recurrence)).collect())
+            }
         }
     }
 

@@ -104,6 +104,17 @@ impl InvalidWhen {
     }
 }
 
+/// Why one of the fields of a conversation that recurs is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRecurring {
+    /// A field that says from when on it recurs.
+    #[error(transparent)]
+    When(InvalidWhen),
+    /// A field of `recurrence`.
+    #[error(transparent)]
+    Recurrence(InvalidRecurrence),
+}
+
 /// A field of `recurrence`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecurrenceField {

@@ -38,8 +38,8 @@ pub(in crate::http) async fn cancel_conversation(
     caller: Principal,
 ) -> Result<Response, Problem> {
     let id = context.conversation_id()?;
-    context.services().scheduler.cancel(caller.client(), id).await?;
-    json(&CancelResponse::new(id))
+    let cancelled = context.services().scheduler.cancel(caller.client(), id).await?;
+    json(&CancelResponse::new(id, cancelled))
 }
 
 /// `redeliverConversation`

@@ -79,7 +79,7 @@ impl ListFilter {
 
     /// Whether a conversation belongs to the list.
     pub(super) fn accepts(&self, conversation: &Conversation, now: Timestamp) -> bool {
-        let (status, due) = (conversation.status(), conversation.due());
+        let (status, due) = (conversation.status(), rows::listed_at(conversation));
         // Each conversation that is not final is in exactly one of the two lists, whatever the clocks say.
         let is_in_progress = due <= now || (status == Status::InProgress && due <= now + Self::CLAIMED_AHEAD);
         let is_listed = match self.listed {

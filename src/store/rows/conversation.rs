@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::StoredPayload;
 use super::payload::{headers_row, info_row, restore};
+use super::series::SeriesRow;
 use crate::domain::{
     Attempt, AttemptResult, AttemptStart, ClientId, Conversation, ConversationId, DeliveryPolicy, Destination,
     Endpoint, ErrorClass, Expiry, Format, Labels, Lease, LeaseToken, Method, Outcome, Payload, State,
@@ -45,6 +46,8 @@ pub(super) struct ConversationRow<'a> {
     thread_id: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expiry: Option<ExpiryRow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    series: Option<SeriesRow<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -168,6 +171,7 @@ impl<'a> ConversationRow<'a> {
             labels: conversation.labels().iter().map(|(key, value)| (key.into(), value.into())).collect(),
             thread_id: conversation.thread_id().map(|id| id.as_str().into()),
             expiry: conversation.expiry().map(ExpiryRow::from),
+            series: conversation.series().map(SeriesRow::from),
         })
     }
 }
@@ -247,6 +251,7 @@ impl ConversationRow<'_> {
             (None, Some(bytes)) => (bytes, StoredPayload::InOwnRow),
             _ => return Err(InvalidField("content")),
         };
+        let series = row.series.map(|series| series.read().ok_or(InvalidField("series"))).transpose()?;
         let conversation = StoredConversation {
             id: row.id,
             client,
@@ -271,6 +276,7 @@ impl ConversationRow<'_> {
             labels: Labels::from_stored(row.labels.into_iter().map(|(k, v)| (k.into_owned(), v.into_owned()))),
             thread_id: row.thread_id.map(|id| ThreadId::from_stored(id.into_owned())),
             expiry: row.expiry.map(Expiry::from),
+            series,
         };
         Ok((conversation.into(), payload))
     }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::encode;
-use crate::domain::{ClientId, Conversation, ConversationId, Status, Timestamp};
+use crate::domain::{ClientId, Conversation, ConversationId, State, Status, Timestamp};
 use crate::store::{KeyRange, StoreError};
 
 /// The first version of the projection that has index rows.
@@ -33,11 +33,17 @@ pub(super) fn project(conversation: &Conversation) -> Result<Option<(String, Str
 /// The key of a conversation's index row.
 pub(in crate::store) fn index_key(conversation: &Conversation) -> String {
     let (group, at) = match conversation.ended() {
-        None => (IndexGroup::Live, conversation.due()),
+        None => (IndexGroup::Live, listed_at(conversation)),
         Some(end) => (IndexGroup::Ended(conversation.status()), end),
     };
     let prefix = index_prefix(conversation.client(), group);
     format!("{prefix}{:014}~{}", group.position(at), conversation.id())
+}
+
+/// The time by which a conversation that is not final is listed. A paused one is due some day, so it comes last.
+pub(in crate::store) fn listed_at(conversation: &Conversation) -> Timestamp {
+    let waits_for_client = conversation.is_paused() && *conversation.state() == State::Scheduled;
+    if waits_for_client { Timestamp::MAX } else { conversation.due() }
 }
 
 /// The part of the key that the rows of a group share.

@@ -24,6 +24,7 @@ mod index;
 mod index_mark;
 mod payload;
 mod projection;
+mod series;
 mod watermark;
 
 use serde::de::DeserializeOwned;
@@ -39,7 +40,7 @@ pub use self::due::{DueBound, DueKey, DueRow, InvalidDueKey};
 pub(super) use self::idempotency::{
     KeyRow, decode_key_row, encode_expiry_row, encode_key_row, expired_key_row, expired_rows, expiry_key, key_row_key,
 };
-pub(super) use self::index::{INDEXED_SINCE, IndexGroup, index_key, index_prefix, index_rows, indexed_id};
+pub(super) use self::index::{INDEXED_SINCE, IndexGroup, index_key, index_prefix, index_rows, indexed_id, listed_at};
 pub use self::index_mark::IndexMark;
 pub(super) use self::index_mark::{INDEX_MARK, decode_index_mark, encode_index_mark};
 pub(super) use self::payload::{StoredPayload, decode_payload, payload_key};

@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 
 use super::*;
 use crate::domain::{
-    AdditionalInfo, AttemptResult, Claim, ClaimedAttempt, DeliveryPolicy, Destination, EndpointPolicy, ErrorClass,
-    Expiry, Format, Headers, Labels, LeaseToken, Method, Outcome, Secret, State, StoredConversation, Target, ThreadId,
-    ZoneRecord,
+    AdditionalInfo, AttemptResult, Claim, ClaimedAttempt, Course, DeliveryPolicy, Destination, EndpointPolicy,
+    ErrorClass, Expiry, Format, Headers, Labels, LeaseToken, Method, Occurrence, Outcome, Recurrence, Secret, Series,
+    State, StoredConversation, Target, ThreadId, ZoneRecord,
 };
 use crate::store::Etag;
 
@@ -70,6 +70,7 @@ fn stored() -> StoredConversation {
         labels: Labels::default(),
         thread_id: None,
         expiry: None,
+        series: None,
     }
 }
 
@@ -220,6 +221,34 @@ fn index_rows_are_written_in_the_form_of_the_fixtures() {
     assert!(fixtures.is_empty(), "fixtures without a conversation: {:?}", fixtures.keys());
 }
 
+fn series(has_everything: bool) -> Series {
+    let recurrence = Recurrence {
+        cron: "0 9 * * 1-5".parse().unwrap(),
+        zone: "Europe/Berlin".parse().unwrap(),
+        end: None,
+        max_occurrences: None,
+        stop_on_failure: false,
+    };
+    if !has_everything {
+        return Series { recurrence, number: 1, missed: 0, course: Course::Running, history: Vec::new() };
+    }
+    let over = |number, missed, failure: Option<&str>| Occurrence {
+        number,
+        due: DUE,
+        missed,
+        ended: DUE + Duration::from_secs(number.into()),
+        attempts: 2,
+        failure: failure.map(str::to_owned),
+    };
+    Series {
+        recurrence: Recurrence { end: Some(DUE), max_occurrences: Some(30), stop_on_failure: true, ..recurrence },
+        number: 3,
+        missed: 7,
+        course: Course::Paused,
+        history: vec![over(1, 0, None), over(2, 4, Some("answered 500"))],
+    }
+}
+
 #[test]
 fn a_main_row_with_labels_a_thread_and_an_expiry_has_the_form_of_its_fixture() {
     let mut fixtures = fixtures(WITH_OPTIONAL_FIELDS);
@@ -235,6 +264,8 @@ fn a_main_row_with_labels_a_thread_and_an_expiry_has_the_form_of_its_fixture() {
         ("all", all.clone().into()),
         ("expired", expired.clone()),
         ("redelivered", expired.redeliver(DUE + Duration::from_hours(1)).unwrap()),
+        ("recurring", StoredConversation { series: Some(series(false)), ..stored() }.into()),
+        ("recurring, with everything", StoredConversation { series: Some(series(true)), ..stored() }.into()),
     ] {
         let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
         assert_eq!(encode_conversation(&conversation, None, 3).unwrap(), row.value, "{name}");

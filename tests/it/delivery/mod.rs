@@ -13,5 +13,6 @@ mod hosts;
 mod lateness;
 mod payloads;
 mod receiving;
+mod recurring;
 mod redelivering;
 mod request;

@@ -24,7 +24,7 @@ async fn send(client: &ApiClient, key: &str, body: impl Into<String>) -> Answer 
     Answer::to(request.header("content-type", "application/json").body(body.into())).await
 }
 
-async fn schedule(client: &ApiClient, key: &str, overrides: Value) -> Answer {
+pub(super) async fn schedule(client: &ApiClient, key: &str, overrides: Value) -> Answer {
     send(client, key, conversation(overrides).to_string()).await
 }
 

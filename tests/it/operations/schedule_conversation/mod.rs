@@ -2,6 +2,7 @@
 
 mod bodies;
 mod idempotency;
+mod recurrence;
 mod times;
 
 use http::Method;

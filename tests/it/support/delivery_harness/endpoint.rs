@@ -182,7 +182,8 @@ impl Sender for FakeEndpoint {
 
     async fn send(&self, request: OutboundRequest, _: Route) -> Exchange {
         let at = self.clock.now();
-        let id = request.headers.iter().find(|(n, _)| n == "webhook-id").unwrap().1.expose().parse().unwrap();
+        let webhook_id = request.headers.iter().find(|(n, _)| n == "webhook-id").unwrap().1.expose();
+        let id = webhook_id.split('_').next().unwrap().parse().unwrap();
         let record = self.record(id).await;
         let endpoint = request.endpoint.clone();
         self.calls.lock().unwrap().push(Call { at, request, record });

@@ -71,7 +71,7 @@ pub async fn client(fleet: Arc<Fleet>, instants: Arc<Instants>, number: u64) {
         let at = due + Duration::from_secs(3) - millis(rng.pick(CANCELS)) - rng.up_to(millis(rng.pick(&[300, 30_000])));
         tokio::time::sleep(world.now().until(at).min(15 * MINUTE)).await;
         let service = fleet.any_or_new().await;
-        if let Some(Ok(())) = service.call(service.scheduler.cancel(&client, id)).await {
+        if let Some(Ok(_)) = service.call(service.scheduler.cancel(&client, id)).await {
             world.checker(|checker| checker.saw_cancelled(world.now(), id));
         }
     }

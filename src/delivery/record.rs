@@ -1,0 +1,103 @@
+//! The record of a delivery: the result of an attempt, and the end of a conversation that has expired.
+
+use std::time::Duration;
+
+use super::deliver::CommittedClaim;
+use super::{Deliverer, DeliveryOutcome, classify, retry_delay};
+use crate::domain::{ClaimedAttempt, Conversation, Status, Timestamp};
+use crate::outbound::Exchange;
+use crate::store::{ConversationStore, Revision, StoreError};
+
+impl Deliverer {
+    /// How many times a result is written before it is left to the lease.
+    const RESULT_TRIES: u32 = 4;
+
+    pub(super) async fn complete(
+        &self,
+        claim: CommittedClaim,
+        sent_at: Timestamp,
+        exchange: Exchange,
+    ) -> DeliveryOutcome {
+        let CommittedClaim { claimed, revision, .. } = claim;
+        let (attempt, lateness) = (claimed.attempt(), claimed.due_at().until(sent_at));
+        let now = self.clock.now();
+        let pause = retry_delay(claimed.conversation().attempts_used(), self.jitter(), exchange.retry_after(), now);
+        let pause = pause + now.until(self.clock.latest());
+        let result = classify(exchange);
+        tracing::debug!(
+            conversation.id = %claimed.conversation().id(), client.id = %claimed.conversation().client(),
+            attempt = attempt.number, outcome = ?result.outcome, status = result.http_status, error = ?result.error,
+            duration_ms = result.duration_ms, lateness_ms = lateness.as_millis(), "attempt finished"
+        );
+        let id = claimed.conversation().id();
+        let written =
+            self.write_result(claimed, revision, |claimed| claimed.complete(sent_at, result.clone(), pause, now));
+        let next = match written.await {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::warn!(
+                    conversation.id = %id, attempt = attempt.number, %error,
+                    "result not written; the attempt's lease will run out"
+                );
+                return DeliveryOutcome::Abandoned;
+            }
+        };
+        let status = next.status();
+        if status == Status::Failed {
+            tracing::warn!(
+                conversation.id = %next.id(), client.id = %next.client(), attempts = attempt.number, "conversation failed"
+            );
+        }
+        self.wake_next(&next).await;
+        DeliveryOutcome::Attempted { status, lateness }
+    }
+
+    /// Sees to it that a worker looks at the conversation when its next attempt is due.
+    pub(super) async fn wake_next(&self, next: &Conversation) {
+        if let Some(at) = next.next_wake_at() {
+            self.waker.wake_at(ConversationStore::partition(next.id()), at).await;
+        }
+    }
+
+    /// Tries several times, because the endpoint gets a duplicate if the result is not written. A client may pause or
+    /// cancel a series while its attempt is under way, so a conflict is no reason to give up.
+    async fn write_result(
+        &self,
+        mut claimed: ClaimedAttempt,
+        mut read: Revision,
+        complete: impl Fn(ClaimedAttempt) -> Conversation,
+    ) -> Result<Conversation, StoreError> {
+        let mut pause = Duration::from_millis(100);
+        let mut tries = 1;
+        loop {
+            let next = complete(claimed.clone());
+            match self.store.replace(read.clone(), &next).await {
+                Ok(_) => return Ok(next),
+                Err(error) if tries == Self::RESULT_TRIES => return Err(error),
+                Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 4;
+                }
+                Err(StoreError::Conflict) => {
+                    let conversation = claimed.conversation();
+                    let current = self.store.get(conversation.client(), conversation.id()).await?;
+                    let current = current.ok_or(StoreError::Conflict)?;
+                    claimed = claimed.on(current.value).ok_or(StoreError::Conflict)?;
+                    read = current.revision;
+                }
+                Err(error) => return Err(error),
+            }
+            tries += 1;
+        }
+    }
+
+    /// Stores a conversation that has expired. Nothing is sent, so this needs no permit for a host.
+    pub(super) async fn expire(&self, read: Revision, expired: &Conversation) -> Result<DeliveryOutcome, StoreError> {
+        self.store.replace(read, expired).await?;
+        tracing::warn!(
+            conversation.id = %expired.id(), client.id = %expired.client(),
+            "conversation failed: it expired before an attempt could begin"
+        );
+        Ok(DeliveryOutcome::NothingToDo)
+    }
+}
