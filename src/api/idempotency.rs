@@ -108,6 +108,8 @@ struct CanonicalRequest<'a> {
     expire_after: Option<CanonicalTime<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     recurrence: Option<CanonicalRecurrence<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    paused: bool,
 }
 
 #[derive(Serialize)]
@@ -162,6 +164,7 @@ impl ScheduleRequest {
             thread_id,
             expire_after,
             recurrence,
+            paused,
         } = self;
         let RetryRequest { max_attempts } = retry.unwrap_or_default();
         let default = DeliveryPolicy::default();
@@ -186,6 +189,7 @@ impl ScheduleRequest {
             thread_id: thread_id.as_deref(),
             expire_after: expire_after.as_deref().map(canonical_delay),
             recurrence: recurrence.as_ref().map(CanonicalRecurrence::new),
+            paused: paused.unwrap_or_default(),
         };
         // This cannot fail: the form consists of texts and numbers.
         hash(&serde_json::to_vec(&form).unwrap_or_default())

@@ -13,6 +13,7 @@ mod responses;
 mod schedule_once;
 mod schedule_request;
 mod time_fields;
+mod update_request;
 mod user_content;
 mod value;
 
@@ -28,4 +29,5 @@ pub(crate) use responses::{
 };
 pub(crate) use schedule_once::schedule;
 pub use schedule_request::{RetryRequest, ScheduleRequest};
+pub(crate) use update_request::{UpdateRequest, update};
 pub(crate) use user_content::{RawContent, UntrustedContent, UserContent};

@@ -91,7 +91,7 @@ impl<T> Parsed<T> {
 }
 
 /// The problem with a text that is not one JSON object.
-fn not_an_object(json: &[u8], members: &[Member<'_>], error: &serde_json::Error) -> Problem {
+pub(super) fn not_an_object(json: &[u8], members: &[Member<'_>], error: &serde_json::Error) -> Problem {
     let invalid = |pointer: String, detail: String| Problem::invalid(vec![ErrorDetail { pointer, detail }]);
     if error.is_data() {
         let kind = kind(std::str::from_utf8(json).unwrap_or_default().trim_start());

@@ -37,6 +37,8 @@ pub struct ScheduleRequest {
     /// When the conversation recurs, for "every Friday at nine". scheduledTime or delay is then the time from which it
     /// recurs; without both it is now.
     pub recurrence: Option<RecurrenceRequest>,
+    /// Whether a conversation that recurs waits, without any occurrence, until it is resumed with paused: false.
+    pub paused: Option<bool>,
     /// The person's time zone, as a name of the IANA database such as Europe/Berlin or America/Chicago. A scheduledTime
     /// without a UTC offset is the time of day in this zone, and without timeZone it is UTC. Responses then have the
     /// time in this zone in localTime.
@@ -124,6 +126,7 @@ impl FromObject for ScheduleRequest {
             scheduled_time: object.string_or_number("scheduledTime"),
             delay: object.text("delay"),
             recurrence: object.object("recurrence", RecurrenceRequest::EXAMPLE),
+            paused: object.boolean("paused"),
             time_zone: object.string("timeZone"),
             endpoint: object.string("endpoint"),
             method: object.string("method"),
@@ -172,6 +175,10 @@ impl ScheduleRequest {
         let due = time_fields::resolve(&self.when(), self.recurrence.as_ref(), now);
         let text = errors.check("/conversationText", check_text(self.conversation_text));
         let due = due.map_err(|wrong| errors.0.extend(wrong)).ok();
+        let paused = self.paused.unwrap_or_default();
+        if paused && self.recurrence.is_none() {
+            errors.add("/paused", "is for a conversation with a recurrence; this one has none");
+        }
         let endpoint = errors.check("/endpoint", endpoints.check(self.endpoint.as_deref().unwrap_or_default()));
         let method = errors.check("/method", word(self.method.as_deref()));
         let headers = Headers::parse(self.headers.unwrap_or_default()).unwrap_or_else(|problems| {
@@ -212,6 +219,7 @@ impl ScheduleRequest {
                     thread_id: thread_id.flatten(),
                     expire_after: expire_after.flatten(),
                     recurrence,
+                    paused,
                 })
             }
             _ => Err(errors.0),

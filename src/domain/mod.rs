@@ -29,7 +29,7 @@ pub use attempt::{Attempt, AttemptResult, AttemptStart, ErrorClass, Outcome};
 pub use client::{ClientId, InvalidClientId};
 pub use conversation::{
     AlreadyFinal, Claim, ClaimRefused, ClaimedAttempt, Conversation, Course, NotDelivering, Occurrence, PauseRefused,
-    RedeliveryRefused, Series, StoredConversation, TooLate, WholeConversation,
+    RedeliveryRefused, Series, StoredConversation, TooLate, Update, UpdateRefused, WholeConversation,
 };
 pub use delivery_policy::DeliveryPolicy;
 pub use destination::Destination;

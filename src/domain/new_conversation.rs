@@ -25,4 +25,6 @@ pub struct NewConversation {
     pub expire_after: Option<Duration>,
     /// When it recurs. `due` is then its first occurrence.
     pub recurrence: Option<Recurrence>,
+    /// Whether the series begins paused.
+    pub paused: bool,
 }

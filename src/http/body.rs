@@ -36,6 +36,15 @@ impl RequestContext {
         Ok(body.slice_ref(without_mark(&body)))
     }
 
+    /// Reads a body whose content type is JSON or JSON Merge Patch (RFC 7396), without parsing it.
+    pub(super) async fn merge_patch(&mut self) -> Result<Bytes, Problem> {
+        if is_encoded(&self.headers) || !is_utf8(&self.headers, "application/merge-patch+json") {
+            return self.json_bytes().await;
+        }
+        let body = self.bytes().await?;
+        Ok(body.slice_ref(without_mark(&body)))
+    }
+
     /// Reads the body if its content type is that of a form; `None` if it is another one.
     pub(super) async fn form(&mut self) -> Result<Option<Bytes>, Problem> {
         if is_encoded(&self.headers) || !is_utf8(&self.headers, "application/x-www-form-urlencoded") {

@@ -15,6 +15,7 @@ mod functions_host;
 mod handlers;
 mod operations;
 mod pipeline;
+mod precondition;
 mod rate_limiter;
 mod request_head;
 mod response;

@@ -70,6 +70,16 @@ fn conversation_operations() -> Vec<Operation> {
                 Box::pin(conversations::get_conversation_status(context, caller))
             }),
         ),
+        Operation {
+            method: Method::PATCH,
+            ..get(
+                "updateConversation",
+                "/api/scheduler/{id}",
+                client_with_tool(Scope::Write, tools::UPDATE_CONVERSATION, |context, caller| {
+                    Box::pin(conversations::update_conversation(context, caller))
+                }),
+            )
+        },
         delete(
             "cancelConversation",
             "/api/scheduler/{id}",

@@ -27,6 +27,16 @@ pub fn read(json: &[u8]) -> (Vec<Member<'_>>, Result<(), serde_json::Error>) {
     (members, result)
 }
 
+/// An object with these members.
+#[must_use]
+pub fn write(members: &[Member<'_>]) -> String {
+    let text = |member: &Member<'_>| {
+        let value = member.value.map_or("null", RawValue::get);
+        format!("{}:{value}", serde_json::Value::from(member.name.as_str()))
+    };
+    format!("{{{}}}", members.iter().map(text).collect::<Vec<_>>().join(","))
+}
+
 struct ObjectSeed<'m, 'a>(&'m mut Vec<Member<'a>>);
 
 impl<'de> DeserializeSeed<'de> for ObjectSeed<'_, 'de> {

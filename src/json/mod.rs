@@ -2,6 +2,7 @@
 
 mod canonical;
 pub mod members;
+mod merge;
 pub mod pairs;
 mod raw_json;
 pub mod secret;
@@ -10,5 +11,6 @@ pub mod syntax;
 pub mod text;
 
 pub use canonical::canonical;
+pub use merge::merge;
 pub use raw_json::{JsonText, RawJson};
 pub use strict_object::StrictObject;

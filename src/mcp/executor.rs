@@ -8,11 +8,11 @@ use serde::Serialize;
 use crate::api::{
     self, CancelResponse, ConversationResponse, ErrorDetail, FromObject, ListRequest, ListResponse, MAX_KEY,
     ObjectReader, Parsed, PreviewRequest, PreviewResponse, Problem, ScheduleRequest, Synonyms, UntrustedContent,
-    read_key,
+    UpdateRequest, read_key,
 };
 use crate::auth::Principal;
 use crate::domain::ConversationId;
-use crate::scheduler::{Scheduler, SchedulerError};
+use crate::scheduler::{Found, Scheduler, SchedulerError};
 
 /// The conversation that the tool is for.
 #[derive(JsonSchema)]
@@ -42,6 +42,34 @@ impl ConversationRequest {
     }
 }
 
+/// A conversation, and the arguments of scheduleConversation that change.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", extend("additionalProperties" = false, "required" = [ID_ARGUMENT]))]
+pub(super) struct UpdateArguments {
+    #[schemars(flatten)]
+    request: ScheduleRequest,
+    /// The conversationId that scheduleConversation returned.
+    #[schemars(extend("format" = "uuid"))]
+    conversation_id: Option<String>,
+}
+
+impl FromObject for UpdateArguments {
+    const SYNONYMS: Synonyms = ScheduleRequest::SYNONYMS;
+
+    fn from_object(object: &mut ObjectReader<'_>) -> Self {
+        let request = ScheduleRequest::from_object(object);
+        Self { request, conversation_id: object.string(ID_ARGUMENT) }
+    }
+}
+
+impl UpdateArguments {
+    fn id(self) -> Result<String, Vec<ErrorDetail>> {
+        ConversationRequest { conversation_id: self.conversation_id }.validate()
+    }
+}
+
+/// The argument with the id of the conversation.
+const ID_ARGUMENT: &str = "conversationId";
 /// The argument that does what the header `Idempotency-Key` does over REST.
 const KEY_ARGUMENT: &str = "idempotencyKey";
 
@@ -109,8 +137,18 @@ impl ToolExecutor {
 
     pub(super) async fn get_status(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
         let found = self.scheduler.get(principal.client(), conversation_id(arguments)?).await?;
-        let response = ConversationResponse::<UntrustedContent>::new(&found, self.scheduler.now());
-        ToolResult::new(found.conversation.status().as_str(), &response)
+        let response = ConversationResponse::<UntrustedContent>::new(&found.whole, self.scheduler.now());
+        ToolResult::new(found.whole.conversation.status().as_str(), &response)
+    }
+
+    pub(super) async fn update(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
+        let id = Parsed::<UpdateArguments>::from_json(arguments)?.validate(UpdateArguments::id)?;
+        let id = id.parse().map_err(|_| Problem::no_such_conversation())?;
+        let request = UpdateRequest::without(arguments, ID_ARGUMENT)?;
+        let Found { whole, .. } = api::update(&self.scheduler, principal.client(), id, &request, |_| true).await?;
+        let response = ConversationResponse::<UntrustedContent>::new(&whole, self.scheduler.now());
+        let due = whole.conversation.due();
+        ToolResult::new(format!("{} {due}", whole.conversation.status().as_str()), &response)
     }
 
     pub(super) async fn cancel(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {

@@ -9,7 +9,7 @@ use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema, json_schema};
 use serde_json::Value;
 
-use super::executor::{ConversationRequest, ScheduleArguments, ToolFunction};
+use super::executor::{ConversationRequest, ScheduleArguments, ToolFunction, UpdateArguments};
 use crate::api::{
     CancelResponse, ConversationResponse, ListRequest, ListResponse, PreviewRequest, PreviewResponse, ScheduleResponse,
     UntrustedContent,
@@ -45,6 +45,8 @@ enum Effect {
     Reads,
     /// It adds something, and a third party receives it later.
     Schedules,
+    /// It changes something that a third party receives later. A second call changes nothing more.
+    Changes,
     /// It ends something. A second call changes nothing more.
     Cancels,
 }
@@ -54,6 +56,7 @@ impl Effect {
         match self {
             Self::Reads => annotations.read_only(true).open_world(false),
             Self::Schedules => annotations.read_only(false).destructive(false).idempotent(false).open_world(true),
+            Self::Changes => annotations.read_only(false).destructive(true).idempotent(true).open_world(true),
             Self::Cancels => annotations.read_only(false).destructive(true).idempotent(true).open_world(false),
         }
     }
@@ -95,6 +98,19 @@ pub const CANCEL_CONVERSATION: Tool = Tool {
     input: || schema::<ConversationRequest>(without_null),
     output: || schema::<CancelResponse>(or_null),
     run: |executor, principal, arguments| Box::pin(executor.cancel(principal, arguments)),
+};
+
+/// `updateConversation`
+pub const UPDATE_CONVERSATION: Tool = Tool {
+    title: "Update a conversation",
+    description: "Changes a conversation that has not been delivered: another time, text or endpoint, or paused for one that \
+                  recurs. Give the conversationId and only the arguments that change; all others stay as they are. To push \
+                  a conversation back by an hour, give the new scheduledTime, or a delay from now. Returns the status and \
+                  the scheduled time in UTC as text.",
+    effect: Effect::Changes,
+    input: || schema::<UpdateArguments>(without_null),
+    output: || schema::<ConversationResponse<UntrustedContent>>(or_null),
+    run: |executor, principal, arguments| Box::pin(executor.update(principal, arguments)),
 };
 
 /// `listConversations`

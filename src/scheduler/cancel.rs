@@ -1,6 +1,6 @@
 //! The use case of `cancelConversation`.
 
-use super::update::Transition;
+use super::change::Transition;
 use super::{Scheduler, SchedulerError};
 use crate::domain::{ClientId, Conversation, ConversationId, Status, TooLate};
 
@@ -20,7 +20,7 @@ impl Scheduler {
     /// [`SchedulerError::TooLate`] while the attempt of a conversation that does not recur is under way, and if the
     /// conversation is completed or failed.
     pub async fn cancel(&self, client: &ClientId, id: ConversationId) -> Result<Cancelled, SchedulerError> {
-        let cancelled = self.update(client, id, |conversation, now| {
+        let cancelled = self.change(client, id, |conversation, now| {
             let status = conversation.status();
             // If the clock was set forward, the lease of an attempt under way looks as if it were over.
             let is_live = self.live.contains(id) && conversation.in_flight().is_some();

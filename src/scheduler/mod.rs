@@ -1,6 +1,7 @@
-//! The use cases of a client: schedule, get, list, cancel, redeliver. REST and MCP call the same code here.
+//! The use cases of a client: schedule, get, list, update, cancel, redeliver. REST and MCP call the same code here.
 
 mod cancel;
+mod change;
 mod cursor;
 mod list;
 mod list_limiter;
@@ -12,15 +13,16 @@ use std::sync::Arc;
 
 use crate::domain::{
     ClientId, Conversation, ConversationId, EndpointPolicy, RedeliveryRefused, Status, Timestamp, TooLate,
-    WholeConversation,
+    UpdateRefused, WholeConversation,
 };
-use crate::store::{ConversationStore, LiveAttempts, StoreError, Waker};
+use crate::store::{ConversationStore, LiveAttempts, StoreError, Versioned, Waker};
 pub use crate::store::{ListFilter, Listed};
 use crate::time::{Clock, Entropy, MachineOffset, machine_offset, random};
 pub use cancel::Cancelled;
 pub use cursor::CursorKeys;
 pub use list::{ListPage, ListQuery};
 use list_limiter::ListLimiter;
+pub use update::Found;
 
 /// Runs the use cases of a client on a store and a wake-up queue.
 #[derive(Clone)]
@@ -52,6 +54,17 @@ pub enum SchedulerError {
     /// The conversation has not failed, or has had too many attempts to be redelivered.
     #[error("the conversation {0}")]
     RedeliveryRefused(RedeliveryRefused),
+    /// The conversation is final, or has begun to be delivered, so it cannot be updated.
+    #[error("the conversation {reason}")]
+    UpdateRefused {
+        /// The status of the conversation.
+        status: Status,
+        /// The reason why it cannot be updated.
+        reason: UpdateRefused,
+    },
+    /// The conversation is not in the state that the client wants to change.
+    #[error("the conversation has changed")]
+    OtherState,
     /// Other requests changed the conversation first, each time that the change was tried.
     #[error("other requests keep changing the conversation")]
     Busy,
@@ -117,14 +130,15 @@ impl Scheduler {
         !self.store.is_failing()
     }
 
-    /// Reads a conversation of a client, with its payload.
-    ///
-    /// # Errors
-    /// [`SchedulerError::NotFound`], [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
-    pub async fn get(&self, client: &ClientId, id: ConversationId) -> Result<WholeConversation, SchedulerError> {
+    async fn read_whole(
+        &self,
+        client: &ClientId,
+        id: ConversationId,
+    ) -> Result<(Versioned<Conversation>, WholeConversation), SchedulerError> {
         let read = self.store.get(client, id).await?.ok_or(SchedulerError::NotFound)?;
         let payload = self.store.payload(&read).await?;
-        Ok(WholeConversation { conversation: read.value, payload })
+        let whole = WholeConversation { conversation: read.value.clone(), payload };
+        Ok((read, whole))
     }
 
     /// Checks that the store responds.

@@ -1,6 +1,6 @@
 //! The use case of `redeliverConversation`.
 
-use super::update::Transition;
+use super::change::Transition;
 use super::{Scheduler, SchedulerError};
 use crate::domain::{ClientId, Conversation, ConversationId};
 
@@ -12,7 +12,7 @@ impl Scheduler {
     /// [`SchedulerError::RedeliveryRefused`] in every other state, and if the conversation has had too many attempts.
     pub async fn redeliver(&self, client: &ClientId, id: ConversationId) -> Result<Conversation, SchedulerError> {
         let mut wanted = None;
-        let redelivered = self.update(client, id, |conversation, now| {
+        let redelivered = self.change(client, id, |conversation, now| {
             // The wanted generation is there: an earlier try with a lost result was applied, or another request
             // redelivered the conversation.
             if wanted == Some(conversation.generation()) {

@@ -1,52 +1,67 @@
-//! The loop of read, transition and commit that all changes by a client use.
+//! The use case of `updateConversation`.
 
 use super::{Scheduler, SchedulerError};
-use crate::domain::{ClientId, Conversation, ConversationId, Timestamp};
+use crate::domain::{ClientId, ConversationId, Timestamp, Update, WholeConversation};
 use crate::store::StoreError;
 
-/// The largest number of tries while other requests change the conversation first.
-const MAX_TRIES: u32 = 5;
-
-/// The result of a transition.
-pub(super) enum Transition {
-    /// The next state, which is to be committed.
-    Next(Conversation),
-    /// The conversation is already in the wanted state, so there is nothing to commit.
-    Unchanged(Conversation),
+/// A conversation with the tag of its state.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The conversation.
+    pub whole: WholeConversation,
+    /// Identifies this state of the conversation (RFC 9110 §8.8.3), without quotation marks. Every change makes another one.
+    pub entity_tag: String,
 }
 
 impl Scheduler {
-    /// Changes a conversation of a client by a transition, and sees to its wake-up. The
-    /// transition runs again on a fresh read if another request changed the conversation first, or if the result of the
-    /// commit is unknown.
+    /// Changes what a client has scheduled. `update` computes the change from the conversation as it is, and runs again if
+    /// another request changed it meanwhile. `is_expected` says whether the client wants to change the state with this tag.
     ///
     /// # Errors
-    /// [`SchedulerError::NotFound`], [`SchedulerError::Busy`], [`SchedulerError::Unavailable`],
-    /// [`SchedulerError::Internal`], or the transition's error.
-    pub(super) async fn update(
+    /// [`SchedulerError::NotFound`], [`SchedulerError::OtherState`], [`SchedulerError::UpdateRefused`],
+    /// [`SchedulerError::Busy`], [`SchedulerError::Unavailable`], [`SchedulerError::Internal`], or the error of `update`.
+    pub async fn update<E: From<SchedulerError>>(
         &self,
         client: &ClientId,
         id: ConversationId,
-        mut transition: impl FnMut(Conversation, Timestamp) -> Result<Transition, SchedulerError>,
-    ) -> Result<Conversation, SchedulerError> {
-        let mut last = StoreError::Conflict;
-        for _ in 0..MAX_TRIES {
-            let read = self.store.get(client, id).await?.ok_or(SchedulerError::NotFound)?;
-            self.store.tell_time(&*self.clock).await?;
+        is_expected: impl Fn(&str) -> bool,
+        update: impl Fn(&WholeConversation, Timestamp) -> Result<Update, E>,
+    ) -> Result<Found, E> {
+        let (mut last, mut tried) = (StoreError::Conflict, None);
+        for _ in 0..Self::MAX_TRIES {
+            let (read, whole) = self.read_whole(client, id).await?;
+            if tried.as_ref() == Some(&whole) {
+                // The commit with the unknown result was applied.
+                return Ok(Found { whole, entity_tag: read.revision.entity_tag() });
+            }
+            if !is_expected(&read.revision.entity_tag()) {
+                return Err(SchedulerError::OtherState.into());
+            }
+            self.store.tell_time(&*self.clock).await.map_err(SchedulerError::from)?;
             let now = self.clock.now();
-            let next = match transition(read.value, now)? {
-                Transition::Next(next) => next,
-                Transition::Unchanged(conversation) => return Ok(conversation),
-            };
-            match self.store.replace(read.revision, &next).await {
-                Ok(_) => {
-                    self.wake_next(&next).await;
-                    return Ok(next);
+            let change = update(&whole, now)?;
+            let status = whole.conversation.status();
+            let refused = |reason| SchedulerError::UpdateRefused { status, reason };
+            let next = whole.update(change, now).map_err(refused)?;
+            match self.store.replace_whole(read.revision, &next).await {
+                Ok(revision) => {
+                    self.wake_next(&next.conversation).await;
+                    return Ok(Found { whole: next, entity_tag: revision.entity_tag() });
                 }
                 Err(error @ (StoreError::Conflict | StoreError::Unknown(_))) => last = error,
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(SchedulerError::from(error).into()),
             }
+            tried = Some(next);
         }
-        Err(last.into())
+        Err(SchedulerError::from(last).into())
+    }
+
+    /// Reads a conversation of a client, with its payload and the tag of its state.
+    ///
+    /// # Errors
+    /// [`SchedulerError::NotFound`], [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
+    pub async fn get(&self, client: &ClientId, id: ConversationId) -> Result<Found, SchedulerError> {
+        let (read, whole) = self.read_whole(client, id).await?;
+        Ok(Found { whole, entity_tag: read.revision.entity_tag() })
     }
 }

@@ -17,6 +17,8 @@ mod watermark;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use ring::digest::{SHA256, digest};
+
 pub use self::idempotent::Repetition;
 pub use self::list_filter::{ListFilter, Listed};
 pub use self::listing::{ListPlace, ListRows, Listing};
@@ -51,6 +53,16 @@ pub struct Revision {
     etag: Etag,
     secondary_rows: SecondaryRows,
     payload: StoredPayload,
+}
+
+impl Revision {
+    /// A text that identifies the revision and does not tell how the store counts.
+    #[must_use]
+    pub fn entity_tag(&self) -> String {
+        let hash = digest(&SHA256, self.etag.as_str().as_bytes());
+        let beginning = hash.as_ref().iter().take(8).fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+        format!("{beginning:016x}")
+    }
 }
 
 impl ConversationStore {
@@ -122,7 +134,8 @@ impl ConversationStore {
         Ok(Versioned { value, revision: Revision { etag: row.etag, secondary_rows, payload } })
     }
 
-    /// The payload of a conversation that was read. It never changes, so it fits every revision.
+    /// The payload of a conversation that was read. A change of it changes the main row, too, so a later commit on this
+    /// revision shows that it was the right one.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; [`StoreError::Corrupt`] if the payload's row is missing or cannot be read.
@@ -143,10 +156,27 @@ impl ConversationStore {
     /// [`StoreError::Conflict`] if the conversation has changed since it was read. [`StoreError::Unknown`] if the
     /// commit may have been applied or may still be applied; the caller may then repeat the call.
     pub async fn replace(&self, read: Revision, next: &Conversation) -> Result<Revision, StoreError> {
+        self.replace_with(read, next, None).await
+    }
+
+    /// The same with another payload.
+    ///
+    /// # Errors
+    /// As [`ConversationStore::replace`].
+    pub async fn replace_whole(&self, read: Revision, next: &WholeConversation) -> Result<Revision, StoreError> {
+        self.replace_with(read, &next.conversation, Some(&next.payload)).await
+    }
+
+    async fn replace_with(
+        &self,
+        read: Revision,
+        next: &Conversation,
+        new_payload: Option<&Payload>,
+    ) -> Result<Revision, StoreError> {
         let partition = rows::partition(next.id());
         let Revision { etag: read_etag, secondary_rows, payload } = read;
         let Replacement { operations, secondary_rows, payload } =
-            self.projection.replace(read_etag.clone(), secondary_rows, payload, next)?;
+            self.projection.replace(read_etag.clone(), secondary_rows, payload, new_payload, next)?;
         let etag = match self.table.commit(partition, operations).await {
             Ok(etags) => etags.into_iter().next().flatten(),
             Err(error @ (CommitError::Unknown(_) | CommitError::Conflict { .. })) => {

@@ -5,7 +5,7 @@ use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use super::constructors::STORE_RETRY_SECONDS;
 use super::{ErrorDetail, Problem, ProblemType};
 use crate::auth::AuthError;
-use crate::domain::{Conversation, RedeliveryRefused, Scope, Status};
+use crate::domain::{Conversation, PauseRefused, RedeliveryRefused, Scope, Status, UpdateRefused};
 use crate::scheduler::SchedulerError;
 
 /// The time after which a caller should request a list again, in seconds.
@@ -25,6 +25,15 @@ impl From<SchedulerError> for Problem {
                 Self::new(ProblemType::TooLate, format!("The conversation {reason}.")).conversation_status(status)
             }
             SchedulerError::RedeliveryRefused(refused) => Self::redelivery_refused(refused),
+            SchedulerError::UpdateRefused { status, reason } => {
+                let problem = Self::new(ProblemType::TooLate, format!("The conversation {reason}."));
+                problem.hint(update_hint(reason)).conversation_status(status)
+            }
+            SchedulerError::OtherState => Self::new(
+                ProblemType::PreconditionFailed,
+                "The conversation is not in the state that If-Match names, so nothing was changed.",
+            )
+            .hint("Read the conversation again, and send the request with the ETag of that response."),
             SchedulerError::Busy => {
                 Self::new(ProblemType::Busy, "Other requests changed the conversation at the same time.")
                     .hint("Send the same request again.")
@@ -56,6 +65,22 @@ impl From<SchedulerError> for Problem {
             }
             SchedulerError::Unavailable(cause) => Self::unavailable(&cause),
             SchedulerError::Internal(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+const fn update_hint(refused: UpdateRefused) -> &'static str {
+    match refused {
+        UpdateRefused::Final(_) | UpdateRefused::Pause(PauseRefused::Final(_) | PauseRefused::Ending) => {
+            "To deliver something later, schedule a new conversation."
+        }
+        UpdateRefused::Delivering { .. } => "Send the same request again after this attempt.",
+        UpdateRefused::Begun => {
+            "Until it has ended, only endpoint, method, headers, retry, timeoutSeconds, expireAfter, labels and paused can \
+             be changed."
+        }
+        UpdateRefused::Pause(PauseRefused::DoesNotRecur) => {
+            "To deliver it later, set scheduledTime or delay. To stop it, cancel it."
         }
     }
 }

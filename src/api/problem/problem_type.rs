@@ -33,6 +33,8 @@ pub enum ProblemType {
     ConversationGone,
     /// The conversation is being delivered or is final, so it can no longer be cancelled.
     TooLate,
+    /// The conversation is not in the state that the request names in `If-Match`.
+    PreconditionFailed,
     /// Other requests changed the conversation first, several times in a row. The URN is that of
     /// [`ProblemType::TooLate`], because clients already know both conflicts by it.
     Busy,
@@ -63,7 +65,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// All types.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::InvalidRequest,
         Self::MalformedRequest,
         Self::MalformedJson,
@@ -77,6 +79,7 @@ impl ProblemType {
         Self::IdempotencyKeyReused,
         Self::ConversationGone,
         Self::TooLate,
+        Self::PreconditionFailed,
         Self::Busy,
         Self::NotFailed,
         Self::TooManyAttempts,
@@ -125,6 +128,7 @@ impl ProblemType {
             Self::IdempotencyKeyReused => ("urn:mcp-scheduler:problem:idempotency-key-reused", StatusCode::UNPROCESSABLE_ENTITY, "The idempotency key belongs to another request"),
             Self::ConversationGone => ("urn:mcp-scheduler:problem:conversation-gone", StatusCode::GONE, "The conversation no longer exists"),
             Self::TooLate => ("urn:mcp-scheduler:problem:too-late", StatusCode::CONFLICT, "It is too late to change the conversation"),
+            Self::PreconditionFailed => ("urn:mcp-scheduler:problem:precondition-failed", StatusCode::PRECONDITION_FAILED, "The conversation has changed"),
             Self::Busy => ("urn:mcp-scheduler:problem:too-late", StatusCode::CONFLICT, "The conversation is busy"),
             Self::NotFailed => ("urn:mcp-scheduler:problem:not-failed", StatusCode::CONFLICT, "Only a failed conversation can be redelivered"),
             Self::TooManyAttempts => ("urn:mcp-scheduler:problem:too-many-attempts", StatusCode::CONFLICT, "The conversation has had too many attempts"),

@@ -6,11 +6,15 @@
 mod refusals;
 mod series;
 mod series_transitions;
+mod stored;
 mod transitions;
+mod update;
 
 pub use refusals::{AlreadyFinal, ClaimRefused, NotDelivering, PauseRefused, RedeliveryRefused, TooLate};
 pub use series::{Course, Occurrence, Series};
+pub use stored::StoredConversation;
 pub use transitions::{Claim, ClaimedAttempt};
+pub use update::{Update, UpdateRefused};
 
 use std::time::Duration;
 
@@ -58,8 +62,18 @@ impl WholeConversation {
     /// A new conversation in the state [`State::Scheduled`].
     #[must_use]
     pub fn new(id: ConversationId, client: ClientId, new: NewConversation, now: Timestamp) -> Self {
-        let NewConversation { due, payload, format, destination, policy, labels, thread_id, expire_after, recurrence } =
-            new;
+        let NewConversation {
+            due,
+            payload,
+            format,
+            destination,
+            policy,
+            labels,
+            thread_id,
+            expire_after,
+            recurrence,
+            paused,
+        } = new;
         let conversation = Conversation {
             id,
             client,
@@ -78,75 +92,9 @@ impl WholeConversation {
             labels,
             thread_id,
             expiry: expire_after.map(|after| Expiry::of(due.instant(), after)),
-            series: recurrence.map(|recurrence| Box::new(Series::new(recurrence))),
+            series: recurrence.map(|recurrence| Box::new(Series::starting(recurrence, paused))),
         };
         Self { conversation, payload }
-    }
-}
-
-/// The fields of a conversation. A store builds it from a row, to restore the conversation.
-#[derive(Clone, Debug)]
-pub struct StoredConversation {
-    /// See [`Conversation::id`].
-    pub id: ConversationId,
-    /// See [`Conversation::client`].
-    pub client: ClientId,
-    /// See [`Conversation::created`].
-    pub created: Timestamp,
-    /// See [`Conversation::updated`].
-    pub updated: Timestamp,
-    /// See [`Conversation::due`].
-    pub due: Timestamp,
-    /// See [`Conversation::zone`].
-    pub zone: Option<ZoneRecord>,
-    /// See [`Conversation::generation`].
-    pub generation: u32,
-    /// See [`Conversation::payload_bytes`].
-    pub payload_bytes: usize,
-    /// See [`Conversation::format`].
-    pub format: Format,
-    /// See [`Conversation::destination`].
-    pub destination: Destination,
-    /// See [`Conversation::policy`].
-    pub policy: DeliveryPolicy,
-    /// See [`Conversation::state`].
-    pub state: State,
-    /// See [`Conversation::attempts`].
-    pub attempts: Vec<Attempt>,
-    /// See [`Conversation::attempts_before_redelivery`].
-    pub attempts_before_redelivery: u32,
-    /// See [`Conversation::labels`].
-    pub labels: Labels,
-    /// See [`Conversation::thread_id`].
-    pub thread_id: Option<ThreadId>,
-    /// See [`Conversation::expiry`].
-    pub expiry: Option<Expiry>,
-    /// See [`Conversation::series`].
-    pub series: Option<Series>,
-}
-
-impl From<StoredConversation> for Conversation {
-    fn from(stored: StoredConversation) -> Self {
-        Self {
-            id: stored.id,
-            client: stored.client,
-            created: stored.created,
-            updated: stored.updated,
-            due: stored.due,
-            zone: stored.zone,
-            generation: stored.generation,
-            payload_bytes: stored.payload_bytes,
-            format: stored.format,
-            destination: stored.destination,
-            policy: stored.policy,
-            state: stored.state,
-            attempts: stored.attempts,
-            attempts_before_redelivery: stored.attempts_before_redelivery,
-            labels: stored.labels,
-            thread_id: stored.thread_id,
-            expiry: stored.expiry,
-            series: stored.series.map(Box::new),
-        }
     }
 }
 

@@ -68,6 +68,11 @@ impl Series {
         Self { recurrence, number: 1, missed: 0, course: Course::Running, history: Vec::new() }
     }
 
+    pub(super) fn starting(recurrence: Recurrence, paused: bool) -> Self {
+        let course = if paused { Course::Paused } else { Course::Running };
+        Self { course, ..Self::new(recurrence) }
+    }
+
     /// Whether no next occurrence begins until the client resumes the series.
     #[must_use]
     pub fn is_paused(&self) -> bool {

@@ -25,6 +25,7 @@ fn scheduled(max_attempts: u32) -> Conversation {
         thread_id: None,
         expire_after: None,
         recurrence: None,
+        paused: false,
     };
     let created = Timestamp::from_millis(DUE.as_millis() - 3_600_000);
     let id = ConversationId::new(created, &[0; 10]);

@@ -4,10 +4,13 @@ use warp::reply::Response;
 
 use crate::api::{
     self, CancelResponse, ConversationResponse, ListRequest, ListResponse, Parsed, Problem, RawContent,
-    RedeliverResponse, ScheduleRequest,
+    RedeliverResponse, ScheduleRequest, UpdateRequest,
 };
 use crate::auth::Principal;
+use crate::domain::Timestamp;
+use crate::http::precondition::{if_match, with_tag};
 use crate::http::{RequestContext, json};
+use crate::scheduler::Found;
 
 /// `scheduleConversation`
 pub(in crate::http) async fn schedule_conversation(
@@ -28,8 +31,25 @@ pub(in crate::http) async fn get_conversation_status(
     caller: Principal,
 ) -> Result<Response, Problem> {
     let scheduler = &context.services().scheduler;
-    let conversation = scheduler.get(caller.client(), context.conversation_id()?).await?;
-    json(&ConversationResponse::<RawContent<'_>>::new(&conversation, scheduler.now()))
+    let found = scheduler.get(caller.client(), context.conversation_id()?).await?;
+    show(&found, scheduler.now())
+}
+
+/// `updateConversation`
+pub(in crate::http) async fn update_conversation(
+    mut context: RequestContext,
+    caller: Principal,
+) -> Result<Response, Problem> {
+    let id = context.conversation_id()?;
+    let request = UpdateRequest::from_json(&context.merge_patch().await?)?;
+    let (scheduler, is_expected) = (&context.services().scheduler, if_match(context.headers()));
+    let updated = api::update(scheduler, caller.client(), id, &request, is_expected).await?;
+    show(&updated, scheduler.now())
+}
+
+fn show(Found { whole, entity_tag }: &Found, now: Timestamp) -> Result<Response, Problem> {
+    let response = json(&ConversationResponse::<RawContent<'_>>::new(whole, now))?;
+    Ok(with_tag(response, entity_tag))
 }
 
 /// `cancelConversation`

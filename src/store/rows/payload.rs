@@ -1,6 +1,6 @@
 //! The payload row: the payload of a conversation whose main row would become large with it.
 //!
-//! It is inserted once and never changed, so claims, results and lists neither read nor write a large text.
+//! Only its client changes it, so claims, results and lists neither read nor write a large text.
 
 use std::borrow::Cow;
 

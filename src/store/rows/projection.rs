@@ -99,16 +99,16 @@ impl Projection {
     /// the main row, if it still has `etag`. Secondary rows change only together with the main row, so the other
     /// operations need no etag.
     ///
-    /// A large payload that an older version has left in the main row moves into its own row.
+    /// Without `new_payload` the payload stays as it is.
     pub(in crate::store) fn replace(
         &self,
         etag: Etag,
         mut old: SecondaryRows,
         payload: StoredPayload,
+        new_payload: Option<&Payload>,
         next: &Conversation,
     ) -> Result<Replacement, StoreError> {
-        let payload_row = payload.in_main_row().map(|payload| payload_row(next, payload)).transpose()?.flatten();
-        let payload = if payload_row.is_some() { StoredPayload::InOwnRow } else { payload };
+        let (payload, payload_row) = place_payload(payload, new_payload, next)?;
         let key = conversation_key(next.client(), next.id());
         let value = encode_conversation(next, payload.in_main_row(), self.version)?;
         let mut operations = vec![Operation::Replace { key, value, if_match: Some(etag) }];
@@ -127,6 +127,28 @@ impl Projection {
         operations.extend(old.into_keys().map(|key| Operation::Delete { key, if_match: None }));
         Ok(Replacement { operations, secondary_rows: new, payload })
     }
+}
+
+/// The place of the payload after a change, and the operation that puts it there. A large payload that an older version has
+/// left in the main row moves into its own row.
+fn place_payload(
+    before: StoredPayload,
+    new: Option<&Payload>,
+    next: &Conversation,
+) -> Result<(StoredPayload, Option<Operation>), StoreError> {
+    let had_row = before == StoredPayload::InOwnRow;
+    let Some(payload) = new.or(before.in_main_row()) else { return Ok((before, None)) };
+    let operation = match payload_row(next, payload)? {
+        Some(Operation::Insert { key, value }) if had_row => Operation::Replace { key, value, if_match: None },
+        Some(insert) => insert,
+        None if had_row => {
+            let key = payload::payload_key(next.client(), next.id());
+            let delete = Operation::Delete { key, if_match: None };
+            return Ok((StoredPayload::InMainRow(payload.clone()), Some(delete)));
+        }
+        None => return Ok((StoredPayload::InMainRow(payload.clone()), None)),
+    };
+    Ok((StoredPayload::InOwnRow, Some(operation)))
 }
 
 /// The operation that inserts the payload row, if the payload is too large for the main row.

@@ -23,8 +23,7 @@ use crate::support::receiver::Receiver;
 use crate::support::service;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const TOOLS: &str =
-    "tools scheduleConversation getConversationStatus cancelConversation listConversations previewTime\n";
+const TOOLS: &str = "tools scheduleConversation getConversationStatus updateConversation cancelConversation listConversations previewTime\n";
 
 /// The address and the credentials that a client gets.
 struct Given {
@@ -101,7 +100,7 @@ impl Given {
 
     async fn inspector(&self) {
         let listed = self.inspect(&["tools/list", "--strict"]).await;
-        assert_eq!(listed["tools"].as_array().map(Vec::len), Some(5), "{listed}");
+        assert_eq!(listed["tools"].as_array().map(Vec::len), Some(6), "{listed}");
         let called = self.inspect(&["tools/call", "--tool-name", "listConversations"]).await;
         assert!(called["structuredContent"]["conversations"].is_array(), "{called}");
     }

@@ -103,7 +103,7 @@ fn example(argument: &str, id: &str) -> Value {
         "conversationId" => json!(id),
         "conversationText" => json!("hello"),
         // A delay stands in place of scheduledTime.
-        "cursor" | "delay" | "recurrence" => json!(null),
+        "cursor" | "delay" | "paused" | "recurrence" => json!(null),
         "endpoint" => json!("https://example.com/hook"),
         "format" => json!("text"),
         "from" => json!("2035-06-01T00:00:00Z"),

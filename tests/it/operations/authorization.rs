@@ -24,7 +24,9 @@ use crate::support::golden;
 fn scope_of(operation: &str) -> &'static str {
     match operation {
         "getConversationStatus" | "listConversations" | "previewTime" => "conversations:read",
-        "scheduleConversation" | "cancelConversation" | "redeliverConversation" => "conversations:write",
+        "scheduleConversation" | "updateConversation" | "cancelConversation" | "redeliverConversation" => {
+            "conversations:write"
+        }
         other => panic!("which scope does {other} need?"),
     }
 }

@@ -14,4 +14,5 @@ mod preview_time;
 mod rate_limits;
 mod redeliver_conversation;
 mod schedule_conversation;
+mod update_conversation;
 mod wrong_requests;

@@ -256,6 +256,10 @@ impl Answer {
             429 | 503 => Some("retry-after"),
             _ => None,
         });
+        // The whole record of a conversation has the tag of its state.
+        if self.status == 200 && self.text.contains("\"updatedTime\"") && !self.text.contains("\"jsonrpc\"") {
+            expected.push("etag");
+        }
         // Where clients have a rate limit, each response tells the rest of it.
         if self.headers.contains_key("ratelimit") {
             expected.extend(["ratelimit", "ratelimit-policy"]);

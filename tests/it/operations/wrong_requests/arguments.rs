@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{GOOD, HINT, NOW, call, sentences, start};
 use crate::support::client::Answer;
 
-const FIELDS: &str = "conversationText, scheduledTime, delay, recurrence, timeZone, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds, labels, threadId, expireAfter";
+const FIELDS: &str = "conversationText, scheduledTime, delay, recurrence, paused, timeZone, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds, labels, threadId, expireAfter";
 
 /// A good schedule request with one field in another spelling, or with more members.
 fn request(members: &str) -> String {
@@ -70,7 +70,7 @@ const SCHEDULE: &[(&str, &[&str])] = &[
     (r#""recurrence":{"cron":"0 9 * * *","timeZone":"Berlin"}"#, &["recurrence/timeZone is not a time zone of the IANA database; use Europe/Berlin"]),
     (r#""recurrence":{"cron":"0 9 * *"}"#, &["recurrence/cron has 4 fields; write five: minute, hour, day of month, month and day of week, such as 30 9 * * MON-FRI (a sixth field in front is the second)"]),
     (r#""recurrence":{"cron":"61 9 * * *"}"#, &[r#"recurrence/cron has "61" in the field of the minute, but an entry there is a number from 0 to 59, a range such as 0-29, or */15"#]),
-    (r#""recurrence":{"cron":"0 0 30 2 *"}"#, &["recurrence/cron never fires: no date matches it up to the year 2199; 29 February is 0 9 29 2 *, the last day of a month 0 9 L * *"]),
+    (r#""recurrence":{"cron":"0 0 30 2 *"}"#, &["recurrence/cron never fires: no date matches it up to the year 2099; 29 February is 0 9 29 2 *, the last day of a month 0 9 L * *"]),
     (r#""recurrence":{"cron":"* * * * * *"}"#, &["recurrence/cron has a first of six fields, the second, that is not one number from 0 to 59; occurrences are at least a minute apart, so write for example */5 * * * * for each fifth minute"]),
     (r#""recurrence":{"cron":"0 9 * * *","endTime":"soon"}"#, &["recurrence/endTime is not an RFC 3339 time such as 2030-01-31T09:30:00Z or 2030-01-31T09:30:00+01:00 (without an offset it is read as UTC)"]),
     (r#""recurrence":{"cron":"0 9 * * *","endTime":"2029-01-01T00:00:00Z"}"#, &["recurrence/endTime is before the first occurrence: it was read as 2029-01-01T00:00:00.000Z, and the first occurrence would be at 2030-01-02T09:00:00.000+00:00[UTC]"]),
@@ -118,7 +118,7 @@ const SCHEDULE: &[(&str, &[&str])] = &[
     (r#""timezone":"Europe/Berlin""#, &["timezone is not a field; use timeZone"]),
     (r#""time_zone":"Europe/Berlin","tz":"UTC""#, &["time_zone is not a field; use timeZone", "tz is not a field; use timeZone"]),
     (r#""in":"5m","metadata":{},"retries":3"#, &["in is not a field; use delay", "metadata is not a field; use additionalInfo", "retries is not a field; use retry"]),
-    (r#""colour":"red""#, &["colour is not a field; the fields are conversationText, scheduledTime, delay, recurrence, timeZone, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds, labels, threadId, expireAfter"]),
+    (r#""colour":"red""#, &["colour is not a field; the fields are conversationText, scheduledTime, delay, recurrence, paused, timeZone, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds, labels, threadId, expireAfter"]),
     (r#""method":"PUT","method":"PUT""#, &["method is given twice"]),
 ];
 
@@ -163,7 +163,7 @@ const SCHEDULES: &[(&str, &[&str])] = &[
     ("{}", &["conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m", "endpoint is required: an https URL"]),
     (r#"{"text":"hi","when":"5m","url":"https://example.com/"}"#, &["text is not a field; use conversationText", "when is not a field; use scheduledTime", "url is not a field; use endpoint", "conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m", "endpoint is required: an https URL"]),
     (r#"{"conversation_text":"hi","scheduled_time":"2030-01-01T10:00Z","endpoint":"example.com","timeout_seconds":5}"#, &["conversation_text is not a field; use conversationText", "scheduled_time is not a field; use scheduledTime", "timeout_seconds is not a field; use timeoutSeconds", "conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m", "endpoint must begin with https://, such as https://example.com/hook"]),
-    (r#"{"conversationText":7,"scheduledTime":"5m","endpoint":true,"retry":3,"timeoutSeconds":"5","colour":1}"#, &["conversationText must be a string, not a number", "endpoint must be a string, not a boolean", r#"retry must be an object such as {"maxAttempts": 3}, not a number"#, "timeoutSeconds must be a whole number from 1 to 60, not a string", "colour is not a field; the fields are conversationText, scheduledTime, delay, recurrence, timeZone, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds, labels, threadId, expireAfter", "scheduledTime is a duration and not a time; use delay: PT5M"]),
+    (r#"{"conversationText":7,"scheduledTime":"5m","endpoint":true,"retry":3,"timeoutSeconds":"5","colour":1}"#, &["conversationText must be a string, not a number", "endpoint must be a string, not a boolean", r#"retry must be an object such as {"maxAttempts": 3}, not a number"#, "timeoutSeconds must be a whole number from 1 to 60, not a string", "colour is not a field; the fields are conversationText, scheduledTime, delay, recurrence, paused, timeZone, endpoint, method, headers, additionalInfo, format, retry, timeoutSeconds, labels, threadId, expireAfter", "scheduledTime is a duration and not a time; use delay: PT5M"]),
 ];
 
 #[tokio::test]

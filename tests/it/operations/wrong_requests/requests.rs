@@ -14,7 +14,7 @@ const LIST: &str = "The operations are GET /health (health), GET /health/ready (
                     GET /.well-known/oauth-protected-resource/mcp (protectedMcpResource), \
                     POST /api/scheduler/schedule (scheduleConversation), \
                     GET /api/scheduler/status/{id} (getConversationStatus), \
-                    DELETE /api/scheduler/{id} (cancelConversation), \
+                    PATCH /api/scheduler/{id} (updateConversation), DELETE /api/scheduler/{id} (cancelConversation), \
                     POST /api/scheduler/{id}/redeliver (redeliverConversation), \
                     GET /api/scheduler (listConversations), POST /api/scheduler/preview (previewTime), POST /mcp (mcp).";
 
@@ -41,7 +41,7 @@ async fn a_wrong_path_or_method_is_told_the_right_one_and_all_operations() {
             Method::GET,
             format!("/api/scheduler/{id}"),
             405,
-            "This path does not support GET; it supports DELETE.".to_owned(),
+            "This path does not support GET; it supports PATCH, DELETE.".to_owned(),
         ),
         (
             Method::GET,

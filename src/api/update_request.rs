@@ -1,0 +1,174 @@
+//! The request to update a conversation: a JSON Merge Patch of its schedule request.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::parsed::not_an_object;
+use super::{ErrorDetail, Parsed, Problem, ScheduleRequest};
+use crate::domain::{
+    ClientId, ConversationId, Delay, DeliveryPolicy, Destination, EndpointPolicy, Recurrence, Timestamp, Update,
+    WholeConversation,
+};
+use crate::json::members::{self, Member};
+use crate::json::merge;
+use crate::scheduler::{Found, Scheduler};
+
+/// The fields that say when.
+const TIME: [&str; 4] = ["scheduledTime", "delay", "timeZone", "recurrence"];
+
+/// A patch whose form is right: a JSON object.
+pub(crate) struct UpdateRequest {
+    /// The JSON object. Its values are as they were written.
+    patch: String,
+    sets_time: bool,
+}
+
+/// A stored conversation as its client could have scheduled it. What is `None` was left out.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredRequest<'a> {
+    conversation_text: &'a str,
+    /// The time of a request that does not set one. It is not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delay: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recurrence: Option<StoredRecurrence<'a>>,
+    endpoint: &'a str,
+    method: &'a str,
+    headers: BTreeMap<&'a str, &'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    additional_info: Option<&'a RawValue>,
+    format: &'a str,
+    retry: StoredRetry,
+    timeout_seconds: u32,
+    labels: BTreeMap<&'a str, &'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expire_after: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredRetry {
+    max_attempts: u32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredRecurrence<'a> {
+    cron: &'a str,
+    time_zone: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_occurrences: Option<u32>,
+    stop_on_failure: bool,
+}
+
+impl UpdateRequest {
+    /// Reads a patch. Its fields are checked when it is applied.
+    ///
+    /// # Errors
+    /// [`Problem`] if the text is not one JSON object.
+    pub(crate) fn from_json(json: &[u8]) -> Result<Self, Problem> {
+        read_members(json).map(|members| Self::new(&members))
+    }
+
+    /// The same without one member.
+    ///
+    /// # Errors
+    /// [`Problem`] if the text is not one JSON object.
+    pub(crate) fn without(json: &[u8], name: &str) -> Result<Self, Problem> {
+        let members = read_members(json)?.into_iter().filter(|member| member.name != name);
+        Ok(Self::new(&members.collect::<Vec<_>>()))
+    }
+
+    fn new(members: &[Member<'_>]) -> Self {
+        let sets_time = members.iter().any(|member| TIME.contains(&member.name.as_str()));
+        Self { patch: members::write(members), sets_time }
+    }
+
+    /// The change of a conversation.
+    fn apply(
+        &self,
+        whole: &WholeConversation,
+        now: Timestamp,
+        endpoints: &EndpointPolicy,
+    ) -> Result<Update, Vec<ErrorDetail>> {
+        let stored = serde_json::to_string(&StoredRequest::new(whole, self.sets_time)).unwrap_or_default();
+        let merged = merge(&stored, &self.patch).unwrap_or_default();
+        let parsed = Parsed::<ScheduleRequest>::from_json(merged.as_bytes());
+        let request =
+            parsed.map_err(|_| vec![ErrorDetail { pointer: String::new(), detail: NOT_APPLIED.to_owned() }])?;
+        let paused = request.value().paused;
+        let new = request.check(|request| request.validate(now, endpoints))?;
+        Ok(Update { new, sets_time: self.sets_time, paused })
+    }
+}
+
+fn read_members(json: &[u8]) -> Result<Vec<Member<'_>>, Problem> {
+    match members::read(json) {
+        (members, Ok(())) => Ok(members),
+        (members, Err(error)) => Err(not_an_object(json, &members, &error)),
+    }
+}
+
+const NOT_APPLIED: &str = "could not be applied to the conversation";
+
+/// Updates a conversation: the part of the operation that REST and MCP share. `is_expected` says whether the client wants
+/// to change the state with this tag.
+///
+/// # Errors
+/// [`Problem`] with all errors in the request, or of the use case.
+pub(crate) async fn update(
+    scheduler: &Scheduler,
+    client: &ClientId,
+    id: ConversationId,
+    request: &UpdateRequest,
+    is_expected: impl Fn(&str) -> bool,
+) -> Result<Found, Problem> {
+    let apply = |whole: &WholeConversation, now| {
+        let update = request.apply(whole, now, scheduler.endpoint_policy());
+        // The error is often in the time of the request, so the problem has the server's time.
+        update.map_err(|errors| Problem::invalid(errors).server_time(now))
+    };
+    scheduler.update(client, id, is_expected, apply).await
+}
+
+impl<'a> StoredRequest<'a> {
+    fn new(WholeConversation { conversation, payload }: &'a WholeConversation, sets_time: bool) -> Self {
+        let Destination::Endpoint(target) = conversation.destination();
+        let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy();
+        Self {
+            conversation_text: &payload.text,
+            delay: (!sets_time).then_some("0s"),
+            recurrence: conversation.series().map(|series| StoredRecurrence::from(&series.recurrence)),
+            endpoint: target.endpoint.as_str(),
+            method: target.method.as_str(),
+            headers: payload.headers.iter().map(|(name, value)| (name, value.expose().as_str())).collect(),
+            additional_info: payload.info.as_ref().and_then(|info| serde_json::from_str(info.as_str()).ok()),
+            format: conversation.format().as_str(),
+            retry: StoredRetry { max_attempts },
+            timeout_seconds,
+            labels: conversation.labels().iter().collect(),
+            thread_id: conversation.thread_id().map(crate::domain::ThreadId::as_str),
+            expire_after: conversation.expiry().map(|expiry| Delay::from(expiry.after).to_string()),
+        }
+    }
+}
+
+impl<'a> From<&'a Recurrence> for StoredRecurrence<'a> {
+    fn from(recurrence: &'a Recurrence) -> Self {
+        let Recurrence { cron, zone, end, max_occurrences, stop_on_failure } = recurrence;
+        Self {
+            cron: cron.as_str(),
+            time_zone: zone.name(),
+            end_time: end.map(|end| end.to_string()),
+            max_occurrences: *max_occurrences,
+            stop_on_failure: *stop_on_failure,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! A conversation as a store restores it.
+
+use super::{Conversation, Series};
+use crate::domain::{
+    Attempt, ClientId, ConversationId, DeliveryPolicy, Destination, Expiry, Format, Labels, State, ThreadId, Timestamp,
+    ZoneRecord,
+};
+
+/// The fields of a conversation. A store builds it from a row, to restore the conversation.
+#[derive(Clone, Debug)]
+pub struct StoredConversation {
+    /// See [`Conversation::id`].
+    pub id: ConversationId,
+    /// See [`Conversation::client`].
+    pub client: ClientId,
+    /// See [`Conversation::created`].
+    pub created: Timestamp,
+    /// See [`Conversation::updated`].
+    pub updated: Timestamp,
+    /// See [`Conversation::due`].
+    pub due: Timestamp,
+    /// See [`Conversation::zone`].
+    pub zone: Option<ZoneRecord>,
+    /// See [`Conversation::generation`].
+    pub generation: u32,
+    /// See [`Conversation::payload_bytes`].
+    pub payload_bytes: usize,
+    /// See [`Conversation::format`].
+    pub format: Format,
+    /// See [`Conversation::destination`].
+    pub destination: Destination,
+    /// See [`Conversation::policy`].
+    pub policy: DeliveryPolicy,
+    /// See [`Conversation::state`].
+    pub state: State,
+    /// See [`Conversation::attempts`].
+    pub attempts: Vec<Attempt>,
+    /// See [`Conversation::attempts_before_redelivery`].
+    pub attempts_before_redelivery: u32,
+    /// See [`Conversation::labels`].
+    pub labels: Labels,
+    /// See [`Conversation::thread_id`].
+    pub thread_id: Option<ThreadId>,
+    /// See [`Conversation::expiry`].
+    pub expiry: Option<Expiry>,
+    /// See [`Conversation::series`].
+    pub series: Option<Series>,
+}
+
+impl From<StoredConversation> for Conversation {
+    fn from(stored: StoredConversation) -> Self {
+        Self {
+            id: stored.id,
+            client: stored.client,
+            created: stored.created,
+            updated: stored.updated,
+            due: stored.due,
+            zone: stored.zone,
+            generation: stored.generation,
+            payload_bytes: stored.payload_bytes,
+            format: stored.format,
+            destination: stored.destination,
+            policy: stored.policy,
+            state: stored.state,
+            attempts: stored.attempts,
+            attempts_before_redelivery: stored.attempts_before_redelivery,
+            labels: stored.labels,
+            thread_id: stored.thread_id,
+            expiry: stored.expiry,
+            series: stored.series.map(Box::new),
+        }
+    }
+}
