@@ -29,14 +29,20 @@ pub(crate) fn read_key(name: &str, text: &[u8]) -> Result<Sha256, ErrorDetail> {
 
 /// The error of a request that has the header where it is not read.
 pub(crate) fn misplaced_key() -> Vec<ErrorDetail> {
-    let detail = "is read only by POST /api/scheduler/schedule; over MCP, scheduleConversation takes the key as its \
-                  argument idempotencyKey";
+    let detail = "is read only by POST /api/scheduler/schedule and POST /api/scheduler/batch; over MCP, \
+                  scheduleConversation and scheduleBatch take the key as their argument idempotencyKey";
     vec![ErrorDetail { pointer: format!("/{IDEMPOTENCY_KEY}"), detail: detail.to_owned() }]
 }
 
 /// The error of a request that has the header more than once.
 pub(crate) fn several_keys() -> ErrorDetail {
     ErrorDetail { pointer: format!("/{IDEMPOTENCY_KEY}"), detail: "is given twice".to_owned() }
+}
+
+/// The key of one conversation of a batch. It differs from every key that a client can choose, because those have no line
+/// feed.
+pub(super) fn item_key(batch: Sha256, index: usize) -> Sha256 {
+    hash(format!("{batch}\n{index}").as_bytes())
 }
 
 fn check_key(key: &[u8]) -> Result<(), String> {

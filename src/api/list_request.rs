@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 
 use super::field_errors::FieldErrors;
 use super::{ErrorDetail, FromObject, ObjectReader, Synonyms};
-use crate::domain::{Label, Labels, ListOrder, Status, Timestamp};
+use crate::domain::{EndpointHost, Label, Labels, ListOrder, Status, Timestamp};
 use crate::scheduler::{CursorKeys, ListFilter, ListQuery, Listed};
 
 /// The filters and the page of a list of conversations.
@@ -33,11 +33,15 @@ pub struct ListRequest {
     /// Return only conversations that have this label, written as key:value, such as team:ops.
     #[schemars(length(max = ListRequest::MAX_LABEL))]
     pub label: Option<String>,
+    /// Return only conversations whose endpoint has this host, such as example.com. Case does not matter; subdomains are
+    /// other hosts.
+    #[schemars(length(max = EndpointHost::MAX))]
+    pub endpoint_host: Option<String>,
     /// The most conversations on a page. The default is 50. A page may have fewer, even none, although more follow: then it
     /// has a nextCursor.
     #[schemars(range(min = 1, max = ListRequest::MAX_LIMIT))]
     pub limit: Option<u32>,
-    /// The nextCursor of the page before, with the same status, order, from, to and label. Without it, the first page is returned.
+    /// The nextCursor of the page before, with the same filters and order. Without it, the first page is returned.
     #[schemars(length(max = CursorKeys::MAX_LENGTH))]
     pub cursor: Option<String>,
 }
@@ -49,6 +53,7 @@ impl FromObject for ListRequest {
         ("from", &["since", "start", "starttime", "fromtime", "min", "duefrom", "begin", "scheduledafter"]),
         ("to", &["until", "before", "end", "endtime", "totime", "dueto", "scheduledbefore"]),
         ("label", &["labels", "tag", "tags"]),
+        ("endpointHost", &["host", "endpoint", "hostname", "domain", "url"]),
         ("limit", &["count", "pagesize", "perpage", "max", "maxresults", "size", "top", "first"]),
         (
             "cursor",
@@ -63,6 +68,7 @@ impl FromObject for ListRequest {
             from: object.string_or_number("from"),
             to: object.string_or_number("to"),
             label: object.string("label"),
+            endpoint_host: object.string("endpointHost"),
             limit: object.whole_number("limit", 1..=Self::MAX_LIMIT),
             cursor: object.string("cursor"),
         }
@@ -73,7 +79,7 @@ impl ListRequest {
     /// The highest limit that a caller may set.
     pub const MAX_LIMIT: u32 = 100;
     const DEFAULT_LIMIT: u32 = 50;
-    const MAX_LABEL: usize = Labels::MAX_KEY + 1 + Labels::MAX_VALUE;
+    pub(super) const MAX_LABEL: usize = Labels::MAX_KEY + 1 + Labels::MAX_VALUE;
 
     /// Checks all fields but the limit, which is checked where it is read, and the cursor, which only its maker can check.
     /// A field that is empty counts as absent, because generated clients send empty parameters.
@@ -90,6 +96,8 @@ impl ListRequest {
         };
         let (from, to) = (time("/from", self.from), time("/to", self.to));
         let label = set(self.label).and_then(|text| errors.check("/label", text.parse::<Label>()));
+        let endpoint_host =
+            set(self.endpoint_host).and_then(|t| errors.check("/endpointHost", t.parse::<EndpointHost>()));
         let listed = if errors.0.is_empty() { errors.check("/order", listed(status, order)) } else { None };
         if listed == Some(Listed::All) {
             let detail = "needs a status, because it is the delivery time of conversations that are Scheduled or InProgress, \
@@ -103,7 +111,8 @@ impl ListRequest {
         {
             errors.add("/to", format!("must be later than from, which is {from}"));
         }
-        let filter = listed.filter(|_| errors.0.is_empty()).map(|listed| ListFilter { listed, from, to, label });
+        let filter = listed.filter(|_| errors.0.is_empty());
+        let filter = filter.map(|listed| ListFilter { listed, from, to, label, endpoint_host });
         let filter = filter.ok_or(errors.0)?;
         Ok(ListQuery { filter, limit: self.limit.unwrap_or(Self::DEFAULT_LIMIT) as usize, cursor: set(self.cursor) })
     }

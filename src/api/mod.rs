@@ -1,5 +1,8 @@
 //! The representations that callers see: requests, responses and problems. REST and MCP share them.
 
+mod batch_request;
+mod batch_responses;
+mod bulk_request;
 mod field_errors;
 mod idempotency;
 mod list_request;
@@ -10,6 +13,7 @@ mod problem;
 mod recurrence_request;
 mod recurrence_response;
 mod responses;
+mod schedule_batch;
 mod schedule_once;
 mod schedule_request;
 mod time_fields;
@@ -17,6 +21,9 @@ mod update_request;
 mod user_content;
 mod value;
 
+pub(crate) use batch_request::BatchRequest;
+pub(crate) use batch_responses::{BatchResponse, BatchResult, BulkCancelResponse, BulkRedeliverResponse};
+pub(crate) use bulk_request::{BulkRequest, Cancelling, Redelivering};
 pub(crate) use idempotency::{IDEMPOTENCY_KEY, MAX_KEY, misplaced_key, read_key, several_keys};
 pub use list_request::ListRequest;
 pub(crate) use object_reader::{FromObject, ObjectReader, Synonyms};
@@ -27,6 +34,7 @@ pub use recurrence_request::RecurrenceRequest;
 pub(crate) use responses::{
     CancelResponse, ConversationResponse, ListResponse, PreviewResponse, RedeliverResponse, ScheduleResponse,
 };
+pub(crate) use schedule_batch::schedule_batch;
 pub(crate) use schedule_once::schedule;
 pub use schedule_request::{RetryRequest, ScheduleRequest};
 pub(crate) use update_request::{UpdateRequest, update};

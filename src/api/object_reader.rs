@@ -11,6 +11,7 @@ use url::form_urlencoded;
 use super::ErrorDetail;
 use super::value::{HALF_CHARACTER, Value, kind};
 use crate::json::RawJson;
+use crate::json::items;
 use crate::json::members::{self, Member};
 
 /// A request, or an object inside a request, that is read field by field. Every field is optional: whether one is
@@ -105,6 +106,29 @@ impl<'a> ObjectReader<'a> {
             }
         }
         Some(strings)
+    }
+
+    /// A field whose value is an array of 1 to `most` items, each read from its JSON. The example shows one.
+    pub(crate) fn items<T>(
+        &mut self,
+        field: &'static str,
+        example: &str,
+        most: usize,
+        read: impl Fn(&'a str) -> T,
+    ) -> Option<Vec<T>> {
+        self.read(field, |value| {
+            let items = match value {
+                Value::Json(json) if json.starts_with('[') => items::read(json, most),
+                Value::Json(json) => return Err(format!("must be an array such as {example}, not {}", kind(json))),
+                Value::Parameter(_) | Value::Absent => return Err(format!("must be an array such as {example}")),
+            };
+            let items = items.map_err(|_| HALF_CHARACTER.to_owned())?;
+            match items.count {
+                0 => Err("is empty; at least one item is needed".to_owned()),
+                count if count > most => Err(format!("has {count} items; at most {most} are accepted")),
+                _ => Ok(items.first.into_iter().map(|item| read(item.get())).collect()),
+            }
+        })
     }
 
     /// All errors: those of the values, and the members that are not fields or are given twice.

@@ -55,6 +55,15 @@ impl ScheduleResponse {
     }
 }
 
+impl ScheduleResponse {
+    /// The conversation in one line: its id, its status, its time and the notes.
+    pub(crate) fn line(&self) -> String {
+        let Self { conversation_id, status, scheduled_time, notes, .. } = self;
+        let line = format!("{conversation_id} {status} {scheduled_time}");
+        notes.iter().fold(line, |line, note| format!("{line} {note}"))
+    }
+}
+
 /// The instants that the time of a request means.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -121,15 +130,19 @@ impl CancelResponse {
 }
 
 /// The conversation that is redelivered.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RedeliverResponse {
     #[serde(serialize_with = "text::serialize")]
+    #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
     #[serde(serialize_with = "text::serialize")]
+    #[schemars(with = "String", extend("enum" = Status::ALL.map(Status::as_str)))]
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     next_attempt_time: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
     server_time: String,
 }
 

@@ -7,6 +7,7 @@ mod conversation;
 mod delivery_policy;
 mod destination;
 mod endpoint;
+mod endpoint_host;
 mod expiry;
 mod id;
 mod idempotency;
@@ -34,6 +35,7 @@ pub use conversation::{
 pub use delivery_policy::DeliveryPolicy;
 pub use destination::Destination;
 pub use endpoint::{AzureApp, CheckedUrl, Endpoint, EndpointPolicy, is_loopback_name};
+pub use endpoint_host::{EndpointHost, InvalidHost};
 pub use expiry::Expiry;
 pub use id::{ConversationId, InvalidConversationId};
 pub use idempotency::{IdempotentRequest, InvalidHash, Sha256};

@@ -11,7 +11,7 @@ use http::Method;
 use warp::reply::Response;
 
 use super::context::{Invocations, RequestContext};
-use super::handlers::{conversations, health, mcp, metadata, oauth_token, preview_time, token};
+use super::handlers::{batches, conversations, health, mcp, metadata, oauth_token, preview_time, token};
 use crate::api::Problem;
 use crate::auth::Principal;
 use crate::domain::Scope;
@@ -21,7 +21,7 @@ use crate::public_url::Resource;
 /// All operations, in the order in which `Allow` and the list of tools name them.
 #[must_use]
 pub fn operations() -> Vec<Operation> {
-    [public_operations(), conversation_operations(), vec![mcp_operation()]].concat()
+    [public_operations(), conversation_operations(), batch_operations(), vec![mcp_operation()]].concat()
 }
 
 /// The operations that need no token: health checks, logins, and the metadata by which clients find the login.
@@ -90,7 +90,9 @@ fn conversation_operations() -> Vec<Operation> {
         post(
             "redeliverConversation",
             "/api/scheduler/{id}/redeliver",
-            client(Scope::Write, |context, caller| Box::pin(conversations::redeliver_conversation(context, caller))),
+            client_with_tool(Scope::Write, tools::REDELIVER_CONVERSATION, |context, caller| {
+                Box::pin(conversations::redeliver_conversation(context, caller))
+            }),
         ),
         get(
             "listConversations",
@@ -108,6 +110,40 @@ fn conversation_operations() -> Vec<Operation> {
         ),
     ]
 }
+
+/// The operations of a client on many conversations at once.
+fn batch_operations() -> Vec<Operation> {
+    vec![
+        Operation {
+            takes_idempotency_key: true,
+            body_limit: BATCH_LIMIT,
+            ..post(
+                "scheduleBatch",
+                "/api/scheduler/batch",
+                client_with_tool(Scope::Write, tools::SCHEDULE_BATCH, |context, caller| {
+                    Box::pin(batches::schedule_batch(context, caller))
+                }),
+            )
+        },
+        post(
+            "cancelConversations",
+            "/api/scheduler/cancel",
+            client_with_tool(Scope::Write, tools::CANCEL_CONVERSATIONS, |context, caller| {
+                Box::pin(batches::cancel_conversations(context, caller))
+            }),
+        ),
+        post(
+            "redeliverConversations",
+            "/api/scheduler/redeliver",
+            client_with_tool(Scope::Write, tools::REDELIVER_CONVERSATIONS, |context, caller| {
+                Box::pin(batches::redeliver_conversations(context, caller))
+            }),
+        ),
+    ]
+}
+
+/// The largest body of a batch, in bytes.
+const BATCH_LIMIT: usize = 4 * 1024 * 1024;
 
 /// The Model Context Protocol. Each of its tools is one of the operations above and needs the scope of that operation.
 fn mcp_operation() -> Operation {
@@ -127,6 +163,8 @@ pub struct Operation {
     pub access: Access,
     /// Whether it reads the header `Idempotency-Key`. Other operations of clients refuse the header.
     pub takes_idempotency_key: bool,
+    /// The largest body that it reads, in bytes.
+    pub body_limit: usize,
 }
 
 /// The future that a handler returns.
@@ -156,6 +194,19 @@ pub enum Access {
     FunctionsHost(fn(RequestContext, Arc<Invocations>) -> HandlerFuture),
 }
 
+impl Access {
+    /// The largest body of an operation with these callers, in bytes. Everybody can send bodies to an operation without
+    /// authentication, so those are small: a login fits. In a body of a client, the longest text and the longest headers
+    /// fit although the client writes each byte of them as an escape of six bytes.
+    const fn body_limit(&self) -> usize {
+        match self {
+            Self::Anyone(_) => 4 * 1024,
+            Self::AnyClient(_) | Self::Client { .. } => 1280 * 1024,
+            Self::FunctionsHost(_) => 256 * 1024,
+        }
+    }
+}
+
 impl Operation {
     /// The path without its parameters. Problems name it as their `instance`: an id in it would tell a client whether
     /// another client's conversation exists.
@@ -173,17 +224,6 @@ impl Operation {
 
     pub(super) fn accepts(&self, method: &Method) -> bool {
         self.methods().any(|accepted| accepted == method.as_str())
-    }
-
-    /// The largest body that it reads, in bytes. Everybody can send bodies to an operation without authentication, so
-    /// those are small: a login fits. In a body of a client, the longest text and the longest headers fit although the
-    /// client writes each byte of them as an escape of six bytes.
-    pub(super) const fn body_limit(&self) -> usize {
-        match self.access {
-            Access::Anyone(_) => 4 * 1024,
-            Access::AnyClient(_) | Access::Client { .. } => 1280 * 1024,
-            Access::FunctionsHost(_) => 256 * 1024,
-        }
     }
 
     /// The part of the service that a token for this operation has to be made for.
@@ -215,19 +255,20 @@ impl Operation {
 }
 
 pub(super) const fn get(name: &'static str, path: &'static str, access: Access) -> Operation {
-    Operation { name, method: Method::GET, path, access, takes_idempotency_key: false }
+    operation(name, Method::GET, path, access)
 }
 
 pub(super) const fn post(name: &'static str, path: &'static str, access: Access) -> Operation {
-    Operation { name, method: Method::POST, path, access, takes_idempotency_key: false }
+    operation(name, Method::POST, path, access)
 }
 
 const fn delete(name: &'static str, path: &'static str, access: Access) -> Operation {
-    Operation { name, method: Method::DELETE, path, access, takes_idempotency_key: false }
+    operation(name, Method::DELETE, path, access)
 }
 
-const fn client(scope: Scope, handler: ClientHandler) -> Access {
-    Access::Client { scope, handler, tool: None }
+const fn operation(name: &'static str, method: Method, path: &'static str, access: Access) -> Operation {
+    let body_limit = access.body_limit();
+    Operation { name, method, path, access, takes_idempotency_key: false, body_limit }
 }
 
 const fn client_with_tool(scope: Scope, tool: Tool, handler: ClientHandler) -> Access {

@@ -34,7 +34,7 @@ pub fn router(services: Arc<Services>, operations: Vec<Operation>) -> BoxedFilte
                 services.note_call();
                 match table.find(&method, path.as_str(), services.is_invocation(&arrived.headers)) {
                     Ok((operation, parameter)) => {
-                        let limit = operation.body_limit();
+                        let limit = operation.body_limit;
                         let context = RequestContext::new(services, parameter.to_owned(), limit, arrived);
                         pipeline::serve(operation, context).await
                     }

@@ -1,6 +1,7 @@
 //! Strict JSON objects, raw JSON, and types that are serialised as text: cases that serde's defaults do not cover.
 
 mod canonical;
+pub mod items;
 pub mod members;
 mod merge;
 pub mod pairs;

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::api::{
     self, CancelResponse, ConversationResponse, ErrorDetail, FromObject, ListRequest, ListResponse, MAX_KEY,
-    ObjectReader, Parsed, PreviewRequest, PreviewResponse, Problem, ScheduleRequest, Synonyms, UntrustedContent,
-    UpdateRequest, read_key,
+    ObjectReader, Parsed, PreviewRequest, PreviewResponse, Problem, RedeliverResponse, ScheduleRequest, Synonyms,
+    UntrustedContent, UpdateRequest, read_key,
 };
 use crate::auth::Principal;
 use crate::domain::ConversationId;
@@ -71,7 +71,7 @@ impl UpdateArguments {
 /// The argument with the id of the conversation.
 const ID_ARGUMENT: &str = "conversationId";
 /// The argument that does what the header `Idempotency-Key` does over REST.
-const KEY_ARGUMENT: &str = "idempotencyKey";
+pub(super) const KEY_ARGUMENT: &str = "idempotencyKey";
 
 /// A conversation to schedule.
 #[derive(JsonSchema)]
@@ -107,6 +107,10 @@ pub(super) struct ToolExecutor {
 impl ToolExecutor {
     pub(super) fn new(scheduler: Scheduler) -> Self {
         Self { scheduler }
+    }
+
+    pub(super) const fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
     }
 
     /// Runs a tool. An error in its arguments is a result too, so that a model can correct its call.
@@ -167,6 +171,12 @@ impl ToolExecutor {
         }
     }
 
+    pub(super) async fn redeliver(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
+        let redelivered = self.scheduler.redeliver(principal.client(), conversation_id(arguments)?).await?;
+        let response = RedeliverResponse::new(&redelivered, self.scheduler.now());
+        ToolResult::new(redelivered.status().as_str(), &response)
+    }
+
     pub(super) async fn list(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
         let query = Parsed::<ListRequest>::from_json(arguments)?.validate(ListRequest::validate)?;
         let page = self.scheduler.list(principal.client(), query).await?;
@@ -192,7 +202,7 @@ pub(super) struct ToolResult(CallToolResult);
 
 impl ToolResult {
     /// A result in two forms: a short text for older clients, and the response of the REST API.
-    fn new<T: Serialize>(text: impl Into<String>, structured: &T) -> Result<Self, Problem> {
+    pub(super) fn new<T: Serialize>(text: impl Into<String>, structured: &T) -> Result<Self, Problem> {
         let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
         result.structured_content = Some(serde_json::to_value(structured).map_err(|error| Problem::internal(&error))?);
         Ok(Self(result))

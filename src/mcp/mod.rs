@@ -3,6 +3,7 @@
 //! `rmcp` implements the protocol. The server keeps no sessions, so any process can respond to any message. `message`
 //! reads the tool of a call, and checks that the caller may use it, before rmcp sees the message.
 
+mod batches;
 mod executor;
 mod message;
 mod server;

@@ -9,10 +9,12 @@ use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema, json_schema};
 use serde_json::Value;
 
+use super::batches::BatchArguments;
 use super::executor::{ConversationRequest, ScheduleArguments, ToolFunction, UpdateArguments};
 use crate::api::{
-    CancelResponse, ConversationResponse, ListRequest, ListResponse, PreviewRequest, PreviewResponse, ScheduleResponse,
-    UntrustedContent,
+    BatchResponse, BulkCancelResponse, BulkRedeliverResponse, BulkRequest, CancelResponse, Cancelling,
+    ConversationResponse, ListRequest, ListResponse, PreviewRequest, PreviewResponse, RedeliverResponse, Redelivering,
+    ScheduleResponse, UntrustedContent,
 };
 use crate::domain::Scope;
 
@@ -135,6 +137,57 @@ pub const PREVIEW_TIME: Tool = Tool {
     input: || schema::<PreviewRequest>(without_null),
     output: || schema::<PreviewResponse>(or_null),
     run: |executor, _, arguments| Box::pin(ready(executor.preview(arguments))),
+};
+
+/// `redeliverConversation`
+pub const REDELIVER_CONVERSATION: Tool = Tool {
+    title: "Redeliver a conversation",
+    description: "Sends a Failed conversation again, at once, with a fresh set of attempts. Returns its new status as text. \
+                  First look at lastError with getConversationStatus: if the endpoint refuses the text for a lasting \
+                  reason, another delivery fails too. A call while these attempts are under way changes nothing.",
+    effect: Effect::Schedules,
+    input: || schema::<ConversationRequest>(without_null),
+    output: || schema::<RedeliverResponse>(or_null),
+    run: |executor, principal, arguments| Box::pin(executor.redeliver(principal, arguments)),
+};
+
+/// `scheduleBatch`
+pub const SCHEDULE_BATCH: Tool = Tool {
+    title: "Schedule many conversations",
+    description: "Schedules up to 100 conversations with one call; use it instead of many calls of scheduleConversation. \
+                  Each conversation is scheduled or fails on its own. Returns one line for each as text, in order: its \
+                  index from 0, then the conversationId, status and scheduled time in UTC, or what to correct. With an \
+                  idempotencyKey you can repeat the whole call after a failure, and nothing is scheduled twice.",
+    effect: Effect::Schedules,
+    input: || schema::<BatchArguments>(without_null),
+    output: || schema::<BatchResponse>(or_null),
+    run: |executor, principal, arguments| Box::pin(executor.schedule_batch(principal, arguments)),
+};
+
+/// `cancelConversations`
+pub const CANCEL_CONVERSATIONS: Tool = Tool {
+    title: "Cancel many conversations",
+    description: "Cancels the conversations that match the filter and have not ended, up to 100 in a call. To see what \
+                  would be cancelled, call listConversations with the same filter first. An empty filter cancels \
+                  everything: ask the person before you do that. Returns how many were cancelled, and how many were \
+                  skipped because it was too late. While the result has a cursor, call again with it and the same filter.",
+    effect: Effect::Cancels,
+    input: || schema::<BulkRequest<Cancelling>>(without_null),
+    output: || schema::<BulkCancelResponse>(or_null),
+    run: |executor, principal, arguments| Box::pin(executor.cancel_many(principal, arguments)),
+};
+
+/// `redeliverConversations`
+pub const REDELIVER_CONVERSATIONS: Tool = Tool {
+    title: "Redeliver many conversations",
+    description: "Sends the Failed conversations that match the filter again, up to 100 in a call, each with a fresh set of \
+                  attempts. Use it when an endpoint works again, with its endpointHost and the time from which it failed. \
+                  Returns how many are redelivered, and how many were skipped. While the result has a cursor, call again \
+                  with it and the same filter.",
+    effect: Effect::Schedules,
+    input: || schema::<BulkRequest<Redelivering>>(without_null),
+    output: || schema::<BulkRedeliverResponse>(or_null),
+    run: |executor, principal, arguments| Box::pin(executor.redeliver_many(principal, arguments)),
 };
 
 impl NamedTool {

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 
-use crate::domain::{ClientId, Label, Timestamp};
+use crate::domain::{ClientId, EndpointHost, Label, Timestamp};
 use crate::store::{ListFilter, ListPlace, ListRows, Listed};
 
 /// The keys that authenticate cursors: the first signs, all verify.
@@ -52,7 +52,8 @@ fn message(client: &ClientId, filter: &ListFilter, place: &str) -> String {
     };
     let millis = |at: Option<Timestamp>| at.map(|at| at.as_millis().to_string()).unwrap_or_default();
     let label = filter.label.as_ref().map(Label::to_string).unwrap_or_default();
-    format!("1\n{client}\n{listed}\n{}\n{}\n{label}\n{place}", millis(filter.from), millis(filter.to))
+    let host = filter.endpoint_host.as_ref().map(EndpointHost::to_string).unwrap_or_default();
+    format!("1\n{client}\n{listed}\n{}\n{}\n{label}\n{host}\n{place}", millis(filter.from), millis(filter.to))
 }
 
 fn encode(place: &ListPlace) -> String {
@@ -119,6 +120,7 @@ mod tests {
             ListFilter { from: None, to: Some(NOW), ..filter.clone() },
             ListFilter { to: Some(NOW), ..filter.clone() },
             ListFilter { label: Some("team:ops".parse().unwrap()), ..filter.clone() },
+            ListFilter { endpoint_host: Some("example.com".parse().unwrap()), ..filter.clone() },
         ] {
             assert!(opened("ann", other.clone()).is_none(), "{other:?}");
         }

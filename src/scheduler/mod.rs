@@ -1,5 +1,7 @@
-//! The use cases of a client: schedule, get, list, update, cancel, redeliver. REST and MCP call the same code here.
+//! The use cases of a client: schedule, get, list, update, cancel and redeliver, one or many. REST and MCP call the same
+//! code here.
 
+mod bulk;
 mod cancel;
 mod change;
 mod cursor;
@@ -18,6 +20,7 @@ use crate::domain::{
 use crate::store::{ConversationStore, LiveAttempts, StoreError, Versioned, Waker};
 pub use crate::store::{ListFilter, Listed};
 use crate::time::{Clock, Entropy, MachineOffset, machine_offset, random};
+pub use bulk::BulkResult;
 pub use cancel::Cancelled;
 pub use cursor::CursorKeys;
 pub use list::{ListPage, ListQuery};

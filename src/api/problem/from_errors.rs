@@ -41,8 +41,8 @@ impl From<SchedulerError> for Problem {
             SchedulerError::InvalidCursor => Self::invalid(vec![ErrorDetail {
                 pointer: "/cursor".to_owned(),
                 detail:
-                    "must be the nextCursor of an earlier page, unchanged, and the request must have the same status, \
-                         order, from, to and label as the request for that page; leave it out for the first page"
+                    "must be the cursor that an earlier response of this operation returned, unchanged, with the same \
+                         filters and order as in that request; leave it out to start from the beginning"
                         .to_owned(),
             }]),
             SchedulerError::KeyOfOtherRequest => Self::new(

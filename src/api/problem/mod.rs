@@ -109,6 +109,15 @@ impl Problem {
         lines.join("\n")
     }
 
+    /// The same with the names that its caller chose escaped, for a reader that they could mislead.
+    pub(crate) fn escaped(mut self) -> Self {
+        self.detail = one_line(&self.detail);
+        for error in &mut self.errors {
+            error.pointer = one_line(&error.pointer);
+        }
+        self
+    }
+
     /// Names the operation. The name never contains an id: the problem of another client's conversation must be
     /// the same, byte for byte, as that of a conversation that does not exist.
     pub(crate) fn at(mut self, path: &'static str) -> Self {

@@ -1,5 +1,6 @@
 //! The handlers: one function for each operation of the table.
 
+pub(super) mod batches;
 pub(super) mod conversations;
 pub(super) mod health;
 pub(super) mod mcp;

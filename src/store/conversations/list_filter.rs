@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{ClientId, Conversation, Label, Status, Timestamp};
+use crate::domain::{ClientId, Conversation, Destination, EndpointHost, Label, Status, Timestamp};
 use crate::store::KeyRange;
 use crate::store::rows::{self, IndexGroup};
 
@@ -35,6 +35,8 @@ pub struct ListFilter {
     pub to: Option<Timestamp>,
     /// Only those that have this label.
     pub label: Option<Label>,
+    /// Only those whose endpoint has this host.
+    pub endpoint_host: Option<EndpointHost>,
 }
 
 impl ListFilter {
@@ -42,7 +44,7 @@ impl ListFilter {
     const CLAIMED_AHEAD: Duration = Duration::from_secs(2);
 
     /// All conversations.
-    pub const ALL: Self = Self { listed: Listed::All, from: None, to: None, label: None };
+    pub const ALL: Self = Self { listed: Listed::All, from: None, to: None, label: None, endpoint_host: None };
 
     /// The conversations with one status.
     #[must_use]
@@ -94,5 +96,11 @@ impl ListFilter {
             && self.from.is_none_or(|from| from <= at)
             && self.to.is_none_or(|to| at < to)
             && self.label.as_ref().is_none_or(|label| conversation.labels().has(label))
+            && self.endpoint_host.as_ref().is_none_or(|host| goes_to(conversation, host))
     }
+}
+
+fn goes_to(conversation: &Conversation, host: &EndpointHost) -> bool {
+    let Destination::Endpoint(target) = conversation.destination();
+    target.endpoint.is_at(host)
 }
