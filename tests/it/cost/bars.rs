@@ -7,13 +7,14 @@ use crate::support::cost::load::{A_DAY, Measured};
 use crate::support::cost::money::Bill;
 
 /// For the load that others are compared with, 100 per second.
-pub fn check(measured: &Measured) {
+pub fn check(measured: &Measured, commits_of_batch: f64) {
     let load = measured.load;
     assert!(measured.delivered.lateness < Duration::from_millis(2500), "cheap, because they are late: {measured:?}");
     if load.per_second != 100 {
         return;
     }
-    let (one_by_one, in_batches) = (Bill::one_by_one(measured).all_in(), Bill::in_batches(measured).all_in());
+    let (one_by_one, in_batches) = (Bill::one_by_one(measured), Bill::in_batches(measured, commits_of_batch));
+    let (one_by_one, in_batches) = (one_by_one.all_in(), in_batches.all_in());
     let (bar, messages) = if load.ahead == A_DAY { (0.85, 0.021) } else { (1.00, 0.032) };
     assert!(one_by_one <= bar, "{load:?}: ${one_by_one} for a million");
     assert!(in_batches <= 0.50, "{load:?}: ${in_batches} for a million in batches");

@@ -4,6 +4,7 @@ mod bars;
 
 use std::time::Duration;
 
+use crate::support::cost::batch;
 use crate::support::cost::idle::Idle;
 use crate::support::cost::load::{A_DAY, A_MINUTE, Load, Measured, Spread};
 use crate::support::cost::tables;
@@ -26,12 +27,16 @@ fn conversations_cost_what_the_document_says() {
     let regular = [A_MINUTE, A_DAY].map(|ahead| Load { spread: Spread::Regular, ..load(1, 300, ahead) }.run());
     let slow: Vec<Measured> = loads[0].into_iter().chain(regular).collect();
     let loads: Vec<Measured> = loads.into_iter().flatten().collect();
-    loads.iter().for_each(bars::check);
+    let commits = batch::commits();
+    // Each partition has a commit that goes at once, and one with the rest.
+    assert!(commits <= 32.0, "{commits} transactions for a batch");
+    loads.iter().for_each(|load| bars::check(load, commits));
     slow.iter().for_each(bars::check_beside_first_release);
     check_part(DOCUMENT, "prices", &tables::prices());
+    check_part(DOCUMENT, "batch", &tables::batch(commits));
     check_part(DOCUMENT, "counts", &tables::counts(&loads));
-    check_part(DOCUMENT, "bills", &tables::bills(&loads));
-    check_part(DOCUMENT, "comparison", &tables::comparison(&loads));
+    check_part(DOCUMENT, "bills", &tables::bills(&loads, commits));
+    check_part(DOCUMENT, "comparison", &tables::comparison(&loads, commits));
     check_part(DOCUMENT, "first release", &tables::first_release(&slow));
 }
 

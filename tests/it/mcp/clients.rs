@@ -23,7 +23,7 @@ use crate::support::receiver::Receiver;
 use crate::support::service;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const TOOLS: &str = "tools scheduleConversation getConversationStatus updateConversation cancelConversation listConversations previewTime\n";
+const TOOLS: &str = "tools scheduleConversation getConversationStatus updateConversation cancelConversation redeliverConversation listConversations previewTime scheduleBatch cancelConversations redeliverConversations\n";
 
 /// The address and the credentials that a client gets.
 struct Given {

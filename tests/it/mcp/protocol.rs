@@ -7,9 +7,10 @@ use mcp_scheduler::http::operations;
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
-use crate::support::client::{Answer, ApiClient, conversation};
+use crate::support::client::{Answer, ApiClient, conversation, in_seconds};
 use crate::support::golden;
 use crate::support::mcp_wire::{NEWEST, OLDEST, Returned, newest, older};
+use crate::support::receiver::{Receiver, Reply};
 
 const CLIENT_CREDENTIALS: &str = "io.modelcontextprotocol/oauth-client-credentials";
 
@@ -102,9 +103,14 @@ fn example(argument: &str, id: &str) -> Value {
         "additionalInfo" => json!({ "a": 1 }),
         "conversationId" => json!(id),
         "conversationText" => json!("hello"),
+        "conversations" => {
+            json!([{ "conversationText": "hello", "delay": "1h", "endpoint": "https://example.com/hook" }])
+        }
         // A delay stands in place of scheduledTime.
         "cursor" | "delay" | "paused" | "recurrence" => json!(null),
         "endpoint" => json!("https://example.com/hook"),
+        "endpointHost" => json!("example.com"),
+        "filter" => json!({}),
         "format" => json!("text"),
         "from" => json!("2035-06-01T00:00:00Z"),
         "headers" => json!({ "X-A": "1" }),
@@ -126,6 +132,14 @@ fn example(argument: &str, id: &str) -> Value {
     }
 }
 
+/// A conversation that has failed.
+async fn failed(client: &ApiClient) -> String {
+    let refusing = Receiver::start([Reply::status(410)]).await;
+    let id = client.scheduled(json!({ "scheduledTime": in_seconds(0), "endpoint": refusing.url("/") })).await;
+    client.wait_for(&id, "Failed").await;
+    id
+}
+
 #[tokio::test]
 async fn the_required_arguments_of_a_schema_are_exactly_those_without_which_a_call_fails() {
     let app = TestApp::start().await;
@@ -135,6 +149,7 @@ async fn the_required_arguments_of_a_schema_are_exactly_those_without_which_a_ca
         let (name, schema) = (tool["name"].as_str().unwrap(), &tool["inputSchema"]);
         let required: Vec<_> = schema["required"].as_array().cloned().unwrap_or_default();
         let properties = schema["properties"].as_object().unwrap();
+        let id = if name == "redeliverConversation" { failed(&client).await } else { id.clone() };
         let all: Value = properties.keys().map(|name| (name.clone(), example(name, &id))).collect();
         assert!(!client.call_tool(name, all.clone()).await.is_error, "{name} with all arguments");
         for argument in properties.keys() {

@@ -173,7 +173,7 @@ async fn a_list_has_the_filters_of_the_rest_request() {
     assert_eq!(listed.text, format!("{} Scheduled 2035-06-03T12:00:00.000Z", scheduled[0]));
     let refused = client.call_tool("listConversations", json!({ "status": "Failed", "cursor": cursor })).await;
     assert!(
-        refused.is_error && refused.text.contains("cursor must be the nextCursor of an earlier page"),
+        refused.is_error && refused.text.contains("cursor must be the cursor that an earlier response"),
         "{refused:?}"
     );
 }

@@ -24,9 +24,13 @@ use crate::support::golden;
 fn scope_of(operation: &str) -> &'static str {
     match operation {
         "getConversationStatus" | "listConversations" | "previewTime" => "conversations:read",
-        "scheduleConversation" | "updateConversation" | "cancelConversation" | "redeliverConversation" => {
-            "conversations:write"
-        }
+        "scheduleConversation"
+        | "updateConversation"
+        | "cancelConversation"
+        | "redeliverConversation"
+        | "scheduleBatch"
+        | "cancelConversations"
+        | "redeliverConversations" => "conversations:write",
         other => panic!("which scope does {other} need?"),
     }
 }
@@ -51,7 +55,12 @@ async fn every_operation_needs_its_own_scope() {
             let request =
                 client.anonymous(operation.method.clone(), &operation.path.replace("{id}", &id)).bearer_auth(&token);
             let request = request.header("content-type", "application/json");
-            let body = if operation.name == "previewTime" { json!({ "delay": "0s" }) } else { conversation(json!({})) };
+            let body = match operation.name {
+                "previewTime" => json!({ "delay": "0s" }),
+                "scheduleBatch" => json!({ "conversations": [conversation(json!({}))] }),
+                "cancelConversations" | "redeliverConversations" => json!({ "filter": { "label": "no:such" } }),
+                _ => conversation(json!({})),
+            };
             let answer = Answer::to(request.body(body.to_string())).await;
             if needed == scope {
                 assert!(matches!(answer.status, 200 | 409), "{}: {answer:?}", operation.name);

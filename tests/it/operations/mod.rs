@@ -1,7 +1,9 @@
 //! One file for each operation, and tests of what holds for all of them.
 
 mod authorization;
+mod bulk;
 mod cancel_conversation;
+mod cancel_conversations;
 mod corpus;
 mod get_conversation_status;
 mod health;
@@ -13,6 +15,8 @@ mod operation_table;
 mod preview_time;
 mod rate_limits;
 mod redeliver_conversation;
+mod redeliver_conversations;
+mod schedule_batch;
 mod schedule_conversation;
 mod update_conversation;
 mod wrong_requests;

@@ -28,6 +28,7 @@ fn count_conversations() -> Operation {
         path: "/api/scheduler/count/{label}",
         access: Access::Client { scope: Scope::Read, handler, tool: Some(LIST_CONVERSATIONS) },
         takes_idempotency_key: false,
+        body_limit: 1024,
     }
 }
 

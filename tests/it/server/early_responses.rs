@@ -140,7 +140,8 @@ async fn a_handler_that_panics_is_answered() {
     let broken = Access::Anyone(|_| Box::pin(async { panic!("a defect of the handler") }));
     let early = Access::Anyone(|_| Box::pin(async { json(&"early") }));
     for (name, path, access) in [("broken", "/broken", broken), ("early", "/early", early)] {
-        api.operations.push(Operation { name, method: Method::POST, path, access, takes_idempotency_key: false });
+        let (method, takes_idempotency_key, body_limit) = (Method::POST, false, 4096);
+        api.operations.push(Operation { name, method, path, access, takes_idempotency_key, body_limit });
     }
     let api = api.start().await;
     let mut wire = Wire::connect(api.address).await;

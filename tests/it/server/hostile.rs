@@ -115,6 +115,7 @@ async fn a_client_that_does_not_read_gets_no_further_responses() {
         path: "/counting",
         access: counting,
         takes_idempotency_key: false,
+        body_limit: 0,
     });
     let api = api.start().await;
     let mut hostile = Wire::connect_with_small_buffer(api.address).await;

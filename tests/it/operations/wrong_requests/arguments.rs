@@ -223,7 +223,21 @@ const TOOLS: &[(&str, &str, &str)] = &[
     ("previewTime", "{}", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m"),
     ("previewTime", r#"{"time":"5m","limit":3}"#, "time is not a field; use scheduledTime\n- limit is not a field; use count\n- scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m"),
     ("previewTime", r#"{"delay":"5m","count":51}"#, "count is 51; it must be a whole number from 1 to 50"),
-    ("listConversations", r#"{"cursor":"2"}"#, "cursor must be the nextCursor of an earlier page, unchanged, and the request must have the same status, order, from, to and label as the request for that page; leave it out for the first page"),
+    ("listConversations", r#"{"host":"example.com:443"}"#, "host is not a field; use endpointHost"),
+    ("listConversations", r#"{"endpointHost":"example.com:443"}"#, "endpointHost must be a host alone, such as example.com, without a scheme, a port or a path"),
+    ("redeliverConversation", "{}", "conversationId is required: the conversationId that scheduleConversation returned"),
+    ("scheduleBatch", "{}", "conversations is required: an array of 1 to 100 conversations to schedule"),
+    ("scheduleBatch", r#"{"conversations":[]}"#, "conversations is empty; at least one item is needed"),
+    ("scheduleBatch", r#"{"conversations":{},"key":"a"}"#, "conversations must be an array such as [{\"conversationText\": \"…\"}], not an object\n- key is not a field; the fields are conversations, idempotencyKey"),
+    ("scheduleBatch", r#"{"items":[{}]}"#, "items is not a field; use conversations\n- conversations is required: an array of 1 to 100 conversations to schedule"),
+    ("cancelConversations", "{}", r#"filter is required: an object such as {"label": "team:ops"}; {} means all conversations that have not ended"#),
+    ("cancelConversations", r#"{"status":"Scheduled"}"#, "status is not a field; use filter\n- filter is required: an object such as {\"label\": \"team:ops\"}; {} means all conversations that have not ended"),
+    ("cancelConversations", r#"{"filter":{"status":"Completed","host":"a"}}"#, "filter/host is not a field; use endpointHost\n- filter/status must be Scheduled or InProgress, or left out for both; only these can be cancelled"),
+    ("cancelConversations", r#"{"filter":{"from":"2030-01-02T00:00Z","to":"2030-01-01T00:00Z"}}"#, "filter/to must be later than from, which is 2030-01-02T00:00:00.000Z"),
+    ("redeliverConversations", r#"{"filter":{"status":"Completed"},"limit":0}"#, "limit is 0; it must be a whole number from 1 to 100\n- filter/status must be Failed, or left out; only Failed conversations can be redelivered"),
+    ("redeliverConversations", "{}", r#"filter is required: an object such as {"label": "team:ops"}; {} means all Failed conversations"#),
+    ("redeliverConversations", r#"{"filter":{},"cursor":"2"}"#, "cursor must be the cursor that an earlier response of this operation returned, unchanged, with the same filters and order as in that request; leave it out to start from the beginning"),
+    ("listConversations", r#"{"cursor":"2"}"#, "cursor must be the cursor that an earlier response of this operation returned, unchanged, with the same filters and order as in that request; leave it out to start from the beginning"),
 ];
 
 #[tokio::test]

@@ -88,7 +88,7 @@ async fn every_wrong_parameter_of_a_list_is_named() {
         ("?limit=0", &["limit must be a whole number from 1 to 100"]),
         ("?Limit=1&offset=5&order=asc", &["Limit is not a field; use limit", "offset is not a field; use cursor", "order must be one of created, due, ended"]),
         ("?limit=1&limit=2", &["limit is given twice"]),
-        ("?cursor=2", &["cursor must be the nextCursor of an earlier page, unchanged, and the request must have the same status, order, from, to and label as the request for that page; leave it out for the first page"]),
+        ("?cursor=2", &["cursor must be the cursor that an earlier response of this operation returned, unchanged, with the same filters and order as in that request; leave it out to start from the beginning"]),
         ("?state=Failed", &["state is not a field; use status"]),
     ];
     for (query, expected) in lists {

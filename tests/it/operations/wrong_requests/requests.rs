@@ -16,7 +16,10 @@ const LIST: &str = "The operations are GET /health (health), GET /health/ready (
                     GET /api/scheduler/status/{id} (getConversationStatus), \
                     PATCH /api/scheduler/{id} (updateConversation), DELETE /api/scheduler/{id} (cancelConversation), \
                     POST /api/scheduler/{id}/redeliver (redeliverConversation), \
-                    GET /api/scheduler (listConversations), POST /api/scheduler/preview (previewTime), POST /mcp (mcp).";
+                    GET /api/scheduler (listConversations), POST /api/scheduler/preview (previewTime), \
+                    POST /api/scheduler/batch (scheduleBatch), \
+                    POST /api/scheduler/cancel (cancelConversations), \
+                    POST /api/scheduler/redeliver (redeliverConversations), POST /mcp (mcp).";
 
 #[tokio::test]
 async fn a_wrong_path_or_method_is_told_the_right_one_and_all_operations() {

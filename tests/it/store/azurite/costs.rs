@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use mcp_scheduler::api::ScheduleRequest;
 use mcp_scheduler::delivery::{Deliverer, DeliveryOutcome};
 use mcp_scheduler::domain::{
@@ -116,6 +117,18 @@ async fn to_schedule_with_an_idempotency_key_takes_one_commit_and_its_repetition
         account.scheduler.schedule_once(&account.client, new, &request).await.unwrap();
         assert_eq!(account.operations(), (operations, 0));
     }
+}
+
+/// Each of the 16 partitions has a transaction that goes at once, and one with all others.
+#[tokio::test]
+async fn to_schedule_a_hundred_side_by_side_takes_two_transactions_for_each_partition() {
+    let account = Account::new().await;
+    account.schedule_text(Duration::from_hours(1), 1_000).await;
+    account.operations();
+    join_all((0..100).map(|_| account.schedule_text(Duration::from_hours(1), 1_000))).await;
+    let (tables, queues) = account.operations();
+    assert!(tables <= 32, "{tables} transactions");
+    assert_eq!(queues, 0);
 }
 
 /// The second wake-up of a second names all partitions that the first did not name.

@@ -144,6 +144,7 @@ impl Load {
             let (account, http) = (Arc::clone(account), Arc::clone(http));
             calls.spawn(async move {
                 account.count(Kind::Call);
+                http.handler.look();
                 http.meter.run(schedule(&http, number, due)).await;
             });
         }
@@ -166,14 +167,13 @@ impl Load {
 }
 
 /// Schedules a conversation of one of ten clients, for an endpoint of its own.
-async fn schedule(http: &Service, number: usize, due: Timestamp) {
+pub(super) async fn schedule(http: &Service, number: usize, due: Timestamp) {
     let request = ScheduleRequest {
         conversation_text: Some(format!("conversation {number}")),
         scheduled_time: Some(due.to_string()),
         endpoint: Some(format!("https://host-{number}.example.com/hook")),
         ..ScheduleRequest::default()
     };
-    http.handler.look();
     let client = format!("client-{}", number % 10).parse().unwrap();
     let new = request.validate(http.scheduler.now(), http.scheduler.endpoint_policy()).unwrap();
     http.scheduler.schedule(&client, new).await.unwrap();

@@ -4,6 +4,7 @@
 //! Functions host, and `account` counts each operation. `money` multiplies the counts by list prices.
 
 pub mod account;
+pub mod batch;
 pub mod counts;
 pub mod host;
 pub mod idle;

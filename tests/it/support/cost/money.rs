@@ -1,5 +1,6 @@
 //! The money that the counts come to, at list prices and without free grants.
 
+use super::batch;
 use super::counts::Kind;
 use super::load::Measured;
 
@@ -18,10 +19,6 @@ pub const INSTANCE: f64 = 0.5;
 
 /// The seconds of a month of 30 days.
 pub const MONTH: f64 = 30.0 * 24.0 * 3600.0;
-
-/// A call schedules this many conversations in a batch. Their commits travel together, one transaction for each partition.
-pub const BATCH: f64 = 100.0;
-const PARTITIONS: f64 = 16.0;
 
 /// The dollars for a million conversations.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,13 +47,13 @@ impl Bill {
         }
     }
 
-    /// Of the same conversations, if batch calls had scheduled them.
-    pub fn in_batches(measured: &Measured) -> Self {
+    /// Of the same conversations, if batch calls had scheduled them, each with this many commits.
+    pub fn in_batches(measured: &Measured, commits_of_batch: f64) -> Self {
         let commits = measured.per_conversation(&[Kind::ScheduleCommit]);
-        let saved = commits - commits.min(PARTITIONS / BATCH);
+        let saved = commits - commits.min(commits_of_batch / f64::from(batch::SIZE));
         let one_by_one = Self::one_by_one(measured);
         Self {
-            calls: one_by_one.calls / BATCH,
+            calls: one_by_one.calls / f64::from(batch::SIZE),
             tables: one_by_one.tables - MILLION * saved * TABLE_TRANSACTION,
             ..one_by_one
         }

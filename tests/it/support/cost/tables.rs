@@ -1,5 +1,6 @@
 //! The tables of docs/cost.md.
 
+use super::batch;
 use super::counts::{Counts, Kind};
 use super::idle::Idle;
 use super::load::{A_DAY, Load, Measured, Spread};
@@ -83,15 +84,21 @@ pub fn counts(loads: &[Measured]) -> String {
     table(&head, 2, rows)
 }
 
-pub fn bills(loads: &[Measured]) -> String {
+pub fn bills(loads: &[Measured], commits_of_batch: f64) -> String {
     let head =
         ["due per second", "ahead", "calls", "invocations", "queue", "tables", "two instances", "all in", "in batches"];
     let rows = loads.iter().map(|measured| {
         let bill = Bill::one_by_one(measured);
         let parts = [bill.calls, bill.invocations, bill.queue, bill.tables, bill.instances, bill.all_in()];
-        row(measured, parts.into_iter().chain([Bill::in_batches(measured).all_in()]).map(dollars))
+        row(measured, parts.into_iter().chain([Bill::in_batches(measured, commits_of_batch).all_in()]).map(dollars))
     });
     table(&head, 2, rows)
+}
+
+/// The transactions that schedule a batch.
+pub fn batch(commits: f64) -> String {
+    let rows = [vec![batch::SIZE.to_string(), format!("{commits:.1}")]];
+    table(&["conversations in a batch", "transactions that schedule them"], 0, rows)
 }
 
 pub fn instances(loads: &[Measured]) -> String {
@@ -178,10 +185,10 @@ pub fn month(idle: &Idle) -> String {
     table(&["", "transactions", "queue operations", "invocations", "seconds of an instance", "$"], 1, rows)
 }
 
-pub fn comparison(loads: &[Measured]) -> String {
+pub fn comparison(loads: &[Measured], commits_of_batch: f64) -> String {
     let ours = loads.iter().filter(|measured| measured.load.per_second >= 10).map(|measured| {
         let [rate, ahead] = name(&measured.load);
-        let (one, batch) = (Bill::one_by_one(measured), Bill::in_batches(measured));
+        let (one, batch) = (Bill::one_by_one(measured), Bill::in_batches(measured, commits_of_batch));
         let what = format!("this service, {rate} per second, {ahead} ahead: one by one, or in batches");
         vec![what, format!("{} or {}", cents(one.all_in()), cents(batch.all_in()))]
     });
