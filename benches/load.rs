@@ -1,9 +1,10 @@
-//! The cost of hostile endpoints for the service and for other endpoints, and the cost of a call as a tool of the Model
-//! Context Protocol. The benchmark starts the service, acts as the endpoints and the client, and prints the figures:
+//! The cost of hostile endpoints for the service and for other endpoints, the cost of a call as a tool of the Model
+//! Context Protocol, and that of a batch. The benchmark starts the service, acts as the endpoints and the client, and prints the figures:
 //!
 //!     cargo bench --bench load -- stalled-host
 //!     cargo bench --bench load -- endless-bodies
 //!     cargo bench --bench load -- tool-calls
+//!     cargo bench --bench load -- batches
 //!
 //! All connections use loopback. The figures are valid only on a machine that is otherwise idle.
 
@@ -33,6 +34,9 @@ async fn main() {
     }
     if selected("tool-calls") {
         tool_calls().await;
+    }
+    if selected("batches") {
+        batches().await;
     }
 }
 
@@ -145,6 +149,46 @@ async fn tool_calls() {
         client.call_tool("getConversationStatus", &one).await;
     }
     println!("  MB before and after 100,000 calls {before:19.1} {:7.1}", service.resident_megabytes());
+}
+
+/// The time and the CPU of the service for 100 conversations: one by one, 16 calls at a time, and as one batch. Then its
+/// memory during 64 batches of 4 MB at the same time.
+async fn batches() {
+    const ROUNDS: usize = 20;
+    const SCHEDULE: &str = "/api/scheduler/schedule";
+    const BATCH: &str = "/api/scheduler/batch";
+    let service = Service::start();
+    let client = Client::login(&service).await;
+    let with_text = |text: &str| json!({ "conversationText": text, "scheduledTime": "2030-01-31T09:30:00Z", "endpoint": "https://example.com/" });
+    let new = with_text("Remind Anna of the invoice.");
+    let batch = json!({ "conversations": vec![new.clone(); 100] });
+    println!("batches: 100 conversations, milliseconds / CPU of the service in milliseconds");
+    for (case, parallel) in [("one by one", 1), ("16 calls at a time", 16), ("one batch", 0)] {
+        let mut rounds = Vec::new();
+        for _ in 0..ROUNDS {
+            let (cpu, began) = (service.cpu_microseconds(), tokio::time::Instant::now());
+            if parallel == 0 {
+                client.call("POST", BATCH, Some(&batch)).await;
+            } else {
+                let calls = stream::iter(0..100);
+                calls
+                    .for_each_concurrent(parallel, |_| async { drop(client.call("POST", SCHEDULE, Some(&new)).await) })
+                    .await;
+            }
+            rounds.push((began.elapsed().as_secs_f64() * 1000.0, (service.cpu_microseconds() - cpu) / 1000.0));
+        }
+        rounds.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (time, cpu) = rounds[ROUNDS / 2];
+        println!("  {case:45} {time:7.1} {cpu:7.1}");
+    }
+    let large = json!({ "conversations": vec![with_text(&"x".repeat(190_000)); 21] });
+    let before = service.resident_megabytes();
+    let (sending, mut highest) = (stream::iter(0..64).for_each_concurrent(64, |_| client.post(BATCH, &large)), before);
+    let mut sending = std::pin::pin!(sending);
+    while tokio::time::timeout(Duration::from_millis(5), &mut sending).await.is_err() {
+        highest = highest.max(service.resident_megabytes());
+    }
+    println!("  64 batches of 4 MB: MB before and at most {:11} {before:7.1} {highest:7.1}", "");
 }
 
 async fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) {
@@ -294,6 +338,12 @@ impl Client {
             None => request,
         })
         .await
+    }
+
+    /// Makes a call over REST that may be refused.
+    async fn post(&self, path: &str, body: &Value) {
+        let request = self.http.post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        let _ = request.bearer_auth(&self.token).body(body.to_string()).send().await;
     }
 
     /// Makes a call as a client of the newest protocol version.

@@ -30,7 +30,9 @@ fn conversations_cost_what_the_document_says() {
     let commits = batch::commits();
     // Each partition has a commit that goes at once, and one with the rest.
     assert!(commits <= 32.0, "{commits} transactions for a batch");
-    loads.iter().for_each(|load| bars::check(load, commits));
+    for load in &loads {
+        bars::check(load, commits);
+    }
     slow.iter().for_each(bars::check_beside_first_release);
     check_part(DOCUMENT, "prices", &tables::prices());
     check_part(DOCUMENT, "batch", &tables::batch(commits));
