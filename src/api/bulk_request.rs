@@ -49,7 +49,7 @@ pub(crate) struct BulkRequest<B> {
     /// The conversations: those that match all fields of the filter. An empty object means all that can be changed.
     #[schemars(required)]
     filter: Option<BulkFilter<B>>,
-    /// The most conversations that this call looks at. The default is 100.
+    /// The most conversations that this call changes or skips. The default is 100.
     #[schemars(range(min = 1, max = ListRequest::MAX_LIMIT))]
     limit: Option<u32>,
     /// The cursor of the response before, with the same filter. Without it, the call starts from the beginning.

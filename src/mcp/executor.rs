@@ -47,6 +47,7 @@ impl ConversationRequest {
 #[schemars(rename_all = "camelCase", extend("additionalProperties" = false, "required" = [ID_ARGUMENT]))]
 pub(super) struct UpdateArguments {
     #[schemars(flatten)]
+    #[allow(dead_code)] // the patch is applied to the stored request, not to this one
     request: ScheduleRequest,
     /// The conversationId that scheduleConversation returned.
     #[schemars(extend("format" = "uuid"))]

@@ -141,6 +141,29 @@ def test_the_list_is_newest_first_and_comes_in_pages(app):
     assert seen == ids[::-1]
 
 
+def test_a_batch_is_scheduled_repeated_and_cancelled(app):
+    label = f"b-{time.time_ns()}"
+    good = {"conversationText": "x", "endpoint": FAR, "delay": "1h", "labels": {"batch": label}}
+    body, key = {"conversations": [good, {**good, "delay": "soon"}, good]}, {"Idempotency-Key": label}
+    first, again = (app.call("POST", "/api/scheduler/batch", headers=key, json=body).json()["results"] for _ in range(2))
+    app.made.extend(result["conversationId"] for result in first if "conversationId" in result)
+    assert [first[0], first[2]] == [again[0], again[2]] and first[0]["conversationId"] != first[2]["conversationId"]
+    assert [error["pointer"] for error in first[1]["problem"]["errors"]] == ["/delay"]
+    problem(app.call("POST", "/api/scheduler/batch", json={"conversations": []}), 400)
+    problem(app.call("POST", "/api/scheduler/cancel", json={}), 400)
+    request, cancelled = {"filter": {"label": f"batch:{label}"}}, 0
+    while True:
+        answer = app.call("POST", "/api/scheduler/cancel", json=request).json()
+        cancelled += answer["cancelled"]
+        if "cursor" not in answer:
+            break
+        request["cursor"] = answer["cursor"]
+    assert cancelled == 2
+    assert app.status(first[0]["conversationId"])["status"] == "Cancelled"
+    none = app.call("POST", "/api/scheduler/redeliver", json={"filter": {"label": f"batch:{label}"}}).json()
+    assert (none["redelivered"], none["skipped"]) == (0, 0)
+
+
 @pytest.mark.parametrize(("body", "pointer"), [
     ({}, "/conversationText"),
     ({"conversationText": "x", "endpoint": FAR, "scheduledTime": "tomorrow"}, "/scheduledTime"),

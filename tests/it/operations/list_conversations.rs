@@ -263,3 +263,21 @@ async fn an_invalid_parameter_is_pointed_at() {
         assert_eq!(client.list(query).await.status, 200, "{query}");
     }
 }
+
+#[tokio::test]
+async fn a_list_can_be_filtered_by_the_host_of_the_endpoint() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let mut ids_of = Vec::new();
+    for endpoint in
+        ["https://a.example/x", "https://A.Example:8443/", "https://b.a.example/", "https://b.example/a.example"]
+    {
+        ids_of.push(client.scheduled(json!({ "endpoint": endpoint })).await);
+    }
+    for query in ["endpointHost=a.example", "endpointHost=A.EXAMPLE&status=Scheduled", "endpointHost=a.example&limit=1"]
+    {
+        let found: HashSet<_> = pages(&client, query).await.concat().into_iter().collect();
+        assert_eq!(found, ids_of[..2].iter().cloned().collect(), "{query}");
+    }
+    client.list("?endpointHost=https://a.example").await.assert_invalid(&["/endpointHost"]);
+}
