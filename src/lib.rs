@@ -15,6 +15,7 @@
 //! - [`outbound`] sends one bounded HTTP request to an endpoint
 //! - [`store`] keeps conversations: two small ports, the storage protocol above them, the backends below
 //! - [`domain`] is the conversation itself and its rules, without I/O
+//! - [`template`] replaces the placeholders of a body
 //! - [`time`] has the injected clock and randomness, [`json`] reads JSON strictly, [`sync`] locks, `text` knows invisible
 //!   characters, [`descriptors`] divides the file descriptors, `private_files` makes files for their owner alone
 //!
@@ -42,6 +43,7 @@ pub mod secrets;
 pub mod store;
 pub mod sync;
 pub mod telemetry;
+pub mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod text;

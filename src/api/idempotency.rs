@@ -6,6 +6,7 @@
 use ring::digest;
 use serde::Serialize;
 
+use super::body_field::MAX_BODY;
 use super::{ErrorDetail, RecurrenceRequest, RetryRequest, ScheduleRequest};
 use crate::domain::{Delay, DeliveryPolicy, DueTime, Format, Method, Sha256, Zone, millis};
 use crate::json::{RawJson, canonical};
@@ -116,6 +117,8 @@ struct CanonicalRequest<'a> {
     recurrence: Option<CanonicalRecurrence<'a>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     paused: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -171,6 +174,7 @@ impl ScheduleRequest {
             expire_after,
             recurrence,
             paused,
+            body,
         } = self;
         let RetryRequest { max_attempts } = retry.unwrap_or_default();
         let default = DeliveryPolicy::default();
@@ -187,7 +191,7 @@ impl ScheduleRequest {
             endpoint: endpoint.as_deref(),
             method: canonical_word(method.as_deref(), Method::default().as_str()),
             headers: canonical_headers(headers.iter().flatten().map(|(name, value)| (&**name, &**value.expose()))),
-            additional_info: additional_info.as_ref().map(canonical_info),
+            additional_info: additional_info.as_ref().map(|info| canonical_json(info, RawJson::MAX_BYTES)),
             format: canonical_word(format.as_deref(), Format::default().as_str()),
             max_attempts: max_attempts.filter(|attempts| *attempts != default.max_attempts),
             timeout_seconds: timeout_seconds.filter(|seconds| *seconds != default.timeout_seconds),
@@ -196,6 +200,7 @@ impl ScheduleRequest {
             expire_after: expire_after.as_deref().map(canonical_delay),
             recurrence: recurrence.as_ref().map(CanonicalRecurrence::new),
             paused: paused.unwrap_or_default(),
+            body: body.as_ref().map(|body| canonical_json(body, MAX_BODY)),
         };
         // This cannot fail: the form consists of texts and numbers.
         hash(&serde_json::to_vec(&form).unwrap_or_default())
@@ -231,9 +236,9 @@ fn canonical_labels<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> Vec
 }
 
 /// A value that breaks a rule keeps its text: the request is not accepted, and the value may be large and deep.
-fn canonical_info(info: &RawJson) -> String {
-    let checked = info.check().ok().and_then(|()| canonical(info.as_str()).ok());
-    checked.unwrap_or_else(|| info.as_str().to_owned())
+fn canonical_json(json: &RawJson, max_bytes: usize) -> String {
+    let checked = json.check_within(max_bytes).ok().and_then(|()| canonical(json.as_str()).ok());
+    checked.unwrap_or_else(|| json.as_str().to_owned())
 }
 
 #[cfg(test)]

@@ -130,6 +130,14 @@ fn the_order_of_labels_and_the_form_of_a_duration_mean_nothing() {
 }
 
 #[test]
+fn the_order_of_members_and_white_space_in_a_body_mean_nothing() {
+    let with = |body: &str| ScheduleRequest { body: Some(info(body)), ..request() }.fingerprint();
+    let long = "x".repeat(RawJson::MAX_BYTES);
+    let (first, other) = (format!(r#"{{"a":"{long}","b":1}}"#), format!(r#"{{ "b":1, "a":"{long}" }}"#));
+    assert_eq!(with(&first), with(&other));
+}
+
+#[test]
 fn every_field_changes_the_fingerprint() {
     let text = |text: &str| Some(text.to_owned());
     let others = [
@@ -150,6 +158,8 @@ fn every_field_changes_the_fingerprint() {
         ScheduleRequest { labels: Some(vec![("a".to_owned(), "1".to_owned())]), ..request() },
         ScheduleRequest { thread_id: text("a"), ..request() },
         ScheduleRequest { expire_after: text("5m"), ..request() },
+        ScheduleRequest { body: Some(info(r#"{"a":1,"b":[2]}"#)), ..request() },
+        ScheduleRequest { body: Some(info(r#"{"a":1.0,"b":[2]}"#)), ..request() },
         request(),
     ];
     let different: std::collections::HashSet<_> = others.iter().map(ScheduleRequest::fingerprint).collect();

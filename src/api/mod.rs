@@ -2,6 +2,7 @@
 
 mod batch_request;
 mod batch_responses;
+mod body_field;
 mod bulk_request;
 mod field_errors;
 mod idempotency;

@@ -261,6 +261,9 @@ pub(crate) struct ConversationResponse<F> {
     method: Method,
     headers: F,
     additional_info: Option<F>,
+    /// The body of the request, with its placeholders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<F>,
     #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String")]
     format: Format,
@@ -329,7 +332,8 @@ impl<'a, F: UserContent<'a>> ConversationResponse<F> {
             endpoint: F::text(target.endpoint.as_str()),
             method: target.method,
             headers: F::headers(&payload.headers),
-            additional_info: payload.info.as_ref().map(F::json),
+            additional_info: payload.info.as_ref().map(|info| F::json(info.as_str())),
+            body: payload.body.as_ref().map(|body| F::json(&body.json)),
             format: conversation.format(),
             retry: RetryResponse { max_attempts },
             timeout_seconds,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::field_errors::FieldErrors;
 use super::time_fields::{self, MAX_TIME};
-use super::{ErrorDetail, FromObject, ObjectReader, RecurrenceRequest, Synonyms};
+use super::{ErrorDetail, FromObject, ObjectReader, RecurrenceRequest, Synonyms, body_field};
 use crate::domain::{
     AdditionalInfo, Delay, DeliveryPolicy, Destination, EndpointPolicy, Format, Headers, InvalidDelay, Labels, Method,
     NewConversation, Note, Payload, Secret, Target, ThreadId, Timestamp, UnknownWord, When,
@@ -59,6 +59,12 @@ pub struct ScheduleRequest {
     /// The form of the delivered body: json (the default) is an object that contains the text; text is the text alone.
     #[schemars(extend("enum" = Format::ALL.map(Format::as_str)))]
     pub format: Option<String>,
+    /// A JSON object that is sent instead of the format's body, for an endpoint that expects a body of its own. Inside its
+    /// strings these are replaced: {{conversationText}}, {{conversationId}}, {{scheduledTime}}, {{occurrence}}, and
+    /// {{additionalInfo.x.y}} by that value of additionalInfo. For Slack: {"text": "{{conversationText}}"}. Write two
+    /// braces of your own as {{{{. At most 64 KiB.
+    #[schemars(with = "Option<Map<String, Value>>")]
+    pub body: Option<RawJson>,
     /// The rules for failed attempts.
     pub retry: Option<RetryRequest>,
     /// The longest time that one attempt may take, in seconds. The default is 30.
@@ -98,7 +104,7 @@ const MAX_EXPIRE_AFTER: Duration = Duration::from_hours(3653 * 24);
 
 impl FromObject for ScheduleRequest {
     const SYNONYMS: Synonyms = &[
-        ("conversationText", &["text", "message", "content", "body", "prompt", "conversation", "reminder", "payload"]),
+        ("conversationText", &["text", "message", "content", "prompt", "conversation", "reminder", "payload"]),
         time_fields::SCHEDULED_TIME,
         time_fields::DELAY,
         time_fields::RECURRENCE,
@@ -110,6 +116,7 @@ impl FromObject for ScheduleRequest {
         ("method", &["httpmethod", "verb"]),
         ("headers", &["httpheaders"]),
         ("additionalInfo", &["metadata", "info", "data", "additional", "context", "extra"]),
+        ("body", &["bodytemplate", "template", "json", "requestbody", "postdata"]),
         ("format", &["bodyformat", "contenttype"]),
         ("retry", &["retries", "maxretries", "maxattempts", "attempts", "retrypolicy"]),
         ("timeoutSeconds", &["timeout", "timeoutms"]),
@@ -133,6 +140,7 @@ impl FromObject for ScheduleRequest {
             headers: object.strings("headers", r#"{"X-Name": "value"}"#).map(headers),
             additional_info: object.json("additionalInfo"),
             format: object.string("format"),
+            body: object.json("body"),
             retry: object.object("retry", r#"{"maxAttempts": 3}"#),
             timeout_seconds: object.whole_number("timeoutSeconds", 1..=MAX_TIMEOUT_SECONDS),
             labels: object.strings("labels", r#"{"team": "ops"}"#),
@@ -190,6 +198,7 @@ impl ScheduleRequest {
         let info = self.additional_info;
         errors.check("/additionalInfo", info.as_ref().map_or(Ok(()), RawJson::check));
         let format = errors.check("/format", word(self.format.as_deref()));
+        let body = body_field::check(self.body, (text.as_deref(), info.as_ref()), (method, format), &mut errors);
         let labels = Labels::parse(self.labels.unwrap_or_default()).unwrap_or_else(|problems| {
             for problem in problems {
                 errors.add("/labels", problem);
@@ -211,6 +220,7 @@ impl ScheduleRequest {
                         text,
                         info: info.map(|info| AdditionalInfo::from_json(info.into_text())),
                         headers,
+                        body,
                     },
                     format,
                     destination: Destination::Endpoint(Target { endpoint, method }),

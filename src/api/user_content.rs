@@ -1,4 +1,4 @@
-//! Text that others wrote, inside our responses: the text, the additional info, the endpoint, the header names, the
+//! Text that others wrote, inside our responses: the text, the additional info, the body, the endpoint, the header names, the
 //! labels and the thread of a conversation, and the excerpt of an endpoint's response.
 //!
 //! Programs get it unchanged. A language model could take it for instructions. For models it is therefore put into an
@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::domain::{AdditionalInfo, Headers, Labels};
+use crate::domain::{Headers, Labels};
 use crate::json::JsonText;
 use crate::text::escape_invisible;
 
@@ -17,7 +17,7 @@ pub(crate) trait UserContent<'a>: Serialize {
     /// The form of a text.
     fn text(text: &'a str) -> Self;
     /// The form of a JSON value.
-    fn json(json: &'a AdditionalInfo) -> Self;
+    fn json(json: &'a str) -> Self;
     /// The form of headers. Only their names are shown, because the values are often credentials.
     fn headers(headers: &Headers) -> Self;
     /// The form of labels.
@@ -47,8 +47,8 @@ impl<'a> UserContent<'a> for RawContent<'a> {
         Self::Text(text)
     }
 
-    fn json(json: &'a AdditionalInfo) -> Self {
-        Self::Json(JsonText(json.as_str()))
+    fn json(json: &'a str) -> Self {
+        Self::Json(JsonText(json))
     }
 
     fn headers(headers: &Headers) -> Self {
@@ -87,8 +87,8 @@ impl<'a> UserContent<'a> for UntrustedContent {
         Self::new(text)
     }
 
-    fn json(json: &'a AdditionalInfo) -> Self {
-        Self::new(json.as_str())
+    fn json(json: &'a str) -> Self {
+        Self::new(json)
     }
 
     fn headers(headers: &Headers) -> Self {

@@ -319,9 +319,12 @@ impl Deliverer {
                 let request = attempt_request(conversation, &payload, attempt, sent_at, &self.secrets);
                 // The request has a copy of the text, and the exchange may take a minute.
                 drop(payload);
-                host_permit.run(self.sender.send(request, route)).await
+                match request {
+                    Ok(request) => host_permit.run(self.sender.send(request, route)).await,
+                    Err(class) => Exchange::not_sent(class),
+                }
             }
-            Err(class) => Exchange { duration_ms: 0, result: Err(class) },
+            Err(class) => Exchange::not_sent(class),
         };
         self.complete(claim, sent_at, exchange).await
     }

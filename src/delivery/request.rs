@@ -5,10 +5,12 @@ use serde::Serialize;
 
 use super::SigningSecrets;
 use crate::domain::{
-    AttemptStart, Conversation, ConversationId, Destination, Format, Payload, Secret, ThreadId, Timestamp,
+    AdditionalInfo, AttemptStart, BodyTemplate, Conversation, ConversationId, Destination, ErrorClass, Format, Payload,
+    Secret, ThreadId, Timestamp,
 };
 use crate::json::{JsonText, text};
 use crate::outbound::OutboundRequest;
+use crate::template::{self, TemplateValues};
 
 /// The body of [`Format::Json`].
 #[derive(Serialize)]
@@ -33,20 +35,38 @@ struct OccurrenceBody {
     missed_occurrences: u32,
 }
 
+impl<'a> JsonBody<'a> {
+    fn of(conversation: &'a Conversation, payload: &'a Payload) -> Self {
+        Self {
+            conversation_id: conversation.id(),
+            conversation_text: &payload.text,
+            scheduled_time: conversation.due().to_string(),
+            additional_info: payload.info.as_ref().map(|info| JsonText(info.as_str())),
+            thread_id: conversation.thread_id().map(ThreadId::as_str),
+            occurrence: conversation
+                .series()
+                .map(|series| OccurrenceBody { occurrence: series.number, missed_occurrences: series.missed }),
+        }
+    }
+}
+
 /// Builds the request of one attempt. `now` is the time at which it is sent.
 ///
 /// `webhook-id`, `webhook-timestamp` and `webhook-signature` follow Standard Webhooks;
 /// `idempotency-key` repeats the id for receivers that read that header. In `traceparent` (W3C Trace Context) the
 /// trace is the conversation's id and the span is the attempt's number, below that of its occurrence.
+///
+/// # Errors
+/// [`ErrorClass::PayloadLost`] if the stored body is damaged.
 pub(super) fn attempt_request(
     conversation: &Conversation,
     payload: &Payload,
     attempt: AttemptStart,
     now: Timestamp,
     secrets: &SigningSecrets,
-) -> OutboundRequest {
+) -> Result<OutboundRequest, ErrorClass> {
     let Destination::Endpoint(target) = conversation.destination();
-    let (content_type, body) = body(conversation, payload);
+    let (content_type, body) = body(conversation, payload)?;
     let body = target.method.has_content().then_some(body);
     let mut headers: Vec<_> = payload.headers.iter().map(|(n, v)| (n.to_ascii_lowercase(), v.clone())).collect();
     let set = |headers: &mut Vec<(String, Secret<String>)>, name: &str, value: String| {
@@ -76,13 +96,13 @@ pub(super) fn attempt_request(
     let span = (occurrence << 32) | u64::from(attempt.number);
     set(&mut headers, "traceparent", format!("00-{}-{span:016x}-01", conversation.id().as_trace()));
     set(&mut headers, "user-agent", concat!("mcp-scheduler/", env!("CARGO_PKG_VERSION")).to_owned());
-    OutboundRequest {
+    Ok(OutboundRequest {
         method: target.method,
         endpoint: target.endpoint.as_str().to_owned(),
         headers,
         body,
         timeout: conversation.policy().timeout(),
-    }
+    })
 }
 
 /// The id of what is delivered. It is the same for all attempts, and each occurrence of a conversation has its own.
@@ -96,22 +116,28 @@ fn same_name(theirs: &str, ours: &str) -> bool {
     theirs.len() == ours.len() && theirs.bytes().zip(ours.bytes()).all(|(a, b)| a == b || (a == b'_' && b == b'-'))
 }
 
-fn body(conversation: &Conversation, payload: &Payload) -> (&'static str, Bytes) {
-    match conversation.format() {
-        Format::Text => ("text/plain; charset=utf-8", Bytes::from(payload.text.clone())),
-        Format::Json => {
-            let body = JsonBody {
-                conversation_id: conversation.id(),
-                conversation_text: &payload.text,
-                scheduled_time: conversation.due().to_string(),
-                additional_info: payload.info.as_ref().map(|info| JsonText(info.as_str())),
-                thread_id: conversation.thread_id().map(ThreadId::as_str),
-                occurrence: conversation
-                    .series()
-                    .map(|series| OccurrenceBody { occurrence: series.number, missed_occurrences: series.missed }),
-            };
-            // This cannot fail: the body consists of strings, an id and JSON that was parsed before.
-            ("application/json", serde_json::to_vec(&body).unwrap_or_default().into())
-        }
+fn body(conversation: &Conversation, payload: &Payload) -> Result<(&'static str, Bytes), ErrorClass> {
+    const JSON: &str = "application/json";
+    if let Some(template) = &payload.body {
+        return from_template(conversation, payload, template).map(|body| (JSON, body.into()));
     }
+    Ok(match conversation.format() {
+        Format::Text => ("text/plain; charset=utf-8", Bytes::from(payload.text.clone())),
+        // This cannot fail: the body consists of strings, an id and JSON that was parsed before.
+        Format::Json => (JSON, serde_json::to_vec(&JsonBody::of(conversation, payload)).unwrap_or_default().into()),
+    })
+}
+
+/// The caller's body. Its placeholders and its size were checked when the conversation was scheduled.
+fn from_template(
+    conversation: &Conversation,
+    payload: &Payload,
+    template: &BodyTemplate,
+) -> Result<String, ErrorClass> {
+    let values = TemplateValues::longest(&payload.text, payload.info.as_ref().map(AdditionalInfo::as_str))
+        .of_conversation(conversation.id(), conversation.due(), conversation.series().map_or(1, |series| series.number));
+    template::render(&template.json, &values, usize::MAX).map_err(|errors| {
+        tracing::error!(conversation.id = %conversation.id(), errors = errors.len(), "the body cannot be made of its template");
+        ErrorClass::PayloadLost
+    })
 }

@@ -43,7 +43,7 @@ pub use invalid_time::InvalidTime;
 pub use labels::{InvalidLabel, Label, Labels};
 pub use list_order::ListOrder;
 pub use new_conversation::NewConversation;
-pub use payload::{AdditionalInfo, Format, Payload};
+pub use payload::{AdditionalInfo, BodyTemplate, Format, Payload};
 pub use scope::{Scope, Scopes, UnknownScope};
 pub use secret::Secret;
 pub use state::{Lease, LeaseToken, State, Status};

@@ -15,13 +15,17 @@ pub struct Payload {
     pub info: Option<AdditionalInfo>,
     /// The caller's headers.
     pub headers: Headers,
+    /// The caller's body, which is sent instead of the format's.
+    pub body: Option<BodyTemplate>,
 }
 
 impl Payload {
-    /// The size of the text, the JSON and the headers.
+    /// The size of the text, the JSON, the headers and the caller's body.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.text.len() + self.info.as_ref().map_or(0, |info| info.as_str().len()) + self.headers.bytes()
+        let info = self.info.as_ref().map_or(0, |info| info.as_str().len());
+        let body = self.body.as_ref().map_or(0, |body| body.json.len() + body.rendered_bytes);
+        self.text.len() + info + self.headers.bytes() + body
     }
 }
 
@@ -50,6 +54,21 @@ impl Format {
 }
 
 words!(Format);
+
+/// The caller's body: JSON whose strings may have placeholders.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BodyTemplate {
+    /// The JSON, exactly as the caller wrote it.
+    pub json: String,
+    /// The most bytes of the body with all placeholders replaced. A delivery needs this much memory.
+    pub rendered_bytes: usize,
+}
+
+impl fmt::Debug for BodyTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (up to {} bytes)", self.json, self.rendered_bytes)
+    }
+}
 
 /// The caller's own JSON as text, exactly as the caller wrote it. Number formats and the order of keys are preserved,
 /// because receivers may hash or compare the text.

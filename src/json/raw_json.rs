@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 pub struct RawJson(Box<RawValue>);
 
 impl RawJson {
-    /// The largest value accepted, in bytes of JSON text.
+    /// The largest value accepted where no other limit is named, in bytes of JSON text.
     pub const MAX_BYTES: usize = 16 * 1024;
     /// The deepest nesting accepted.
     pub const MAX_DEPTH: usize = 32;
@@ -37,9 +37,17 @@ impl RawJson {
     /// # Errors
     /// The rest of a sentence that begins with the name of the field. It says which rule is broken.
     pub fn check(&self) -> Result<(), String> {
+        self.check_within(Self::MAX_BYTES)
+    }
+
+    /// The same with another limit on the bytes of JSON text.
+    ///
+    /// # Errors
+    /// See [`RawJson::check`].
+    pub fn check_within(&self, max_bytes: usize) -> Result<(), String> {
         let text = self.as_str();
-        if text.len() > Self::MAX_BYTES {
-            return Err(format!("has {} bytes of JSON; at most {} bytes are accepted", text.len(), Self::MAX_BYTES));
+        if text.len() > max_bytes {
+            return Err(format!("has {} bytes of JSON; at most {max_bytes} bytes are accepted", text.len()));
         }
         let mut json = serde_json::Deserializer::from_str(text);
         StrictValue { depth: 0 }.deserialize(&mut json).map_err(|e| {

@@ -42,6 +42,12 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// An exchange that did not begin.
+    #[must_use]
+    pub const fn not_sent(class: ErrorClass) -> Self {
+        Self { duration_ms: 0, result: Err(class) }
+    }
+
     /// The header `Retry-After` of the response, unparsed.
     #[must_use]
     pub fn retry_after(&self) -> Option<&str> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use mcp_scheduler::http::operations;
 
 /// Each module of the crate, from the outside in, and the modules it may import.
-const ALLOWED: [(&str, &[&str]); 23] = [
+const ALLOWED: [(&str, &[&str]); 24] = [
     ("main", &["cli"]),
     ("cli", &["app", "config", "domain", "private_files", "secrets", "telemetry", "time"]),
     (
@@ -35,17 +35,18 @@ const ALLOWED: [(&str, &[&str]); 23] = [
         &["api", "auth", "delivery", "domain", "json", "maintenance", "mcp", "public_url", "scheduler", "sync", "time"],
     ),
     ("mcp", &["api", "auth", "domain", "json", "public_url", "scheduler", "text"]),
-    ("api", &["auth", "domain", "json", "scheduler", "text"]),
+    ("api", &["auth", "domain", "json", "scheduler", "template", "text"]),
     ("secrets", &["auth", "config", "delivery", "domain", "json", "private_files", "store", "time"]),
     ("telemetry", &["config"]),
     ("config", &["auth", "delivery", "domain", "public_url", "store"]),
-    ("delivery", &["domain", "json", "maintenance", "outbound", "store", "sync", "time"]),
+    ("delivery", &["domain", "json", "maintenance", "outbound", "store", "sync", "template", "time"]),
     ("scheduler", &["domain", "store", "sync", "time"]),
     ("maintenance", &["domain", "store", "time"]),
     ("auth", &["domain", "json", "public_url", "store", "sync", "time"]),
     ("outbound", &["domain", "sync", "text"]),
     ("testing", &["domain", "store", "sync"]),
     ("store", &["domain", "json", "private_files", "sync", "time"]),
+    ("template", &["domain"]),
     ("time", &["domain", "sync"]),
     ("json", &["domain"]),
     ("domain", &[]),

@@ -14,7 +14,7 @@ const OTHER: LeaseToken = LeaseToken::new([2; 8]);
 fn scheduled(max_attempts: u32) -> Conversation {
     let new = NewConversation {
         due: DueTime::at(DUE),
-        payload: Payload { text: "hello".into(), info: None, headers: Headers::default() },
+        payload: Payload { text: "hello".into(), info: None, headers: Headers::default(), body: None },
         format: Format::Json,
         destination: Destination::Endpoint(Target {
             endpoint: EndpointPolicy::default().check("https://example.com/hook").unwrap(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{decode, encode};
-use crate::domain::{AdditionalInfo, ClientId, ConversationId, Headers, Payload, Secret};
+use crate::domain::{AdditionalInfo, BodyTemplate, ClientId, ConversationId, Headers, Payload, Secret};
 use crate::json::pairs;
 use crate::store::{Row, StoreError};
 
@@ -46,16 +46,27 @@ struct PayloadRow<'a> {
     info: Option<Cow<'a, RawValue>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "pairs")]
     headers: pairs::Pairs<'a>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body: Option<BodyRow<'a>>,
+}
+
+/// The caller's body in a row.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BodyRow<'a> {
+    json: Cow<'a, RawValue>,
+    rendered_bytes: usize,
 }
 
 pub(in crate::store) fn encode_payload(payload: &Payload) -> Result<String, StoreError> {
-    let info = info_row(payload).map_err(|error| StoreError::Refused(error.to_string()))?;
-    encode(&PayloadRow { text: payload.text.as_str().into(), info, headers: headers_row(payload) })
+    let refused = |error: serde_json::Error| StoreError::Refused(error.to_string());
+    let (info, body) = (info_row(payload).map_err(refused)?, body_row(payload).map_err(refused)?);
+    encode(&PayloadRow { text: payload.text.as_str().into(), info, headers: headers_row(payload), body })
 }
 
 pub(in crate::store) fn decode_payload(row: &Row) -> Result<Payload, StoreError> {
-    let PayloadRow { text, info, headers } = decode::<PayloadRow<'static>>(row)?;
-    Ok(restore(text, info, headers))
+    let PayloadRow { text, info, headers, body } = decode::<PayloadRow<'static>>(row)?;
+    Ok(restore(text, info, headers, body))
 }
 
 /// The additional info as a row contains it.
@@ -64,18 +75,30 @@ pub(super) fn info_row(payload: &Payload) -> Result<Option<Cow<'_, RawValue>>, s
     Ok(info.map(Cow::Borrowed))
 }
 
+/// The caller's body as a row contains it.
+pub(super) fn body_row(payload: &Payload) -> Result<Option<BodyRow<'_>>, serde_json::Error> {
+    let Some(BodyTemplate { json, rendered_bytes }) = &payload.body else { return Ok(None) };
+    Ok(Some(BodyRow { json: Cow::Borrowed(serde_json::from_str(json)?), rendered_bytes: *rendered_bytes }))
+}
+
 /// The headers as a row contains them.
 pub(super) fn headers_row(payload: &Payload) -> pairs::Pairs<'_> {
     payload.headers.iter().map(|(name, value)| (name.into(), value.expose().into())).collect()
 }
 
 /// The payload from its parts in a row.
-pub(super) fn restore(text: Cow<'_, str>, info: Option<Cow<'_, RawValue>>, headers: pairs::Pairs<'_>) -> Payload {
+pub(super) fn restore(
+    text: Cow<'_, str>,
+    info: Option<Cow<'_, RawValue>>,
+    headers: pairs::Pairs<'_>,
+    body: Option<BodyRow<'_>>,
+) -> Payload {
     let headers = headers.into_iter();
     let headers = headers.map(|(name, value)| (name.into_owned(), Secret::new(value.into_owned()))).collect();
     Payload {
         text: text.into_owned(),
         info: info.map(|info| AdditionalInfo::from_json(info.get().to_owned())),
         headers: Headers::from_stored(headers),
+        body: body.map(|BodyRow { json, rendered_bytes }| BodyTemplate { json: json.get().to_owned(), rendered_bytes }),
     }
 }

@@ -144,3 +144,34 @@ async fn the_thread_is_in_the_body_and_in_a_header_that_wins() {
     let call = &calls_of(&harness, 1).await[0];
     assert_eq!(call.header("scheduler-thread-id"), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_body_of_the_caller_is_sent_with_its_placeholders_replaced_and_stays_the_same() {
+    // The second one is so large that its payload has a row of its own.
+    for text in ["Grüße \"{{occurrence}}\"\n".to_owned(), "日本".repeat(10_000)] {
+        let harness = DeliveryHarness::new();
+        harness.endpoint.always_fails();
+        let due = harness
+            .schedule(Duration::from_millis(1500), |request| {
+                let body = r#"{ "n": 1.50, "t": ["{{conversationText}}", "{{additionalInfo.a}} {{ occurrence }}"],
+                                "{{occurrence}}": "{{conversationId}} {{scheduledTime}} {{{{x}}" }"#;
+                request.body = Some(serde_json::from_str(body).unwrap());
+                request.conversation_text = Some(text.clone());
+                request.additional_info = Some(serde_json::from_str(r#"{"a": {"b": 1e2}}"#).unwrap());
+            })
+            .await;
+        let text = serde_json::to_string(&text).unwrap();
+        let (id, time) = (due.id, NOON + Duration::from_millis(1500));
+        let expected = format!(
+            r#"{{ "n": 1.50, "t": [{text}, "{{\"b\": 1e2}} 1"],
+                                "{{{{occurrence}}}}": "{id} {time} {{{{x}}}}" }}"#
+        );
+        for call in calls_of(&harness, 3).await {
+            let body = std::str::from_utf8(call.request.body.as_deref().unwrap()).unwrap();
+            assert_eq!(body, expected);
+            assert_eq!(call.header("content-type"), Some("application/json"));
+            let signature = secrets().sign(&id.to_string(), call.at, body.as_bytes());
+            assert_eq!(call.header("webhook-signature"), Some(&*signature));
+        }
+    }
+}

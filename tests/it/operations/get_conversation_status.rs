@@ -38,6 +38,17 @@ async fn the_status_shows_every_field_of_the_request() {
 }
 
 #[tokio::test]
+async fn the_body_is_shown_as_it_was_written() {
+    let app = TestApp::start().await;
+    let body = r#"{ "z": 1.50, "a": ["{{conversationText}} \u00e9", 18446744073709551616] }"#;
+    let request =
+        format!(r#"{{"conversationText":"hi","delay":"5m","endpoint":"https://example.com/","body":{body}}}"#);
+    let scheduled = app.client().schedule_raw(request).await.json();
+    let answer = app.client().status(scheduled["conversationId"].as_str().unwrap()).await;
+    assert!(answer.text.contains(&format!(r#""body":{body},"#)), "{}", answer.text);
+}
+
+#[tokio::test]
 async fn defaults_are_shown_as_what_they_are() {
     let app = TestApp::start().await;
     let client = app.client();
