@@ -56,7 +56,8 @@ pub struct ScheduleRequest {
     /// A JSON object that is delivered with the text; at most 16 KiB.
     #[schemars(with = "Option<Map<String, Value>>")]
     pub additional_info: Option<RawJson>,
-    /// The form of the delivered body: json (the default) is an object that contains the text; text is the text alone.
+    /// The form of the delivered body: json (the default) is an object that contains the text; text is the text alone;
+    /// cloudevents is a CloudEvent with the object of json as its data.
     #[schemars(extend("enum" = Format::ALL.map(Format::as_str)))]
     pub format: Option<String>,
     /// A JSON object that is sent instead of the format's body, for an endpoint that expects a body of its own. Inside its

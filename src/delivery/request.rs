@@ -50,6 +50,37 @@ impl<'a> JsonBody<'a> {
     }
 }
 
+/// The body of [`Format::CloudEvents`]: an event in the structured mode of the JSON format (CloudEvents 1.0.2).
+///
+/// The source is the same for all services, so that the body does not change when a service moves. The id alone is unique.
+#[derive(Serialize)]
+struct CloudEvent<'a> {
+    specversion: &'static str,
+    id: &'a str,
+    source: &'static str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    time: &'a str,
+    datacontenttype: &'static str,
+    data: &'a JsonBody<'a>,
+}
+
+impl<'a> CloudEvent<'a> {
+    fn of(webhook_id: &'a str, data: &'a JsonBody<'a>) -> Self {
+        Self {
+            specversion: "1.0",
+            id: webhook_id,
+            source: "mcp-scheduler",
+            kind: "mcp-scheduler.conversation.due",
+            time: &data.scheduled_time,
+            datacontenttype: JSON,
+            data,
+        }
+    }
+}
+
+const JSON: &str = "application/json";
+
 /// Builds the request of one attempt. `now` is the time at which it is sent.
 ///
 /// `webhook-id`, `webhook-timestamp` and `webhook-signature` follow Standard Webhooks;
@@ -66,7 +97,8 @@ pub(super) fn attempt_request(
     secrets: &SigningSecrets,
 ) -> Result<OutboundRequest, ErrorClass> {
     let Destination::Endpoint(target) = conversation.destination();
-    let (content_type, body) = body(conversation, payload)?;
+    let id = webhook_id(conversation);
+    let (content_type, body) = body(conversation, payload, &id)?;
     let body = target.method.has_content().then_some(body);
     let mut headers: Vec<_> = payload.headers.iter().map(|(n, v)| (n.to_ascii_lowercase(), v.clone())).collect();
     let set = |headers: &mut Vec<(String, Secret<String>)>, name: &str, value: String| {
@@ -76,7 +108,6 @@ pub(super) fn attempt_request(
     if body.is_some() && !headers.iter().any(|(n, _)| n == "content-type") {
         set(&mut headers, "content-type", content_type.to_owned());
     }
-    let id = webhook_id(conversation);
     let signature = secrets.sign(&id, now, body.as_deref().unwrap_or_default());
     set(&mut headers, "webhook-id", id.clone());
     set(&mut headers, "webhook-timestamp", now.as_secs().to_string());
@@ -116,15 +147,19 @@ fn same_name(theirs: &str, ours: &str) -> bool {
     theirs.len() == ours.len() && theirs.bytes().zip(ours.bytes()).all(|(a, b)| a == b || (a == b'_' && b == b'-'))
 }
 
-fn body(conversation: &Conversation, payload: &Payload) -> Result<(&'static str, Bytes), ErrorClass> {
-    const JSON: &str = "application/json";
+fn body(conversation: &Conversation, payload: &Payload, webhook_id: &str) -> Result<(&'static str, Bytes), ErrorClass> {
     if let Some(template) = &payload.body {
         return from_template(conversation, payload, template).map(|body| (JSON, body.into()));
     }
+    let json = JsonBody::of(conversation, payload);
+    // This cannot fail: the bodies consist of strings, an id and JSON that was parsed before.
     Ok(match conversation.format() {
         Format::Text => ("text/plain; charset=utf-8", Bytes::from(payload.text.clone())),
-        // This cannot fail: the body consists of strings, an id and JSON that was parsed before.
-        Format::Json => (JSON, serde_json::to_vec(&JsonBody::of(conversation, payload)).unwrap_or_default().into()),
+        Format::Json => (JSON, serde_json::to_vec(&json).unwrap_or_default().into()),
+        Format::CloudEvents => {
+            let event = CloudEvent::of(webhook_id, &json);
+            ("application/cloudevents+json", serde_json::to_vec(&event).unwrap_or_default().into())
+        }
     })
 }
 

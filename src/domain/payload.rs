@@ -37,11 +37,13 @@ pub enum Format {
     Json,
     /// The text alone, as `text/plain`.
     Text,
+    /// The JSON object of [`Format::Json`] as the data of a CloudEvent.
+    CloudEvents,
 }
 
 impl Format {
     /// All formats, for parsing.
-    pub const ALL: [Self; 2] = [Self::Json, Self::Text];
+    pub const ALL: [Self; 3] = [Self::Json, Self::Text, Self::CloudEvents];
 
     /// The name in the API and in stored rows.
     #[must_use]
@@ -49,6 +51,7 @@ impl Format {
         match self {
             Self::Json => "json",
             Self::Text => "text",
+            Self::CloudEvents => "cloudevents",
         }
     }
 }

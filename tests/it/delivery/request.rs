@@ -175,3 +175,28 @@ async fn the_body_of_the_caller_is_sent_with_its_placeholders_replaced_and_stays
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_event_has_the_object_of_json_as_its_data_and_stays_the_same() {
+    let harness = DeliveryHarness::new();
+    harness.endpoint.always_fails();
+    let due = harness
+        .schedule(Duration::from_millis(1500), |request| {
+            request.format = Some("CloudEvents".to_owned());
+            request.additional_info = Some(serde_json::from_str("{ \"a\": 1e2 }").unwrap());
+            request.thread_id = Some("thread-7".to_owned());
+        })
+        .await;
+    let (id, time) = (due.id, NOON + Duration::from_millis(1500));
+    let data = format!(
+        r#"{{"conversationId":"{id}","conversationText":"Grüße","scheduledTime":"{time}","additionalInfo":{{ "a": 1e2 }},"threadId":"thread-7"}}"#
+    );
+    let body = format!(
+        r#"{{"specversion":"1.0","id":"{id}","source":"mcp-scheduler","type":"mcp-scheduler.conversation.due","time":"{time}","datacontenttype":"application/json","data":{data}}}"#
+    );
+    for call in calls_of(&harness, 3).await {
+        assert_eq!(std::str::from_utf8(call.request.body.as_deref().unwrap()), Ok(&*body));
+        assert_eq!(call.header("content-type"), Some("application/cloudevents+json"));
+        assert_eq!(call.header("webhook-id"), Some(&*id.to_string()));
+    }
+}

@@ -93,7 +93,7 @@ const SCHEDULE: &[(&str, &[&str])] = &[
     (r#""timeoutSeconds":"30s""#, &["timeoutSeconds must be a whole number from 1 to 60, not a string"]),
     (r#""timeoutSeconds":true"#, &["timeoutSeconds must be a whole number from 1 to 60, not a boolean"]),
     (r#""method":"CONNECT""#, &["method must be one of POST, PUT, PATCH, GET, DELETE"]),
-    (r#""format":"xml""#, &["format must be one of json, text"]),
+    (r#""format":"xml""#, &["format must be one of json, text, cloudevents"]),
     (r#""headers":"X-A: 1""#, &[r#"headers must be an object such as {"X-Name": "value"}, not a string"#]),
     (r#""headers":[{"name":"X-A"}]"#, &[r#"headers must be an object such as {"X-Name": "value"}, not an array"#]),
     (r#""headers":{"X-A":1,"X-B":null,"X-C":["a"]}"#, &["headers/X-A must be a string, not a number", "headers/X-B must be a string, not null", "headers/X-C must be a string, not an array"]),
