@@ -7,8 +7,8 @@ use ring::digest;
 use serde::Serialize;
 
 use super::body_field::MAX_BODY;
-use super::{ErrorDetail, RecurrenceRequest, RetryRequest, ScheduleRequest};
-use crate::domain::{Delay, DeliveryPolicy, DueTime, Format, Method, Sha256, Zone, millis};
+use super::{ErrorDetail, RecurrenceRequest, RetryRequest, ScheduleRequest, SuccessWhenRequest};
+use crate::domain::{Delay, DeliveryPolicy, DueTime, Format, Method, Sha256, SuccessWhen, Zone, millis};
 use crate::json::{RawJson, canonical};
 
 /// The header of a request that has an idempotency key.
@@ -119,6 +119,15 @@ struct CanonicalRequest<'a> {
     paused: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    success_when: Option<CanonicalCheck<'a>>,
+}
+
+#[derive(Serialize)]
+struct CanonicalCheck<'a> {
+    pointer: Option<&'a str>,
+    equals: Option<String>,
+    absent: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -175,6 +184,7 @@ impl ScheduleRequest {
             recurrence,
             paused,
             body,
+            success_when,
         } = self;
         let RetryRequest { max_attempts } = retry.unwrap_or_default();
         let default = DeliveryPolicy::default();
@@ -201,6 +211,7 @@ impl ScheduleRequest {
             recurrence: recurrence.as_ref().map(CanonicalRecurrence::new),
             paused: paused.unwrap_or_default(),
             body: body.as_ref().map(|body| canonical_json(body, MAX_BODY)),
+            success_when: success_when.as_ref().map(canonical_check),
         };
         // This cannot fail: the form consists of texts and numbers.
         hash(&serde_json::to_vec(&form).unwrap_or_default())
@@ -233,6 +244,12 @@ fn canonical_labels<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> Vec
     let mut labels: Vec<_> = labels.collect();
     labels.sort_unstable();
     labels
+}
+
+fn canonical_check(check: &SuccessWhenRequest) -> CanonicalCheck<'_> {
+    let SuccessWhenRequest { pointer, equals, absent } = check;
+    let equals = equals.as_ref().map(|json| canonical_json(json, SuccessWhen::MAX_EXPECTED));
+    CanonicalCheck { pointer: pointer.as_deref(), equals, absent: *absent }
 }
 
 /// A value that breaks a rule keeps its text: the request is not accepted, and the value may be large and deep.

@@ -17,6 +17,7 @@ mod responses;
 mod schedule_batch;
 mod schedule_once;
 mod schedule_request;
+mod success_when_request;
 mod time_fields;
 mod update_request;
 mod user_content;
@@ -38,5 +39,6 @@ pub(crate) use responses::{
 pub(crate) use schedule_batch::schedule_batch;
 pub(crate) use schedule_once::schedule;
 pub use schedule_request::{RetryRequest, ScheduleRequest};
+pub use success_when_request::SuccessWhenRequest;
 pub(crate) use update_request::{UpdateRequest, update};
 pub(crate) use user_content::{RawContent, UntrustedContent, UserContent};

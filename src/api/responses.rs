@@ -264,6 +264,9 @@ pub(crate) struct ConversationResponse<F> {
     /// The body of the request, with its placeholders.
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<F>,
+    /// The check on the response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    success_when: Option<F>,
     #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String")]
     format: Format,
@@ -334,6 +337,7 @@ impl<'a, F: UserContent<'a>> ConversationResponse<F> {
             headers: F::headers(&payload.headers),
             additional_info: payload.info.as_ref().map(|info| F::json(info.as_str())),
             body: payload.body.as_ref().map(|body| F::json(&body.json)),
+            success_when: payload.success_when.as_ref().map(F::success_when),
             format: conversation.format(),
             retry: RetryResponse { max_attempts },
             timeout_seconds,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::field_errors::FieldErrors;
 use super::time_fields::{self, MAX_TIME};
-use super::{ErrorDetail, FromObject, ObjectReader, RecurrenceRequest, Synonyms, body_field};
+use super::{ErrorDetail, FromObject, ObjectReader, RecurrenceRequest, SuccessWhenRequest, Synonyms, body_field};
 use crate::domain::{
     AdditionalInfo, Delay, DeliveryPolicy, Destination, EndpointPolicy, Format, Headers, InvalidDelay, Labels, Method,
     NewConversation, Note, Payload, Secret, Target, ThreadId, Timestamp, UnknownWord, When,
@@ -66,6 +66,10 @@ pub struct ScheduleRequest {
     /// braces of your own as {{{{. At most 64 KiB.
     #[schemars(with = "Option<Map<String, Value>>")]
     pub body: Option<RawJson>,
+    /// A check on the response of an endpoint that answers 200 also when it fails, such as {"pointer": "/ok", "equals":
+    /// true} or {"pointer": "/error", "absent": true}. If a 2xx response does not meet it, the attempt has failed and is
+    /// made again. Without it, every 2xx response is a success.
+    pub success_when: Option<SuccessWhenRequest>,
     /// The rules for failed attempts.
     pub retry: Option<RetryRequest>,
     /// The longest time that one attempt may take, in seconds. The default is 30.
@@ -118,6 +122,7 @@ impl FromObject for ScheduleRequest {
         ("headers", &["httpheaders"]),
         ("additionalInfo", &["metadata", "info", "data", "additional", "context", "extra"]),
         ("body", &["bodytemplate", "template", "json", "requestbody", "postdata"]),
+        ("successWhen", &["successif", "success", "successcondition", "expect", "responsecheck", "assert"]),
         ("format", &["bodyformat", "contenttype"]),
         ("retry", &["retries", "maxretries", "maxattempts", "attempts", "retrypolicy"]),
         ("timeoutSeconds", &["timeout", "timeoutms"]),
@@ -142,6 +147,7 @@ impl FromObject for ScheduleRequest {
             additional_info: object.json("additionalInfo"),
             format: object.string("format"),
             body: object.json("body"),
+            success_when: object.object("successWhen", SuccessWhenRequest::EXAMPLE),
             retry: object.object("retry", r#"{"maxAttempts": 3}"#),
             timeout_seconds: object.whole_number("timeoutSeconds", 1..=MAX_TIMEOUT_SECONDS),
             labels: object.strings("labels", r#"{"team": "ops"}"#),
@@ -200,6 +206,7 @@ impl ScheduleRequest {
         errors.check("/additionalInfo", info.as_ref().map_or(Ok(()), RawJson::check));
         let format = errors.check("/format", word(self.format.as_deref()));
         let body = body_field::check(self.body, (text.as_deref(), info.as_ref()), (method, format), &mut errors);
+        let success_when = self.success_when.and_then(|check| check.check(&mut errors));
         let labels = Labels::parse(self.labels.unwrap_or_default()).unwrap_or_else(|problems| {
             for problem in problems {
                 errors.add("/labels", problem);
@@ -222,6 +229,7 @@ impl ScheduleRequest {
                         info: info.map(|info| AdditionalInfo::from_json(info.into_text())),
                         headers,
                         body,
+                        success_when,
                     },
                     format,
                     destination: Destination::Endpoint(Target { endpoint, method }),

@@ -31,11 +31,7 @@ impl FromObject for SuccessWhenRequest {
     ];
 
     fn from_object(object: &mut ObjectReader<'_>) -> Self {
-        Self {
-            pointer: object.string("pointer"),
-            equals: object.json("equals"),
-            absent: object.boolean("absent"),
-        }
+        Self { pointer: object.string("pointer"), equals: object.json("equals"), absent: object.boolean("absent") }
     }
 }
 
@@ -71,4 +67,39 @@ fn check_equals(json: &RawJson) -> Result<(), String> {
         return Err(format!("must be a string, a number or a boolean, not {}", kind(json.as_str())));
     }
     json.check_within(SuccessWhen::MAX_EXPECTED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(pointer: &str, equals: Option<&str>, absent: Option<bool>) -> Result<SuccessWhen, Vec<String>> {
+        let equals = equals.map(|json| serde_json::from_str(json).unwrap());
+        let request = SuccessWhenRequest { pointer: Some(pointer.to_owned()), equals, absent };
+        let mut errors = FieldErrors::default();
+        let checked = request.check(&mut errors);
+        let errors: Vec<_> = errors.0.into_iter().map(|error| format!("{} {}", error.pointer, error.detail)).collect();
+        checked.filter(|_| errors.is_empty()).ok_or(errors)
+    }
+
+    #[test]
+    fn exactly_one_of_equals_and_absent_is_accepted() {
+        for json in ["true", "\"ok\"", "1.50", "\"\""] {
+            let expected = Expected::Equals(json.to_owned());
+            assert_eq!(checked("/a", Some(json), None), Ok(SuccessWhen { pointer: "/a".to_owned(), expected }));
+        }
+        let absent = SuccessWhen { pointer: String::new(), expected: Expected::Absent };
+        assert_eq!(checked("", None, Some(true)), Ok(absent));
+        for (equals, absent) in [(None, None), (Some("1"), Some(true)), (Some("1"), Some(false))] {
+            let errors = checked("/a", equals, absent).unwrap_err();
+            assert_eq!(errors, ["/successWhen must have exactly one of equals and absent"]);
+        }
+        let errors = checked("a", None, Some(false)).unwrap_err();
+        assert!(errors[0].starts_with("/successWhen/pointer is not a JSON pointer"), "{errors:?}");
+        assert_eq!(errors[1], "/successWhen/absent must be true; use equals for a value that must be there");
+        for bad in ["{}", "[1]", "1e400", "\"\\ud800\"", &format!("\"{}\"", "x".repeat(1024))] {
+            let errors = checked("/a", Some(bad), None).unwrap_err();
+            assert!(errors.len() == 1 && errors[0].starts_with("/successWhen/equals "), "{errors:?}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Text that others wrote, inside our responses: the text, the additional info, the body, the endpoint, the header names, the
+//! Text that others wrote, inside our responses: the text, the additional info, the body, the check, the endpoint, the header names, the
 //! labels and the thread of a conversation, and the excerpt of an endpoint's response.
 //!
 //! Programs get it unchanged. A language model could take it for instructions. For models it is therefore put into an
@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::domain::{Headers, Labels};
+use crate::domain::{Expected, Headers, Labels, SuccessWhen};
 use crate::json::JsonText;
 use crate::text::escape_invisible;
 
@@ -22,6 +22,8 @@ pub(crate) trait UserContent<'a>: Serialize {
     fn headers(headers: &Headers) -> Self;
     /// The form of labels.
     fn labels(labels: &Labels) -> Self;
+    /// The form of the check on the response.
+    fn success_when(check: &SuccessWhen) -> Self;
 }
 
 /// An object of the names, with a placeholder for each value.
@@ -31,6 +33,15 @@ fn without_values(headers: &Headers) -> Map<String, Value> {
 
 fn object_of(labels: &Labels) -> Map<String, Value> {
     labels.iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
+}
+
+/// The check in the form of a schedule request.
+fn check_object(SuccessWhen { pointer, expected }: &SuccessWhen) -> Map<String, Value> {
+    let (name, value) = match expected {
+        Expected::Equals(json) => ("equals", serde_json::from_str(json).unwrap_or_default()),
+        Expected::Absent => ("absent", true.into()),
+    };
+    [("pointer".to_owned(), pointer.as_str().into()), (name.to_owned(), value)].into_iter().collect()
 }
 
 /// The text or JSON value unchanged, for programs.
@@ -57,6 +68,10 @@ impl<'a> UserContent<'a> for RawContent<'a> {
 
     fn labels(labels: &Labels) -> Self {
         Self::Object(object_of(labels))
+    }
+
+    fn success_when(check: &SuccessWhen) -> Self {
+        Self::Object(check_object(check))
     }
 }
 
@@ -97,5 +112,9 @@ impl<'a> UserContent<'a> for UntrustedContent {
 
     fn labels(labels: &Labels) -> Self {
         Self::new(&Value::Object(object_of(labels)).to_string())
+    }
+
+    fn success_when(check: &SuccessWhen) -> Self {
+        Self::new(&Value::Object(check_object(check)).to_string())
     }
 }

@@ -78,10 +78,9 @@ impl Value<'_> {
     }
 
     pub(super) fn into_boolean(self) -> Result<bool, String> {
-        match &self {
+        match self {
             Self::Json("true") => Ok(true),
             Self::Json("false") => Ok(false),
-            Self::Parameter(text) if text == "true" || text == "false" => Ok(text == "true"),
             Self::Json(json) => Err(format!("must be true or false, not {}", kind(json))),
             Self::Parameter(_) | Self::Absent => Err("must be true or false".to_owned()),
         }

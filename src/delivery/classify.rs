@@ -2,22 +2,35 @@
 //!
 //! | the endpoint | outcome |
 //! |---|---|
-//! | answered 2xx | success |
+//! | answered 2xx | success, or failure if the response does not meet the caller's check |
 //! | answered 408, 409, 425, 429, 5xx, or a number that no HTTP status has (RFC 9110 §15: treated as 5xx) | failure |
 //! | answered 1xx, 3xx (never followed), 410, or any other 4xx | permanent failure |
 //! | was not reached, or violated HTTP | failure |
 //! | has an address that the egress guard blocks | permanent failure |
 //! | was not called, because the payload is lost | permanent failure |
 
-use crate::domain::{AttemptResult, ErrorClass, Outcome};
+use super::success_check::is_met;
+use crate::domain::{AttemptResult, ErrorClass, Outcome, SuccessWhen};
 use crate::outbound::{EndpointResponse, Exchange};
+
+/// The result of an attempt, from its exchange and the caller's check on the response.
+pub(super) fn classify_checked(exchange: Exchange, check: Option<&SuccessWhen>) -> AttemptResult {
+    let body = exchange.result.as_ref().ok().and_then(|response| response.body.clone());
+    let result = classify(exchange);
+    match check {
+        Some(check) if result.outcome == Outcome::Success && !is_met(check, body.as_deref()) => {
+            AttemptResult { outcome: Outcome::Failure, error: Some(ErrorClass::SuccessWhenNotMet), ..result }
+        }
+        _ => result,
+    }
+}
 
 /// The result of an attempt, from its exchange.
 #[must_use]
 pub fn classify(exchange: Exchange) -> AttemptResult {
     let Exchange { duration_ms, result } = exchange;
     match result {
-        Ok(EndpointResponse { status, excerpt, retry_after: _ }) => AttemptResult {
+        Ok(EndpointResponse { status, excerpt, retry_after: _, body: _ }) => AttemptResult {
             outcome: of_status(status),
             duration_ms,
             http_status: Some(status),
@@ -55,9 +68,14 @@ const fn of_error(class: ErrorClass) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Expected;
+
+    fn response() -> EndpointResponse {
+        EndpointResponse { status: 200, retry_after: None, excerpt: "said".to_owned(), body: None }
+    }
 
     fn outcome(result: Result<u16, ErrorClass>) -> Outcome {
-        let result = result.map(|status| EndpointResponse { status, retry_after: None, excerpt: "said".to_owned() });
+        let result = result.map(|status| EndpointResponse { status, ..response() });
         classify(Exchange { duration_ms: 7, result }).outcome
     }
 
@@ -87,6 +105,7 @@ mod tests {
             FirstByteTimeout,
             TotalTimeout,
             ProtocolError,
+            SuccessWhenNotMet,
         ] {
             assert_eq!(outcome(Err(class)), Outcome::Failure, "{class:?}");
         }
@@ -97,7 +116,8 @@ mod tests {
 
     #[test]
     fn the_result_contains_the_response_or_the_error() {
-        let response = EndpointResponse { status: 503, retry_after: Some("7".to_owned()), excerpt: "busy".to_owned() };
+        let response =
+            EndpointResponse { status: 503, retry_after: Some("7".to_owned()), excerpt: "busy".to_owned(), body: None };
         let result = classify(Exchange { duration_ms: 7, result: Ok(response) });
         let expected = AttemptResult {
             outcome: Outcome::Failure,
@@ -109,5 +129,24 @@ mod tests {
         assert_eq!(result, expected);
         let result = classify(Exchange { duration_ms: 9, result: Err(ErrorClass::TlsError) });
         assert_eq!((result.http_status, result.error, result.duration_ms), (None, Some(ErrorClass::TlsError), 9));
+    }
+
+    #[test]
+    fn a_check_decides_only_about_responses_that_are_a_success_without_it() {
+        let check = SuccessWhen { pointer: "/ok".to_owned(), expected: Expected::Equals("true".to_owned()) };
+        let checked = |status: u16, body: &'static str| {
+            let result = Ok(EndpointResponse { status, body: Some(body.into()), ..response() });
+            let result = classify_checked(Exchange { duration_ms: 7, result }, Some(&check));
+            assert_eq!((result.http_status, &*result.response_excerpt), (Some(status), "said"));
+            (result.outcome, result.error)
+        };
+        assert_eq!(checked(200, r#"{"ok":true}"#), (Outcome::Success, None));
+        assert_eq!(checked(201, r#"{"ok":false}"#), (Outcome::Failure, Some(ErrorClass::SuccessWhenNotMet)));
+        for body in [r#"{"ok":true}"#, r#"{"ok":false}"#] {
+            assert_eq!(checked(410, body), (Outcome::PermanentFailure, None));
+            assert_eq!(checked(503, body), (Outcome::Failure, None));
+        }
+        let not_sent = Exchange { duration_ms: 7, result: Err(ErrorClass::Blocked) };
+        assert_eq!(classify_checked(not_sent, Some(&check)).error, Some(ErrorClass::Blocked));
     }
 }

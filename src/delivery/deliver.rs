@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::client_limiter::{ClientLimiter, ClientPermit};
 use super::host_limiter::{HostLimiter, HostPermit};
+use super::not_ready::NotReady;
 use super::request::attempt_request;
 use super::retry_schedule::Busy;
 use super::{SigningSecrets, retry_delay};
@@ -62,28 +63,6 @@ struct Prepared {
 
 /// What a request needs; or the reason why it is not at hand, which ends the attempt.
 type Preparation = Result<Prepared, ErrorClass>;
-
-/// What kept a delivery from its claim.
-enum NotReady {
-    /// Something that is short now.
-    Busy(Busy),
-    /// The payload is so large that the delivery needs this many permits. What was read is used when it has them.
-    NeedsPermits(usize, Box<Versioned<Conversation>>),
-    /// The store.
-    Store(StoreError),
-}
-
-impl From<Busy> for NotReady {
-    fn from(busy: Busy) -> Self {
-        Self::Busy(busy)
-    }
-}
-
-impl From<StoreError> for NotReady {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
 
 /// An attempt that this worker has claimed in the store.
 pub(super) struct CommittedClaim {
@@ -314,9 +293,11 @@ impl Deliverer {
             return DeliveryOutcome::Abandoned;
         }
         let sent_at = self.clock.now();
+        let mut success_when = None;
         let exchange = match prepared {
-            Ok(Prepared { payload, route, host_permit }) => {
+            Ok(Prepared { mut payload, route, host_permit }) => {
                 let request = attempt_request(conversation, &payload, attempt, sent_at, &self.secrets);
+                success_when = payload.success_when.take();
                 // The request has a copy of the text, and the exchange may take a minute.
                 drop(payload);
                 match request {
@@ -326,7 +307,7 @@ impl Deliverer {
             }
             Err(class) => Exchange::not_sent(class),
         };
-        self.complete(claim, sent_at, exchange).await
+        self.complete(claim, sent_at, exchange, success_when.as_ref()).await
     }
 
     /// Whether the lease of a claim lasts for the whole delivery timeout and the record of the result.

@@ -5,10 +5,10 @@
 //! on a storage account has wake-ups: `worker` receives them when there is no Functions host and `processed` deletes
 //! their messages, `wake_up_handler` handles them, and `slot_runner` runs the rows of a second.
 //!
-//! `deliver` runs one delivery. `client_limiter` shares the deliveries that are under way between the clients,
+//! `deliver` runs one delivery (`not_ready` says why one does not begin). `client_limiter` shares the deliveries that are under way between the clients,
 //! `host_limiter` limits how many of them go to one host, and `retry_schedule` says when a delivery that one of them
 //! refuses tries again. `request` builds the request and `signature` signs it, `classify` turns the response into a
-//! result, and `retry` computes the pause before the next attempt.
+//! result with the caller's check in `success_check`, and `retry` computes the pause before the next attempt.
 
 mod classify;
 mod client_limiter;
@@ -17,6 +17,7 @@ mod follower;
 mod host_limiter;
 mod mend;
 mod next_due;
+mod not_ready;
 mod processed;
 mod record;
 mod request;
@@ -24,6 +25,7 @@ mod retry;
 mod retry_schedule;
 mod signature;
 mod slot_runner;
+mod success_check;
 mod wake_up_handler;
 mod worker;
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::classify::classify_checked;
 use super::deliver::CommittedClaim;
-use super::{Deliverer, DeliveryOutcome, classify, retry_delay};
-use crate::domain::{ClaimedAttempt, Conversation, Status, Timestamp};
+use super::{Deliverer, DeliveryOutcome, retry_delay};
+use crate::domain::{ClaimedAttempt, Conversation, Status, SuccessWhen, Timestamp};
 use crate::outbound::Exchange;
 use crate::store::{ConversationStore, Revision, StoreError};
 
@@ -17,13 +18,14 @@ impl Deliverer {
         claim: CommittedClaim,
         sent_at: Timestamp,
         exchange: Exchange,
+        success_when: Option<&SuccessWhen>,
     ) -> DeliveryOutcome {
         let CommittedClaim { claimed, revision, .. } = claim;
         let (attempt, lateness) = (claimed.attempt(), claimed.due_at().until(sent_at));
         let now = self.clock.now();
         let pause = retry_delay(claimed.conversation().attempts_used(), self.jitter(), exchange.retry_after(), now);
         let pause = pause + now.until(self.clock.latest());
-        let result = classify(exchange);
+        let result = classify_checked(exchange, success_when);
         tracing::debug!(
             conversation.id = %claimed.conversation().id(), client.id = %claimed.conversation().client(),
             attempt = attempt.number, outcome = ?result.outcome, status = result.http_status, error = ?result.error,

@@ -132,6 +132,7 @@ pub(super) fn attempt_request(
         endpoint: target.endpoint.as_str().to_owned(),
         headers,
         body,
+        keep_response: payload.success_when.is_some(),
         timeout: conversation.policy().timeout(),
     })
 }
@@ -170,7 +171,11 @@ fn from_template(
     template: &BodyTemplate,
 ) -> Result<String, ErrorClass> {
     let values = TemplateValues::longest(&payload.text, payload.info.as_ref().map(AdditionalInfo::as_str))
-        .of_conversation(conversation.id(), conversation.due(), conversation.series().map_or(1, |series| series.number));
+        .of_conversation(
+            conversation.id(),
+            conversation.due(),
+            conversation.series().map_or(1, |series| series.number),
+        );
     template::render(&template.json, &values, usize::MAX).map_err(|errors| {
         tracing::error!(conversation.id = %conversation.id(), errors = errors.len(), "the body cannot be made of its template");
         ErrorClass::PayloadLost

@@ -73,7 +73,8 @@ mod tests {
         for body in [r#"{"result":1}"#, r#"{"error":null}"#, "[]", "7", "", " \r\n"] {
             assert!(met("/error", None, body), "{body}");
         }
-        for body in [r#"{"error":{"code":-32601}}"#, r#"{"error":false}"#, "<html>", "{", r#"{"error":"#, "\u{feff}{}"] {
+        for body in [r#"{"error":{"code":-32601}}"#, r#"{"error":false}"#, "<html>", "{", r#"{"error":"#, "\u{feff}{}"]
+        {
             assert!(!met("/error", None, body), "{body}");
         }
     }

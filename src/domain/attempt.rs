@@ -31,7 +31,7 @@ pub struct AttemptResult {
     pub duration_ms: u64,
     /// The status of the response, if there was one.
     pub http_status: Option<u16>,
-    /// The reason why there was no complete response.
+    /// The reason why there was no complete response, or why a 2xx response is not a success.
     pub error: Option<ErrorClass>,
     /// The beginning of the response's body: at most [`AttemptResult::MAX_EXCERPT`] bytes.
     pub response_excerpt: String,
@@ -70,7 +70,7 @@ impl AttemptResult {
 /// The outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The endpoint answered 2xx.
+    /// The endpoint answered 2xx, and the response meets the caller's check if there is one.
     Success,
     /// The endpoint answered otherwise, or did not answer. Another attempt follows, if one is left.
     Failure,
@@ -97,7 +97,7 @@ impl Outcome {
     }
 }
 
-/// The reason why an exchange has no complete response.
+/// The reason why an exchange has no complete response, or why its 2xx response is not a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
     /// The name of the host could not be resolved.
@@ -125,11 +125,13 @@ pub enum ErrorClass {
     WorkerLost,
     /// The store has lost the payload of the conversation, or the payload is damaged. Nothing was sent.
     PayloadLost,
+    /// The endpoint answered 2xx, but the response does not meet the caller's check.
+    SuccessWhenNotMet,
 }
 
 impl ErrorClass {
     /// All error classes, for parsing.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::DnsError,
         Self::ConnectRefused,
         Self::ConnectTimeout,
@@ -142,6 +144,7 @@ impl ErrorClass {
         Self::Blocked,
         Self::WorkerLost,
         Self::PayloadLost,
+        Self::SuccessWhenNotMet,
     ];
 
     /// The name in the API and in stored rows.
@@ -160,6 +163,7 @@ impl ErrorClass {
             Self::Blocked => "blocked",
             Self::WorkerLost => "worker_lost",
             Self::PayloadLost => "payload_lost",
+            Self::SuccessWhenNotMet => "success_when_not_met",
         }
     }
 
@@ -181,6 +185,7 @@ impl ErrorClass {
             Self::Blocked => "the endpoint's address is not allowed",
             Self::WorkerLost => "the worker stopped before it learned the result; the endpoint may have received it",
             Self::PayloadLost => "the stored text cannot be read any more, so nothing was sent; schedule it again",
+            Self::SuccessWhenNotMet => "the endpoint answered 2xx, but its response does not meet successWhen",
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::Headers;
 use super::words::words;
+use super::{Headers, SuccessWhen};
 
 /// The part of a conversation that only its delivery and a look-up need: the text and everything else of the caller's
 /// that may be large. It never changes.
@@ -17,15 +17,18 @@ pub struct Payload {
     pub headers: Headers,
     /// The caller's body, which is sent instead of the format's.
     pub body: Option<BodyTemplate>,
+    /// The caller's check on the response.
+    pub success_when: Option<SuccessWhen>,
 }
 
 impl Payload {
-    /// The size of the text, the JSON, the headers and the caller's body.
+    /// The size of the text, the JSON, the headers, the caller's body and the check on the response.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let info = self.info.as_ref().map_or(0, |info| info.as_str().len());
         let body = self.body.as_ref().map_or(0, |body| body.json.len() + body.rendered_bytes);
-        self.text.len() + info + self.headers.bytes() + body
+        let check = self.success_when.as_ref().map_or(0, SuccessWhen::bytes);
+        self.text.len() + info + self.headers.bytes() + body + check
     }
 }
 

@@ -46,7 +46,9 @@ impl SuccessWhen {
         }
         let escapes_are_right = pointer.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
         if !(pointer.is_empty() || pointer.starts_with('/')) || !escapes_are_right {
-            return Err("is not a JSON pointer such as /ok or /result/0/state; write ~ as ~0 and / in a name as ~1".into());
+            return Err(
+                "is not a JSON pointer such as /ok or /result/0/state; write ~ as ~0 and / in a name as ~1".into()
+            );
         }
         Ok(())
     }

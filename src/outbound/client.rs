@@ -65,6 +65,8 @@ pub struct EndpointResponse {
     /// The beginning of the body as text without secrets, at most
     /// [`AttemptResult::MAX_EXCERPT`](crate::domain::AttemptResult::MAX_EXCERPT) bytes.
     pub excerpt: String,
+    /// The body, if [`OutboundRequest::keep_response`] asked for it. `None` if it is not complete or has 64 KiB or more.
+    pub body: Option<Bytes>,
 }
 
 /// The HTTP client could not be set up.
@@ -132,18 +134,21 @@ impl HttpSender {
         let (mut connection, response) = response.unwrap_or(Err(ErrorClass::TotalTimeout))?;
         let reusable = is_valid(&response);
         let (head, body) = response.into_parts();
-        let mut beginning = Vec::new();
+        let (mut kept, max_kept) =
+            (Vec::new(), if request.keep_response { Self::MAX_READ } else { Self::MAX_SEARCHED });
         // The status decides the outcome, also if the body is incomplete or late.
-        let complete = timeout_at(deadline, read(body, &mut beginning)).await == Ok(true);
+        let complete = timeout_at(deadline, read(body, &mut kept, max_kept)).await == Ok(true);
         if reusable && complete && connection.is_ready_again().await {
             self.pool.put(&destination.url, connection);
         }
         // Most responses have no body, and the list of secrets is long.
-        let excerpt = if beginning.is_empty() { String::new() } else { excerpt(&beginning, &Redactor::of(&request)) };
+        let beginning = kept.get(..Self::MAX_SEARCHED).unwrap_or(&kept);
+        let excerpt = if beginning.is_empty() { String::new() } else { excerpt(beginning, &Redactor::of(&request)) };
         Ok(EndpointResponse {
             status: head.status.as_u16(),
             retry_after: head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned),
             excerpt,
+            body: (request.keep_response && complete).then(|| kept.into()),
         })
     }
 
@@ -230,8 +235,8 @@ fn is_valid(response: &Response<Incoming>) -> bool {
         && !(headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH))
 }
 
-/// Reads a body up to [`HttpSender::MAX_READ`], and returns whether it is complete.
-async fn read(mut body: Incoming, beginning: &mut Vec<u8>) -> bool {
+/// Reads a body up to [`HttpSender::MAX_READ`], and returns whether it is complete. Keeps its first `max_kept` bytes.
+async fn read(mut body: Incoming, kept: &mut Vec<u8>, max_kept: usize) -> bool {
     let mut read = 0;
     while read < HttpSender::MAX_READ {
         match body.frame().await {
@@ -240,7 +245,7 @@ async fn read(mut body: Incoming, beginning: &mut Vec<u8>) -> bool {
             Some(Ok(frame)) => {
                 let data = frame.into_data().unwrap_or_default();
                 read += data.len();
-                beginning.extend(data.iter().take(HttpSender::MAX_SEARCHED - beginning.len()));
+                kept.extend(data.iter().take(max_kept - kept.len()));
             }
         }
     }

@@ -14,6 +14,7 @@ fn secrets(headers: &[(&str, &str)]) -> Redactor {
         endpoint: String::new(),
         headers,
         body: None,
+        keep_response: false,
         timeout: std::time::Duration::ZERO,
     })
 }

@@ -17,6 +17,8 @@ pub struct OutboundRequest {
     pub headers: Vec<(String, Secret<String>)>,
     /// The body; none for a method without content.
     pub body: Option<Bytes>,
+    /// Whether the body of the response is needed, and not only its beginning.
+    pub keep_response: bool,
     /// The longest time that the whole exchange may take.
     pub timeout: Duration,
 }

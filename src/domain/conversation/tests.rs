@@ -14,7 +14,13 @@ const OTHER: LeaseToken = LeaseToken::new([2; 8]);
 fn scheduled(max_attempts: u32) -> Conversation {
     let new = NewConversation {
         due: DueTime::at(DUE),
-        payload: Payload { text: "hello".into(), info: None, headers: Headers::default(), body: None },
+        payload: Payload {
+            text: "hello".into(),
+            info: None,
+            headers: Headers::default(),
+            body: None,
+            success_when: None,
+        },
         format: Format::Json,
         destination: Destination::Endpoint(Target {
             endpoint: EndpointPolicy::default().check("https://example.com/hook").unwrap(),

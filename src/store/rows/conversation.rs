@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::StoredPayload;
-use super::payload::{BodyRow, body_row, headers_row, info_row, restore};
+use super::payload::{BodyRow, SuccessWhenRow, body_row, headers_row, info_row, restore, success_when_row};
 use super::series::SeriesRow;
 use crate::domain::{
     Attempt, AttemptResult, AttemptStart, ClientId, Conversation, ConversationId, DeliveryPolicy, Destination,
@@ -77,6 +77,8 @@ struct ContentRow<'a> {
     format: Format,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body: Option<BodyRow<'a>>,
+    #[serde(rename = "successWhen", default, skip_serializing_if = "Option::is_none")]
+    success_when: Option<SuccessWhenRow<'a>>,
     /// The size of the payload, if the payload has a row of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bytes: Option<usize>,
@@ -160,6 +162,7 @@ impl<'a> ConversationRow<'a> {
                 info: payload.map(info_row).transpose()?.flatten(),
                 format: conversation.format(),
                 body: payload.map(body_row).transpose()?.flatten(),
+                success_when: payload.map(success_when_row).transpose()?.flatten(),
                 bytes: payload.is_none().then(|| conversation.payload_bytes()),
             },
             target: TargetRow {
@@ -245,10 +248,10 @@ impl ConversationRow<'_> {
     pub(super) fn read(self) -> Result<(Conversation, StoredPayload), InvalidField> {
         let row = self;
         let client: ClientId = row.client.parse().map_err(|_| InvalidField("client"))?;
-        let ContentRow { text, info, format, body, bytes } = row.content;
+        let ContentRow { text, info, format, body, success_when, bytes } = row.content;
         let (payload_bytes, payload) = match (text, bytes) {
             (Some(text), None) => {
-                let payload = restore(text, info, row.target.headers, body);
+                let payload = restore(text, info, row.target.headers, body, success_when);
                 (payload.bytes(), StoredPayload::InMainRow(payload))
             }
             (None, Some(bytes)) => (bytes, StoredPayload::InOwnRow),

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{decode, encode};
-use crate::domain::{AdditionalInfo, BodyTemplate, ClientId, ConversationId, Headers, Payload, Secret};
+use crate::domain::{
+    AdditionalInfo, BodyTemplate, ClientId, ConversationId, Expected, Headers, Payload, Secret, SuccessWhen,
+};
 use crate::json::pairs;
 use crate::store::{Row, StoreError};
 
@@ -48,6 +50,8 @@ struct PayloadRow<'a> {
     headers: pairs::Pairs<'a>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body: Option<BodyRow<'a>>,
+    #[serde(rename = "successWhen", default, skip_serializing_if = "Option::is_none")]
+    success_when: Option<SuccessWhenRow<'a>>,
 }
 
 /// The caller's body in a row.
@@ -58,15 +62,30 @@ pub(super) struct BodyRow<'a> {
     rendered_bytes: usize,
 }
 
+/// The caller's check on the response in a row. Without a value, nothing must be at the pointer.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SuccessWhenRow<'a> {
+    pointer: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    equals: Option<Cow<'a, RawValue>>,
+}
+
 pub(in crate::store) fn encode_payload(payload: &Payload) -> Result<String, StoreError> {
-    let refused = |error: serde_json::Error| StoreError::Refused(error.to_string());
-    let (info, body) = (info_row(payload).map_err(refused)?, body_row(payload).map_err(refused)?);
-    encode(&PayloadRow { text: payload.text.as_str().into(), info, headers: headers_row(payload), body })
+    let row = || {
+        Ok(PayloadRow {
+            text: payload.text.as_str().into(),
+            info: info_row(payload)?,
+            headers: headers_row(payload),
+            body: body_row(payload)?,
+            success_when: success_when_row(payload)?,
+        })
+    };
+    encode(&row().map_err(|error: serde_json::Error| StoreError::Refused(error.to_string()))?)
 }
 
 pub(in crate::store) fn decode_payload(row: &Row) -> Result<Payload, StoreError> {
-    let PayloadRow { text, info, headers, body } = decode::<PayloadRow<'static>>(row)?;
-    Ok(restore(text, info, headers, body))
+    let PayloadRow { text, info, headers, body, success_when } = decode::<PayloadRow<'static>>(row)?;
+    Ok(restore(text, info, headers, body, success_when))
 }
 
 /// The additional info as a row contains it.
@@ -81,6 +100,23 @@ pub(super) fn body_row(payload: &Payload) -> Result<Option<BodyRow<'_>>, serde_j
     Ok(Some(BodyRow { json: Cow::Borrowed(serde_json::from_str(json)?), rendered_bytes: *rendered_bytes }))
 }
 
+/// The caller's check as a row contains it.
+pub(super) fn success_when_row(payload: &Payload) -> Result<Option<SuccessWhenRow<'_>>, serde_json::Error> {
+    let Some(SuccessWhen { pointer, expected }) = &payload.success_when else { return Ok(None) };
+    let equals = match expected {
+        Expected::Equals(json) => Some(Cow::Borrowed(serde_json::from_str(json)?)),
+        Expected::Absent => None,
+    };
+    Ok(Some(SuccessWhenRow { pointer: pointer.into(), equals }))
+}
+
+impl From<SuccessWhenRow<'_>> for SuccessWhen {
+    fn from(SuccessWhenRow { pointer, equals }: SuccessWhenRow<'_>) -> Self {
+        let expected = equals.map_or(Expected::Absent, |json| Expected::Equals(json.get().to_owned()));
+        Self { pointer: pointer.into_owned(), expected }
+    }
+}
+
 /// The headers as a row contains them.
 pub(super) fn headers_row(payload: &Payload) -> pairs::Pairs<'_> {
     payload.headers.iter().map(|(name, value)| (name.into(), value.expose().into())).collect()
@@ -92,6 +128,7 @@ pub(super) fn restore(
     info: Option<Cow<'_, RawValue>>,
     headers: pairs::Pairs<'_>,
     body: Option<BodyRow<'_>>,
+    success_when: Option<SuccessWhenRow<'_>>,
 ) -> Payload {
     let headers = headers.into_iter();
     let headers = headers.map(|(name, value)| (name.into_owned(), Secret::new(value.into_owned()))).collect();
@@ -100,5 +137,6 @@ pub(super) fn restore(
         info: info.map(|info| AdditionalInfo::from_json(info.get().to_owned())),
         headers: Headers::from_stored(headers),
         body: body.map(|BodyRow { json, rendered_bytes }| BodyTemplate { json: json.get().to_owned(), rendered_bytes }),
+        success_when: success_when.map(SuccessWhen::from),
     }
 }

@@ -11,17 +11,19 @@ use serde_json::value::RawValue;
 
 use super::*;
 use crate::domain::{
-    AdditionalInfo, AttemptResult, BodyTemplate, Claim, ClaimedAttempt, Course, DeliveryPolicy, Destination,
-    EndpointPolicy, ErrorClass, Expiry, Format, Headers, Labels, LeaseToken, Method, Occurrence, Outcome, Recurrence,
-    Secret, Series, State, StoredConversation, Target, ThreadId, ZoneRecord,
+    AdditionalInfo, AttemptResult, Claim, ClaimedAttempt, Course, DeliveryPolicy, Destination, EndpointPolicy,
+    ErrorClass, Expiry, Format, Headers, Labels, LeaseToken, Method, Occurrence, Outcome, Recurrence, Secret, Series,
+    State, StoredConversation, Target, ThreadId, ZoneRecord,
 };
 use crate::store::Etag;
+
+#[path = "body_tests.rs"]
+mod body;
 
 const CONVERSATIONS: &str = include_str!("../../../tests/fixtures/rows/conversation.json");
 const CONVERSATIONS_2: &str = include_str!("../../../tests/fixtures/rows/conversation-2.json");
 const CONVERSATIONS_3: &str = include_str!("../../../tests/fixtures/rows/conversation-3.json");
 const WITH_OPTIONAL_FIELDS: &str = include_str!("../../../tests/fixtures/rows/conversation-optional.json");
-const WITH_BODY: &str = include_str!("../../../tests/fixtures/rows/body.json");
 const INDEX_ROWS: &str = include_str!("../../../tests/fixtures/rows/index.json");
 const DUE_ROWS: &str = include_str!("../../../tests/fixtures/rows/due.json");
 const KEYS: &str = include_str!("../../../tests/fixtures/rows/idempotency.json");
@@ -81,6 +83,7 @@ fn payload() -> Payload {
         info: Some(AdditionalInfo::from_json(r#"{"z": 1.50, "a": [null, 1e3], "u": "\u00e9"}"#.to_owned())),
         headers: headers(&[("X-Second", "2"), ("Authorization", "Bearer t")]),
         body: None,
+        success_when: None,
     }
 }
 
@@ -102,7 +105,7 @@ fn smallest() -> Conversation {
 }
 
 fn smallest_payload() -> Payload {
-    Payload { text: "x".to_owned(), info: None, headers: Headers::default(), body: None }
+    Payload { text: "x".to_owned(), info: None, headers: Headers::default(), body: None, success_when: None }
 }
 
 const TOKEN: LeaseToken = LeaseToken::new([0xff; 8]);
@@ -287,22 +290,6 @@ fn payload_rows_are_written_and_read_in_the_form_of_the_fixtures() {
         assert_eq!(decode_payload(&row).unwrap(), payload, "{name}");
     }
     assert!(fixtures.is_empty(), "fixtures without a payload: {:?}", fixtures.keys());
-}
-
-#[test]
-fn rows_with_a_body_have_the_form_of_their_fixtures() {
-    let mut fixtures = fixtures(WITH_BODY);
-    let mut take = |name: &str| fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
-    let json = r#"{ "text": "{{conversationText}} \u00e9", "n": 1.50, "a": ["{{occurrence}}"] }"#.to_owned();
-    let payload = Payload { body: Some(BodyTemplate { json, rendered_bytes: 77 }), ..smallest_payload() };
-    let (main, own) = (take("main row"), take("payload row"));
-    let conversation = Conversation::from(StoredConversation { payload_bytes: payload.bytes(), ..stored() });
-    assert_eq!(encode_conversation(&conversation, Some(&payload), 3).unwrap(), main.value);
-    assert_eq!(payload::encode_payload(&payload).unwrap(), own.value);
-    assert_eq!(decode_payload(&own).unwrap(), payload);
-    let expected = MainRow { conversation, payload: StoredPayload::InMainRow(payload), projection: 3 };
-    assert_eq!(decode_conversation(&main).unwrap(), expected);
-    assert!(fixtures.is_empty(), "fixtures that no case reads: {:?}", fixtures.keys());
 }
 
 #[test]

@@ -16,3 +16,4 @@ mod receiving;
 mod recurring;
 mod redelivering;
 mod request;
+mod success_check;

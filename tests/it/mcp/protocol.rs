@@ -117,6 +117,7 @@ fn example(argument: &str, id: &str) -> Value {
         "count" | "limit" => json!(2),
         "idempotencyKey" => json!("3f2a"),
         "body" => json!({ "text": "{{conversationText}}" }),
+        "successWhen" => json!({ "pointer": "/ok", "equals": true }),
         "expireAfter" => json!("5m"),
         "label" => json!("team:ops"),
         "labels" => json!({ "team": "ops" }),

@@ -34,6 +34,7 @@ fn request(endpoint: &str) -> OutboundRequest {
         endpoint: endpoint.to_owned(),
         headers: vec![("user-agent".to_owned(), Secret::new("mcp-scheduler/test".to_owned()))],
         body: Some(Bytes::from_static("Grüße".as_bytes())),
+        keep_response: false,
         timeout: Duration::from_secs(1),
     }
 }

@@ -87,7 +87,7 @@ impl Sender for Endpoint {
         self.0.lock().unwrap().push(request);
         Exchange {
             duration_ms: 1,
-            result: Ok(EndpointResponse { status: 200, retry_after: None, excerpt: String::new() }),
+            result: Ok(EndpointResponse { status: 200, retry_after: None, excerpt: String::new(), body: None }),
         }
     }
 }

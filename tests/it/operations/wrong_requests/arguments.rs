@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{GOOD, HINT, NOW, call, sentences, start};
 use crate::support::client::Answer;
 
-const FIELDS: &str = "conversationText, scheduledTime, delay, recurrence, paused, timeZone, endpoint, method, headers, additionalInfo, format, body, retry, timeoutSeconds, labels, threadId, expireAfter";
+const FIELDS: &str = "conversationText, scheduledTime, delay, recurrence, paused, timeZone, endpoint, method, headers, additionalInfo, format, body, successWhen, retry, timeoutSeconds, labels, threadId, expireAfter";
 
 /// A good schedule request with one field in another spelling, or with more members.
 fn request(members: &str) -> String {
@@ -104,6 +104,10 @@ const SCHEDULE: &[(&str, &[&str])] = &[
     (r#""body":{"a":["{{text}}"],"b":"{{additionalInfo.c}}"}"#, &["body/a/0 has the unknown placeholder {{text}}; the placeholders are {{conversationText}}, {{conversationId}}, {{scheduledTime}}, {{occurrence}}, {{additionalInfo.x.y}}; write {{{{ for two braces of your own", "body/b has {{additionalInfo.c}}, but the additionalInfo has no such value"]),
     (r#""body":{"a":"{{occurrence"}"#, &["body/a has {{ without }} after it; write {{{{ for two braces of your own"]),
     (r#""body":{},"method":"GET","format":"text""#, &["body is not sent with GET; use POST, PUT or PATCH", "body is sent instead of the body of the format text; leave one of them out"]),
+    (r#""successWhen":"/ok""#, &[r#"successWhen must be an object such as {"pointer": "/ok", "equals": true}, not a string"#]),
+    (r#""successWhen":{"path":"ok","equals":[1]}"#, &["successWhen/path is not a field; use pointer", "successWhen/pointer is required: a JSON pointer such as /ok", "successWhen/equals must be a string, a number or a boolean, not an array"]),
+    (r#""successWhen":{"pointer":"ok","absent":"yes"}"#, &["successWhen/absent must be true or false, not a string", "successWhen/pointer is not a JSON pointer such as /ok or /result/0/state; write ~ as ~0 and / in a name as ~1", "successWhen must have exactly one of equals and absent"]),
+    (r#""successWhen":{"pointer":"/ok","equals":true,"absent":true}"#, &["successWhen must have exactly one of equals and absent"]),
     (r#""labels":["a"]"#, &[r#"labels must be an object such as {"team": "ops"}, not an array"#]),
     (r#""labels":{"a":1}"#, &["labels/a must be a string, not a number"]),
     (r#""labels":{"Team":"ops"}"#, &[r#"labels has the key "Team"; a key is 1 to 32 characters of a-z, 0-9, '.', '_' and '-'"#]),
@@ -123,7 +127,7 @@ const SCHEDULE: &[(&str, &[&str])] = &[
     (r#""timezone":"Europe/Berlin""#, &["timezone is not a field; use timeZone"]),
     (r#""time_zone":"Europe/Berlin","tz":"UTC""#, &["time_zone is not a field; use timeZone", "tz is not a field; use timeZone"]),
     (r#""in":"5m","metadata":{},"retries":3"#, &["in is not a field; use delay", "metadata is not a field; use additionalInfo", "retries is not a field; use retry"]),
-    (r#""colour":"red""#, &["colour is not a field; the fields are conversationText, scheduledTime, delay, recurrence, paused, timeZone, endpoint, method, headers, additionalInfo, format, body, retry, timeoutSeconds, labels, threadId, expireAfter"]),
+    (r#""colour":"red""#, &["colour is not a field; the fields are conversationText, scheduledTime, delay, recurrence, paused, timeZone, endpoint, method, headers, additionalInfo, format, body, successWhen, retry, timeoutSeconds, labels, threadId, expireAfter"]),
     (r#""method":"PUT","method":"PUT""#, &["method is given twice"]),
 ];
 
@@ -168,7 +172,7 @@ const SCHEDULES: &[(&str, &[&str])] = &[
     ("{}", &["conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m", "endpoint is required: an https URL"]),
     (r#"{"text":"hi","when":"5m","url":"https://example.com/"}"#, &["text is not a field; use conversationText", "when is not a field; use scheduledTime", "url is not a field; use endpoint", "conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m", "endpoint is required: an https URL"]),
     (r#"{"conversation_text":"hi","scheduled_time":"2030-01-01T10:00Z","endpoint":"example.com","timeout_seconds":5}"#, &["conversation_text is not a field; use conversationText", "scheduled_time is not a field; use scheduledTime", "timeout_seconds is not a field; use timeoutSeconds", "conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m", "endpoint must begin with https://, such as https://example.com/hook"]),
-    (r#"{"conversationText":7,"scheduledTime":"5m","endpoint":true,"retry":3,"timeoutSeconds":"5","colour":1}"#, &["conversationText must be a string, not a number", "endpoint must be a string, not a boolean", r#"retry must be an object such as {"maxAttempts": 3}, not a number"#, "timeoutSeconds must be a whole number from 1 to 60, not a string", "colour is not a field; the fields are conversationText, scheduledTime, delay, recurrence, paused, timeZone, endpoint, method, headers, additionalInfo, format, body, retry, timeoutSeconds, labels, threadId, expireAfter", "scheduledTime is a duration and not a time; use delay: PT5M"]),
+    (r#"{"conversationText":7,"scheduledTime":"5m","endpoint":true,"retry":3,"timeoutSeconds":"5","colour":1}"#, &["conversationText must be a string, not a number", "endpoint must be a string, not a boolean", r#"retry must be an object such as {"maxAttempts": 3}, not a number"#, "timeoutSeconds must be a whole number from 1 to 60, not a string", "colour is not a field; the fields are conversationText, scheduledTime, delay, recurrence, paused, timeZone, endpoint, method, headers, additionalInfo, format, body, successWhen, retry, timeoutSeconds, labels, threadId, expireAfter", "scheduledTime is a duration and not a time; use delay: PT5M"]),
 ];
 
 #[tokio::test]

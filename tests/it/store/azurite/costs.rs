@@ -82,7 +82,7 @@ impl Sender for Accepting {
     }
 
     async fn send(&self, _: OutboundRequest, _: Route) -> Exchange {
-        let answer = EndpointResponse { status: 200, retry_after: None, excerpt: String::new() };
+        let answer = EndpointResponse { status: 200, retry_after: None, excerpt: String::new(), body: None };
         Exchange { duration_ms: 1, result: Ok(answer) }
     }
 }

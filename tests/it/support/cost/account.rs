@@ -156,7 +156,7 @@ impl Sender for Process {
         }
         let takes = 50 + self.account.rng.below(100);
         tokio::time::sleep(Duration::from_millis(takes)).await;
-        let response = EndpointResponse { status: 200, retry_after: None, excerpt: String::new() };
+        let response = EndpointResponse { status: 200, retry_after: None, excerpt: String::new(), body: None };
         Exchange { duration_ms: takes, result: Ok(response) }
     }
 }

@@ -78,7 +78,7 @@ pub struct Answer {
 
 impl Answer {
     pub fn status(status: u16) -> Self {
-        let answer = EndpointResponse { status, retry_after: None, excerpt: format!("said {status}") };
+        let answer = EndpointResponse { status, retry_after: None, excerpt: format!("said {status}"), body: None };
         Self::of(Ok(answer))
     }
 

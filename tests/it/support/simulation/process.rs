@@ -216,7 +216,7 @@ impl Sender for Process {
         world.checker(|checker| checker.saw_end(world.now(), &sending, takes_it));
         self.may_die_or_freeze().await;
         let status = if takes_it { 200 } else { rng.pick(&[503, 503, 503, 429, 410]) };
-        let answer = EndpointResponse { status, retry_after: None, excerpt: String::new() };
+        let answer = EndpointResponse { status, retry_after: None, excerpt: String::new(), body: None };
         Exchange {
             duration_ms: u64::try_from(takes.as_millis()).unwrap(),
             result: if answers { Ok(answer) } else { Err(ErrorClass::TotalTimeout) },

@@ -1,0 +1,42 @@
+//! The form of rows with a body or a check on the response.
+
+use super::*;
+use crate::domain::{BodyTemplate, Expected, SuccessWhen};
+
+const FIXTURES: &str = include_str!("../../../tests/fixtures/rows/body.json");
+
+fn payload(body: Option<&str>, check: Option<(&str, Expected)>) -> Payload {
+    Payload {
+        body: body.map(|json| BodyTemplate { json: json.to_owned(), rendered_bytes: 77 }),
+        success_when: check.map(|(pointer, expected)| SuccessWhen { pointer: pointer.to_owned(), expected }),
+        ..smallest_payload()
+    }
+}
+
+#[test]
+fn rows_with_a_body_or_a_check_have_the_form_of_their_fixtures() {
+    let mut fixtures = fixtures(FIXTURES);
+    let mut take = |name: &str| fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
+    let body = r#"{ "text": "{{conversationText}} \u00e9", "n": 1.50, "a": ["{{occurrence}}"] }"#;
+    let equals = |json: &str| Expected::Equals(json.to_owned());
+    for (name, payload) in [
+        ("body in its own row", payload(Some(body), None)),
+        ("equals in its own row", payload(None, Some(("/a~1b/0", equals(r#""a\u00e9""#))))),
+        ("absent in its own row", payload(None, Some(("/error", Expected::Absent)))),
+    ] {
+        let row = take(name);
+        assert_eq!(payload::encode_payload(&payload).unwrap(), row.value, "{name}");
+        assert_eq!(decode_payload(&row).unwrap(), payload, "{name}");
+    }
+    for (name, payload) in [
+        ("body in the main row", payload(Some(body), None)),
+        ("equals in the main row", payload(None, Some(("/ok", equals("true"))))),
+    ] {
+        let row = take(name);
+        let conversation = Conversation::from(StoredConversation { payload_bytes: payload.bytes(), ..stored() });
+        assert_eq!(encode_conversation(&conversation, Some(&payload), 3).unwrap(), row.value, "{name}");
+        let expected = MainRow { conversation, payload: StoredPayload::InMainRow(payload), projection: 3 };
+        assert_eq!(decode_conversation(&row).unwrap(), expected, "{name}");
+    }
+    assert!(fixtures.is_empty(), "fixtures that no case reads: {:?}", fixtures.keys());
+}
