@@ -137,8 +137,8 @@ fn the_order_of_members_and_white_space_in_a_body_mean_nothing() {
     assert_eq!(with(&first), with(&other));
 }
 
-fn check(pointer: &str, equals: Option<&str>, absent: Option<bool>) -> Option<SuccessWhenRequest> {
-    Some(SuccessWhenRequest { pointer: Some(pointer.to_owned()), equals: equals.map(info), absent })
+fn check(pointer: &str, equals: Option<&str>, absent: Option<bool>) -> SuccessWhenRequest {
+    SuccessWhenRequest { pointer: Some(pointer.to_owned()), equals: equals.map(info), absent }
 }
 
 #[test]
@@ -164,10 +164,10 @@ fn every_field_changes_the_fingerprint() {
         ScheduleRequest { expire_after: text("5m"), ..request() },
         ScheduleRequest { body: Some(info(r#"{"a":1,"b":[2]}"#)), ..request() },
         ScheduleRequest { body: Some(info(r#"{"a":1.0,"b":[2]}"#)), ..request() },
-        ScheduleRequest { success_when: check("/a", Some("1"), None), ..request() },
-        ScheduleRequest { success_when: check("/b", Some("1"), None), ..request() },
-        ScheduleRequest { success_when: check("/a", Some("true"), None), ..request() },
-        ScheduleRequest { success_when: check("/a", None, Some(true)), ..request() },
+        ScheduleRequest { success_when: Some(check("/a", Some("1"), None)), ..request() },
+        ScheduleRequest { success_when: Some(check("/b", Some("1"), None)), ..request() },
+        ScheduleRequest { success_when: Some(check("/a", Some("true"), None)), ..request() },
+        ScheduleRequest { success_when: Some(check("/a", None, Some(true))), ..request() },
         request(),
     ];
     let different: std::collections::HashSet<_> = others.iter().map(ScheduleRequest::fingerprint).collect();

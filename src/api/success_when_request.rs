@@ -17,7 +17,10 @@ pub struct SuccessWhenRequest {
     #[schemars(required, length(max = SuccessWhen::MAX_POINTER))]
     pub pointer: Option<String>,
     /// The string, number or boolean that must be there.
-    #[schemars(with = "Option<Value>")]
+    #[schemars(
+        with = "Option<Value>",
+        extend("anyOf" = [{ "type": "string" }, { "type": "number" }, { "type": "boolean" }])
+    )]
     pub equals: Option<RawJson>,
     /// true if nothing, or null, must be there.
     pub absent: Option<bool>,

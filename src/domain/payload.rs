@@ -100,3 +100,25 @@ impl fmt::Debug for AdditionalInfo {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Expected;
+
+    /// The permits of a delivery are counted by this size, so it must have the memory that the body takes.
+    #[test]
+    fn the_size_counts_the_template_the_rendered_body_and_the_check() {
+        let payload = Payload {
+            text: "text".to_owned(),
+            info: Some(AdditionalInfo::from_json("{}".to_owned())),
+            headers: Headers::default(),
+            body: Some(BodyTemplate { json: "[1]".to_owned(), rendered_bytes: 1000 }),
+            success_when: Some(SuccessWhen {
+                pointer: "/ok".to_owned(),
+                expected: Expected::Equals("true".to_owned()),
+            }),
+        };
+        assert_eq!(payload.bytes(), 4 + 2 + 3 + 1000 + 3 + 4);
+    }
+}

@@ -19,6 +19,7 @@ mod package;
 mod pipeline;
 mod process;
 mod receivers;
+mod recipes;
 mod server;
 mod simulation;
 mod store;

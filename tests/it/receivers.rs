@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use http::{HeaderMap, Method};
 use mcp_scheduler::delivery::SigningSecrets;
 use mcp_scheduler::time::{Clock as _, SystemClock, SystemEntropy};
-use serde_json::json;
+use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 use tokio::net::TcpListener;
 
@@ -24,8 +24,8 @@ mod in_rust;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// A running receiver. It ends when it is dropped.
-struct Running {
-    url: String,
+pub struct Running {
+    pub url: String,
     process: Option<Child>,
 }
 
@@ -41,6 +41,13 @@ impl Running {
     fn in_python(secret: &str) -> Self {
         let python = installed("target/venv/bin/python");
         Self::process(Command::new(python).arg("-B").arg(Path::new(ROOT).join("examples/receiver.py")), secret)
+    }
+
+    /// The receivers of tests/receivers/targets.py.
+    pub fn targets() -> Self {
+        let python = installed("target/receivers-venv/bin/python");
+        let mut command = Command::new(python);
+        Self::process(command.arg("-B").arg(Path::new(ROOT).join("tests/receivers/targets.py")), "")
     }
 
     fn in_node(secret: &str) -> Self {
@@ -191,6 +198,23 @@ async fn during_a_rotation_receivers_with_the_old_or_the_new_secret_verify() {
             assert_eq!(receiver.answer_to(&both).await.0, 200, "{language}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_official_sdk_reads_a_cloud_event() {
+    let (app, receiver) = (TestApp::start().await, Running::targets());
+    let id = deliver(&app, &format!("{}/cloudevents", receiver.url), "POST", "cloudevents").await;
+    let shown = app.client().wait_for(&id, "Completed").await;
+    let read: Value = serde_json::from_str(shown["attempts"][0]["responseExcerpt"].as_str().unwrap()).unwrap();
+    let time = shown["scheduledTime"].as_str().unwrap();
+    let expected = json!({
+        "specversion": "1.0", "id": id, "source": "mcp-scheduler", "type": "mcp-scheduler.conversation.due",
+        "time": read["attributes"]["time"], "datacontenttype": "application/json",
+    });
+    assert_eq!((&read["contentType"], &read["attributes"]), (&json!("application/cloudevents+json"), &expected));
+    assert!(read["attributes"]["time"].as_str().unwrap().starts_with(&time[..10]), "a time: {read}");
+    assert_eq!((&read["data"]["conversationId"], &read["data"]["scheduledTime"]), (&json!(id), &json!(time)));
+    assert_eq!(read["data"]["conversationText"], shown["conversationText"]);
 }
 
 #[test]
