@@ -4,6 +4,7 @@ mod batch_request;
 mod batch_responses;
 mod body_field;
 mod bulk_request;
+mod cancel_response;
 mod field_errors;
 mod idempotency;
 mod list_request;
@@ -26,6 +27,7 @@ mod value;
 pub(crate) use batch_request::BatchRequest;
 pub(crate) use batch_responses::{BatchResponse, BatchResult, BulkCancelResponse, BulkRedeliverResponse};
 pub(crate) use bulk_request::{BulkRequest, Cancelling, Redelivering};
+pub(crate) use cancel_response::CancelResponse;
 pub(crate) use idempotency::{IDEMPOTENCY_KEY, MAX_KEY, misplaced_key, read_key, several_keys};
 pub use list_request::ListRequest;
 pub(crate) use object_reader::{FromObject, ObjectReader, Synonyms};
@@ -33,9 +35,7 @@ pub(crate) use parsed::Parsed;
 pub(crate) use preview_request::PreviewRequest;
 pub use problem::{ErrorDetail, Problem, ProblemType};
 pub use recurrence_request::RecurrenceRequest;
-pub(crate) use responses::{
-    CancelResponse, ConversationResponse, ListResponse, PreviewResponse, RedeliverResponse, ScheduleResponse,
-};
+pub(crate) use responses::{ConversationResponse, ListResponse, PreviewResponse, RedeliverResponse, ScheduleResponse};
 pub(crate) use schedule_batch::schedule_batch;
 pub(crate) use schedule_once::schedule;
 pub use schedule_request::{RetryRequest, ScheduleRequest};

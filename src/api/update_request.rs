@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use super::parsed::not_an_object;
 use super::{ErrorDetail, Parsed, Problem, ScheduleRequest};
 use crate::domain::{
-    ClientId, ConversationId, Delay, DeliveryPolicy, Destination, EndpointPolicy, Recurrence, Timestamp, Update,
-    WholeConversation,
+    ClientId, ConversationId, Delay, DeliveryPolicy, Destination, EndpointPolicy, Expected, Recurrence, SuccessWhen,
+    Timestamp, Update, WholeConversation,
 };
 use crate::json::members::{self, Member};
 use crate::json::merge;
@@ -41,6 +41,10 @@ struct StoredRequest<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     additional_info: Option<&'a RawValue>,
     format: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    success_when: Option<StoredCheck<'a>>,
     retry: StoredRetry,
     timeout_seconds: u32,
     labels: BTreeMap<&'a str, &'a str>,
@@ -66,6 +70,15 @@ struct StoredRecurrence<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_occurrences: Option<u32>,
     stop_on_failure: bool,
+}
+
+#[derive(Serialize)]
+struct StoredCheck<'a> {
+    pointer: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    equals: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    absent: bool,
 }
 
 impl UpdateRequest {
@@ -151,12 +164,24 @@ impl<'a> StoredRequest<'a> {
             headers: payload.headers.iter().map(|(name, value)| (name, value.expose().as_str())).collect(),
             additional_info: payload.info.as_ref().and_then(|info| serde_json::from_str(info.as_str()).ok()),
             format: conversation.format().as_str(),
+            body: payload.body.as_ref().and_then(|body| serde_json::from_str(&body.json).ok()),
+            success_when: payload.success_when.as_ref().map(StoredCheck::from),
             retry: StoredRetry { max_attempts },
             timeout_seconds,
             labels: conversation.labels().iter().collect(),
             thread_id: conversation.thread_id().map(crate::domain::ThreadId::as_str),
             expire_after: conversation.expiry().map(|expiry| Delay::from(expiry.after).to_string()),
         }
+    }
+}
+
+impl<'a> From<&'a SuccessWhen> for StoredCheck<'a> {
+    fn from(SuccessWhen { pointer, expected }: &'a SuccessWhen) -> Self {
+        let equals = match expected {
+            Expected::Equals(json) => serde_json::from_str(json).ok(),
+            Expected::Absent => None,
+        };
+        Self { pointer, equals, absent: *expected == Expected::Absent }
     }
 }
 

@@ -6,7 +6,7 @@ use super::words::words;
 use super::{Headers, SuccessWhen};
 
 /// The part of a conversation that only its delivery and a look-up need: the text and everything else of the caller's
-/// that may be large. It never changes.
+/// that may be large. Only the client changes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payload {
     /// The conversation text.

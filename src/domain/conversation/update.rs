@@ -1,7 +1,7 @@
 //! The transition of a client that changes what it has scheduled.
 
 use super::{Conversation, PauseRefused, Series, WholeConversation};
-use crate::domain::{Expiry, NewConversation, State, Status, Timestamp};
+use crate::domain::{Expiry, NewConversation, Payload, State, Status, Timestamp};
 
 /// What a conversation is to become.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,8 @@ impl WholeConversation {
                 }
             }
             State::Waiting { .. } => {
-                let sends_the_same = (&payload.text, &payload.info) == (&new.payload.text, &new.payload.info)
+                let sent = |it: &Payload| (it.text.clone(), it.info.clone(), it.body.clone());
+                let sends_the_same = sent(&payload) == sent(&new.payload)
                     && (conversation.format, &conversation.thread_id) == (new.format, &new.thread_id);
                 if sets_time || !sends_the_same {
                     return Err(UpdateRefused::Begun);

@@ -44,6 +44,7 @@ async fn what_is_not_in_the_patch_stays_as_it_was() {
         json!({
             "scheduledTime": "2030-06-01T14:00", "timeZone": "Europe/Berlin", "labels": { "team": "ops", "n": "1" },
             "threadId": "thread-7", "expireAfter": "5m", "retry": { "maxAttempts": 3 }, "method": "PUT",
+            "body": { "text": "{{conversationText}}", "n": 1.50 }, "successWhen": { "pointer": "/ok", "equals": true },
         }),
     )
     .await;

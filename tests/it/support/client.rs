@@ -257,7 +257,7 @@ impl Answer {
             _ => None,
         });
         // The whole record of a conversation has the tag of its state.
-        if self.status == 200 && self.text.contains("\"updatedTime\"") && !self.text.contains("\"jsonrpc\"") {
+        if self.text.starts_with("{\"conversationId\"") && self.text.contains("\"updatedTime\"") {
             expected.push("etag");
         }
         // Where clients have a rate limit, each response tells the rest of it.
