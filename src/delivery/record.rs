@@ -97,9 +97,11 @@ impl Deliverer {
     pub(super) async fn expire(&self, read: Revision, expired: &Conversation) -> Result<DeliveryOutcome, StoreError> {
         self.store.replace(read, expired).await?;
         tracing::warn!(
-            conversation.id = %expired.id(), client.id = %expired.client(),
-            "conversation failed: it expired before an attempt could begin"
+            conversation.id = %expired.id(), client.id = %expired.client(), status = expired.status().as_str(),
+            "a delivery expired before an attempt could begin"
         );
+        // A conversation that recurs has a next occurrence.
+        self.wake_next(expired).await;
         Ok(DeliveryOutcome::NothingToDo)
     }
 }

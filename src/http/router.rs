@@ -160,7 +160,7 @@ mod tests {
             (Method::DELETE, "/api/scheduler/schedule", "405", "POST"),
             (Method::DELETE, "/api/scheduler/status", "404", ""),
             (Method::POST, "/api/scheduler/schedule/redeliver", "404", ""),
-            (Method::GET, "/api/scheduler/some-id", "405", "DELETE"),
+            (Method::GET, "/api/scheduler/some-id", "405", "PATCH, DELETE"),
             (Method::POST, "/api/scheduler", "405", "GET, HEAD"),
         ] {
             assert_eq!(find(&method, path), (status.to_owned(), allowed.to_owned()), "{path}");

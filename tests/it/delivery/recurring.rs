@@ -142,3 +142,26 @@ async fn a_series_ends_with_its_last_occurrence() {
     assert_eq!(harness.read(due.id).await.status(), Status::Completed);
     assert!(harness.due_rows().await.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_occurrence_after_one_that_expired_is_on_time() {
+    for in_one_process in [false, true] {
+        let harness = if in_one_process { DeliveryHarness::in_one_process() } else { DeliveryHarness::new() };
+        let due = harness
+            .schedule(MINUTE, |request| {
+                let cron = Some("* * * * *".to_owned());
+                request.recurrence = Some(RecurrenceRequest { cron, ..RecurrenceRequest::default() });
+                request.expire_after = Some("1s".to_owned());
+            })
+            .await;
+        harness.wait_until(due.at + 30 * SECOND).await;
+        harness.start();
+        let _ = harness.sweeper().sweep(SweepReason::Timer).await;
+        harness.wait_until(due.at + MINUTE + SECOND).await;
+        let calls = harness.endpoint.calls();
+        assert_eq!(calls.len(), 1, "one process: {in_one_process}");
+        assert_eq!(calls[0].header("scheduler-occurrence"), Some("2"));
+        assert!(calls[0].at < due.at + MINUTE + SECOND / 10);
+        assert_eq!(outcomes(&harness, &due).await, [false, true]);
+    }
+}
