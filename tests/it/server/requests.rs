@@ -231,9 +231,9 @@ async fn a_wrong_method_is_405_with_the_allowed_ones() {
         ("post", "/api/scheduler/schedule", "POST"),
         ("POST", "/api/scheduler", "GET, HEAD"),
         ("POST", "/api/scheduler/status/x", "GET, HEAD"),
-        ("GET", "/api/scheduler/x", "DELETE"),
-        ("PATCH", "/api/scheduler/x", "DELETE"),
-        ("BREW", "/api/scheduler/x", "DELETE"),
+        ("GET", "/api/scheduler/x", "PATCH, DELETE"),
+        ("PUT", "/api/scheduler/x", "PATCH, DELETE"),
+        ("BREW", "/api/scheduler/x", "PATCH, DELETE"),
     ] {
         let answer = exchange(&app, head(method, path, &[])).await;
         answer.assert_problem(405, "method-not-allowed");
