@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use super::body_field::MAX_BODY;
 use super::{ErrorDetail, RecurrenceRequest, RetryRequest, ScheduleRequest, SuccessWhenRequest};
-use crate::domain::{Delay, DeliveryPolicy, DueTime, Format, Method, Sha256, SuccessWhen, Zone, millis};
+use crate::domain::{
+    ConversationId, Delay, DeliveryPolicy, DueTime, Format, Method, Sha256, SuccessWhen, Zone, millis,
+};
 use crate::json::{RawJson, canonical};
 
 /// The header of a request that has an idempotency key.
@@ -30,8 +32,9 @@ pub(crate) fn read_key(name: &str, text: &[u8]) -> Result<Sha256, ErrorDetail> {
 
 /// The error of a request that has the header where it is not read.
 pub(crate) fn misplaced_key() -> Vec<ErrorDetail> {
-    let detail = "is read only by POST /api/scheduler/schedule and POST /api/scheduler/batch; over MCP, \
-                  scheduleConversation and scheduleBatch take the key as their argument idempotencyKey";
+    let detail = "is read only by POST /api/scheduler/schedule, POST /api/scheduler/batch and POST \
+                  /api/scheduler/{id}/run; over MCP, scheduleConversation, scheduleBatch and runConversation take the key as \
+                  their argument idempotencyKey";
     vec![ErrorDetail { pointer: format!("/{IDEMPOTENCY_KEY}"), detail: detail.to_owned() }]
 }
 
@@ -44,6 +47,12 @@ pub(crate) fn several_keys() -> ErrorDetail {
 /// feed.
 pub(super) fn item_key(batch: Sha256, index: usize) -> Sha256 {
     hash(format!("{batch}\n{index}").as_bytes())
+}
+
+/// The fingerprint of the request to run a conversation. It differs from that of every schedule request, which is the hash
+/// of a JSON object.
+pub(super) fn run_fingerprint(id: ConversationId) -> Sha256 {
+    hash(format!("run\n{id}").as_bytes())
 }
 
 fn check_key(key: &[u8]) -> Result<(), String> {

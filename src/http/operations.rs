@@ -21,7 +21,8 @@ use crate::public_url::Resource;
 /// All operations, in the order in which `Allow` and the list of tools name them.
 #[must_use]
 pub fn operations() -> Vec<Operation> {
-    [public_operations(), conversation_operations(), batch_operations(), vec![mcp_operation()]].concat()
+    [public_operations(), conversation_operations(), query_operations(), batch_operations(), vec![mcp_operation()]]
+        .concat()
 }
 
 /// The operations that need no token: health checks, logins, and the metadata by which clients find the login.
@@ -94,6 +95,22 @@ fn conversation_operations() -> Vec<Operation> {
                 Box::pin(conversations::redeliver_conversation(context, caller))
             }),
         ),
+        Operation {
+            takes_idempotency_key: true,
+            ..post(
+                "runConversation",
+                "/api/scheduler/{id}/run",
+                client_with_tool(Scope::Write, tools::RUN_CONVERSATION, |context, caller| {
+                    Box::pin(conversations::run_conversation(context, caller))
+                }),
+            )
+        },
+    ]
+}
+
+/// The operations of a client that change nothing and name no conversation.
+fn query_operations() -> Vec<Operation> {
+    vec![
         get(
             "listConversations",
             "/api/scheduler",

@@ -95,6 +95,27 @@ impl FromObject for ScheduleArguments {
     }
 }
 
+/// A conversation to run now.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", extend("additionalProperties" = false))]
+pub(super) struct RunArguments {
+    #[schemars(flatten)]
+    conversation: ConversationRequest,
+    /// Makes it safe to repeat the call: calls with the same key send one copy and have the same result, for 24 hours. Use
+    /// a new value for each copy, such as a UUID.
+    #[schemars(length(min = 1, max = MAX_KEY))]
+    idempotency_key: Option<String>,
+}
+
+impl FromObject for RunArguments {
+    const SYNONYMS: Synonyms = ConversationRequest::SYNONYMS;
+
+    fn from_object(object: &mut ObjectReader<'_>) -> Self {
+        let conversation = ConversationRequest::from_object(object);
+        Self { conversation, idempotency_key: object.string(KEY_ARGUMENT) }
+    }
+}
+
 /// The function of a tool. It takes the caller, and the arguments as the caller wrote them.
 pub(super) type ToolFunction =
     for<'a> fn(&'a ToolExecutor, &'a Principal, &'a [u8]) -> BoxFuture<'a, Result<ToolResult, Problem>>;
@@ -176,6 +197,16 @@ impl ToolExecutor {
         let redelivered = self.scheduler.redeliver(principal.client(), conversation_id(arguments)?).await?;
         let response = RedeliverResponse::new(&redelivered, self.scheduler.now());
         ToolResult::new(redelivered.status().as_str(), &response)
+    }
+
+    pub(super) async fn run_now(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
+        let arguments = Parsed::<RunArguments>::from_json(arguments)?;
+        let (conversation, key) = arguments.split(|arguments| (arguments.conversation, arguments.idempotency_key));
+        let id = conversation.validate(ConversationRequest::validate)?;
+        let id = id.parse().map_err(|_| Problem::no_such_conversation())?;
+        let key = key.map(|key| read_key(KEY_ARGUMENT, key.as_bytes()));
+        let (copy, response) = api::run(&self.scheduler, principal.client(), id, key).await?;
+        ToolResult::new(copy.to_string(), &response)
     }
 
     pub(super) async fn list(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {

@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, json_schema};
 use serde_json::Value;
 
 use super::batches::BatchArguments;
-use super::executor::{ConversationRequest, ScheduleArguments, ToolFunction, UpdateArguments};
+use super::executor::{ConversationRequest, RunArguments, ScheduleArguments, ToolFunction, UpdateArguments};
 use crate::api::{
     BatchResponse, BulkCancelResponse, BulkRedeliverResponse, BulkRequest, CancelResponse, Cancelling,
     ConversationResponse, ListRequest, ListResponse, PreviewRequest, PreviewResponse, RedeliverResponse, Redelivering,
@@ -149,6 +149,19 @@ pub const REDELIVER_CONVERSATION: Tool = Tool {
     input: || schema::<ConversationRequest>(without_null),
     output: || schema::<RedeliverResponse>(or_null),
     run: |executor, principal, arguments| Box::pin(executor.redeliver(principal, arguments)),
+};
+
+/// `runConversation`
+pub const RUN_CONVERSATION: Tool = Tool {
+    title: "Run a conversation now",
+    description: "Sends what a conversation sends once more, now, whatever its status, for example to try out one that recurs. \
+                  It schedules a copy that is due now and returns the conversationId of the copy as text. The conversation \
+                  itself stays as it is, with all times that are still to come. Two calls send it twice, unless they have \
+                  the same idempotencyKey.",
+    effect: Effect::Schedules,
+    input: || schema::<RunArguments>(without_null),
+    output: || schema::<ScheduleResponse>(or_null),
+    run: |executor, principal, arguments| Box::pin(executor.run_now(principal, arguments)),
 };
 
 /// `scheduleBatch`

@@ -1,4 +1,4 @@
-//! The use cases of a client: schedule, get, list, update, cancel and redeliver, one or many. REST and MCP call the same
+//! The use cases of a client: schedule, get, list, update, run, cancel and redeliver, one or many. REST and MCP call the same
 //! code here.
 
 mod bulk;
@@ -8,6 +8,7 @@ mod cursor;
 mod list;
 mod list_limiter;
 mod redeliver;
+mod run;
 mod schedule;
 mod update;
 

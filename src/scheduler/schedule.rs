@@ -1,7 +1,9 @@
 //! The use case of `scheduleConversation`.
 
 use super::{Scheduler, SchedulerError};
-use crate::domain::{ClientId, Conversation, ConversationId, IdempotentRequest, NewConversation, WholeConversation};
+use crate::domain::{
+    ClientId, Conversation, ConversationId, IdempotentRequest, NewConversation, Timestamp, WholeConversation,
+};
 use crate::store::Repetition;
 use crate::time::random;
 
@@ -13,10 +15,8 @@ impl Scheduler {
     /// [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
     pub async fn schedule(&self, client: &ClientId, new: NewConversation) -> Result<Conversation, SchedulerError> {
         self.store.tell_time(&*self.clock).await?;
-        let new = self.new_conversation(client, new, |id| id);
-        self.store.insert(&new).await?;
-        self.wake_next(&new.conversation).await;
-        Ok(new.conversation)
+        let now = self.clock.now();
+        self.insert(WholeConversation::new(self.new_id(now), client.clone(), new, now)).await
     }
 
     /// Accepts a conversation, unless an earlier request with the same key has scheduled one. Then that conversation is
@@ -32,14 +32,9 @@ impl Scheduler {
         request: &IdempotentRequest,
     ) -> Result<Conversation, SchedulerError> {
         self.store.tell_time(&*self.clock).await?;
-        let new = self.new_conversation(client, new, |id| id.in_partition(request.key.partition()));
-        match self.store.insert_once(&new, request).await? {
-            None => {
-                self.wake_next(&new.conversation).await;
-                Ok(new.conversation)
-            }
-            Some(repetition) => self.repeated(repetition).await,
-        }
+        let now = self.clock.now();
+        let id = self.new_id(now).in_partition(request.key.partition());
+        self.insert_once(WholeConversation::new(id, client.clone(), new, now), request).await
     }
 
     /// The conversation that an earlier request with the same key has scheduled, as it was accepted.
@@ -58,15 +53,28 @@ impl Scheduler {
         }
     }
 
-    fn new_conversation(
+    pub(super) fn new_id(&self, now: Timestamp) -> ConversationId {
+        ConversationId::new(now, &random(&*self.entropy))
+    }
+
+    pub(super) async fn insert(&self, new: WholeConversation) -> Result<Conversation, SchedulerError> {
+        self.store.insert(&new).await?;
+        self.wake_next(&new.conversation).await;
+        Ok(new.conversation)
+    }
+
+    pub(super) async fn insert_once(
         &self,
-        client: &ClientId,
-        new: NewConversation,
-        place: impl FnOnce(ConversationId) -> ConversationId,
-    ) -> WholeConversation {
-        let now = self.clock.now();
-        let id = place(ConversationId::new(now, &random(&*self.entropy)));
-        WholeConversation::new(id, client.clone(), new, now)
+        new: WholeConversation,
+        request: &IdempotentRequest,
+    ) -> Result<Conversation, SchedulerError> {
+        match self.store.insert_once(&new, request).await? {
+            None => {
+                self.wake_next(&new.conversation).await;
+                Ok(new.conversation)
+            }
+            Some(repetition) => self.repeated(repetition).await,
+        }
     }
 
     async fn repeated(&self, repetition: Repetition) -> Result<Conversation, SchedulerError> {

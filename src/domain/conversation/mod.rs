@@ -3,6 +3,7 @@
 //! A transition consumes the conversation and returns the next one, or the reason why it is not allowed. `claim`,
 //! `complete` and `release` belong to delivery, `cancel` and `redeliver` to the client.
 
+mod again;
 mod refusals;
 mod series;
 mod series_transitions;

@@ -72,6 +72,13 @@ pub(in crate::http) async fn redeliver_conversation(
     json(&RedeliverResponse::new(&conversation, scheduler.now()))
 }
 
+/// `runConversation`
+pub(in crate::http) async fn run_conversation(context: RequestContext, caller: Principal) -> Result<Response, Problem> {
+    let (id, key) = (context.conversation_id()?, context.idempotency_key());
+    let (_, response) = api::run(&context.services().scheduler, caller.client(), id, key).await?;
+    json(&response)
+}
+
 /// `listConversations`
 pub(in crate::http) async fn list_conversations(
     context: RequestContext,

@@ -23,7 +23,7 @@ use crate::support::receiver::Receiver;
 use crate::support::service;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const TOOLS: &str = "tools scheduleConversation getConversationStatus updateConversation cancelConversation redeliverConversation listConversations previewTime scheduleBatch cancelConversations redeliverConversations\n";
+const TOOLS: &str = "tools scheduleConversation getConversationStatus updateConversation cancelConversation redeliverConversation runConversation listConversations previewTime scheduleBatch cancelConversations redeliverConversations\n";
 
 /// The address and the credentials that a client gets.
 struct Given {
@@ -100,7 +100,7 @@ impl Given {
 
     async fn inspector(&self) {
         let listed = self.inspect(&["tools/list", "--strict"]).await;
-        assert_eq!(listed["tools"].as_array().map(Vec::len), Some(10), "{listed}");
+        assert_eq!(listed["tools"].as_array().map(Vec::len), Some(11), "{listed}");
         let called = self.inspect(&["tools/call", "--tool-name", "listConversations"]).await;
         assert!(called["structuredContent"]["conversations"].is_array(), "{called}");
     }

@@ -152,7 +152,10 @@ async fn the_required_arguments_of_a_schema_are_exactly_those_without_which_a_ca
         let required: Vec<_> = schema["required"].as_array().cloned().unwrap_or_default();
         let properties = schema["properties"].as_object().unwrap();
         let id = if name == "redeliverConversation" { failed(&client).await } else { id.clone() };
-        let all: Value = properties.keys().map(|name| (name.clone(), example(name, &id))).collect();
+        let mut all: Value = properties.keys().map(|name| (name.clone(), example(name, &id))).collect();
+        if properties.contains_key("idempotencyKey") {
+            all["idempotencyKey"] = json!(format!("all-of-{name}"));
+        }
         assert!(!client.call_tool(name, all.clone()).await.is_error, "{name} with all arguments");
         for argument in properties.keys() {
             let mut without = all.clone();
@@ -160,7 +163,7 @@ async fn the_required_arguments_of_a_schema_are_exactly_those_without_which_a_ca
             arguments.remove(argument);
             // This is another request, so it needs another key.
             if let Some(key) = arguments.get_mut("idempotencyKey") {
-                *key = json!(format!("without-{argument}"));
+                *key = json!(format!("{name}-without-{argument}"));
             }
             if argument == "scheduledTime" {
                 without["delay"] = json!("5m");

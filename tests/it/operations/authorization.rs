@@ -28,6 +28,7 @@ fn scope_of(operation: &str) -> &'static str {
         | "updateConversation"
         | "cancelConversation"
         | "redeliverConversation"
+        | "runConversation"
         | "scheduleBatch"
         | "cancelConversations"
         | "redeliverConversations" => "conversations:write",

@@ -16,6 +16,7 @@ mod preview_time;
 mod rate_limits;
 mod redeliver_conversation;
 mod redeliver_conversations;
+mod run_conversation;
 mod schedule_batch;
 mod schedule_conversation;
 mod update_conversation;

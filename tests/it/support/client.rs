@@ -114,6 +114,10 @@ impl ApiClient {
         Answer::to(self.request(Method::POST, &format!("/api/scheduler/{id}/redeliver")).await).await
     }
 
+    pub async fn run(&self, id: &str) -> Answer {
+        Answer::to(self.request(Method::POST, &format!("/api/scheduler/{id}/run")).await).await
+    }
+
     /// Lists with a query string such as `?limit=2`, or an empty one.
     pub async fn list(&self, query: &str) -> Answer {
         self.get(&format!("/api/scheduler{query}")).await

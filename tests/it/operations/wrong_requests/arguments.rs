@@ -235,6 +235,8 @@ const TOOLS: &[(&str, &str, &str)] = &[
     ("listConversations", r#"{"host":"example.com:443"}"#, "host is not a field; use endpointHost"),
     ("listConversations", r#"{"endpointHost":"example.com:443"}"#, "endpointHost must be a host alone, such as example.com, without a scheme, a port or a path"),
     ("redeliverConversation", "{}", "conversationId is required: the conversationId that scheduleConversation returned"),
+    ("runConversation", r#"{"id":"1","key":"a"}"#, "id is not a field; use conversationId\n- key is not a field; the fields are conversationId, idempotencyKey\n- conversationId is required: the conversationId that scheduleConversation returned"),
+    ("runConversation", r#"{"conversationId":"01890000-0000-7000-8000-00000000000f","idempotencyKey":""}"#, "idempotencyKey is empty; use a value that is new for each conversation, such as a UUID"),
     ("scheduleBatch", "{}", "conversations is required: an array of 1 to 100 conversations to schedule"),
     ("scheduleBatch", r#"{"conversations":[]}"#, "conversations is empty; at least one item is needed"),
     ("scheduleBatch", r#"{"conversations":{},"key":"a"}"#, "conversations must be an array such as [{\"conversationText\": \"…\"}], not an object\n- key is not a field; the fields are conversations, idempotencyKey"),

@@ -16,6 +16,7 @@ const LIST: &str = "The operations are GET /health (health), GET /health/ready (
                     GET /api/scheduler/status/{id} (getConversationStatus), \
                     PATCH /api/scheduler/{id} (updateConversation), DELETE /api/scheduler/{id} (cancelConversation), \
                     POST /api/scheduler/{id}/redeliver (redeliverConversation), \
+                    POST /api/scheduler/{id}/run (runConversation), \
                     GET /api/scheduler (listConversations), POST /api/scheduler/preview (previewTime), \
                     POST /api/scheduler/batch (scheduleBatch), \
                     POST /api/scheduler/cancel (cancelConversations), \
