@@ -40,10 +40,16 @@ impl Scheduler {
             self.store.tell_time(&*self.clock).await.map_err(SchedulerError::from)?;
             let now = self.clock.now();
             let change = update(&whole, now)?;
+            let keeps_payload = whole.payload == change.new.payload;
             let status = whole.conversation.status();
             let refused = |reason| SchedulerError::UpdateRefused { status, reason };
             let next = whole.update(change, now).map_err(refused)?;
-            match self.store.replace_whole(read.revision, &next).await {
+            let replaced = if keeps_payload {
+                self.store.replace(read.revision, &next.conversation).await
+            } else {
+                self.store.replace_whole(read.revision, &next).await
+            };
+            match replaced {
                 Ok(revision) => {
                     self.wake_next(&next.conversation).await;
                     return Ok(Found { whole: next, entity_tag: revision.entity_tag() });

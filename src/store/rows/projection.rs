@@ -131,24 +131,24 @@ impl Projection {
 
 /// The place of the payload after a change, and the operation that puts it there. A large payload that an older version has
 /// left in the main row moves into its own row.
+///
+/// A payload row stays, also for a payload that has become small: whoever has read the main row before finds it.
 fn place_payload(
     before: StoredPayload,
     new: Option<&Payload>,
     next: &Conversation,
 ) -> Result<(StoredPayload, Option<Operation>), StoreError> {
-    let had_row = before == StoredPayload::InOwnRow;
     let Some(payload) = new.or(before.in_main_row()) else { return Ok((before, None)) };
-    let operation = match payload_row(next, payload)? {
-        Some(Operation::Insert { key, value }) if had_row => Operation::Replace { key, value, if_match: None },
-        Some(insert) => insert,
-        None if had_row => {
-            let key = payload::payload_key(next.client(), next.id());
-            let delete = Operation::Delete { key, if_match: None };
-            return Ok((StoredPayload::InMainRow(payload.clone()), Some(delete)));
-        }
-        None => return Ok((StoredPayload::InMainRow(payload.clone()), None)),
-    };
-    Ok((StoredPayload::InOwnRow, Some(operation)))
+    if before == StoredPayload::InOwnRow {
+        let key = payload::payload_key(next.client(), next.id());
+        let replace = Operation::Replace { key, value: payload::encode_payload(payload)?, if_match: None };
+        return Ok((before, Some(replace)));
+    }
+    Ok(match payload_row(next, payload)? {
+        Some(insert) => (StoredPayload::InOwnRow, Some(insert)),
+        None if new.is_none() => (before, None),
+        None => (StoredPayload::InMainRow(payload.clone()), None),
+    })
 }
 
 /// The operation that inserts the payload row, if the payload is too large for the main row.
