@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::body_field::MAX_BODY;
 use super::{ErrorDetail, RecurrenceRequest, RetryRequest, ScheduleRequest, SuccessWhenRequest};
 use crate::domain::{
-    ConversationId, Delay, DeliveryPolicy, DueTime, Format, Method, Sha256, SuccessWhen, Zone, millis,
+    ConversationId, Delay, DeliveryPolicy, DueTime, Format, Method, Sha256, SuccessWhen, When, Zone, millis,
 };
 use crate::json::{RawJson, canonical};
 
@@ -144,18 +144,22 @@ struct CanonicalCheck<'a> {
 struct CanonicalRecurrence<'a> {
     cron: Option<&'a str>,
     time_zone: Option<String>,
-    end_time: Option<&'a str>,
+    end_time: Option<CanonicalTime<'a>>,
     max_occurrences: Option<u32>,
     stop_on_failure: bool,
 }
 
 impl<'a> CanonicalRecurrence<'a> {
-    fn new(recurrence: &'a RecurrenceRequest) -> Self {
+    /// `zone` is that of the request.
+    fn new(recurrence: &'a RecurrenceRequest, zone: Option<&str>) -> Self {
         let RecurrenceRequest { cron, time_zone, end_time, max_occurrences, stop_on_failure } = recurrence;
         Self {
             cron: cron.as_deref(),
             time_zone: time_zone.as_deref().map(canonical_zone),
-            end_time: end_time.as_deref(),
+            end_time: end_time.as_deref().map(|text| {
+                let time_zone = time_zone.as_deref().or(zone);
+                canonical_time(text, When { scheduled_time: Some(text), delay: None, time_zone }.scheduled().as_ref())
+            }),
             max_occurrences: *max_occurrences,
             stop_on_failure: stop_on_failure.unwrap_or_default(),
         }
@@ -201,10 +205,7 @@ impl ScheduleRequest {
         let zone = scheduled.as_ref().and_then(|due| Some(due.zone()?.name.clone()));
         let form = CanonicalRequest {
             conversation_text: conversation_text.as_deref(),
-            scheduled_time: scheduled_time.as_deref().map(|text| {
-                let instant = |due: &DueTime| CanonicalTime::Instant(due.instant().as_millis());
-                scheduled.as_ref().map_or(CanonicalTime::Text(text), instant)
-            }),
+            scheduled_time: scheduled_time.as_deref().map(|text| canonical_time(text, scheduled.as_ref())),
             delay: delay.as_deref().map(canonical_delay),
             time_zone: zone.or_else(|| time_zone.as_deref().map(canonical_zone)),
             endpoint: endpoint.as_deref(),
@@ -217,7 +218,7 @@ impl ScheduleRequest {
             labels: canonical_labels(labels.iter().flatten().map(|(key, value)| (&**key, &**value))),
             thread_id: thread_id.as_deref(),
             expire_after: expire_after.as_deref().map(canonical_delay),
-            recurrence: recurrence.as_ref().map(CanonicalRecurrence::new),
+            recurrence: recurrence.as_ref().map(|it| CanonicalRecurrence::new(it, time_zone.as_deref())),
             paused: paused.unwrap_or_default(),
             body: body.as_ref().map(|body| canonical_json(body, MAX_BODY)),
             success_when: success_when.as_ref().map(canonical_check),
@@ -225,6 +226,11 @@ impl ScheduleRequest {
         // This cannot fail: the form consists of texts and numbers.
         hash(&serde_json::to_vec(&form).unwrap_or_default())
     }
+}
+
+/// A text that is a time counts as its instant.
+fn canonical_time<'a>(text: &'a str, read: Option<&DueTime>) -> CanonicalTime<'a> {
+    read.map_or(CanonicalTime::Text(text), |due| CanonicalTime::Instant(due.instant().as_millis()))
 }
 
 fn canonical_delay(text: &str) -> CanonicalTime<'_> {

@@ -176,8 +176,7 @@ impl ScheduleRequest {
     pub(super) fn notes(&self) -> Vec<Note> {
         let when = self.when();
         let scheduled = when.scheduled().map(|due| due.notes().to_vec()).unwrap_or_default();
-        let recurs_in_utc =
-            self.recurrence.as_ref().is_some_and(|it| it.time_zone.is_none()) && when.time_zone.is_none();
+        let recurs_in_utc = self.recurrence.as_ref().is_some_and(|it| !it.written().names_zone(&when));
         scheduled.into_iter().chain(recurs_in_utc.then_some(Note::RecursInUtc)).collect()
     }
 

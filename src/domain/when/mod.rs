@@ -82,8 +82,8 @@ impl When<'_> {
         let recurring = written.resolve(self.zone().ok().flatten(), start.as_ref().map_or(now, DueTime::instant));
         match (start, recurring) {
             (Ok(start), Ok((recurrence, first))) => {
-                let names_zone = self.time_zone.is_some() || written.time_zone.is_some();
-                Ok((start.first_occurrence(first, names_zone.then_some(recurrence.zone)), recurrence))
+                let zone = written.names_zone(self).then_some(recurrence.zone);
+                Ok((start.first_occurrence(first, zone), recurrence))
             }
             (start, recurring) => {
                 let start = start.err().into_iter().flatten().map(InvalidRecurring::When);

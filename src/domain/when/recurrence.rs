@@ -4,7 +4,7 @@ use std::iter;
 use std::time::Duration;
 
 use super::written::ZonedText;
-use super::{Cron, InvalidRecurrence, InvalidWhen, Zone};
+use super::{Cron, InvalidRecurrence, InvalidWhen, When, Zone};
 use crate::domain::Timestamp;
 
 /// The fields of `recurrence`, as the caller wrote them.
@@ -48,6 +48,12 @@ pub struct NextOccurrence {
 }
 
 impl WrittenRecurrence<'_> {
+    /// Whether it, or the request with these fields, names the zone whose clocks it follows. Otherwise that is UTC.
+    #[must_use]
+    pub const fn names_zone(&self, when: &When<'_>) -> bool {
+        self.time_zone.is_some() || when.time_zone.is_some()
+    }
+
     /// The recurrence, and the instant of its first occurrence at or after `start`.
     ///
     /// Without `timeZone` it follows the clocks of this zone, which is that of the request, or UTC.
@@ -88,6 +94,8 @@ fn within_max(count: u64) -> Result<u32, InvalidRecurrence> {
 }
 
 impl Recurrence {
+    /// Two occurrences are at least this far apart.
+    pub const LEAST_DISTANCE: Duration = Duration::from_mins(1);
     /// Missed occurrences are counted up to this number, so that the count takes a few milliseconds.
     pub const MAX_COUNTED: u32 = 1000;
 

@@ -115,6 +115,12 @@ async fn a_repeated_request_schedules_one_series() {
     let daily = json!({ "recurrence": { "cron": "0 9 * * *" } });
     let first = schedule(daily.clone()).await;
     assert_eq!(schedule(daily).await.json(), first.json());
+    let ending = |end: &str| json!({ "recurrence": { "cron": "0 9 * * *", "endTime": end } });
+    let with_end = super::idempotency::schedule(&client, "ends", recurring(&ending("2035-01-01T00:00:00Z"))).await;
+    for same in ["2035-01-01T00:00", "2035-01-01T01:00:00.000+01:00"] {
+        let repeated = super::idempotency::schedule(&client, "ends", recurring(&ending(same))).await;
+        assert_eq!(repeated.json(), with_end.json(), "{same}");
+    }
     for other in [
         json!({ "recurrence": { "cron": "0 10 * * *" } }),
         json!({ "recurrence": { "cron": "0 9 * * *", "timeZone": "Europe/Berlin" } }),
