@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::classify::classify_checked;
 use super::deliver::CommittedClaim;
 use super::{Deliverer, DeliveryOutcome, retry_delay};
-use crate::domain::{ClaimedAttempt, Conversation, Status, SuccessWhen, Timestamp};
+use crate::domain::{ClaimProof, ClaimedAttempt, Conversation, Status, SuccessWhen, Timestamp};
 use crate::outbound::Exchange;
 use crate::store::{ConversationStore, Revision, StoreError};
 
@@ -31,9 +31,11 @@ impl Deliverer {
             attempt = attempt.number, outcome = ?result.outcome, status = result.http_status, error = ?result.error,
             duration_ms = result.duration_ms, lateness_ms = lateness.as_millis(), "attempt finished"
         );
-        let id = claimed.conversation().id();
+        let (id, occurrence) = (claimed.conversation().id(), claimed.conversation().series().map(|it| it.number));
+        let proof = claimed.proof();
+        let next = claimed.complete(sent_at, result.clone(), pause, now);
         let written =
-            self.write_result(claimed, revision, |claimed| claimed.complete(sent_at, result.clone(), pause, now));
+            self.write_result(proof, revision, next, |claimed| claimed.complete(sent_at, result.clone(), pause, now));
         let next = match written.await {
             Ok(next) => next,
             Err(error) => {
@@ -45,9 +47,15 @@ impl Deliverer {
             }
         };
         let status = next.status();
+        let has_failed = occurrence.and_then(|number| next.series()?.failure_of(number)).is_some();
         if status == Status::Failed {
             tracing::warn!(
-                conversation.id = %next.id(), client.id = %next.client(), attempts = attempt.number, "conversation failed"
+                conversation.id = %id, client.id = %next.client(), attempts = attempt.number, "conversation failed"
+            );
+        } else if has_failed {
+            tracing::warn!(
+                conversation.id = %id, client.id = %next.client(), occurrence, attempts = attempt.number,
+                "an occurrence failed"
             );
         }
         self.wake_next(&next).await;
@@ -65,14 +73,14 @@ impl Deliverer {
     /// cancel a series while its attempt is under way, so a conflict is no reason to give up.
     async fn write_result(
         &self,
-        mut claimed: ClaimedAttempt,
+        proof: ClaimProof,
         mut read: Revision,
+        mut next: Conversation,
         complete: impl Fn(ClaimedAttempt) -> Conversation,
     ) -> Result<Conversation, StoreError> {
         let mut pause = Duration::from_millis(100);
         let mut tries = 1;
         loop {
-            let next = complete(claimed.clone());
             match self.store.replace(read.clone(), &next).await {
                 Ok(_) => return Ok(next),
                 Err(error) if tries == Self::RESULT_TRIES => return Err(error),
@@ -81,10 +89,8 @@ impl Deliverer {
                     pause *= 4;
                 }
                 Err(StoreError::Conflict) => {
-                    let conversation = claimed.conversation();
-                    let current = self.store.get(conversation.client(), conversation.id()).await?;
-                    let current = current.ok_or(StoreError::Conflict)?;
-                    claimed = claimed.on(current.value).ok_or(StoreError::Conflict)?;
+                    let current = self.store.get(next.client(), next.id()).await?.ok_or(StoreError::Conflict)?;
+                    next = complete(proof.on(current.value).ok_or(StoreError::Conflict)?);
                     read = current.revision;
                 }
                 Err(error) => return Err(error),

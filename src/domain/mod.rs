@@ -30,8 +30,8 @@ pub use address::{AddressClass, Verdict, classify};
 pub use attempt::{Attempt, AttemptResult, AttemptStart, ErrorClass, Outcome};
 pub use client::{ClientId, InvalidClientId};
 pub use conversation::{
-    AlreadyFinal, Claim, ClaimRefused, ClaimedAttempt, Conversation, Course, NotDelivering, Occurrence, PauseRefused,
-    RedeliveryRefused, Series, StoredConversation, TooLate, Update, UpdateRefused, WholeConversation,
+    AlreadyFinal, Claim, ClaimProof, ClaimRefused, ClaimedAttempt, Conversation, Course, NotDelivering, Occurrence,
+    PauseRefused, RedeliveryRefused, Series, StoredConversation, TooLate, Update, UpdateRefused, WholeConversation,
 };
 pub use delivery_policy::DeliveryPolicy;
 pub use destination::Destination;

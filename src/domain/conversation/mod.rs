@@ -14,7 +14,7 @@ mod update;
 pub use refusals::{AlreadyFinal, ClaimRefused, NotDelivering, PauseRefused, RedeliveryRefused, TooLate};
 pub use series::{Course, Occurrence, Series};
 pub use stored::StoredConversation;
-pub use transitions::{Claim, ClaimedAttempt};
+pub use transitions::{Claim, ClaimProof, ClaimedAttempt};
 pub use update::{Update, UpdateRefused};
 
 use std::time::Duration;

@@ -79,6 +79,12 @@ impl Series {
         self.course == Course::Paused
     }
 
+    /// The reason why the occurrence that ended last has failed, if it is the one with this number.
+    #[must_use]
+    pub fn failure_of(&self, number: u32) -> Option<&str> {
+        self.history.last().filter(|over| over.number == number)?.failure.as_deref()
+    }
+
     /// Records the end of the current occurrence, and makes the next one the current one.
     pub(super) fn after(&mut self, over: Occurrence) -> AfterOccurrence {
         let (due, now) = (over.due, over.ended);
@@ -100,6 +106,10 @@ impl Series {
     /// The due time of the latest occurrence up to now, if that is a later one than the current one, which has not begun.
     /// The current one is then left out.
     pub(super) fn catch_up(&mut self, due: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        // Almost every claim is on time, and then there is nothing to compute.
+        if now < due + Recurrence::LEAST_DISTANCE {
+            return None;
+        }
         let before = self.number.saturating_sub(1);
         let latest = self.recurrence.after_occurrence(before, due, now).filter(|next| next.due <= now)?;
         let left_out = self.missed.saturating_add(1).saturating_add(latest.missed);

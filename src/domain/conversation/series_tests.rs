@@ -131,7 +131,7 @@ fn a_paused_series_waits_for_its_client_and_catches_up_with_nothing() {
 #[test]
 fn an_occurrence_that_has_begun_when_it_is_paused_goes_on_to_its_end() {
     let paused = claimed(recurring(|_| ()), first()).conversation().clone().pause(first()).unwrap();
-    let held = claimed(recurring(|_| ()), first()).on(paused).unwrap();
+    let held = claimed(recurring(|_| ()), first()).proof().on(paused).unwrap();
     let waiting = held.complete(first(), result(Outcome::Failure), RETRY, first());
     assert_eq!((waiting.status(), waiting.next_wake_at()), (Status::InProgress, Some(first() + RETRY)));
     let next = after(waiting, Outcome::Success, first() + RETRY);
@@ -148,7 +148,7 @@ fn a_cancellation_during_an_attempt_ends_the_series_after_it() {
         assert_eq!(ending.status(), Status::InProgress);
         assert_eq!(ending.clone().cancel_after_attempt(first()), Err(TooLate::Already));
         assert_eq!(ending.clone().pause(first()), Err(PauseRefused::Ending));
-        let over = held.on(ending).unwrap().complete(first(), result(outcome), RETRY, first());
+        let over = held.proof().on(ending).unwrap().complete(first(), result(outcome), RETRY, first());
         assert_eq!((over.status(), over.next_wake_at()), (Status::Cancelled, None), "{outcome:?}");
         assert_eq!(series(&over).history.len(), 1);
     }
@@ -169,7 +169,12 @@ fn a_claim_that_another_worker_has_taken_over_writes_no_result() {
     let held = claimed(recurring(|_| ()), first());
     let lost = held.conversation().clone().claim(OTHER, held.conversation().next_wake_at().unwrap(), RETRY).unwrap();
     let Claim::Lost(current) = lost else { panic!("{lost:?}") };
-    assert_eq!(held.on(current), None);
+    assert_eq!(held.proof().on(current.clone()), None);
+    // The other worker has the next attempt under way.
+    let Claim::Attempt(other) = current.clone().claim(OTHER, current.next_wake_at().unwrap(), RETRY).unwrap() else {
+        panic!("{current:?}")
+    };
+    assert_eq!(held.proof().on(other.conversation().clone()), None);
 }
 
 #[test]

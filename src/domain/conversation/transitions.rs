@@ -23,8 +23,28 @@ pub enum Claim {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimedAttempt {
     conversation: Conversation,
+    token: LeaseToken,
     attempt: AttemptStart,
     due_at: Timestamp,
+}
+
+/// The proof of a claim, without the conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClaimProof {
+    token: LeaseToken,
+    attempt: AttemptStart,
+    due_at: Timestamp,
+}
+
+impl ClaimProof {
+    /// The claim on the conversation as it is now in the store, after its client paused or cancelled the series. `None` if
+    /// the claim is over: another worker has recorded the attempt as lost.
+    #[must_use]
+    pub fn on(self, current: Conversation) -> Option<ClaimedAttempt> {
+        let Self { token, attempt, due_at } = self;
+        let is_held = matches!(current.state(), State::Delivering { lease, .. } if lease.token == token);
+        is_held.then_some(ClaimedAttempt { conversation: current, token, attempt, due_at })
+    }
 }
 
 impl ClaimedAttempt {
@@ -46,16 +66,10 @@ impl ClaimedAttempt {
         self.due_at
     }
 
-    /// The same claim on the conversation as it is now in the store, after its client paused or cancelled the series.
-    /// `None` if the claim is over: another worker has recorded the attempt as lost.
+    /// What is needed to hold the same claim on a later state of the conversation.
     #[must_use]
-    pub fn on(self, current: Conversation) -> Option<Self> {
-        let token = |conversation: &Conversation| match conversation.state() {
-            State::Delivering { lease, .. } => Some(lease.token),
-            _ => None,
-        };
-        let is_held = token(&current).is_some() && token(&current) == token(&self.conversation);
-        is_held.then_some(Self { conversation: current, ..self })
+    pub const fn proof(&self) -> ClaimProof {
+        ClaimProof { token: self.token, attempt: self.attempt, due_at: self.due_at }
     }
 
     /// Records the result of the attempt. `sent_at` is the time of the first byte; it replaces the time of the claim.
@@ -143,21 +157,24 @@ impl Conversation {
         let attempt = AttemptStart { number: next.attempts_begun() + 1, started: now };
         let lease = Lease { until: now + next.policy.timeout() + DeliveryPolicy::LEASE_MARGIN, token };
         next.state = State::Delivering { attempt, lease };
-        Ok(Claim::Attempt(ClaimedAttempt { conversation: next, attempt, due_at }))
+        Ok(Claim::Attempt(ClaimedAttempt { conversation: next, token, attempt, due_at }))
     }
 
     /// The failed conversation, if an attempt that begins now or later is too late for its
     /// [`Expiry`]. An attempt that has begun is never too late.
     #[must_use]
     pub fn expired(&self, now: Timestamp) -> Option<Self> {
-        self.expiry?;
-        let current = self.clone().caught_up(now);
-        let due_at = match &current.state {
-            State::Scheduled => current.due,
-            State::Waiting { next_attempt } => *next_attempt,
-            _ => return None,
+        let begins_too_late = |conversation: &Self| match &conversation.state {
+            State::Scheduled => conversation.is_too_late(conversation.due.max(now)),
+            State::Waiting { next_attempt } => conversation.is_too_late((*next_attempt).max(now)),
+            _ => false,
         };
-        current.is_too_late(due_at.max(now)).then(|| current.expire(now))
+        if !begins_too_late(self) {
+            return None;
+        }
+        // A later occurrence may be in time.
+        let current = self.clone().caught_up(now);
+        begins_too_late(&current).then(|| current.expire(now))
     }
 
     /// Ends the lease now, because the worker that holds it is known to be gone.
