@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::domain::{Conversation, Course, Occurrence, Recurrence, Series, Timestamp};
 
-/// When a conversation recurs, and how far it is.
+/// When a conversation recurs.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RecurrenceResponse {

@@ -101,7 +101,7 @@ impl UpdateRequest {
 
     fn new(members: &[Member<'_>]) -> Self {
         let sets_time = members.iter().any(|member| TIME.contains(&member.name.as_str()));
-        Self { patch: members::write(members), sets_time }
+        Self { patch: members::write(members.iter().map(|member| (&member.name, member.text()))), sets_time }
     }
 
     /// The change of a conversation.

@@ -71,16 +71,13 @@ fn conversation_operations() -> Vec<Operation> {
                 Box::pin(conversations::get_conversation_status(context, caller))
             }),
         ),
-        Operation {
-            method: Method::PATCH,
-            ..get(
-                "updateConversation",
-                "/api/scheduler/{id}",
-                client_with_tool(Scope::Write, tools::UPDATE_CONVERSATION, |context, caller| {
-                    Box::pin(conversations::update_conversation(context, caller))
-                }),
-            )
-        },
+        patch(
+            "updateConversation",
+            "/api/scheduler/{id}",
+            client_with_tool(Scope::Write, tools::UPDATE_CONVERSATION, |context, caller| {
+                Box::pin(conversations::update_conversation(context, caller))
+            }),
+        ),
         delete(
             "cancelConversation",
             "/api/scheduler/{id}",
@@ -277,6 +274,10 @@ pub(super) const fn get(name: &'static str, path: &'static str, access: Access) 
 
 pub(super) const fn post(name: &'static str, path: &'static str, access: Access) -> Operation {
     operation(name, Method::POST, path, access)
+}
+
+const fn patch(name: &'static str, path: &'static str, access: Access) -> Operation {
+    operation(name, Method::PATCH, path, access)
 }
 
 const fn delete(name: &'static str, path: &'static str, access: Access) -> Operation {

@@ -27,14 +27,19 @@ pub fn read(json: &[u8]) -> (Vec<Member<'_>>, Result<(), serde_json::Error>) {
     (members, result)
 }
 
-/// An object with these members.
+impl<'a> Member<'a> {
+    /// The value as it was written.
+    #[must_use]
+    pub fn text(&self) -> &'a str {
+        self.value.map_or("null", RawValue::get)
+    }
+}
+
+/// An object with these names and values. The values are JSON.
 #[must_use]
-pub fn write(members: &[Member<'_>]) -> String {
-    let text = |member: &Member<'_>| {
-        let value = member.value.map_or("null", RawValue::get);
-        format!("{}:{value}", serde_json::Value::from(member.name.as_str()))
-    };
-    format!("{{{}}}", members.iter().map(text).collect::<Vec<_>>().join(","))
+pub fn write<N: AsRef<str>, V: AsRef<str>>(members: impl IntoIterator<Item = (N, V)>) -> String {
+    let member = |(name, value): (N, V)| format!("{}:{}", serde_json::Value::from(name.as_ref()), value.as_ref());
+    format!("{{{}}}", members.into_iter().map(member).collect::<Vec<_>>().join(","))
 }
 
 struct ObjectSeed<'m, 'a>(&'m mut Vec<Member<'a>>);

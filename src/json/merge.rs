@@ -1,6 +1,6 @@
 //! JSON Merge Patch (RFC 7396) on texts: every value that stays is kept as it was written.
 
-use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 use super::members::{self, Member};
 
@@ -10,35 +10,25 @@ use super::members::{self, Member};
 /// # Errors
 /// [`serde_json::Error`] if one of the two is not a JSON object.
 pub fn merge(target: &str, patch: &str) -> Result<String, serde_json::Error> {
-    let (mut old, read) = members::read(target.as_bytes());
+    let (old, read) = members::read(target.as_bytes());
     read?;
     let (new, read) = members::read(patch.as_bytes());
     read?;
-    let mut merged = Vec::with_capacity(old.len() + new.len());
-    old.retain(|member| {
-        let stays = !new.iter().any(|change| change.name == member.name);
-        if stays {
-            merged.push((member.name.clone(), text(member).to_owned()));
-        }
-        !stays
-    });
+    let stays = |member: &&Member<'_>| !new.iter().any(|change| change.name == member.name);
+    let mut merged: Vec<_> =
+        old.iter().filter(stays).map(|member| (&*member.name, Cow::Borrowed(member.text()))).collect();
     for change in &new {
-        match text(change) {
-            "null" => {}
+        let value = match change.text() {
+            "null" => continue,
             value if is_object(value) => {
-                let before = old.iter().find(|member| member.name == change.name).map(text);
-                merged.push((change.name.clone(), merge(before.filter(|it| is_object(it)).unwrap_or("{}"), value)?));
+                let before = old.iter().find(|member| member.name == change.name).map(Member::text);
+                Cow::Owned(merge(before.filter(|it| is_object(it)).unwrap_or("{}"), value)?)
             }
-            value => merged.push((change.name.clone(), value.to_owned())),
-        }
+            value => Cow::Borrowed(value),
+        };
+        merged.push((&change.name, value));
     }
-    let members: Result<Vec<_>, serde_json::Error> =
-        merged.into_iter().map(|(name, value)| Ok(format!("{}:{value}", serde_json::to_string(&name)?))).collect();
-    Ok(format!("{{{}}}", members?.join(",")))
-}
-
-fn text<'a>(member: &Member<'a>) -> &'a str {
-    member.value.map_or("null", RawValue::get)
+    Ok(members::write(merged))
 }
 
 fn is_object(json: &str) -> bool {
