@@ -5,10 +5,11 @@
 //! on a storage account has wake-ups: `worker` receives them when there is no Functions host and `processed` deletes
 //! their messages, `wake_up_handler` handles them, and `slot_runner` runs the rows of a second.
 //!
-//! `deliver` runs one delivery (`not_ready` says why one does not begin). `client_limiter` shares the deliveries that are under way between the clients,
-//! `host_limiter` limits how many of them go to one host, and `retry_schedule` says when a delivery that one of them
-//! refuses tries again. `request` builds the request and `signature` signs it, `classify` turns the response into a
-//! result with the caller's check in `success_check`, and `retry` computes the pause before the next attempt.
+//! `deliver` runs one delivery, and `not_ready` says why one does not begin. `client_limiter` shares the deliveries that
+//! are under way between the clients, `host_limiter` limits how many of them go to one host, and `retry_schedule` says
+//! when a delivery that one of them refuses tries again. `request` builds the request and `signature` signs it,
+//! `classify` turns the response into a result with the caller's check in `success_check`, `retry` computes the pause
+//! before the next attempt, and `record` writes the result.
 
 mod classify;
 mod client_limiter;
