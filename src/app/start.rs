@@ -13,6 +13,7 @@ use crate::auth::{Authenticator, ClientDirectory};
 use crate::config::{Config, ServerConfig};
 use crate::delivery::{Deliverer, Follower, NextDue, SigningSecrets, SlotRunner, WakeUpHandler, Worker};
 use crate::descriptors::Descriptors;
+use crate::domain::Retention;
 use crate::http::{
     FunctionsHost, Invocations, Operation, RateLimiter, Server, ServerOptions, Services, invocation_operations,
     operations, router,
@@ -80,7 +81,7 @@ impl App {
         let cursor_keys = CursorKeys::new(signing_keys.derive("the cursors of lists"));
         let authenticator = Authenticator::new(directory, signing_keys, tokens, public_url.clone(), Arc::clone(&clock));
         let wake_ups = backend.wake_ups();
-        let parts = Parts::of(&backend, &wake_ups, entropy);
+        let parts = Parts::of(&backend, &wake_ups, entropy, config.server.retention);
         let deliverer = parts.deliverer(&config, signing_secrets, descriptors)?;
         let scheduler = parts.scheduler(&config).beside(deliverer.live_attempts().clone());
         let (scheduler, indexer) = (scheduler.with_cursor_keys(cursor_keys), parts.indexer(&backend));
@@ -126,12 +127,18 @@ pub(super) struct Parts {
     waker: Arc<dyn Waker>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    retention: Retention,
 }
 
 impl Parts {
-    pub(super) fn of(backend: &Backend, wake_ups: &Arc<WakeUps>, entropy: Arc<dyn Entropy>) -> Self {
+    pub(super) fn of(
+        backend: &Backend,
+        wake_ups: &Arc<WakeUps>,
+        entropy: Arc<dyn Entropy>,
+        retention: Retention,
+    ) -> Self {
         let (conversations, waker) = (backend.conversations(), backend.waker(wake_ups));
-        Self { conversations, waker, clock: backend.clock(), entropy }
+        Self { conversations, waker, clock: backend.clock(), entropy, retention }
     }
 
     fn scheduler(&self, config: &Config) -> Scheduler {
@@ -170,7 +177,7 @@ impl Parts {
     }
 
     fn follower(&self, deliverer: Arc<Deliverer>, next_due: Arc<NextDue>) -> Follower {
-        Follower::new(deliverer, self.conversations.clone(), next_due, Arc::clone(&self.clock))
+        Follower::new(deliverer, self.conversations.clone(), next_due, Arc::clone(&self.clock)).keeping(self.retention)
     }
 
     pub(super) fn wake_up_handler(&self, deliverer: Arc<Deliverer>, wake_ups: Arc<WakeUps>) -> Arc<WakeUpHandler> {
@@ -178,6 +185,7 @@ impl Parts {
         let conversations = || self.conversations.clone();
         let runner = Arc::new(SlotRunner::new(deliverer, conversations(), Arc::clone(&wake_ups), clock(), entropy));
         let sweeper = Sweeper::new(conversations(), wake_ups, Arc::clone(&runner) as _, clock());
+        let sweeper = sweeper.keeping(self.retention);
         Arc::new(WakeUpHandler::new(runner, Arc::new(sweeper)))
     }
 }

@@ -25,7 +25,7 @@ pub async fn sweep_once(config: &Config) -> Result<SweepReport, String> {
     let descriptors = Descriptors::raise();
     let backend = Backend::open(config, descriptors.store_files).map_err(|error| error.to_string())?;
     let wake_ups = backend.wake_ups();
-    let parts = Parts::of(&backend, &wake_ups, Arc::new(SystemEntropy::new()));
+    let parts = Parts::of(&backend, &wake_ups, Arc::new(SystemEntropy::new()), config.server.retention);
     let deliverer = parts.deliverer(config, secrets, descriptors).map_err(|error| error.to_string())?;
     let swept = parts.wake_up_handler(deliverer, wake_ups).sweep().await;
     backend.close();

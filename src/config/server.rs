@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::vars::{Setting, Vars, any_text, parsed};
 use crate::auth::TrustedProxies;
+use crate::domain::Retention;
 use crate::public_url::PublicUrl;
 
 const HOST: Setting<IpAddr> = Setting { name: "HOST", default: "127.0.0.1", read: parse_host };
@@ -16,11 +17,19 @@ const RATE_LIMIT: Setting<Option<NonZeroU32>> =
     Setting { name: "RATE_LIMIT_PER_SECOND", default: "", read: parse_rate_limit };
 const RATE_LIMIT_ON_AZURE: Option<NonZeroU32> = NonZeroU32::new(100);
 const DATA_DIR: Setting<PathBuf> = Setting { name: "SCHEDULER_DATA_DIR", default: ".scheduler", read: any_text };
+const RETENTION_DAYS: Setting<Retention> = Setting { name: "RETENTION_DAYS", default: "30", read: parsed };
 
 const TRUSTED_PROXIES: Setting<TrustedProxies> = Setting { name: "TRUSTED_PROXIES", default: "", read: parsed };
 
-pub(super) const SETTINGS: [(&str, &str); 6] =
-    [HOST.entry(), PORT.entry(), PUBLIC_URL.entry(), RATE_LIMIT.entry(), DATA_DIR.entry(), TRUSTED_PROXIES.entry()];
+pub(super) const SETTINGS: [(&str, &str); 7] = [
+    HOST.entry(),
+    PORT.entry(),
+    PUBLIC_URL.entry(),
+    RATE_LIMIT.entry(),
+    DATA_DIR.entry(),
+    RETENTION_DAYS.entry(),
+    TRUSTED_PROXIES.entry(),
+];
 
 /// The Functions host sets this variable for the process that it starts. It is not in the list of settings, because
 /// no operator sets it.
@@ -46,6 +55,8 @@ pub struct ServerConfig {
     pub rate_limit: Option<NonZeroU32>,
     /// `SCHEDULER_DATA_DIR`: contains the embedded store and the local credentials.
     pub data_dir: PathBuf,
+    /// `RETENTION_DAYS`: how long a conversation is kept after it has ended.
+    pub retention: Retention,
     /// `TRUSTED_PROXIES`: the proxies whose `X-Forwarded-For` names the source of a request.
     pub trusted_proxies: TrustedProxies,
 }
@@ -67,8 +78,9 @@ impl ServerConfig {
         let default_limit = if vars.on_azure { RATE_LIMIT_ON_AZURE } else { None };
         let rate_limit = vars.read(&RATE_LIMIT).unwrap_or(default_limit);
         let data_dir = vars.read(&DATA_DIR).unwrap_or_default();
+        let retention = vars.read(&RETENTION_DAYS).unwrap_or_default();
         let trusted_proxies = vars.read(&TRUSTED_PROXIES).unwrap_or_default();
-        Self { listen, under_host, public_url, rate_limit, data_dir, trusted_proxies }
+        Self { listen, under_host, public_url, rate_limit, data_dir, retention, trusted_proxies }
     }
 }
 
@@ -112,6 +124,18 @@ mod tests {
             let error = config(&[("RATE_LIMIT_PER_SECOND", wrong)]).unwrap_err().to_string();
             assert!(error.contains("\n  RATE_LIMIT_PER_SECOND: must be a number"), "{error}");
         }
+    }
+
+    #[test]
+    fn conversations_are_kept_for_a_month_or_as_long_as_is_set() {
+        let retention = |vars: &[(&str, &str)]| config(vars).map(|config| config.server.retention);
+        assert_eq!(retention(&[]), Ok("30".parse().unwrap()));
+        assert_eq!(retention(&[("RETENTION_DAYS", "3650")]), Ok("3650".parse().unwrap()));
+        let error = retention(&[("RETENTION_DAYS", "0")]).unwrap_err().to_string();
+        assert!(
+            error.contains("\n  RETENTION_DAYS: must be a number of days from 1 to 3650; it cannot be off"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Deliverer, DeliveryOutcome, NextDue};
-use crate::domain::{ClientId, Timestamp};
+use crate::domain::{ClientId, Retention, Timestamp};
 use crate::maintenance::remove_expired;
 use crate::store::{ConversationStore, DueBound, DueKey, Partition, StoreError};
 use crate::sync::lock;
@@ -26,6 +26,7 @@ pub struct Follower {
     pub(super) store: ConversationStore,
     pub(super) next_due: Arc<NextDue>,
     pub(super) clock: Arc<dyn Clock>,
+    retention: Retention,
     started: Arc<Mutex<Started>>,
     deliveries: TaskTracker,
 }
@@ -74,7 +75,14 @@ impl Follower {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (started, deliveries) = (Arc::default(), TaskTracker::new());
-        Self { deliverer, store, next_due, clock, started, deliveries }
+        let retention = Retention::default();
+        Self { deliverer, store, next_due, clock, retention, started, deliveries }
+    }
+
+    /// Keeps final conversations for this time.
+    #[must_use]
+    pub fn keeping(self, retention: Retention) -> Self {
+        Self { retention, ..self }
     }
 
     /// Works until `stop`, then finishes the deliveries that have begun.
@@ -95,7 +103,7 @@ impl Follower {
     async fn remove_expired(&self) {
         loop {
             tokio::time::sleep(Self::REMOVE_EVERY).await;
-            remove_expired(&self.store, &*self.clock).await;
+            remove_expired(&self.store, &*self.clock, self.retention).await;
         }
     }
 

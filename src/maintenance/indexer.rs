@@ -1,4 +1,4 @@
-//! Gives the conversations of earlier releases their index rows, once in the life of a store.
+//! Gives the conversations of earlier releases their index and retention rows, once after an upgrade.
 //!
 //! During a deployment, processes of the earlier release still schedule conversations without index rows. So on a store
 //! that several processes share, the index is completed only an hour after the first process of this release came. Until
@@ -98,8 +98,9 @@ impl Indexer {
         match self.store.index_mark().await? {
             Some((IndexMark::Since(at), _)) => Ok(at.min(now)),
             Some((IndexMark::Complete, _)) => Ok(now - self.settles),
-            None => {
-                self.store.write_index_mark(None, IndexMark::Since(now)).await?;
+            read => {
+                let etag = read.map(|(_, etag)| etag);
+                self.store.write_index_mark(etag, IndexMark::Since(now)).await?;
                 Ok(now)
             }
         }

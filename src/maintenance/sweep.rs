@@ -14,7 +14,7 @@ use futures_util::future::{self, join_all};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::remove_expired;
-use crate::domain::Timestamp;
+use crate::domain::{Retention, Timestamp};
 use crate::store::{
     ConversationStore, DueBound, DueKey, Etag, Partition, PartitionSet, Slot, StoreError, WakeUps, Watermark,
 };
@@ -36,6 +36,7 @@ pub struct Sweeper {
     pub(super) wake_ups: Arc<WakeUps>,
     pub(super) runner: Arc<dyn OverdueRunner>,
     pub(super) clock: Arc<dyn Clock>,
+    retention: Retention,
 }
 
 /// The reason for a sweep.
@@ -89,7 +90,13 @@ impl Sweeper {
         runner: Arc<dyn OverdueRunner>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, wake_ups, runner, clock }
+        Self { store, wake_ups, runner, clock, retention: Retention::default() }
+    }
+
+    /// Keeps final conversations for this time.
+    #[must_use]
+    pub fn keeping(self, retention: Retention) -> Self {
+        Self { retention, ..self }
     }
 
     /// Sweeps every partition once, reads the length of the poison queue, and then removes expired rows.
@@ -100,7 +107,7 @@ impl Sweeper {
         let swept = self.sweep_due_rows(reason).await;
         // A look is made by every process, and one of them is enough.
         if reason != SweepReason::Look {
-            remove_expired(&self.store, &*self.clock).await;
+            remove_expired(&self.store, &*self.clock, self.retention).await;
         }
         swept
     }

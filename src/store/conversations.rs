@@ -11,6 +11,7 @@ mod index;
 mod list_filter;
 mod listing;
 mod restore;
+mod retention;
 mod single_row;
 mod watermark;
 

@@ -1,4 +1,4 @@
-//! The index rows of conversations that earlier releases wrote, and the mark that says whether all have theirs.
+//! The index and retention rows of conversations that earlier releases wrote, and the mark that says whether all have theirs.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::ConversationStore;
 use crate::domain::{Conversation, State};
-use crate::store::rows::{self, INDEX_MARK, INDEXED_SINCE, IndexMark};
+use crate::store::rows::{self, INDEX_MARK, IndexMark};
 use crate::store::{Etag, KeyRange, Partition, Row, StoreError, Table as _};
 
 impl ConversationStore {
@@ -15,7 +15,7 @@ impl ConversationStore {
     /// The conversations that are written at one time.
     const INDEX_WRITES: usize = 16;
 
-    /// Whether every conversation has its index row.
+    /// Whether every conversation has its index row and, if it is final, its retention row.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
@@ -70,10 +70,10 @@ impl ConversationStore {
         Ok(true)
     }
 
-    /// Gives the conversations of a partition that have no index row theirs. Returns the number of those that are left: an
+    /// Gives the conversations of a partition that miss a row of this release theirs. Returns the number of those that are left: an
     /// attempt is under way, whose result could not be written if the row changed, or another process was faster.
     ///
-    /// A row that cannot be read is passed over: a newer version wrote it, with its index row, or no list can show it.
+    /// A row that cannot be read is passed over: a newer version wrote it, with its rows, or no list can show it.
     ///
     /// # Errors
     /// [`StoreError`] of the first failure.
@@ -83,7 +83,8 @@ impl ConversationStore {
             let page = self.table.scan(partition, &range, Self::INDEX_PAGE).await?;
             let Some(last) = page.last() else { return Ok(left) };
             range = range.after(&last.key);
-            let writes = stream::iter(page.into_iter().filter(lacks_index_row)).map(|row| self.index_one(row));
+            let writes =
+                stream::iter(page.into_iter().filter(|row| self.lacks_rows(row))).map(|row| self.index_one(row));
             let is_left: Vec<bool> = writes.buffer_unordered(Self::INDEX_WRITES).try_collect().await?;
             left += is_left.into_iter().filter(|is_left| *is_left).count();
             tokio::task::yield_now().await;
@@ -102,19 +103,21 @@ impl ConversationStore {
             Err(error) => Err(error),
         }
     }
+
+    /// Whether an earlier release wrote this main row, and the conversation has other rows in this release.
+    fn lacks_rows(&self, row: &Row) -> bool {
+        let lacks = rows::decode_conversation(row).and_then(|main| {
+            let rows = |version| self.projection.secondary_rows(&main.conversation, version);
+            Ok(main.projection < self.projection.version()
+                && rows(main.projection)? != rows(self.projection.version())?)
+        });
+        lacks.unwrap_or_else(|error| {
+            tracing::warn!(%error, "conversation not indexed");
+            false
+        })
+    }
 }
 
 const fn is_under_way(conversation: &Conversation) -> bool {
     matches!(conversation.state(), State::Delivering { .. })
-}
-
-/// Whether an earlier release wrote this main row.
-fn lacks_index_row(row: &Row) -> bool {
-    match rows::decode_conversation(row) {
-        Ok(main) => main.projection < INDEXED_SINCE,
-        Err(error) => {
-            tracing::warn!(%error, "conversation not indexed");
-            false
-        }
-    }
 }

@@ -10,7 +10,7 @@ use crate::domain::{ClientId, Conversation, ConversationId, State, Status, Times
 use crate::store::{KeyRange, StoreError};
 
 /// The first version of the projection that has index rows.
-pub(in crate::store) const INDEXED_SINCE: u32 = 3;
+pub(super) const INDEXED_SINCE: u32 = 3;
 
 /// The conversations of a client whose index rows stand together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,8 @@
 //! | `p~{client}~{id}` (the payload row) | always, if the payload is larger than 4 KiB |
 //! | `x~{client}~live~{due, 14 digits}~{id}` (the index row) | exactly while the conversation is not final |
 //! | `x~{client}~{Completed, Failed or Cancelled}~{end, inverted, 14 digits}~{id}` (the index row) | once it is final |
-//! | `x` in the first partition (the mark of the index) | since the first process that writes index rows |
+//! | `r~{end, 14 digits}~{client}~{id}` (the retention row) | once it is final |
+//! | `x` in the first partition (the mark of the index) | since the first process that writes index and retention rows |
 //! | `k~{client}~{SHA-256 of an idempotency key}` (the key row) | for 24 hours after the request, until maintenance removes it |
 //! | `e~{time, 14 digits}~{key of a key row}` (the expiry row) | as long as that key row |
 //! | `w` in the first partition (the watermark) | since the first sweep |
@@ -24,6 +25,7 @@ mod index;
 mod index_mark;
 mod payload;
 mod projection;
+mod retention;
 mod series;
 mod watermark;
 
@@ -40,12 +42,13 @@ pub use self::due::{DueBound, DueKey, DueRow, InvalidDueKey};
 pub(super) use self::idempotency::{
     KeyRow, decode_key_row, encode_expiry_row, encode_key_row, expired_key_row, expired_rows, expiry_key, key_row_key,
 };
-pub(super) use self::index::{INDEXED_SINCE, IndexGroup, index_key, index_prefix, index_rows, indexed_id, listed_at};
+pub(super) use self::index::{IndexGroup, index_key, index_prefix, index_rows, indexed_id, listed_at};
 pub use self::index_mark::IndexMark;
 pub(super) use self::index_mark::{INDEX_MARK, decode_index_mark, encode_index_mark};
 pub(super) use self::payload::{StoredPayload, decode_payload, payload_key};
 pub use self::projection::{ProjectRow, Projection, RowKind};
 pub(super) use self::projection::{Replacement, SecondaryRows};
+pub(super) use self::retention::{ended_before, retained};
 pub use self::watermark::Watermark;
 pub(super) use self::watermark::{WATERMARK, decode_watermark, encode_watermark};
 

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::payload::{self, StoredPayload};
-use super::{conversation_key, due, encode_conversation, index};
+use super::{conversation_key, due, encode_conversation, index, retention};
 use crate::domain::{Conversation, Payload, WholeConversation};
 use crate::store::{Etag, Operation, StoreError};
 
@@ -27,8 +27,14 @@ pub struct RowKind {
 pub type ProjectRow = fn(&Conversation) -> Result<Option<(String, String)>, StoreError>;
 
 /// All kinds of secondary rows.
-const ROW_KINDS: [RowKind; 2] =
-    [RowKind { since: 1, project: due::project }, RowKind { since: index::INDEXED_SINCE, project: index::project }];
+const ROW_KINDS: [RowKind; 3] = [
+    RowKind { since: 1, project: due::project },
+    RowKind { since: index::INDEXED_SINCE, project: index::project },
+    RowKind { since: retention::RETAINED_SINCE, project: retention::project },
+];
+
+/// The version of the projection of this release.
+pub(super) const CURRENT: u32 = retention::RETAINED_SINCE;
 
 /// The kinds of secondary rows that a store writes, and the version of this set.
 ///
@@ -55,7 +61,7 @@ pub(in crate::store) struct Replacement {
 
 impl Default for Projection {
     fn default() -> Self {
-        Self { version: 3, kinds: ROW_KINDS.to_vec() }
+        Self { version: CURRENT, kinds: ROW_KINDS.to_vec() }
     }
 }
 

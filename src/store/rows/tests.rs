@@ -23,6 +23,7 @@ mod body;
 const CONVERSATIONS: &str = include_str!("../../../tests/fixtures/rows/conversation.json");
 const CONVERSATIONS_2: &str = include_str!("../../../tests/fixtures/rows/conversation-2.json");
 const CONVERSATIONS_3: &str = include_str!("../../../tests/fixtures/rows/conversation-3.json");
+const CONVERSATIONS_4: &str = include_str!("../../../tests/fixtures/rows/conversation-4.json");
 const WITH_OPTIONAL_FIELDS: &str = include_str!("../../../tests/fixtures/rows/conversation-optional.json");
 const INDEX_ROWS: &str = include_str!("../../../tests/fixtures/rows/index.json");
 const DUE_ROWS: &str = include_str!("../../../tests/fixtures/rows/due.json");
@@ -198,7 +199,9 @@ fn main_rows_of_later_projections_have_the_form_of_their_fixtures() {
     };
     let zoned =
         vec![("wall time in a zone", zone(Some("2030-01-01T02:00:00")), None), ("delay with a zone", zone(None), None)];
-    for (file, version, zoned) in [(CONVERSATIONS_2, 2, zoned), (CONVERSATIONS_3, 3, Vec::new())] {
+    for (file, version, zoned) in
+        [(CONVERSATIONS_2, 2, zoned), (CONVERSATIONS_3, 3, Vec::new()), (CONVERSATIONS_4, 4, Vec::new())]
+    {
         let mut fixtures = fixtures(file);
         let plain =
             [("payload inside", scheduled(), Some(payload())), ("payload in a row of its own", scheduled(), None)];
@@ -211,7 +214,7 @@ fn main_rows_of_later_projections_have_the_form_of_their_fixtures() {
         }
         assert!(fixtures.is_empty(), "fixtures without a conversation: {:?}", fixtures.keys());
     }
-    assert_eq!(Projection::default().version(), 3);
+    assert_eq!(Projection::default().version(), 4);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use mcp_scheduler::api::ScheduleRequest;
-use mcp_scheduler::domain::{IdempotentRequest, NewConversation, Sha256};
+use mcp_scheduler::domain::{IdempotentRequest, NewConversation, Retention, Sha256};
 use mcp_scheduler::maintenance::{SweepReason, remove_expired};
 use mcp_scheduler::store::{ConversationStore, KeyRange, Table as _};
 use mcp_scheduler::testing::Fault;
@@ -65,7 +65,7 @@ async fn what_cannot_be_removed_is_left_to_the_next_run() {
     schedule(&harness, 0..100).await;
     tokio::time::sleep(24 * HOUR).await;
     harness.table.set_down(true);
-    remove_expired(&harness.store, &*harness.clock).await;
+    remove_expired(&harness.store, &*harness.clock, Retention::default()).await;
     harness.table.set_down(false);
     assert_eq!(left(&harness).await, (100, 100));
     // The first partition is scanned, and the commit that removes its rows has an unknown result.
@@ -77,8 +77,8 @@ async fn what_cannot_be_removed_is_left_to_the_next_run() {
         Fault::AnswerLost,
         Fault::RequestLost,
     ]);
-    remove_expired(&harness.store, &*harness.clock).await;
-    remove_expired(&harness.store, &*harness.clock).await;
+    remove_expired(&harness.store, &*harness.clock, Retention::default()).await;
+    remove_expired(&harness.store, &*harness.clock, Retention::default()).await;
     assert_eq!(left(&harness).await, (0, 0));
 }
 

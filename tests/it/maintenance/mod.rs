@@ -16,6 +16,7 @@ use crate::support::delivery_harness::{DeliveryHarness, NOON};
 mod dead_timer;
 mod expiry;
 mod overdue;
+mod retention;
 mod slots;
 mod sweep;
 mod switch;

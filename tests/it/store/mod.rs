@@ -7,6 +7,7 @@ mod index;
 mod lists;
 mod payloads;
 mod projection;
+mod retention;
 mod simulated;
 mod suite;
 mod upgrade;

@@ -45,7 +45,7 @@ async fn write_as_first_release(table: &dyn Table, text: &str) -> WholeConversat
     let mut inserts = Vec::new();
     for prefix in ["m~", "d~"] {
         for Row { key, value, .. } in rows(&other, &small, prefix).await {
-            let value = value.replacen(r#""p":3,"#, "", 1).replace("a small text", text);
+            let value = value.replacen(r#""p":4,"#, "", 1).replace("a small text", text);
             inserts.push(Operation::Insert { key, value });
         }
     }

@@ -23,6 +23,7 @@ pub mod keys;
 pub mod lists;
 pub mod queue;
 pub mod races;
+pub mod retention;
 pub mod scans;
 pub mod values;
 
@@ -179,6 +180,12 @@ macro_rules! table_suite {
                 expired_keys_are_removed_and_others_stay
                 rows_that_a_removal_does_not_know_or_does_not_find_stop_nothing
                 of_many_requests_with_one_key_exactly_one_schedules
+            }
+            retention {
+                conversations_that_ended_long_ago_are_removed_and_others_stay
+                a_repeated_request_finds_its_conversation_gone
+                of_a_removal_and_a_redelivery_exactly_one_succeeds
+                what_a_damaged_store_has_lost_stops_no_removal
             }
         }
     };

@@ -118,7 +118,7 @@ pub async fn copy_as_earlier_release(from: &dyn Table, to: &dyn Table, projectio
     for partition in ConversationStore::partitions() {
         for prefix in ["m~", "d~", "p~"] {
             for row in from.scan(partition, &KeyRange::prefix(prefix), usize::MAX).await.unwrap() {
-                let value = change(row.value.replacen(r#""p":3,"#, &version, 1));
+                let value = change(row.value.replacen(r#""p":4,"#, &version, 1));
                 to.commit(partition, vec![Operation::Insert { key: row.key, value }]).await.unwrap();
             }
         }

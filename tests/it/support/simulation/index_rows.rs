@@ -1,4 +1,4 @@
-//! The index rows of a run, and those that its conversations should have. The form is written down here a second time, so
+//! The index and retention rows of a run, and those that its conversations should have. The form is written down here a second time, so
 //! that a mistake in the projection shows.
 
 use std::collections::BTreeSet;
@@ -6,14 +6,20 @@ use std::collections::BTreeSet;
 use mcp_scheduler::domain::{Conversation, ConversationId, Status};
 use mcp_scheduler::store::Operation;
 
-pub const PREFIX: &str = "x~";
+/// The first parts of the keys of index rows and of retention rows.
+pub const PREFIXES: [&str; 2] = ["x~", "r~"];
 
-/// The keys of the index rows.
+/// Whether this is the key of an index row or a retention row.
+pub fn is_one(key: &str) -> bool {
+    PREFIXES.iter().any(|prefix| key.starts_with(prefix))
+}
+
+/// The keys of the index and retention rows.
 #[derive(Default)]
 pub struct IndexRows(BTreeSet<String>);
 
 impl IndexRows {
-    /// Applies an operation to an index row. Returns the conversation of the row.
+    /// Applies an operation to one of these rows. Returns the conversation of the row.
     pub fn saw(&mut self, operation: &Operation) -> ConversationId {
         let key = operation.key();
         match operation {
@@ -28,14 +34,15 @@ impl IndexRows {
     pub fn check(&self, id: ConversationId, conversation: Option<&Conversation>) -> Option<String> {
         let suffix = format!("~{id}");
         let found: Vec<_> = self.0.iter().filter(|key| key.ends_with(&suffix)).collect();
-        let wanted = conversation.map(expected);
+        let wanted = conversation.into_iter().flat_map(|it| [retention_row(it), Some(expected(it))]);
+        let wanted: Vec<_> = wanted.flatten().collect();
         let is_right = found.iter().copied().eq(wanted.iter());
         (!is_right).then(|| format!("I14 {id} has the index rows {found:?} and should have {wanted:?}"))
     }
 
     /// Checks I14 when nothing is left to do.
     pub fn check_at_rest<'a>(&self, keys: impl Iterator<Item = &'a String>) -> Option<String> {
-        let there: BTreeSet<_> = keys.filter(|key| key.starts_with(PREFIX)).cloned().collect();
+        let there: BTreeSet<_> = keys.filter(|key| is_one(key)).cloned().collect();
         (there != self.0).then(|| format!("I14 the index rows are {there:?} and should be {:?}", self.0))
     }
 }
@@ -52,4 +59,11 @@ pub fn expected(conversation: &Conversation) -> String {
             format!("x~{client}~{}~{end:014}~{id}", status.as_str())
         }
     }
+}
+
+/// The key of the retention row of a conversation.
+fn retention_row(conversation: &Conversation) -> Option<String> {
+    let end = conversation.updated().as_millis();
+    let key = format!("r~{end:014}~{}~{}", conversation.client(), conversation.id());
+    conversation.status().is_final().then_some(key)
 }

@@ -170,7 +170,7 @@ impl InvariantChecker {
                 }
             } else if key.starts_with("p~") {
                 self.saw_payload_row(at, operation, operations);
-            } else if key.starts_with(index_rows::PREFIX) {
+            } else if index_rows::is_one(key) {
                 touched.push(self.index_rows.saw(operation));
             } else if key.starts_with(extra_row::PREFIX) {
                 self.extra_rows.saw(key, value);

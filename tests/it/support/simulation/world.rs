@@ -143,7 +143,7 @@ impl World {
     pub async fn all_rows(&self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
         for partition in ConversationStore::partitions() {
-            for prefix in ["m~", "d~", "p~", index_rows::PREFIX, extra_row::PREFIX] {
+            for prefix in ["m~", "d~", "p~", extra_row::PREFIX].into_iter().chain(index_rows::PREFIXES) {
                 let rows = self.table.scan(partition, &KeyRange::prefix(prefix), usize::MAX).await.unwrap();
                 all.extend(rows.into_iter().map(|row| (row.key, row.value)));
             }
