@@ -1,6 +1,6 @@
 //! Maintenance of a store. Where several processes share it, the sweep finds what is due, and the dead man's switch sees to
-//! it that sweeps go on. On every store, expired rows are removed once a minute, and the indexer gives the conversations of
-//! earlier releases their index rows.
+//! it that sweeps go on. On every store, expired keys and old conversations are removed once a minute, and the indexer gives the
+//! conversations of earlier releases their index and retention rows.
 
 mod age;
 mod expiry;

@@ -61,8 +61,8 @@ impl Revision {
     #[must_use]
     pub fn entity_tag(&self) -> String {
         let hash = digest(&SHA256, self.etag.as_str().as_bytes());
-        let beginning = hash.as_ref().iter().take(8).fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
-        format!("{beginning:016x}")
+        let first = hash.as_ref().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        format!("{first:016x}")
     }
 }
 

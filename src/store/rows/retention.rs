@@ -42,3 +42,24 @@ pub(in crate::store) fn retained(key: &str) -> Option<(ClientId, ConversationId)
 fn position(at: Timestamp) -> i64 {
     at.clamp(Timestamp::MIN, Timestamp::MAX).as_millis()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_names_its_conversation_and_is_found_after_its_end() {
+        let id = "01890000-0000-7000-8000-00000000000f";
+        let key = |end: i64| format!("r~{end:014}~ann~{id}");
+        for end in [0, 9, 10, 1_893_459_600_000, 99_999_999_999_998] {
+            let key = key(end);
+            assert_eq!(retained(&key), Some(("ann".parse().unwrap(), id.parse().unwrap())));
+            let is_in = |range: KeyRange| range.from <= key && key < range.to;
+            assert!(!is_in(ended_before(Timestamp::from_millis(end))));
+            assert!(is_in(ended_before(Timestamp::from_millis(end + 1))));
+        }
+        for other in [format!("x~00000000000007~ann~{id}"), "r~7".to_owned(), format!("r~7~ann~b~{id}")] {
+            assert_eq!(retained(&other), None, "{other}");
+        }
+    }
+}

@@ -9,6 +9,7 @@ mod damage;
 mod directory;
 mod disk;
 mod journal_repair;
+mod size;
 
 suite::table_suite!(crate::store::embedded::test_table());
 

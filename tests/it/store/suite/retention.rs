@@ -23,7 +23,7 @@ fn id(number: u8) -> ConversationId {
 
 /// Schedules a conversation. Every third one has a payload row.
 async fn add(store: &ConversationStore, number: u8) {
-    let text = "x".repeat(if number % 3 == 0 { 5000 } else { 5 });
+    let text = "x".repeat(if number.is_multiple_of(3) { 5000 } else { 5 });
     store.insert(&due_at(id(number), client(), NOW, text)).await.unwrap();
 }
 
