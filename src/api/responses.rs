@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::UserContent;
 use super::recurrence_response::{RecurrenceResponse, SeriesResponse, next_times};
 use crate::domain::{
-    Attempt, Conversation, ConversationId, Delay, DeliveryPolicy, Destination, DueTime, ErrorClass, Format, Method,
-    Note, Outcome, Series, State, Status, Target, Timestamp, WholeConversation, millis,
+    Attempt, Conversation, ConversationId, ConversationName, Delay, DeliveryPolicy, Destination, DueTime, ErrorClass,
+    Format, Method, Note, Outcome, Series, State, Status, Target, Timestamp, WholeConversation, millis,
 };
 use crate::json::text;
 use crate::scheduler::ListPage;
@@ -19,6 +19,8 @@ pub(crate) struct ScheduleResponse {
     #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("enum" = Status::ALL.map(Status::as_str)))]
     status: Status,
@@ -41,9 +43,14 @@ impl ScheduleResponse {
     /// The response has the time at which the conversation was accepted. So the repetition of a request gets the response
     /// of the first one.
     pub(crate) fn new(conversation: &Conversation, notes: &[Note]) -> Self {
-        let now = conversation.created();
+        Self::at(conversation, notes, conversation.created())
+    }
+
+    /// The response at this time.
+    pub(crate) fn at(conversation: &Conversation, notes: &[Note], now: Timestamp) -> Self {
         Self {
             conversation_id: conversation.id(),
+            name: conversation.name().map(ConversationName::to_string),
             status: conversation.status(),
             scheduled_time: conversation.due().to_string(),
             local_time: local_time(conversation),
@@ -152,6 +159,8 @@ struct ConversationSummary<F> {
     scheduled_time: String,
     #[schemars(extend("format" = "date-time"))]
     created_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<F>,
     endpoint: F,
     attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,6 +187,7 @@ impl<'a, F: UserContent<'a>> ConversationSummary<F> {
             status: conversation.status(),
             scheduled_time: conversation.due().to_string(),
             created_time: conversation.created().to_string(),
+            name: name(conversation),
             endpoint: F::text(target(conversation).endpoint.as_str()),
             attempts: conversation.attempts_begun(),
             recurrence: RecurrenceResponse::of(conversation),
@@ -215,6 +225,8 @@ pub(crate) struct ConversationResponse<F> {
     created_time: String,
     #[schemars(extend("format" = "date-time"))]
     updated_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<F>,
     conversation_text: F,
     endpoint: F,
     #[serde(serialize_with = "text::serialize")]
@@ -292,6 +304,7 @@ impl<'a, F: UserContent<'a>> ConversationResponse<F> {
             server_time: now.to_string(),
             created_time: conversation.created().to_string(),
             updated_time: conversation.updated().to_string(),
+            name: name(conversation),
             conversation_text: F::text(&payload.text),
             endpoint: F::text(target.endpoint.as_str()),
             method: target.method,
@@ -339,6 +352,10 @@ fn attempts<'a, F: UserContent<'a>>(conversation: &'a Conversation) -> Vec<Attem
 /// The due time in the zone that the client named.
 fn local_time(conversation: &Conversation) -> Option<String> {
     conversation.zone().and_then(|zone| zone.local(conversation.due())).map(|local| local.to_string())
+}
+
+fn name<'a, F: UserContent<'a>>(conversation: &'a Conversation) -> Option<F> {
+    conversation.name().map(|name| F::text(name.as_str()))
 }
 
 fn labels<'a, F: UserContent<'a>>(conversation: &Conversation) -> Option<F> {

@@ -56,6 +56,7 @@ async fn schedule_once(
     Ok((conversation.id(), ScheduleResponse::new(&conversation, &notes)))
 }
 
-fn is_of_time(pointer: &str) -> bool {
+/// Whether the error at this pointer comes with the time.
+pub(super) fn is_of_time(pointer: &str) -> bool {
     matches!(pointer, "/scheduledTime" | "/recurrence/endTime")
 }

@@ -61,7 +61,7 @@ pub struct ScheduleRequest {
     #[schemars(extend("enum" = Format::ALL.map(Format::as_str)))]
     pub format: Option<String>,
     /// A JSON object that is sent instead of the format's body, for an endpoint that expects a body of its own. Inside its
-    /// strings these are replaced: {{conversationText}}, {{conversationId}}, {{scheduledTime}}, {{occurrence}}, and
+    /// strings these are replaced: {{conversationText}}, {{conversationId}}, {{scheduledTime}}, {{occurrence}}, {{name}}, and
     /// {{additionalInfo.x.y}} by that value of additionalInfo. For Slack: {"text": "{{conversationText}}"}. Write two
     /// braces of your own as {{{{. At most 64 KiB.
     #[schemars(with = "Option<Map<String, Value>>")]

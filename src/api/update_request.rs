@@ -118,7 +118,7 @@ impl UpdateRequest {
             parsed.map_err(|_| vec![ErrorDetail { pointer: String::new(), detail: NOT_APPLIED.to_owned() }])?;
         let paused = request.value().paused;
         let new = request.check(|request| request.validate(now, endpoints))?;
-        Ok(Update { new, sets_time: self.sets_time, paused })
+        Ok(Update { new, sets_time: self.sets_time, paused, definition: None })
     }
 }
 

@@ -175,6 +175,7 @@ fn from_template(
             conversation.id(),
             conversation.due(),
             conversation.series().map_or(1, |series| series.number),
+            conversation.name(),
         );
     template::render(&template.json, &values, usize::MAX).map_err(|errors| {
         tracing::error!(conversation.id = %conversation.id(), errors = errors.len(), "the body cannot be made of its template");

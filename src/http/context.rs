@@ -162,6 +162,11 @@ impl RequestContext {
         Some(if keys.next().is_some() { Err(several_keys()) } else { read_key(IDEMPOTENCY_KEY, key.as_bytes()) })
     }
 
+    /// The value of the parameter in the path; empty without one.
+    pub(super) fn parameter(&self) -> &str {
+        &self.parameter
+    }
+
     /// The conversation that the path names. A malformed id gets the same problem as an unknown one.
     pub(super) fn conversation_id(&self) -> Result<ConversationId, Problem> {
         self.parameter.parse().map_err(|_| Problem::no_such_conversation())

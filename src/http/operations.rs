@@ -11,7 +11,7 @@ use http::Method;
 use warp::reply::Response;
 
 use super::context::{Invocations, RequestContext};
-use super::handlers::{batches, conversations, health, mcp, metadata, oauth_token, preview_time, token};
+use super::handlers::{batches, conversations, health, mcp, metadata, named, oauth_token, preview_time, token};
 use crate::api::Problem;
 use crate::auth::Principal;
 use crate::domain::Scope;
@@ -21,8 +21,15 @@ use crate::public_url::Resource;
 /// All operations, in the order in which `Allow` and the list of tools name them.
 #[must_use]
 pub fn operations() -> Vec<Operation> {
-    [public_operations(), conversation_operations(), query_operations(), batch_operations(), vec![mcp_operation()]]
-        .concat()
+    [
+        public_operations(),
+        conversation_operations(),
+        query_operations(),
+        named_operations(),
+        batch_operations(),
+        vec![mcp_operation()],
+    ]
+    .concat()
 }
 
 /// The operations that need no token: health checks, logins, and the metadata by which clients find the login.
@@ -120,6 +127,37 @@ fn query_operations() -> Vec<Operation> {
             "/api/scheduler/preview",
             client_with_tool(Scope::Read, tools::PREVIEW_TIME, |context, caller| {
                 Box::pin(preview_time::preview_time(context, caller))
+            }),
+        ),
+    ]
+}
+
+/// The operations of a client on conversations with a name.
+fn named_operations() -> Vec<Operation> {
+    const PATH: &str = "/api/scheduler/named/{name}";
+    vec![
+        Operation {
+            method: Method::PUT,
+            ..get(
+                "scheduleNamedConversation",
+                PATH,
+                client_with_tool(Scope::Write, tools::SCHEDULE_NAMED_CONVERSATION, |context, caller| {
+                    Box::pin(named::schedule_named_conversation(context, caller))
+                }),
+            )
+        },
+        get(
+            "getNamedConversation",
+            PATH,
+            client_with_tool(Scope::Read, tools::GET_NAMED_CONVERSATION, |context, caller| {
+                Box::pin(named::get_named_conversation(context, caller))
+            }),
+        ),
+        delete(
+            "cancelNamedConversation",
+            PATH,
+            client_with_tool(Scope::Write, tools::CANCEL_NAMED_CONVERSATION, |context, caller| {
+                Box::pin(named::cancel_named_conversation(context, caller))
             }),
         ),
     ]

@@ -52,17 +52,17 @@ fn boxed<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>> + Send + 'stat
 /// Finds operations by method and path.
 struct RoutingTable {
     operations: Vec<Operation>,
-    /// The literal segments of all paths, with their positions. A literal is never the value of a parameter at its
-    /// position: `/api/scheduler/schedule` is not the conversation `schedule`.
-    literals: HashSet<(usize, &'static str)>,
+    /// The literal segments of all paths, each with the path before it. A literal is never the value of a parameter at its
+    /// place: `/api/scheduler/schedule` is not the conversation `schedule`.
+    literals: HashSet<(&'static str, &'static str)>,
     /// The operations that callers may call, for those that called none.
     list: String,
 }
 
 impl RoutingTable {
     fn new(operations: Vec<Operation>) -> Self {
-        let segments = operations.iter().flat_map(|operation| operation.path.split('/').enumerate());
-        let literals = segments.filter(|(_, segment)| !is_parameter(segment)).collect();
+        let all = operations.iter().flat_map(|operation| segments(operation.path));
+        let literals = all.filter(|(_, segment)| !is_parameter(segment)).collect();
         let public = operations.iter().filter(|operation| !operation.is_invocation());
         let list: Vec<_> = public.map(Operation::describe).collect();
         Self { list: list.join(", "), operations, literals }
@@ -92,13 +92,13 @@ impl RoutingTable {
 
     /// The value of the template's parameter (empty without one), if the path matches the template.
     fn parameter<'a>(&self, template: &str, path: &'a str) -> Option<&'a str> {
-        let (mut expected, mut actual, mut parameter) = (template.split('/'), path.split('/').enumerate(), "");
+        let (mut expected, mut actual, mut parameter) = (segments(template), path.split('/'), "");
         loop {
             match (expected.next(), actual.next()) {
                 (None, None) => return Some(parameter),
-                (Some(expected), Some((_, actual))) if expected == actual => {}
-                (Some(expected), Some((position, actual)))
-                    if is_parameter(expected) && !actual.is_empty() && !self.literals.contains(&(position, actual)) =>
+                (Some((_, expected)), Some(actual)) if expected == actual => {}
+                (Some((before, expected)), Some(actual))
+                    if is_parameter(expected) && !actual.is_empty() && !self.literals.contains(&(before, actual)) =>
                 {
                     parameter = actual;
                 }
@@ -112,6 +112,15 @@ impl RoutingTable {
 fn corrected(path: &str) -> String {
     let segments: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     format!("/{}", segments.join("/").to_ascii_lowercase())
+}
+
+/// The segments of a path, each with the path before it.
+fn segments(path: &str) -> impl Iterator<Item = (&str, &str)> {
+    path.split('/').scan(0, move |start, segment| {
+        let before = path.get(..*start)?;
+        *start += segment.len() + 1;
+        Some((before, segment))
+    })
 }
 
 fn is_parameter(segment: &str) -> bool {
@@ -139,7 +148,8 @@ mod tests {
     fn every_operation_is_found_by_its_own_method_and_path() {
         for operation in operations() {
             let parameter = if operation.path.contains('{') { "some-id" } else { "" };
-            let found = find(&operation.method, &operation.path.replace("{id}", "some-id"));
+            let found =
+                find(&operation.method, &operation.path.replace("{id}", "some-id").replace("{name}", "some-id"));
             assert_eq!(found, (operation.name.to_owned(), parameter.to_owned()));
         }
     }
@@ -147,7 +157,7 @@ mod tests {
     #[test]
     fn head_is_accepted_where_get_is_and_nowhere_else() {
         for operation in operations() {
-            let path = operation.path.replace("{id}", "some-id");
+            let path = operation.path.replace("{id}", "some-id").replace("{name}", "some-id");
             let (found, _) = find(&Method::HEAD, &path);
             let gets = operations().into_iter().find(|o| o.method == Method::GET && o.path == operation.path);
             assert_eq!(found, gets.map_or("405", |get| get.name), "{path}");
@@ -162,6 +172,8 @@ mod tests {
             (Method::POST, "/api/scheduler/schedule/redeliver", "404", ""),
             (Method::GET, "/api/scheduler/some-id", "405", "PATCH, DELETE"),
             (Method::POST, "/api/scheduler", "405", "GET, HEAD"),
+            (Method::DELETE, "/api/scheduler/named", "404", ""),
+            (Method::POST, "/api/scheduler/named/run", "405", "PUT, GET, HEAD, DELETE"),
         ] {
             assert_eq!(find(&method, path), (status.to_owned(), allowed.to_owned()), "{path}");
         }

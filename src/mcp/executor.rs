@@ -162,7 +162,11 @@ impl ToolExecutor {
     }
 
     pub(super) async fn get_status(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
-        let found = self.scheduler.get(principal.client(), conversation_id(arguments)?).await?;
+        self.show(principal, conversation_id(arguments)?).await
+    }
+
+    pub(super) async fn show(&self, principal: &Principal, id: ConversationId) -> Result<ToolResult, Problem> {
+        let found = self.scheduler.get(principal.client(), id).await?;
         let response = ConversationResponse::<UntrustedContent>::new(&found.whole, self.scheduler.now());
         ToolResult::new(found.whole.conversation.status().as_str(), &response)
     }
@@ -178,7 +182,10 @@ impl ToolExecutor {
     }
 
     pub(super) async fn cancel(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
-        let id = conversation_id(arguments)?;
+        self.cancel_one(principal, conversation_id(arguments)?).await
+    }
+
+    pub(super) async fn cancel_one(&self, principal: &Principal, id: ConversationId) -> Result<ToolResult, Problem> {
         match self.scheduler.cancel(principal.client(), id).await {
             Ok(cancelled) => {
                 let response = CancelResponse::new(id, cancelled);
@@ -242,7 +249,7 @@ impl ToolResult {
 
     /// The same with the notes as a text of their own, because some clients show a model only the texts. The first text
     /// stays as it is: programs read it.
-    fn with_notes(mut self, notes: &[impl AsRef<str>]) -> Self {
+    pub(super) fn with_notes(mut self, notes: &[impl AsRef<str>]) -> Self {
         self.0.content.extend(notes.iter().map(|note| ContentBlock::text(note.as_ref())));
         self
     }

@@ -6,6 +6,7 @@
 mod batches;
 mod executor;
 mod message;
+mod named;
 mod server;
 pub mod tools;
 

@@ -11,10 +11,11 @@ use serde_json::Value;
 
 use super::batches::BatchArguments;
 use super::executor::{ConversationRequest, RunArguments, ScheduleArguments, ToolFunction, UpdateArguments};
+use super::named::{NameRequest, ScheduleNamedArguments};
 use crate::api::{
     BatchResponse, BulkCancelResponse, BulkRedeliverResponse, BulkRequest, CancelResponse, Cancelling,
-    ConversationResponse, ListRequest, ListResponse, PreviewRequest, PreviewResponse, RedeliverResponse, Redelivering,
-    ScheduleResponse, UntrustedContent,
+    ConversationResponse, ListRequest, ListResponse, NamedResponse, PreviewRequest, PreviewResponse, RedeliverResponse,
+    Redelivering, ScheduleResponse, UntrustedContent,
 };
 use crate::domain::Scope;
 
@@ -162,6 +163,41 @@ pub const RUN_CONVERSATION: Tool = Tool {
     input: || schema::<RunArguments>(without_null),
     output: || schema::<ScheduleResponse>(or_null),
     run: |executor, principal, arguments| Box::pin(executor.run_now(principal, arguments)),
+};
+
+/// `scheduleNamedConversation`
+pub const SCHEDULE_NAMED_CONVERSATION: Tool = Tool {
+    title: "Schedule a conversation under a name",
+    description: "Schedules a conversation under a name, or changes the one that has the name. Use it for what exists once, such \
+                  as a daily report: call it again with the same name to change it, and nothing is scheduled twice. Give all \
+                  arguments each time; those that are left out get their defaults. Returns created, updated or unchanged as \
+                  text, then the conversationId, the status and the scheduled time in UTC.",
+    effect: Effect::Changes,
+    input: || schema::<ScheduleNamedArguments>(without_null),
+    output: || schema::<NamedResponse>(or_null),
+    run: |executor, principal, arguments| Box::pin(executor.schedule_named(principal, arguments)),
+};
+
+/// `getNamedConversation`
+pub const GET_NAMED_CONVERSATION: Tool = Tool {
+    title: "Get the conversation with a name",
+    description: "Returns the status of the conversation that was last scheduled under a name as text. The structured content \
+                  has the whole record, as that of getConversationStatus.",
+    effect: Effect::Reads,
+    input: || schema::<NameRequest>(without_null),
+    output: || schema::<ConversationResponse<UntrustedContent>>(or_null),
+    run: |executor, principal, arguments| Box::pin(executor.get_named(principal, arguments)),
+};
+
+/// `cancelNamedConversation`
+pub const CANCEL_NAMED_CONVERSATION: Tool = Tool {
+    title: "Cancel the conversation with a name",
+    description: "Cancels the conversation that was last scheduled under a name, and frees the name. Returns true or false as \
+                  text, as cancelConversation does.",
+    effect: Effect::Cancels,
+    input: || schema::<NameRequest>(without_null),
+    output: || schema::<CancelResponse>(or_null),
+    run: |executor, principal, arguments| Box::pin(executor.cancel_named(principal, arguments)),
 };
 
 /// `scheduleBatch`

@@ -7,6 +7,7 @@ mod change;
 mod cursor;
 mod list;
 mod list_limiter;
+mod named;
 mod redeliver;
 mod run;
 mod schedule;
@@ -26,6 +27,7 @@ pub use cancel::Cancelled;
 pub use cursor::CursorKeys;
 pub use list::{ListPage, ListQuery};
 use list_limiter::ListLimiter;
+pub use named::{Definition, NamedOutcome};
 pub use update::Found;
 
 /// Runs the use cases of a client on a store and a wake-up queue.

@@ -10,6 +10,7 @@ mod idempotent;
 mod index;
 mod list_filter;
 mod listing;
+mod named;
 mod restore;
 mod retention;
 mod single_row;
@@ -23,10 +24,11 @@ use ring::digest::{SHA256, digest};
 pub use self::idempotent::Repetition;
 pub use self::list_filter::{ListFilter, Listed};
 pub use self::listing::{ListPlace, ListRows, Listing};
+pub use self::named::NameHolder;
 pub use self::restore::Restored;
 use super::monitored::MonitoredTable;
 use super::rows::{self, Projection, Replacement, SecondaryRows, StoredPayload};
-use super::{CommitError, Etag, Partition, Row, StoreError, Table};
+use super::{CommitError, Etag, Operation, Partition, Row, StoreError, Table};
 use crate::domain::{ClientId, Conversation, ConversationId, Payload, WholeConversation};
 use crate::time::Clock;
 
@@ -86,8 +88,14 @@ impl ConversationStore {
     /// [`StoreError::Unknown`] if the result is still unknown after a second commit. After any other error nothing was
     /// added.
     pub async fn insert(&self, new: &WholeConversation) -> Result<(), StoreError> {
+        self.insert_with(new, None).await
+    }
+
+    /// Adds a new conversation, and changes another row of its partition in the same commit.
+    async fn insert_with(&self, new: &WholeConversation, other: Option<Operation>) -> Result<(), StoreError> {
         let partition = rows::partition(new.conversation.id());
-        let operations = self.projection.insert(new)?;
+        let mut operations = self.projection.insert(new)?;
+        operations.extend(other);
         let unknown = match self.table.commit(partition, operations.clone()).await {
             Err(CommitError::Unknown(cause)) => cause,
             result => return Ok(result.map(drop)?),

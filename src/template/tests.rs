@@ -12,6 +12,7 @@ fn values() -> TemplateValues<'static> {
         conversation_id: "0190".into(),
         scheduled_time: Timestamp::from_millis(1_893_459_600_000),
         occurrence: 7,
+        name: "daily-report",
         additional_info: Some(INFO),
     }
 }
@@ -73,7 +74,7 @@ fn an_error_has_the_place_of_its_string() {
     assert_eq!(
         found[0].1,
         "has the unknown placeholder {{text}}; the placeholders are {{conversationText}}, {{conversationId}}, \
-         {{scheduledTime}}, {{occurrence}}, {{additionalInfo.x.y}}; write {{{{ for two braces of your own"
+         {{scheduledTime}}, {{occurrence}}, {{name}}, {{additionalInfo.x.y}}; write {{{{ for two braces of your own"
     );
     assert_eq!(found[1].1, "has {{ without }} after it; write {{{{ for two braces of your own");
     assert_eq!(found[3].1, "has {{additionalInfo.missing}}, but the additionalInfo has no such value");
@@ -101,8 +102,12 @@ fn the_size_and_the_number_of_placeholders_are_bounded() {
 #[test]
 fn no_delivery_has_longer_values_than_the_longest() {
     let longest = TemplateValues::longest("t", None);
-    let other =
-        longest.clone().of_conversation("01b8dac2-d400-7000-8000-00000000002a".parse().unwrap(), Timestamp::MIN, 1);
+    let other = longest.clone().of_conversation(
+        "01b8dac2-d400-7000-8000-00000000002a".parse().unwrap(),
+        Timestamp::MIN,
+        1,
+        None,
+    );
     for name in ["conversationId", "scheduledTime", "occurrence"] {
         assert!(longest.get(name).unwrap().len() >= other.get(name).unwrap().len(), "{name}");
     }

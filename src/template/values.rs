@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
-use crate::domain::{ConversationId, Timestamp};
+use crate::domain::{ConversationId, ConversationName, Timestamp};
 
 /// The values of the placeholders in one delivery.
 #[derive(Clone, Debug)]
@@ -18,16 +18,24 @@ pub struct TemplateValues<'a> {
     pub scheduled_time: Timestamp,
     /// The number of the occurrence. It is 1 for a conversation that does not recur.
     pub occurrence: u32,
+    /// The name; empty without one.
+    pub name: &'a str,
     /// The caller's own JSON.
     pub additional_info: Option<&'a str>,
 }
+
+/// A name of the greatest length.
+const LONGEST_NAME: &str = match std::str::from_utf8(&[b'n'; ConversationName::MAX]) {
+    Ok(name) => name,
+    Err(_) => "",
+};
 
 const ADDITIONAL_INFO: &str = "additionalInfo";
 
 impl<'a> TemplateValues<'a> {
     /// The placeholders, as errors and documents name them.
     pub const PLACEHOLDERS: &'static str = "{{conversationText}}, {{conversationId}}, {{scheduledTime}}, \
-                                            {{occurrence}}, {{additionalInfo.x.y}}";
+                                            {{occurrence}}, {{name}}, {{additionalInfo.x.y}}";
 
     /// Values that are as long as those of any delivery of a conversation with this text and JSON.
     #[must_use]
@@ -37,14 +45,22 @@ impl<'a> TemplateValues<'a> {
             conversation_id: Cow::Borrowed("00000000-0000-0000-0000-000000000000"),
             scheduled_time: Timestamp::MAX,
             occurrence: u32::MAX,
+            name: LONGEST_NAME,
             additional_info,
         }
     }
 
     /// The same for the delivery of this conversation.
     #[must_use]
-    pub fn of_conversation(self, id: ConversationId, due: Timestamp, occurrence: u32) -> Self {
-        Self { conversation_id: id.to_string().into(), scheduled_time: due, occurrence, ..self }
+    pub fn of_conversation(
+        self,
+        id: ConversationId,
+        due: Timestamp,
+        occurrence: u32,
+        name: Option<&'a ConversationName>,
+    ) -> Self {
+        let name = name.map(ConversationName::as_str).unwrap_or_default();
+        Self { conversation_id: id.to_string().into(), scheduled_time: due, occurrence, name, ..self }
     }
 
     /// The value of a placeholder.
@@ -53,6 +69,7 @@ impl<'a> TemplateValues<'a> {
             "conversationText" => self.conversation_text.into(),
             "conversationId" => (*self.conversation_id).into(),
             "scheduledTime" => self.scheduled_time.to_string().into(),
+            "name" => self.name.into(),
             "occurrence" => self.occurrence.to_string().into(),
             _ => match name.strip_prefix(ADDITIONAL_INFO).map(|rest| rest.strip_prefix('.')) {
                 Some(Some(path)) => self.info(path)?.into(),

@@ -98,6 +98,12 @@ impl Problem {
             .hint("Use a conversationId that scheduleConversation or listConversations returned to this client.")
     }
 
+    pub(crate) fn no_such_name() -> Self {
+        Self::new(ProblemType::NoSuchConversation, "This client has no conversation with this name.").hint(
+            "Use a name that scheduleNamedConversation has got from this client, in the same upper and lower case.",
+        )
+    }
+
     pub(crate) fn method_not_allowed(method: &Method, allowed: &str) -> Self {
         let method: String = method.as_str().chars().take(32).collect();
         let detail = format!("This path does not support {method}; it supports {allowed}.");

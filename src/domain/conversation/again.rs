@@ -1,10 +1,11 @@
 //! The copy of a conversation that is due at once.
 
 use super::WholeConversation;
-use crate::domain::{ConversationId, DueTime, NewConversation, Timestamp};
+use crate::domain::{ConversationId, DueTime, Named, NewConversation, Timestamp};
 
 impl WholeConversation {
-    /// A new conversation that is due now and sends the same to the same receiver. It does not recur.
+    /// A new conversation that is due now and sends the same to the same receiver. It does not recur. It is
+    /// sent under the same name, which still leads to the other one.
     #[must_use]
     pub fn again(self, id: ConversationId, now: Timestamp) -> Self {
         let Self { conversation, payload } = self;
@@ -20,6 +21,10 @@ impl WholeConversation {
             recurrence: None,
             paused: false,
         };
-        Self::new(id, conversation.client, new, now)
+        let copy = Self::new(id, conversation.client, new, now);
+        match conversation.named {
+            Some(Named { name, .. }) => copy.named(Named { name, definition: None }),
+            None => copy,
+        }
     }
 }

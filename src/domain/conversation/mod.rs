@@ -20,8 +20,8 @@ pub use update::{Update, UpdateRefused};
 use std::time::Duration;
 
 use super::{
-    Attempt, AttemptStart, ClientId, ConversationId, DeliveryPolicy, Destination, Expiry, Format, Labels,
-    NewConversation, Payload, State, Status, ThreadId, Timestamp, ZoneRecord,
+    Attempt, AttemptStart, ClientId, ConversationId, ConversationName, DeliveryPolicy, Destination, Expiry, Format,
+    Labels, Named, NewConversation, Payload, State, Status, ThreadId, Timestamp, ZoneRecord,
 };
 
 /// A text that is to reach one destination at one time, without its payload.
@@ -48,6 +48,7 @@ pub struct Conversation {
     thread_id: Option<ThreadId>,
     expiry: Option<Expiry>,
     series: Option<Box<Series>>,
+    named: Option<Named>,
 }
 
 /// A conversation with its payload.
@@ -94,8 +95,16 @@ impl WholeConversation {
             thread_id,
             expiry: expire_after.map(|after| Expiry::of(due.instant(), after)),
             series: recurrence.map(|recurrence| Box::new(Series::starting(recurrence, paused))),
+            named: None,
         };
         Self { conversation, payload }
+    }
+
+    /// The same under a name.
+    #[must_use]
+    pub fn named(self, named: Named) -> Self {
+        let Self { conversation, payload } = self;
+        Self { conversation: Conversation { named: Some(named), ..conversation }, payload }
     }
 }
 
@@ -192,10 +201,28 @@ impl Conversation {
         self.series.as_deref()
     }
 
+    /// The name under which it was scheduled, with its definition.
+    #[must_use]
+    pub const fn named(&self) -> Option<&Named> {
+        self.named.as_ref()
+    }
+
+    /// The name under which it was scheduled. Several conversations may have had a name one after the other.
+    #[must_use]
+    pub fn name(&self) -> Option<&ConversationName> {
+        self.named().map(|named| &named.name)
+    }
+
     /// Whether no occurrence begins until the client resumes the conversation.
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.series().is_some_and(Series::is_paused)
+    }
+
+    /// Whether it is cancelled, and only the attempt under way is still to end.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.series().is_some_and(|series| series.course == Course::Ending) && !self.status().is_final()
     }
 
     /// The number of attempts and the time limit of each.

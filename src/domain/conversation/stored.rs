@@ -2,8 +2,8 @@
 
 use super::{Conversation, Series};
 use crate::domain::{
-    Attempt, ClientId, ConversationId, DeliveryPolicy, Destination, Expiry, Format, Labels, State, ThreadId, Timestamp,
-    ZoneRecord,
+    Attempt, ClientId, ConversationId, DeliveryPolicy, Destination, Expiry, Format, Labels, Named, State, ThreadId,
+    Timestamp, ZoneRecord,
 };
 
 /// The fields of a conversation. A store builds it from a row, to restore the conversation.
@@ -45,6 +45,8 @@ pub struct StoredConversation {
     pub expiry: Option<Expiry>,
     /// See [`Conversation::series`].
     pub series: Option<Series>,
+    /// See [`Conversation::named`].
+    pub named: Option<Named>,
 }
 
 impl From<StoredConversation> for Conversation {
@@ -68,6 +70,7 @@ impl From<StoredConversation> for Conversation {
             thread_id: stored.thread_id,
             expiry: stored.expiry,
             series: stored.series.map(Box::new),
+            named: stored.named,
         }
     }
 }

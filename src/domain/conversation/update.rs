@@ -1,7 +1,7 @@
 //! The transition of a client that changes what it has scheduled.
 
 use super::{Conversation, PauseRefused, Series, WholeConversation};
-use crate::domain::{Expiry, NewConversation, Payload, State, Status, Timestamp};
+use crate::domain::{Expiry, Named, NewConversation, Payload, Sha256, State, Status, Timestamp};
 
 /// What a conversation is to become.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Update {
     pub sets_time: bool,
     /// Whether the series is to be paused or resumed. Without a value it stays as it is.
     pub paused: Option<bool>,
+    /// The fingerprint of the definition, if the client updates the conversation by its name.
+    pub definition: Option<Sha256>,
 }
 
 /// The reason why a conversation cannot be updated.
@@ -43,7 +45,7 @@ impl WholeConversation {
     /// # Errors
     /// [`UpdateRefused`].
     pub fn update(self, update: Update, now: Timestamp) -> Result<Self, UpdateRefused> {
-        let Update { new, sets_time, paused } = update;
+        let Update { new, sets_time, paused, definition } = update;
         let Self { conversation, payload } = self;
         match conversation.state() {
             State::Completed | State::Failed { .. } | State::Cancelled => {
@@ -71,6 +73,7 @@ impl WholeConversation {
             next.set_time(&new);
         }
         next.set_expiry(&new);
+        next.named = next.named.map(|named| Named { definition, ..named });
         let next = match paused {
             None => next,
             Some(true) => next.pause(now)?,

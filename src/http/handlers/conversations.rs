@@ -47,7 +47,7 @@ pub(in crate::http) async fn update_conversation(
     show(&updated, scheduler.now())
 }
 
-fn show(Found { whole, entity_tag }: &Found, now: Timestamp) -> Result<Response, Problem> {
+pub(super) fn show(Found { whole, entity_tag }: &Found, now: Timestamp) -> Result<Response, Problem> {
     let response = json(&ConversationResponse::<RawContent<'_>>::new(whole, now))?;
     Ok(with_tag(response, entity_tag))
 }

@@ -5,6 +5,7 @@ pub(super) mod conversations;
 pub(super) mod health;
 pub(super) mod mcp;
 pub(super) mod metadata;
+pub(super) mod named;
 pub(super) mod oauth_token;
 pub(super) mod preview_time;
 pub(super) mod token;

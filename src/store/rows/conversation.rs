@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::StoredPayload;
+use super::name::NamedRow;
 use super::payload::{BodyRow, SuccessWhenRow, body_row, headers_row, info_row, restore, success_when_row};
 use super::series::SeriesRow;
 use crate::domain::{
     Attempt, AttemptResult, AttemptStart, ClientId, Conversation, ConversationId, DeliveryPolicy, Destination,
-    Endpoint, ErrorClass, Expiry, Format, Labels, Lease, LeaseToken, Method, Outcome, Payload, State,
+    Endpoint, ErrorClass, Expiry, Format, Labels, Lease, LeaseToken, Method, Named, Outcome, Payload, State,
     StoredConversation, Target, ThreadId, Timestamp, ZoneRecord, millis,
 };
 use crate::json::{pairs, text};
@@ -48,6 +49,8 @@ pub(super) struct ConversationRow<'a> {
     expiry: Option<ExpiryRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     series: Option<SeriesRow<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    named: Option<NamedRow<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -178,6 +181,7 @@ impl<'a> ConversationRow<'a> {
             thread_id: conversation.thread_id().map(|id| id.as_str().into()),
             expiry: conversation.expiry().map(ExpiryRow::from),
             series: conversation.series().map(SeriesRow::from),
+            named: conversation.named().map(NamedRow::from),
         })
     }
 }
@@ -283,6 +287,7 @@ impl ConversationRow<'_> {
             thread_id: row.thread_id.map(|id| ThreadId::from_stored(id.into_owned())),
             expiry: row.expiry.map(Expiry::from),
             series,
+            named: row.named.map(Named::from),
         };
         Ok((conversation.into(), payload))
     }

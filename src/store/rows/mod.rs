@@ -11,10 +11,11 @@
 //! | `x` in the first partition (the mark of the index) | since the first process that writes index and retention rows |
 //! | `k~{client}~{SHA-256 of an idempotency key}` (the key row) | for 24 hours after the request, until maintenance removes it |
 //! | `e~{time, 14 digits}~{key of a key row}` (the expiry row) | as long as that key row |
+//! | `n~{client}~{name}` (the name row) | from the first conversation with this name on |
 //! | `w` in the first partition (the watermark) | since the first sweep |
 //!
-//! The others are in the partition that the last digit of the id names, or the last digit of the hash. The id of a
-//! conversation with an idempotency key has the same last digit as the hash. Values are JSON. A value whose `v` is higher than
+//! The others are in the partition that the last digit of the id names, or the last digit of the hash of the key
+//! or name. The id of a conversation with an idempotency key or a name has the same last digit as that hash. Values are JSON. A value whose `v` is higher than
 //! [`VERSION`] was written by a newer version of this program; it is neither read nor changed.
 
 mod client;
@@ -23,6 +24,7 @@ mod due;
 mod idempotency;
 mod index;
 mod index_mark;
+mod name;
 mod payload;
 mod projection;
 mod retention;
@@ -45,6 +47,7 @@ pub(super) use self::idempotency::{
 pub(super) use self::index::{IndexGroup, index_key, index_prefix, index_rows, indexed_id, listed_at};
 pub use self::index_mark::IndexMark;
 pub(super) use self::index_mark::{INDEX_MARK, decode_index_mark, encode_index_mark};
+pub(super) use self::name::{decode_name_row, encode_name_row, name_key, name_partition};
 pub(super) use self::payload::{StoredPayload, decode_payload, payload_key};
 pub use self::projection::{ProjectRow, Projection, RowKind};
 pub(super) use self::projection::{Replacement, SecondaryRows};
@@ -82,7 +85,8 @@ pub(super) fn key_partition(key: Sha256) -> Partition {
     numbered(key.partition())
 }
 
-fn numbered(number: u8) -> Partition {
+/// The partition with this number.
+pub(super) fn numbered(number: u8) -> Partition {
     PARTITIONS.get(usize::from(number)).copied().unwrap_or(Partition::new("0"))
 }
 

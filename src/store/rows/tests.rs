@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 use super::*;
 use crate::domain::{
     AdditionalInfo, AttemptResult, Claim, ClaimedAttempt, Course, DeliveryPolicy, Destination, EndpointPolicy,
-    ErrorClass, Expiry, Format, Headers, Labels, LeaseToken, Method, Occurrence, Outcome, Recurrence, Secret, Series,
-    State, StoredConversation, Target, ThreadId, ZoneRecord,
+    ErrorClass, Expiry, Format, Headers, Labels, LeaseToken, Method, Named, Occurrence, Outcome, Recurrence, Secret,
+    Series, Sha256, State, StoredConversation, Target, ThreadId, ZoneRecord,
 };
 use crate::store::Etag;
 
@@ -75,7 +75,12 @@ fn stored() -> StoredConversation {
         thread_id: None,
         expiry: None,
         series: None,
+        named: None,
     }
+}
+
+fn named(definition: Option<Sha256>) -> Named {
+    Named { name: "daily-report".parse().unwrap(), definition }
 }
 
 fn payload() -> Payload {
@@ -273,6 +278,8 @@ fn a_main_row_with_labels_a_thread_and_an_expiry_has_the_form_of_its_fixture() {
         ("expired", expired.clone()),
         ("redelivered", expired.redeliver(DUE + Duration::from_hours(1)).unwrap()),
         ("recurring", StoredConversation { series: Some(series(false)), ..stored() }.into()),
+        ("named", StoredConversation { named: Some(named(Some(Sha256::new([7; 32])))), ..stored() }.into()),
+        ("named, changed since", StoredConversation { named: Some(named(None)), ..stored() }.into()),
         ("recurring, with everything", StoredConversation { series: Some(series(true)), ..stored() }.into()),
     ] {
         let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();

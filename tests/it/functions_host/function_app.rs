@@ -117,7 +117,7 @@ fn the_first_matching_route_by_name_is_the_right_function() {
     };
     for operation in &operations() {
         for id in ["01890000-0000-7000-8000-00000000000f", "no-id-at-all", "schedule", "status"] {
-            let path = operation.path.trim_start_matches('/').replace("{id}", id);
+            let path = operation.path.trim_start_matches('/').replace("{id}", id).replace("{name}", id);
             assert_eq!(finds(&operation.method.as_str().to_lowercase(), &path), Some(operation.name), "{path}");
         }
     }

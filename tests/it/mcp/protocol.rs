@@ -122,6 +122,7 @@ fn example(argument: &str, id: &str) -> Value {
         "label" => json!("team:ops"),
         "labels" => json!({ "team": "ops" }),
         "method" => json!("PUT"),
+        "name" => json!("daily"),
         "order" => json!("due"),
         "retry" => json!({ "maxAttempts": 3 }),
         "scheduledTime" => json!("2035-06-01T12:00:00Z"),
@@ -186,7 +187,7 @@ async fn a_read_only_client_sees_and_calls_only_reading_tools() {
     let app = TestApp::start().await;
     let reader = app.reader();
     let seen = tools(&reader).await;
-    assert_eq!(names(&seen), ["getConversationStatus", "listConversations", "previewTime"]);
+    assert_eq!(names(&seen), ["getConversationStatus", "listConversations", "previewTime", "getNamedConversation"]);
     assert!(seen.iter().all(|tool| tool["annotations"]["readOnlyHint"] == true));
     assert!(!reader.call_tool("listConversations", json!({})).await.is_error);
     for (name, arguments) in [

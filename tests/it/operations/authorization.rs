@@ -23,12 +23,14 @@ use crate::support::golden;
 /// The scope that an operation on conversations needs.
 fn scope_of(operation: &str) -> &'static str {
     match operation {
-        "getConversationStatus" | "listConversations" | "previewTime" => "conversations:read",
+        "getConversationStatus" | "getNamedConversation" | "listConversations" | "previewTime" => "conversations:read",
         "scheduleConversation"
         | "updateConversation"
         | "cancelConversation"
         | "redeliverConversation"
         | "runConversation"
+        | "scheduleNamedConversation"
+        | "cancelNamedConversation"
         | "scheduleBatch"
         | "cancelConversations"
         | "redeliverConversations" => "conversations:write",
@@ -48,13 +50,15 @@ async fn every_operation_needs_its_own_scope() {
     let app = TestApp::start().await;
     let client = app.client();
     let id = client.scheduled(json!({})).await;
+    client.put_named("daily", conversation(json!({}))).await;
     for scope in ["conversations:read", "conversations:write"] {
         let token = token(&client, scope).await;
         // In reverse order, so that the operations that end the conversation come last.
         for operation in operations().iter().filter(|operation| operation.path.starts_with("/api/scheduler")).rev() {
             let needed = scope_of(operation.name);
-            let request =
-                client.anonymous(operation.method.clone(), &operation.path.replace("{id}", &id)).bearer_auth(&token);
+            let request = client
+                .anonymous(operation.method.clone(), &operation.path.replace("{id}", &id).replace("{name}", "daily"))
+                .bearer_auth(&token);
             let request = request.header("content-type", "application/json");
             let body = match operation.name {
                 "previewTime" => json!({ "delay": "0s" }),

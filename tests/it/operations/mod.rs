@@ -10,6 +10,7 @@ mod health;
 mod issue_oauth_token;
 mod issue_token;
 mod list_conversations;
+mod named_conversations;
 mod oauth_metadata;
 mod operation_table;
 mod preview_time;

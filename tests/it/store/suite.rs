@@ -21,6 +21,7 @@ pub mod groups;
 pub mod idempotency;
 pub mod keys;
 pub mod lists;
+pub mod names;
 pub mod queue;
 pub mod races;
 pub mod retention;
@@ -180,6 +181,10 @@ macro_rules! table_suite {
                 expired_keys_are_removed_and_others_stay
                 rows_that_a_removal_does_not_know_or_does_not_find_stop_nothing
                 of_many_requests_with_one_key_exactly_one_schedules
+            }
+            names {
+                a_name_leads_to_the_conversation_that_got_it_last
+                of_many_conversations_exactly_one_gets_a_name
             }
             retention {
                 conversations_that_ended_long_ago_are_removed_and_others_stay

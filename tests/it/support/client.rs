@@ -118,6 +118,11 @@ impl ApiClient {
         Answer::to(self.request(Method::POST, &format!("/api/scheduler/{id}/run")).await).await
     }
 
+    pub async fn put_named(&self, name: &str, body: Value) -> Answer {
+        let request = self.request(Method::PUT, &format!("/api/scheduler/named/{name}")).await;
+        Answer::to(request.header("content-type", "application/json").body(body.to_string())).await
+    }
+
     /// Lists with a query string such as `?limit=2`, or an empty one.
     pub async fn list(&self, query: &str) -> Answer {
         self.get(&format!("/api/scheduler{query}")).await

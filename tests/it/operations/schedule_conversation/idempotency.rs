@@ -143,7 +143,7 @@ async fn a_key_is_refused_where_it_is_not_read() {
         if matches!(operation.access, Access::Anyone(_)) {
             continue;
         }
-        let path = operation.path.replace("{id}", &id);
+        let path = operation.path.replace("{id}", &id).replace("{name}", "daily");
         let request = client.anonymous(operation.method.clone(), &path).header("idempotency-key", KEY);
         let anonymous = Answer::unchecked(request).await;
         assert_eq!(anonymous.status, 401, "{}: the token comes first", operation.name);

@@ -18,6 +18,9 @@ const LIST: &str = "The operations are GET /health (health), GET /health/ready (
                     POST /api/scheduler/{id}/redeliver (redeliverConversation), \
                     POST /api/scheduler/{id}/run (runConversation), \
                     GET /api/scheduler (listConversations), POST /api/scheduler/preview (previewTime), \
+                    PUT /api/scheduler/named/{name} (scheduleNamedConversation), \
+                    GET /api/scheduler/named/{name} (getNamedConversation), \
+                    DELETE /api/scheduler/named/{name} (cancelNamedConversation), \
                     POST /api/scheduler/batch (scheduleBatch), \
                     POST /api/scheduler/cancel (cancelConversations), \
                     POST /api/scheduler/redeliver (redeliverConversations), POST /mcp (mcp).";

@@ -9,6 +9,7 @@ use super::suite::{self, TestQueue, TestTable};
 
 mod faults;
 mod keys_under_faults;
+mod names_under_faults;
 mod queue;
 
 suite::table_suite!(crate::store::simulated::test_table());

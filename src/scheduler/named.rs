@@ -1,0 +1,157 @@
+//! The use cases of `scheduleNamedConversation`, `getNamedConversation` and `cancelNamedConversation`.
+
+use super::{Scheduler, SchedulerError};
+use crate::domain::{
+    ClientId, Conversation, ConversationId, ConversationName, Named, NewConversation, Sha256, Status, Update,
+    WholeConversation,
+};
+use crate::store::{ConversationStore, NameHolder, StoreError, Versioned};
+
+/// What a client wants under a name.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// The conversation.
+    pub new: NewConversation,
+    /// Two definitions are the same if their fingerprints are equal.
+    pub fingerprint: Sha256,
+}
+
+/// What a request did to the conversation with its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamedOutcome {
+    /// There was none that could be changed, so there is a new one.
+    Created,
+    /// It is now as the request defines it.
+    Updated,
+    /// It has been as the request defines it before.
+    Unchanged,
+}
+
+impl Scheduler {
+    /// Sees to it that a client has a conversation with this name and definition. A conversation with another definition
+    /// is updated, or a new one takes its name if it is final. One that was cancelled is replaced in any case.
+    ///
+    /// # Errors
+    /// [`SchedulerError::UpdateRefused`], [`SchedulerError::Busy`], [`SchedulerError::Unavailable`] or
+    /// [`SchedulerError::Internal`].
+    pub async fn schedule_named(
+        &self,
+        client: &ClientId,
+        name: &ConversationName,
+        definition: &Definition,
+    ) -> Result<(Conversation, NamedOutcome), SchedulerError> {
+        self.store.tell_time(&*self.clock).await?;
+        let created = self.new_id(self.clock.now()).in_partition(ConversationStore::name_partition(name));
+        let (mut last, mut is_updated) = (StoreError::Conflict, false);
+        for _ in 0..Self::MAX_TRIES {
+            let (holder, read) = self.find_named(client, name).await?;
+            let result = match read {
+                Some(read) if is_defined(&read.value, definition.fingerprint) => {
+                    // A commit with an unknown result may be the one that made it so.
+                    let outcome = match read.value.id() == created {
+                        true => NamedOutcome::Created,
+                        false if is_updated => NamedOutcome::Updated,
+                        false => NamedOutcome::Unchanged,
+                    };
+                    self.wake_next(&read.value).await;
+                    return Ok((read.value, outcome));
+                }
+                Some(read) if !read.value.status().is_final() => {
+                    let updated = self.update_named(read, definition).await?;
+                    is_updated = matches!(updated, Err(StoreError::Unknown(_)));
+                    updated.map(|conversation| (conversation, NamedOutcome::Updated))
+                }
+                _ => {
+                    let inserted = self.insert_named(client, (created, name), definition, holder).await;
+                    inserted.map(|conversation| (conversation, NamedOutcome::Created))
+                }
+            };
+            match result {
+                Ok((conversation, outcome)) => {
+                    self.wake_next(&conversation).await;
+                    return Ok((conversation, outcome));
+                }
+                Err(error @ (StoreError::Conflict | StoreError::Unknown(_))) => last = error,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(last.into())
+    }
+
+    /// The conversation with this name, if it has this definition.
+    ///
+    /// # Errors
+    /// [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
+    pub async fn defined_before(
+        &self,
+        client: &ClientId,
+        name: &ConversationName,
+        fingerprint: Sha256,
+    ) -> Result<Option<Conversation>, SchedulerError> {
+        let (_, read) = self.find_named(client, name).await?;
+        Ok(read.map(|read| read.value).filter(|conversation| is_defined(conversation, fingerprint)))
+    }
+
+    /// The id of the conversation that has this name.
+    ///
+    /// # Errors
+    /// [`SchedulerError::NotFound`], [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
+    pub async fn named_id(&self, client: &ClientId, name: &ConversationName) -> Result<ConversationId, SchedulerError> {
+        let holder = self.store.name_holder(client, name).await?;
+        holder.map(|holder| holder.id).ok_or(SchedulerError::NotFound)
+    }
+
+    async fn find_named(
+        &self,
+        client: &ClientId,
+        name: &ConversationName,
+    ) -> Result<(Option<NameHolder>, Option<Versioned<Conversation>>), StoreError> {
+        let holder = self.store.name_holder(client, name).await?;
+        let read = match &holder {
+            Some(holder) => self.store.get(client, holder.id).await?,
+            None => None,
+        };
+        Ok((holder, read))
+    }
+
+    async fn insert_named(
+        &self,
+        client: &ClientId,
+        (id, name): (ConversationId, &ConversationName),
+        Definition { new, fingerprint }: &Definition,
+        before: Option<NameHolder>,
+    ) -> Result<Conversation, StoreError> {
+        let named = Named { name: name.clone(), definition: Some(*fingerprint) };
+        let new = WholeConversation::new(id, client.clone(), new.clone(), self.clock.now()).named(named);
+        self.store.insert_named(&new, name, before).await?;
+        Ok(new.conversation)
+    }
+
+    /// Tries once to give a conversation that was read another definition.
+    async fn update_named(
+        &self,
+        read: Versioned<Conversation>,
+        Definition { new, fingerprint }: &Definition,
+    ) -> Result<Result<Conversation, StoreError>, SchedulerError> {
+        let payload = self.store.payload(&read).await?;
+        let status = read.value.status();
+        let update = Update {
+            new: new.clone(),
+            sets_time: true,
+            paused: new.recurrence.as_ref().map(|_| new.paused),
+            definition: Some(*fingerprint),
+        };
+        let whole = WholeConversation { conversation: read.value, payload };
+        let next = whole
+            .update(update, self.clock.now())
+            .map_err(|reason| SchedulerError::UpdateRefused { status, reason })?;
+        let replaced = self.store.replace_whole(read.revision, &next).await;
+        Ok(replaced.map(|_| next.conversation))
+    }
+}
+
+/// Whether a conversation has this definition, and is or was delivered by it.
+fn is_defined(conversation: &Conversation, fingerprint: Sha256) -> bool {
+    let has_definition = conversation.named().is_some_and(|named| named.definition == Some(fingerprint));
+    has_definition && conversation.status() != Status::Cancelled && !conversation.is_ending()
+}

@@ -1,0 +1,62 @@
+//! The protocol of names: one name leads to one conversation.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use mcp_scheduler::domain::{ConversationName, IdempotentRequest, Named, Sha256, WholeConversation};
+use mcp_scheduler::store::{ConversationStore, KeyRange, StoreError, Table};
+
+use super::idempotency::{NOW, conversation};
+
+pub fn name() -> ConversationName {
+    "daily-report".parse().unwrap()
+}
+
+/// A conversation with the name. The number makes its id unique.
+pub fn named(number: u8) -> WholeConversation {
+    let hash = Sha256::new([ConversationStore::name_partition(&name()); 32]);
+    let new = conversation(&IdempotentRequest { key: hash, fingerprint: hash }, number, NOW);
+    new.named(Named { name: name(), definition: Some(hash) })
+}
+
+/// The numbers of conversations, due rows and name rows.
+pub async fn counts(table: &dyn Table) -> [usize; 3] {
+    let number = ConversationStore::name_partition(&name());
+    let partition = ConversationStore::partitions().nth(number.into()).unwrap();
+    let mut counts = [0; 3];
+    for (count, prefix) in counts.iter_mut().zip(["m~", "d~", "n~"]) {
+        *count = table.scan(partition, &KeyRange::prefix(prefix), 1000).await.unwrap().len();
+    }
+    counts
+}
+
+pub async fn a_name_leads_to_the_conversation_that_got_it_last(table: &Arc<dyn Table>) {
+    let store = ConversationStore::new(Arc::clone(table));
+    let [first, second, third] = [1, 2, 3].map(named);
+    let client = first.conversation.client();
+    assert!(store.name_holder(client, &name()).await.unwrap().is_none());
+    store.insert_named(&first, &name(), None).await.unwrap();
+    let holder = store.name_holder(client, &name()).await.unwrap().unwrap();
+    assert_eq!(holder.id, first.conversation.id());
+    assert_eq!(store.get(client, holder.id).await.unwrap().unwrap().value, first.conversation);
+    let refused = store.insert_named(&second, &name(), None).await;
+    assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
+    assert_eq!(counts(&**table).await, [1; 3], "nothing was added");
+    store.insert_named(&second, &name(), Some(holder.clone())).await.unwrap();
+    assert_eq!(store.name_holder(client, &name()).await.unwrap().unwrap().id, second.conversation.id());
+    let refused = store.insert_named(&third, &name(), Some(holder)).await;
+    assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
+    assert_eq!(counts(&**table).await, [2, 2, 1]);
+    assert!(store.name_holder(&"bob".parse().unwrap(), &name()).await.unwrap().is_none());
+}
+
+pub async fn of_many_conversations_exactly_one_gets_a_name(table: &Arc<dyn Table>) {
+    let store = ConversationStore::new(Arc::clone(table));
+    let inserts = (1..20).map(|number| {
+        let store = store.clone();
+        async move { store.insert_named(&named(number), &name(), None).await }
+    });
+    let results = join_all(inserts).await;
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
+    assert_eq!(counts(&**table).await, [1; 3]);
+}
