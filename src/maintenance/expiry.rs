@@ -54,8 +54,12 @@ async fn remove_in(
                     partition = partition.as_str(),
                     "not all expired rows were removed; the next run goes on"
                 );
+                return;
             }
-            Err(error) => tracing::warn!(%error, "expired rows were not removed; the next run removes them"),
+            Err(error) => {
+                tracing::warn!(%error, "expired rows were not removed; the next run removes them");
+                return;
+            }
         }
     }
 }
