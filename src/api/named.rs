@@ -28,7 +28,8 @@ pub(crate) async fn schedule_named(
     name: &str,
     request: Parsed<ScheduleRequest>,
 ) -> Result<NamedResponse, Problem> {
-    let (fingerprint, notes) = (request.value().fingerprint(), request.value().notes());
+    let value = request.value();
+    let (definition, notes) = (Definition { fingerprint: value.fingerprint(), paused: value.paused }, value.notes());
     let new = request.check(|request| request.validate(scheduler.now(), scheduler.endpoint_policy()));
     let name = match (check_name(name), &new) {
         (Ok(name), _) => name,
@@ -38,10 +39,10 @@ pub(crate) async fn schedule_named(
         }
     };
     let (conversation, outcome) = match new {
-        Ok(new) => scheduler.schedule_named(client, &name, &Definition { new, fingerprint }).await?,
+        Ok(new) => scheduler.schedule_named(client, &name, &new, definition).await?,
         // The time was acceptable when the conversation got this definition, and has passed since.
         Err(errors) if errors.iter().all(|error| is_of_time(&error.pointer)) => {
-            match scheduler.defined_before(client, &name, fingerprint).await? {
+            match scheduler.defined_before(client, &name, definition).await? {
                 Some(conversation) => (conversation, NamedOutcome::Unchanged),
                 None => return Err(Problem::invalid(errors)),
             }

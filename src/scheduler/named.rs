@@ -2,18 +2,19 @@
 
 use super::{Scheduler, SchedulerError};
 use crate::domain::{
-    ClientId, Conversation, ConversationId, ConversationName, Named, NewConversation, Sha256, Status, Update,
+    ClientId, Conversation, ConversationId, ConversationName, Named, NewConversation, Series, Sha256, Status, Update,
     WholeConversation,
 };
 use crate::store::{ConversationStore, NameHolder, StoreError, Versioned};
 
-/// What a client wants under a name.
-#[derive(Clone, Debug)]
+/// What tells whether a conversation already is what a client wants under its name.
+#[derive(Clone, Copy, Debug)]
 pub struct Definition {
-    /// The conversation.
-    pub new: NewConversation,
     /// Two definitions are the same if their fingerprints are equal.
     pub fingerprint: Sha256,
+    /// Whether a series is to be paused. Without a value it stays paused or not, so that a program that starts again does
+    /// not resume what a person has paused.
+    pub paused: Option<bool>,
 }
 
 /// What a request did to the conversation with its name.
@@ -38,7 +39,8 @@ impl Scheduler {
         &self,
         client: &ClientId,
         name: &ConversationName,
-        definition: &Definition,
+        new: &NewConversation,
+        definition: Definition,
     ) -> Result<(Conversation, NamedOutcome), SchedulerError> {
         self.store.tell_time(&*self.clock).await?;
         let created = self.new_id(self.clock.now()).in_partition(ConversationStore::name_partition(name));
@@ -46,7 +48,7 @@ impl Scheduler {
         for _ in 0..Self::MAX_TRIES {
             let (holder, read) = self.find_named(client, name).await?;
             let result = match read {
-                Some(read) if is_defined(&read.value, definition.fingerprint) => {
+                Some(read) if definition.describes(&read.value) => {
                     // A commit with an unknown result may be the one that made it so.
                     let outcome = match read.value.id() == created {
                         true => NamedOutcome::Created,
@@ -57,12 +59,12 @@ impl Scheduler {
                     return Ok((read.value, outcome));
                 }
                 Some(read) if !read.value.status().is_final() => {
-                    let updated = self.update_named(read, definition).await?;
+                    let updated = self.update_named(read, new, definition).await?;
                     is_updated = matches!(updated, Err(StoreError::Unknown(_)));
                     updated.map(|conversation| (conversation, NamedOutcome::Updated))
                 }
                 _ => {
-                    let inserted = self.insert_named(client, (created, name), definition, holder).await;
+                    let inserted = self.insert_named(client, (created, name), new, definition, holder).await;
                     inserted.map(|conversation| (conversation, NamedOutcome::Created))
                 }
             };
@@ -86,10 +88,10 @@ impl Scheduler {
         &self,
         client: &ClientId,
         name: &ConversationName,
-        fingerprint: Sha256,
+        definition: Definition,
     ) -> Result<Option<Conversation>, SchedulerError> {
         let (_, read) = self.find_named(client, name).await?;
-        Ok(read.map(|read| read.value).filter(|conversation| is_defined(conversation, fingerprint)))
+        Ok(read.map(|read| read.value).filter(|conversation| definition.describes(conversation)))
     }
 
     /// The id of the conversation that has this name.
@@ -118,10 +120,11 @@ impl Scheduler {
         &self,
         client: &ClientId,
         (id, name): (ConversationId, &ConversationName),
-        Definition { new, fingerprint }: &Definition,
+        new: &NewConversation,
+        definition: Definition,
         before: Option<NameHolder>,
     ) -> Result<Conversation, StoreError> {
-        let named = Named { name: name.clone(), definition: Some(*fingerprint) };
+        let named = Named { name: name.clone(), definition: Some(definition.fingerprint) };
         let new = WholeConversation::new(id, client.clone(), new.clone(), self.clock.now()).named(named);
         self.store.insert_named(&new, name, before).await?;
         Ok(new.conversation)
@@ -131,15 +134,16 @@ impl Scheduler {
     async fn update_named(
         &self,
         read: Versioned<Conversation>,
-        Definition { new, fingerprint }: &Definition,
+        new: &NewConversation,
+        definition: Definition,
     ) -> Result<Result<Conversation, StoreError>, SchedulerError> {
         let payload = self.store.payload(&read).await?;
         let status = read.value.status();
         let update = Update {
             new: new.clone(),
             sets_time: true,
-            paused: new.recurrence.as_ref().map(|_| new.paused),
-            definition: Some(*fingerprint),
+            paused: new.recurrence.as_ref().and(definition.paused),
+            definition: Some(definition.fingerprint),
         };
         let whole = WholeConversation { conversation: read.value, payload };
         let next = whole
@@ -150,8 +154,12 @@ impl Scheduler {
     }
 }
 
-/// Whether a conversation has this definition, and is or was delivered by it.
-fn is_defined(conversation: &Conversation, fingerprint: Sha256) -> bool {
-    let has_definition = conversation.named().is_some_and(|named| named.definition == Some(fingerprint));
-    has_definition && conversation.status() != Status::Cancelled && !conversation.is_ending()
+impl Definition {
+    /// Whether a conversation has this definition, and is or was delivered by it.
+    fn describes(self, conversation: &Conversation) -> bool {
+        let has_definition = conversation.named().is_some_and(|named| named.definition == Some(self.fingerprint));
+        let is_paused = conversation.series().is_some_and(Series::is_paused);
+        let is_as_wanted = self.paused.is_none_or(|paused| paused == is_paused || conversation.status().is_final());
+        has_definition && is_as_wanted && conversation.status() != Status::Cancelled && !conversation.is_ending()
+    }
 }

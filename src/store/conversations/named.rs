@@ -13,7 +13,7 @@ use crate::store::{Etag, Operation, StoreError, Table as _};
 pub struct NameHolder {
     /// The conversation that has the name.
     pub id: ConversationId,
-    etag: Etag,
+    pub(super) etag: Etag,
 }
 
 impl ConversationStore {

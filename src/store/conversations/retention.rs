@@ -2,8 +2,8 @@
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::{ConversationStore, Versioned};
-use crate::domain::{Conversation, Timestamp};
+use super::{ConversationStore, NameHolder, Versioned};
+use crate::domain::{ClientId, Conversation, ConversationId, Timestamp};
 use crate::store::rows;
 use crate::store::{CommitError, Etag, MAX_COMMIT_OPERATIONS, Operation, Partition, Row, StoreError, Table as _};
 
@@ -13,6 +13,8 @@ struct Removal {
     retention: Row,
     /// The conversation. `None` if only a retention row is left of it, which happens in a damaged store.
     read: Option<Versioned<Conversation>>,
+    /// The row of its name, if the name leads to it.
+    name: Option<NameHolder>,
 }
 
 impl ConversationStore {
@@ -51,14 +53,20 @@ impl ConversationStore {
     /// written it, and removes it.
     async fn removal(&self, retention: Row) -> Result<Option<Removal>, StoreError> {
         let Some((client, id)) = rows::retained(&retention.key) else { return Ok(None) };
-        match self.get(&client, id).await {
-            Ok(read) => {
-                let has_row = |read: &Versioned<_>| read.revision.secondary_rows.contains_key(&retention.key);
-                Ok(Some(Removal { read: read.filter(has_row), retention }))
-            }
+        match self.removal_of(&client, id, retention).await {
             Err(StoreError::Corrupt { .. }) => Ok(None),
-            Err(error) => Err(error),
+            removal => removal.map(Some),
         }
+    }
+
+    async fn removal_of(&self, client: &ClientId, id: ConversationId, retention: Row) -> Result<Removal, StoreError> {
+        let has_row = |read: &Versioned<_>| read.revision.secondary_rows.contains_key(&retention.key);
+        let read = self.get(client, id).await?.filter(has_row);
+        let name = match read.as_ref().and_then(|read| read.value.named()) {
+            Some(named) => self.name_holder(client, &named.name).await?.filter(|holder| holder.id == id),
+            None => None,
+        };
+        Ok(Removal { retention, read, name })
     }
 
     async fn remove(&self, partition: Partition, removals: &[Removal]) -> Result<(), StoreError> {
@@ -86,8 +94,8 @@ impl ConversationStore {
 }
 
 impl Removal {
-    /// The deletions of all rows. The retention row and the main row must be unchanged. The others change only together with
-    /// the main row.
+    /// The deletions of all rows. The retention row, the main row and the name row must be unchanged. The others change only
+    /// together with the main row.
     fn operations(&self) -> Vec<Operation> {
         let delete =
             |key: &str, if_match: Option<&Etag>| Operation::Delete { key: key.to_owned(), if_match: if_match.cloned() };
@@ -96,6 +104,9 @@ impl Removal {
         operations.push(delete(&rows::conversation_key(value.client(), value.id()), Some(&revision.etag)));
         let others = revision.secondary_rows.keys().filter(|key| **key != self.retention.key);
         operations.extend(others.map(|key| delete(key, None)));
+        if let (Some(named), Some(holder)) = (value.named(), &self.name) {
+            operations.push(delete(&rows::name_key(value.client(), &named.name), Some(&holder.etag)));
+        }
         if revision.payload.in_main_row().is_none() {
             operations.push(delete(&rows::payload_key(value.client(), value.id()), None));
         }

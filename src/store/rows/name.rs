@@ -1,7 +1,7 @@
 //! The name row: which conversation has a name.
 //!
 //! It is inserted or replaced in the commit that inserts the conversation, and is in its partition. It stays until the
-//! name goes to another conversation.
+//! name goes to another conversation, or its conversation is removed.
 
 use std::borrow::Cow;
 

@@ -20,6 +20,12 @@ async fn put_as(client: &ApiClient, name: &str, overrides: Value, outcome: &str)
     answer.json()["conversationId"].as_str().unwrap().to_owned()
 }
 
+async fn patch(client: &ApiClient, id: &str, patch: &'static str) {
+    let request = client.request(Method::PATCH, &format!("/api/scheduler/{id}")).await;
+    let request = request.header("content-type", "application/json").body(patch);
+    assert_eq!(Answer::to(request).await.status, 200);
+}
+
 async fn get(client: &ApiClient, name: &str) -> Answer {
     client.get(&format!("/api/scheduler/named/{name}")).await
 }
@@ -93,11 +99,33 @@ async fn a_series_takes_all_time_fields_of_the_new_definition() {
     let id = put_as(&client, "weekly", series("0 9 * * 5", json!({ "paused": true })), "created").await;
     assert_eq!(put_as(&client, "weekly", series("0 10 * * 5", json!({})), "updated").await, id);
     let shown = get(&client, "weekly").await.json();
-    assert_eq!((&shown["paused"], &shown["recurrence"]["cron"]), (&json!(false), &json!("0 10 * * 5")));
-    assert_eq!(put_as(&client, "weekly", series("0 10 * * 5", json!({ "paused": true })), "updated").await, id);
-    assert_eq!(get(&client, "weekly").await.json()["paused"], true);
+    assert_eq!((&shown["paused"], &shown["recurrence"]["cron"]), (&json!(true), &json!("0 10 * * 5")));
     assert_eq!(put_as(&client, "weekly", later(), "updated").await, id);
     assert_eq!(get(&client, "weekly").await.json().get("recurrence"), None);
+}
+
+#[tokio::test]
+async fn a_series_that_a_person_paused_stays_paused_until_a_definition_resumes_it() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let series = |paused: Option<bool>| {
+        let cron = json!({ "cron": "0 9 * * 5", "timeZone": "Europe/Berlin" });
+        json!({ "scheduledTime": null, "recurrence": cron, "paused": paused })
+    };
+    let id = put_as(&client, "weekly", series(None), "created").await;
+    patch(&client, &id, r#"{"paused":true}"#).await;
+    for (paused, outcome, is_paused) in [
+        (None, "updated", true),
+        (None, "unchanged", true),
+        (Some(false), "updated", false),
+        (Some(false), "unchanged", false),
+        (None, "unchanged", false),
+        (Some(true), "updated", true),
+        (Some(true), "unchanged", true),
+    ] {
+        assert_eq!(put_as(&client, "weekly", series(paused), outcome).await, id, "{paused:?}");
+        assert_eq!(get(&client, "weekly").await.json()["paused"], is_paused, "{paused:?} {outcome}");
+    }
 }
 
 #[tokio::test]
@@ -105,9 +133,7 @@ async fn a_change_by_the_id_is_undone_by_the_next_definition() {
     let app = TestApp::start().await;
     let client = app.client();
     let id = put_as(&client, "daily", later(), "created").await;
-    let request = client.request(Method::PATCH, &format!("/api/scheduler/{id}")).await;
-    let patch = request.header("content-type", "application/json").body(r#"{"conversationText":"by its id"}"#);
-    assert_eq!(Answer::to(patch).await.status, 200);
+    patch(&client, &id, r#"{"conversationText":"by its id"}"#).await;
     assert_eq!(put_as(&client, "daily", later(), "updated").await, id);
     assert_eq!(get(&client, "daily").await.json()["conversationText"], "hello");
     assert_eq!(put_as(&client, "daily", later(), "unchanged").await, id);

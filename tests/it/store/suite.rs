@@ -185,6 +185,7 @@ macro_rules! table_suite {
             names {
                 a_name_leads_to_the_conversation_that_got_it_last
                 of_many_conversations_exactly_one_gets_a_name
+                a_name_is_removed_with_its_conversation_and_stays_for_another
             }
             retention {
                 conversations_that_ended_long_ago_are_removed_and_others_stay

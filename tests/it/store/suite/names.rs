@@ -1,10 +1,11 @@
 //! The protocol of names: one name leads to one conversation.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use mcp_scheduler::domain::{ConversationName, IdempotentRequest, Named, Sha256, WholeConversation};
-use mcp_scheduler::store::{ConversationStore, KeyRange, StoreError, Table};
+use mcp_scheduler::store::{ConversationStore, KeyRange, Partition, StoreError, Table};
 
 use super::idempotency::{NOW, conversation};
 
@@ -19,13 +20,15 @@ pub fn named(number: u8) -> WholeConversation {
     new.named(Named { name: name(), definition: Some(hash) })
 }
 
+fn partition() -> Partition {
+    ConversationStore::partitions().nth(ConversationStore::name_partition(&name()).into()).unwrap()
+}
+
 /// The numbers of conversations, due rows and name rows.
 pub async fn counts(table: &dyn Table) -> [usize; 3] {
-    let number = ConversationStore::name_partition(&name());
-    let partition = ConversationStore::partitions().nth(number.into()).unwrap();
     let mut counts = [0; 3];
     for (count, prefix) in counts.iter_mut().zip(["m~", "d~", "n~"]) {
-        *count = table.scan(partition, &KeyRange::prefix(prefix), 1000).await.unwrap().len();
+        *count = table.scan(partition(), &KeyRange::prefix(prefix), 1000).await.unwrap().len();
     }
     counts
 }
@@ -59,4 +62,23 @@ pub async fn of_many_conversations_exactly_one_gets_a_name(table: &Arc<dyn Table
     let results = join_all(inserts).await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
     assert_eq!(counts(&**table).await, [1; 3]);
+}
+
+pub async fn a_name_is_removed_with_its_conversation_and_stays_for_another(table: &Arc<dyn Table>) {
+    let store = ConversationStore::new(Arc::clone(table));
+    let [first, second] = [1, 2].map(named);
+    let client = first.conversation.client();
+    let partition = partition();
+    let cancel_and_remove = async |id| {
+        let read = store.get(client, id).await.unwrap().unwrap();
+        store.replace(read.revision, &read.value.cancel(NOW).unwrap()).await.unwrap();
+        store.remove_ended(partition, NOW + Duration::from_millis(1), None).await.unwrap();
+    };
+    store.insert_named(&first, &name(), None).await.unwrap();
+    let holder = store.name_holder(client, &name()).await.unwrap();
+    store.insert_named(&second, &name(), holder).await.unwrap();
+    cancel_and_remove(first.conversation.id()).await;
+    assert_eq!(counts(&**table).await, [1; 3], "the name leads to the second");
+    cancel_and_remove(second.conversation.id()).await;
+    assert_eq!(counts(&**table).await, [0; 3]);
 }
