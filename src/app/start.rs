@@ -149,6 +149,7 @@ impl Parts {
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
         )
+        .with_max_pending(config.server.max_pending)
     }
 
     pub(super) fn deliverer(

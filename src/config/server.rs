@@ -16,16 +16,21 @@ const PUBLIC_URL: Setting<PublicUrl> = Setting { name: "PUBLIC_URL", default: ""
 const RATE_LIMIT: Setting<Option<NonZeroU32>> =
     Setting { name: "RATE_LIMIT_PER_SECOND", default: "", read: parse_rate_limit };
 const RATE_LIMIT_ON_AZURE: Option<NonZeroU32> = NonZeroU32::new(100);
+/// Without Azure there is no default, because a laptop has one user.
+const MAX_PENDING: Setting<Option<NonZeroU32>> =
+    Setting { name: "MAX_PENDING_PER_CLIENT", default: "", read: parse_max_pending };
+const MAX_PENDING_ON_AZURE: Option<NonZeroU32> = NonZeroU32::new(100_000);
 const DATA_DIR: Setting<PathBuf> = Setting { name: "SCHEDULER_DATA_DIR", default: ".scheduler", read: any_text };
 const RETENTION_DAYS: Setting<Retention> = Setting { name: "RETENTION_DAYS", default: "30", read: parsed };
 
 const TRUSTED_PROXIES: Setting<TrustedProxies> = Setting { name: "TRUSTED_PROXIES", default: "", read: parsed };
 
-pub(super) const SETTINGS: [(&str, &str); 7] = [
+pub(super) const SETTINGS: [(&str, &str); 8] = [
     HOST.entry(),
     PORT.entry(),
     PUBLIC_URL.entry(),
     RATE_LIMIT.entry(),
+    MAX_PENDING.entry(),
     DATA_DIR.entry(),
     RETENTION_DAYS.entry(),
     TRUSTED_PROXIES.entry(),
@@ -53,6 +58,8 @@ pub struct ServerConfig {
     pub public_url: Option<PublicUrl>,
     /// `RATE_LIMIT_PER_SECOND`: the requests that a client may send in each second; `None` for no limit.
     pub rate_limit: Option<NonZeroU32>,
+    /// `MAX_PENDING_PER_CLIENT`: the conversations of a client that may be pending at one time; `None` for no limit.
+    pub max_pending: Option<NonZeroU32>,
     /// `SCHEDULER_DATA_DIR`: contains the embedded store and the local credentials.
     pub data_dir: PathBuf,
     /// `RETENTION_DAYS`: how long a conversation is kept after it has ended.
@@ -75,12 +82,14 @@ impl ServerConfig {
             (Some(own), Some(platform)) => Some(own.also_reached_by(&platform)),
             (own, platform) => own.or(platform),
         };
-        let default_limit = if vars.on_azure { RATE_LIMIT_ON_AZURE } else { None };
-        let rate_limit = vars.read(&RATE_LIMIT).unwrap_or(default_limit);
+        let (rate_limit, max_pending) =
+            if vars.on_azure { (RATE_LIMIT_ON_AZURE, MAX_PENDING_ON_AZURE) } else { (None, None) };
+        let rate_limit = vars.read(&RATE_LIMIT).unwrap_or(rate_limit);
+        let max_pending = vars.read(&MAX_PENDING).unwrap_or(max_pending);
         let data_dir = vars.read(&DATA_DIR).unwrap_or_default();
         let retention = vars.read(&RETENTION_DAYS).unwrap_or_default();
         let trusted_proxies = vars.read(&TRUSTED_PROXIES).unwrap_or_default();
-        Self { listen, under_host, public_url, rate_limit, data_dir, retention, trusted_proxies }
+        Self { listen, under_host, public_url, rate_limit, max_pending, data_dir, retention, trusted_proxies }
     }
 }
 
@@ -99,6 +108,10 @@ fn parse_rate_limit(text: &str) -> Result<Option<NonZeroU32>, String> {
     text.parse()
         .map(NonZeroU32::new)
         .map_err(|_| "must be a number of requests per second, or 0 for no limit".to_owned())
+}
+
+fn parse_max_pending(text: &str) -> Result<Option<NonZeroU32>, String> {
+    text.parse().map(NonZeroU32::new).map_err(|_| "must be a number of conversations, or 0 for no limit".to_owned())
 }
 
 fn parse_website(text: &str) -> Result<PublicUrl, String> {
@@ -124,6 +137,18 @@ mod tests {
             let error = config(&[("RATE_LIMIT_PER_SECOND", wrong)]).unwrap_err().to_string();
             assert!(error.contains("\n  RATE_LIMIT_PER_SECOND: must be a number"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_pending_conversations_of_a_client_are_limited_on_azure_and_where_a_limit_is_set() {
+        let limit = |vars: &[(&str, &str)]| config(vars).unwrap().server.max_pending.map(NonZeroU32::get);
+        assert_eq!(limit(&[]), None);
+        assert_eq!(limit(&[("MAX_PENDING_PER_CLIENT", "7")]), Some(7));
+        assert_eq!(limit(&ON_AZURE), Some(100_000));
+        let unlimited = [&ON_AZURE[..], &[("MAX_PENDING_PER_CLIENT", "0")]].concat();
+        assert_eq!(limit(&unlimited), None);
+        let error = config(&[("MAX_PENDING_PER_CLIENT", "many")]).unwrap_err().to_string();
+        assert!(error.contains("\n  MAX_PENDING_PER_CLIENT: must be a number of conversations"), "{error}");
     }
 
     #[test]

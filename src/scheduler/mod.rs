@@ -8,12 +8,14 @@ mod cursor;
 mod list;
 mod list_limiter;
 mod named;
+mod quota;
 mod redeliver;
 mod run;
 mod schedule;
 mod update;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::{
     ClientId, Conversation, ConversationId, EndpointPolicy, RedeliveryRefused, Status, Timestamp, TooLate,
@@ -28,6 +30,7 @@ pub use cursor::CursorKeys;
 pub use list::{ListPage, ListQuery};
 use list_limiter::ListLimiter;
 pub use named::{Definition, NamedOutcome};
+use quota::PendingQuota;
 pub use update::Found;
 
 /// Runs the use cases of a client on a store and a wake-up queue.
@@ -40,6 +43,7 @@ pub struct Scheduler {
     entropy: Arc<dyn Entropy>,
     live: LiveAttempts,
     lists: Arc<ListLimiter>,
+    quota: Option<Arc<PendingQuota>>,
     cursors: CursorKeys,
 }
 
@@ -86,6 +90,16 @@ pub enum SchedulerError {
     /// Other lists of this client are being read, and this one has waited too long for them.
     #[error("other lists of this client are being read")]
     TooManyLists,
+    /// The client has as many pending conversations as it may have.
+    #[error("the client has as many pending conversations as it may have")]
+    QuotaExceeded {
+        /// The number of them, which is approximate.
+        pending: usize,
+        /// The largest number that a client may have.
+        limit: usize,
+        /// The time after which they are counted again.
+        recount: Duration,
+    },
     /// The store cannot be reached, or did not confirm a change. The same request may succeed later.
     #[error(transparent)]
     Unavailable(StoreError),
@@ -115,7 +129,7 @@ impl Scheduler {
     ) -> Self {
         let (live, lists) = (LiveAttempts::default(), Arc::new(ListLimiter::new()));
         let cursors = CursorKeys::new([random::<32>(&*entropy)]);
-        Self { store, waker, endpoints, clock, entropy, live, lists, cursors }
+        Self { store, waker, endpoints, clock, entropy, live, lists, quota: None, cursors }
     }
 
     /// The same with keys that other processes have, too. Without them, a cursor is valid in this process only.

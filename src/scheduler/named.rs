@@ -33,8 +33,8 @@ impl Scheduler {
     /// is updated, or a new one takes its name if it is final. One that was cancelled is replaced in any case.
     ///
     /// # Errors
-    /// [`SchedulerError::UpdateRefused`], [`SchedulerError::Busy`], [`SchedulerError::Unavailable`] or
-    /// [`SchedulerError::Internal`].
+    /// [`SchedulerError::UpdateRefused`], [`SchedulerError::QuotaExceeded`], [`SchedulerError::Busy`],
+    /// [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
     pub async fn schedule_named(
         &self,
         client: &ClientId,
@@ -44,7 +44,7 @@ impl Scheduler {
     ) -> Result<(Conversation, NamedOutcome), SchedulerError> {
         self.store.tell_time(&*self.clock).await?;
         let created = self.new_id(self.clock.now()).in_partition(ConversationStore::name_partition(name));
-        let (mut last, mut is_updated) = (StoreError::Conflict, false);
+        let (mut last, mut is_updated, mut admitted) = (StoreError::Conflict, false, None);
         for _ in 0..Self::MAX_TRIES {
             let (holder, read) = self.find_named(client, name).await?;
             let result = match read {
@@ -64,6 +64,9 @@ impl Scheduler {
                     updated.map(|conversation| (conversation, NamedOutcome::Updated))
                 }
                 _ => {
+                    if admitted.is_none() {
+                        admitted = self.admit(client).await?;
+                    }
                     let inserted = self.insert_named(client, (created, name), new, definition, holder).await;
                     inserted.map(|conversation| (conversation, NamedOutcome::Created))
                 }

@@ -10,8 +10,11 @@ impl Scheduler {
     ///
     /// # Errors
     /// [`SchedulerError::RedeliveryRefused`] in every other state, and if the conversation has had too many attempts.
+    /// [`SchedulerError::QuotaExceeded`], because a redelivered conversation is pending again.
     pub async fn redeliver(&self, client: &ClientId, id: ConversationId) -> Result<Conversation, SchedulerError> {
-        let mut wanted = None;
+        self.refresh_quota(client).await?;
+        // The second one is held until the commit is done.
+        let (mut wanted, mut _admitted) = (None, None);
         let redelivered = self.change(client, id, |conversation, now| {
             // The wanted generation is there: an earlier try with a lost result was applied, or another request
             // redelivered the conversation.
@@ -20,6 +23,7 @@ impl Scheduler {
             }
             match conversation.clone().redeliver(now) {
                 Ok(next) => {
+                    _admitted = self.take_quota(client)?;
                     wanted = Some(next.generation());
                     Ok(Transition::Next(next))
                 }

@@ -12,7 +12,7 @@ impl Scheduler {
     /// if this process stops.
     ///
     /// # Errors
-    /// [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
+    /// [`SchedulerError::QuotaExceeded`], [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
     pub async fn schedule(&self, client: &ClientId, new: NewConversation) -> Result<Conversation, SchedulerError> {
         self.store.tell_time(&*self.clock).await?;
         let now = self.clock.now();
@@ -23,8 +23,8 @@ impl Scheduler {
     /// returned as it was accepted. After an error the client can repeat the request with the same key.
     ///
     /// # Errors
-    /// [`SchedulerError::KeyOfOtherRequest`], [`SchedulerError::ConversationGone`], [`SchedulerError::Busy`],
-    /// [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
+    /// [`SchedulerError::KeyOfOtherRequest`], [`SchedulerError::ConversationGone`], [`SchedulerError::QuotaExceeded`],
+    /// [`SchedulerError::Busy`], [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
     pub async fn schedule_once(
         &self,
         client: &ClientId,
@@ -58,6 +58,7 @@ impl Scheduler {
     }
 
     pub(super) async fn insert(&self, new: WholeConversation) -> Result<Conversation, SchedulerError> {
+        let _admitted = self.admit(new.conversation.client()).await?;
         self.store.insert(&new).await?;
         self.wake_next(&new.conversation).await;
         Ok(new.conversation)
@@ -68,6 +69,12 @@ impl Scheduler {
         new: WholeConversation,
         request: &IdempotentRequest,
     ) -> Result<Conversation, SchedulerError> {
+        let client = new.conversation.client();
+        let _admitted = match self.admit(client).await {
+            Ok(admitted) => admitted,
+            // The repetition of a request that was accepted needs no room.
+            Err(refused) => return self.scheduled_before(client, request).await?.ok_or(refused),
+        };
         match self.store.insert_once(&new, request).await? {
             None => {
                 self.wake_next(&new.conversation).await;

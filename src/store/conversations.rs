@@ -4,6 +4,7 @@
 //! unchanged. The due row has exactly the time [`Conversation::next_wake_at`], so the sweep finds all outstanding
 //! conversations by time.
 
+mod counting;
 mod due;
 mod expiry;
 mod idempotent;

@@ -1,5 +1,7 @@
 //! The problems of the use cases and of authentication.
 
+use std::time::Duration;
+
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::constructors::STORE_RETRY_SECONDS;
@@ -63,6 +65,7 @@ impl From<SchedulerError> for Problem {
                     .hint("Request a list after the one before has been answered.")
                     .header(RETRY_AFTER, LIST_RETRY_SECONDS)
             }
+            SchedulerError::QuotaExceeded { pending, limit, recount } => Self::quota_exceeded(pending, limit, recount),
             SchedulerError::Unavailable(cause) => Self::unavailable(&cause),
             SchedulerError::Internal(cause) => Self::internal(&cause),
         }
@@ -111,6 +114,21 @@ impl From<AuthError> for Problem {
 }
 
 impl Problem {
+    fn quota_exceeded(pending: usize, limit: usize, recount: Duration) -> Self {
+        // Rounded up: a moment before the count, the same request would be refused again.
+        let seconds = recount.as_secs() + 1;
+        let detail = format!(
+            "This client has about {pending} pending conversations (Scheduled or InProgress), and at most {limit} may be \
+             pending. The number may be a minute old."
+        );
+        let hint = format!(
+            "Cancel conversations that are no longer needed (cancelConversation, \
+             cancelConversations), or wait until some have been delivered. Then send the same request again, after \
+             {seconds} seconds."
+        );
+        Self::new(ProblemType::QuotaExceeded, detail).hint(hint).header(RETRY_AFTER, seconds.to_string())
+    }
+
     fn redelivery_refused(refused: RedeliveryRefused) -> Self {
         match refused {
             RedeliveryRefused::NotFailed(status) => {

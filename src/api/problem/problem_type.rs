@@ -50,6 +50,8 @@ pub enum ProblemType {
     TooManyFailures,
     /// The client has sent more requests in a second than it may.
     RateLimited,
+    /// The client has as many pending conversations as it may have.
+    QuotaExceeded,
     /// The token is valid and lacks the scope that the operation needs.
     InsufficientScope,
     /// The client that logs in has no scopes, so a token would allow nothing.
@@ -65,7 +67,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// All types.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::InvalidRequest,
         Self::MalformedRequest,
         Self::MalformedJson,
@@ -87,6 +89,7 @@ impl ProblemType {
         Self::WrongCredentials,
         Self::TooManyFailures,
         Self::RateLimited,
+        Self::QuotaExceeded,
         Self::InsufficientScope,
         Self::NoScope,
         Self::McpTransport,
@@ -136,6 +139,7 @@ impl ProblemType {
             Self::WrongCredentials => ("urn:mcp-scheduler:problem:wrong-credentials", StatusCode::UNAUTHORIZED, "The credentials are wrong"),
             Self::TooManyFailures => ("urn:mcp-scheduler:problem:too-many-failures", StatusCode::TOO_MANY_REQUESTS, "Too many logins had wrong credentials"),
             Self::RateLimited => ("urn:mcp-scheduler:problem:rate-limited", StatusCode::TOO_MANY_REQUESTS, "The client sends too many requests"),
+            Self::QuotaExceeded => ("urn:mcp-scheduler:problem:quota-exceeded", StatusCode::TOO_MANY_REQUESTS, "The client has too many pending conversations"),
             Self::InsufficientScope => ("urn:mcp-scheduler:problem:insufficient-scope", StatusCode::FORBIDDEN, "The token lacks a scope"),
             Self::NoScope => ("urn:mcp-scheduler:problem:no-scope", StatusCode::FORBIDDEN, "The client has no scopes"),
             Self::McpTransport => ("urn:mcp-scheduler:problem:mcp-transport", StatusCode::BAD_REQUEST, "The request does not follow the MCP transport"),

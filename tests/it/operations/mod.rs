@@ -14,6 +14,7 @@ mod named_conversations;
 mod oauth_metadata;
 mod operation_table;
 mod preview_time;
+mod quotas;
 mod rate_limits;
 mod redeliver_conversation;
 mod redeliver_conversations;

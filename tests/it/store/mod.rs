@@ -7,6 +7,7 @@ mod index;
 mod lists;
 mod payloads;
 mod projection;
+mod quota;
 mod retention;
 mod simulated;
 mod suite;

@@ -159,6 +159,7 @@ macro_rules! table_suite {
             lists {
                 lists_come_in_the_order_of_due_times_and_of_ends
                 pages_lose_and_double_no_conversation_while_others_come_and_go
+                conversations_that_have_not_ended_are_counted
             }
             races {
                 of_many_inserts_of_one_row_exactly_one_wins

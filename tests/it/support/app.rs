@@ -138,6 +138,8 @@ pub struct BareApi {
     pub operations: Vec<Operation>,
     /// Requests per second and client; `None` for no limit.
     pub rate_limit: Option<NonZeroU32>,
+    /// Pending conversations of each client; `None` for no limit.
+    pub max_pending: Option<NonZeroU32>,
 }
 
 impl BareApi {
@@ -157,6 +159,7 @@ impl BareApi {
             tokens: TokenSettings { issuer: own_name(), audience: own_name(), ttl_seconds: 3600 },
             operations: operations(),
             rate_limit: None,
+            max_pending: None,
         }
     }
 
@@ -170,7 +173,8 @@ impl BareApi {
             self.endpoints,
             Arc::clone(&self.clock),
             entropy.clone(),
-        );
+        )
+        .with_max_pending(self.max_pending);
         let key = ApiKey::new(Secret::new(KEY.to_owned())).unwrap();
         let client = client_with_key(CLIENT.parse().unwrap(), &key, Scopes::all(), &*entropy);
         let directory = ClientDirectory::new(Some(client), ClientStore::new(table));

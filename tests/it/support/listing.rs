@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use mcp_scheduler::api::ScheduleRequest;
 use mcp_scheduler::domain::{
-    AttemptResult, Claim, ClientId, Conversation, ConversationId, EndpointPolicy, LeaseToken, Outcome, Timestamp,
-    WholeConversation,
+    AttemptResult, Claim, ClientId, Conversation, ConversationId, EndpointPolicy, LeaseToken, NewConversation, Outcome,
+    Timestamp, WholeConversation,
 };
 use mcp_scheduler::store::{ConversationStore, KeyRange, ListFilter, ListPlace, Listing, Operation, Table};
 
@@ -24,14 +24,18 @@ pub fn id(number: u32) -> ConversationId {
 
 /// A conversation of a client that is due at this time.
 pub fn due_at(id: ConversationId, of: ClientId, due: Timestamp, text: String) -> WholeConversation {
+    WholeConversation::new(id, of, new_at(due, text), NOW)
+}
+
+/// What a client wants to be delivered at this time.
+pub fn new_at(due: Timestamp, text: String) -> NewConversation {
     let request = ScheduleRequest {
         conversation_text: Some(text),
         scheduled_time: Some(due.to_string()),
         endpoint: Some("https://example.com/hook".to_owned()),
         ..ScheduleRequest::default()
     };
-    let new = request.validate(due, &EndpointPolicy::default()).unwrap();
-    WholeConversation::new(id, of, new, NOW)
+    request.validate(due, &EndpointPolicy::default()).unwrap()
 }
 
 /// Schedules a conversation.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use mcp_scheduler::domain::{Outcome, Status};
 use mcp_scheduler::store::{ConversationStore, IndexMark, ListFilter, ListRows, Listed, Table};
 
-use crate::support::listing::{NOW, attempted, change, id, page, pages, schedule};
+use crate::support::listing::{NOW, attempted, change, claimed, client, id, page, pages, schedule};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -48,6 +48,22 @@ pub async fn lists_come_in_the_order_of_due_times_and_of_ends(table: &Arc<dyn Ta
     let some = ListFilter { from: Some(at(3)), to: Some(at(9)), ..completed };
     assert_eq!(pages(&store, &some, NOW, 4).await.concat(), latest_first[12..18]);
     assert!(pages(&store, &live, NOW, 6).await.concat().is_empty());
+}
+
+pub async fn conversations_that_have_not_ended_are_counted(table: &Arc<dyn Table>) {
+    let store = indexed(table).await;
+    let (mine, other) = (client(), "anna".parse().unwrap());
+    for number in 0..40 {
+        schedule(&store, number, NOW + MINUTE).await;
+    }
+    change(&store, id(0), claimed).await;
+    change(&store, id(1), |it| it.cancel(NOW).unwrap()).await;
+    change(&store, id(2), |it| attempted(it, Outcome::Success, NOW + MINUTE)).await;
+    assert_eq!(store.count_live(&mine, 1_000).await.unwrap(), 38);
+    assert_eq!(store.count_live(&other, 1_000).await.unwrap(), 0);
+    // Each partition has two or three, so a count in small scans goes on and stops.
+    assert!((20..=38).contains(&store.count_live(&mine, 20).await.unwrap()));
+    assert!((1..=16).contains(&store.count_live(&mine, 1).await.unwrap()));
 }
 
 pub async fn pages_lose_and_double_no_conversation_while_others_come_and_go(table: &Arc<dyn Table>) {
