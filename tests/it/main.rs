@@ -11,6 +11,7 @@ mod cost;
 mod cron;
 mod delivery;
 mod functions_host;
+mod limits;
 mod maintenance;
 mod mcp;
 mod operations;
