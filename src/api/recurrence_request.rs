@@ -4,10 +4,7 @@ use schemars::JsonSchema;
 
 use super::time_fields::MAX_TIME;
 use super::{FromObject, ObjectReader, Synonyms};
-use crate::domain::WrittenRecurrence;
-
-/// The longest cron expression, for the schemas.
-const MAX_CRON: usize = 128;
+use crate::domain::{MAX_CRON, WrittenRecurrence};
 
 /// When a conversation recurs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]

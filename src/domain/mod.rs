@@ -58,7 +58,7 @@ pub use thread_id::{InvalidThreadId, ThreadId};
 pub use timestamp::{Timestamp, millis};
 pub use when::{
     Cron, CronField, Delay, DueTime, EntryProblem, InvalidCron, InvalidDelay, InvalidRecurrence, InvalidRecurring,
-    InvalidWhen, LocalTime, NextOccurrence, Note, Reading, Recurrence, RecurrenceField, UnknownZone, When, WhenField,
-    WrittenRecurrence, Zone, ZoneRecord,
+    InvalidWhen, LocalTime, MAX_CRON, NextOccurrence, Note, Reading, Recurrence, RecurrenceField, UnknownZone, When,
+    WhenField, WrittenRecurrence, Zone, ZoneRecord,
 };
 pub use words::UnknownWord;

@@ -9,9 +9,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidCron {
     /// It is longer than any useful expression.
-    #[error(
-        "is longer than {MAX_LENGTH} characters; write ranges and steps, such as 0 9-17 * * MON-FRI or */15 * * * *"
-    )]
+    #[error("is longer than {MAX_CRON} characters; write ranges and steps, such as 0 9-17 * * MON-FRI or */15 * * * *")]
     TooLong,
     /// No cron expression has this character.
     #[error(
@@ -107,8 +105,8 @@ pub(super) struct CronText {
     pub(super) is_interval: bool,
 }
 
-/// All minutes of an hour as a list have 169 characters.
-const MAX_LENGTH: usize = 256;
+/// The longest expression, in characters. All minutes of an hour as a list have 169.
+pub const MAX_CRON: usize = 256;
 /// The years that are searched. The changes of the clocks after 2099 are not in `chrono-tz`.
 const YEARS: &str = "1970-2099";
 
@@ -126,7 +124,7 @@ const DAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
 impl CronText {
     pub(super) fn parse(text: &str) -> Result<Self, InvalidCron> {
-        if text.len() > MAX_LENGTH {
+        if text.len() > MAX_CRON {
             return Err(InvalidCron::TooLong);
         }
         if !text.chars().all(|c| c.is_ascii_alphanumeric() || "*,-/#?+@ \t".contains(c)) {

@@ -14,7 +14,7 @@ mod written;
 mod zone;
 
 pub use cron::Cron;
-pub use cron_text::{CronField, EntryProblem, InvalidCron};
+pub use cron_text::{CronField, EntryProblem, InvalidCron, MAX_CRON};
 pub use delay::{Delay, InvalidDelay};
 pub use due_time::{DueTime, Note, ZoneRecord};
 pub use recurrence::{NextOccurrence, Recurrence, WrittenRecurrence};

@@ -91,7 +91,7 @@ pub const LIMITS: &[(&str, &[Figure])] = &[
     ),
     ("`scheduledTime` in the past", &[code("domain/when/mod.rs", "PAST_TOLERANCE_MS: i64 = ")]),
     ("`scheduledTime`, `delay` in the future", &[code("domain/when/mod.rs", "HORIZON_MS: i64 = ")]),
-    ("`recurrence.cron`", &[code("domain/when/cron_text.rs", "MAX_LENGTH: usize = ")]),
+    ("`recurrence.cron`", &[code("domain/when/cron_text.rs", "MAX_CRON: usize = ")]),
     ("time between two occurrences", &[code("domain/when/recurrence.rs", "LEAST_DISTANCE: Duration = ")]),
     ("`missedOccurrences`", &[code("domain/when/recurrence.rs", "MAX_COUNTED: u32 = ")]),
     ("occurrences that are shown", &[code("domain/conversation/series.rs", "MAX_KEPT: usize = ")]),
