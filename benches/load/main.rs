@@ -1,26 +1,30 @@
 //! The cost of hostile endpoints for the service and for other endpoints, the cost of a call as a tool of the Model
-//! Context Protocol, and that of a batch. The benchmark starts the service, acts as the endpoints and the client, and prints the figures:
+//! Context Protocol, that of a batch, and the lateness of recurring conversations. The benchmark starts the service, acts as
+//! the endpoints and the client, and prints the figures:
 //!
 //!     cargo bench --bench load -- stalled-host
 //!     cargo bench --bench load -- endless-bodies
 //!     cargo bench --bench load -- tool-calls
 //!     cargo bench --bench load -- batches
+//!     cargo bench --bench load -- recurring
 //!
 //! All connections use loopback. The figures are valid only on a machine that is otherwise idle.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+mod host;
+mod recurring;
+mod service;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use mcp_scheduler::domain::Timestamp;
 use mcp_scheduler::time::{Clock as _, SystemClock};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+
+use crate::host::{Host, Reply};
+use crate::service::{Client, Service};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
@@ -37,6 +41,11 @@ async fn main() {
     }
     if selected("batches") {
         batches().await;
+        rates_of_batches_and_single_calls().await;
+    }
+    if selected("recurring") {
+        recurring::spread_over_the_minute().await;
+        recurring::all_at_the_full_minute().await;
     }
 }
 
@@ -191,180 +200,29 @@ async fn batches() {
     println!("  64 batches of 4 MB: MB before and at most {:11} {before:7.1} {highest:7.1}", "");
 }
 
+/// The conversations that the service accepts in a second over 64 connections: one in a call, and 100 in a call.
+async fn rates_of_batches_and_single_calls() {
+    const CONVERSATIONS: u32 = 20_000;
+    let new = json!({ "conversationText": "x".repeat(500), "scheduledTime": "2030-01-31T09:30:00Z",
+        "endpoint": "https://example.com/" });
+    let batch = json!({ "conversations": vec![new.clone(); 100] });
+    println!("batches: conversations a second over 64 connections");
+    for (case, path, body, size) in
+        [("one in a call", "/api/scheduler/schedule", &new, 1), ("100 in a call", "/api/scheduler/batch", &batch, 100)]
+    {
+        let service = Service::start();
+        let client = Client::login(&service).await;
+        let began = tokio::time::Instant::now();
+        let calls = stream::iter(0..CONVERSATIONS / size);
+        calls.for_each_concurrent(64, |_| async { drop(client.call("POST", path, Some(body)).await) }).await;
+        println!("  {case:45} {:7.0}", f64::from(CONVERSATIONS) / began.elapsed().as_secs_f64());
+    }
+}
+
 async fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + limit;
     while !condition() {
         assert!(tokio::time::Instant::now() < deadline, "not all deliveries have arrived");
         tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// The response of a host.
-#[derive(Clone, Copy)]
-enum Reply {
-    Empty,
-    Never,
-    Endless,
-    TenGibibytes,
-}
-
-/// A host that records the lateness of each delivery in milliseconds.
-struct Host {
-    url: String,
-}
-
-impl Host {
-    async fn start(reply: Reply, arrivals: Arc<Mutex<Vec<u64>>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, reply, Arc::clone(&arrivals)));
-            }
-        });
-        Self { url }
-    }
-}
-
-async fn serve(mut stream: TcpStream, reply: Reply, arrivals: Arc<Mutex<Vec<u64>>>) {
-    let mut read = Vec::new();
-    while stream.read_buf(&mut read).await.is_ok_and(|n| n > 0) {
-        let text = String::from_utf8_lossy(&read).into_owned();
-        if !text.ends_with('}') {
-            continue;
-        }
-        read.clear();
-        let due = text.lines().find_map(|line| line.strip_prefix("scheduler-scheduled-time: ")).unwrap();
-        let lateness = Timestamp::parse(due).unwrap().until(SystemClock.now());
-        arrivals.lock().unwrap().push(u64::try_from(lateness.as_millis()).unwrap());
-        let head = match reply {
-            Reply::Empty => "HTTP/1.1 204 No Content\r\n\r\n",
-            Reply::Never => continue,
-            Reply::Endless => "HTTP/1.1 200 OK\r\n\r\n",
-            Reply::TenGibibytes => "HTTP/1.1 200 OK\r\ncontent-length: 10737418240\r\n\r\n",
-        };
-        if stream.write_all(head.as_bytes()).await.is_err() {
-            return;
-        }
-        if matches!(reply, Reply::Endless | Reply::TenGibibytes) {
-            let chunk = vec![b'x'; 64 * 1024];
-            while stream.write_all(&chunk).await.is_ok() {}
-            return;
-        }
-    }
-}
-
-/// The service with its own store. It is killed when the value is dropped.
-struct Service {
-    process: Child,
-    url: String,
-    _data: tempfile::TempDir,
-}
-
-const KEY: &str = "a-key-for-the-load-program";
-
-impl Service {
-    fn start() -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_mcp-scheduler"))
-            .env_clear()
-            .envs([("PORT", "0"), ("SCHEDULER_CLIENT_ID", "load"), ("SCHEDULER_API_KEY", KEY), ("RUST_LOG", "error")])
-            .env("JWT_SIGNING_KEYS", format!("k:{}", "5a".repeat(32)))
-            .env("SCHEDULER_DATA_DIR", data.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut greeting = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
-        let url = greeting.split_once(" is listening on ").unwrap().1.trim().to_owned();
-        Self { process, url, _data: data }
-    }
-
-    /// The CPU time of all threads. The kernel's scheduler counts each thread in nanoseconds, but the whole process only
-    /// in hundredths of a second.
-    fn cpu_microseconds(&self) -> f64 {
-        let threads = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
-        let used = threads.map(|thread| {
-            let used = std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
-            used.split_once(' ').unwrap().0.parse::<f64>().unwrap() / 1000.0
-        });
-        used.sum()
-    }
-
-    fn resident_megabytes(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-struct Client {
-    http: reqwest::Client,
-    url: String,
-    token: String,
-}
-
-impl Client {
-    async fn login(service: &Service) -> Self {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let body = json!({ "clientId": "load", "apiKey": KEY }).to_string();
-        let request = http.post(format!("{}/api/auth/token", service.url)).header("content-type", "application/json");
-        let response = request.body(body).send().await.unwrap().text().await.unwrap();
-        let response: Value = serde_json::from_str(&response).unwrap();
-        Self { http, url: service.url.clone(), token: response["token"].as_str().unwrap().to_owned() }
-    }
-
-    async fn schedule_all<'a>(&self, all: impl Iterator<Item = (&'a Host, Timestamp)>) {
-        stream::iter(all).for_each_concurrent(64, |(host, due)| self.schedule(host, due)).await;
-    }
-
-    async fn schedule(&self, host: &Host, due: Timestamp) {
-        let new = json!({ "conversationText": "x", "endpoint": host.url, "scheduledTime": due.to_string() });
-        self.call("POST", "/api/scheduler/schedule", Some(&new)).await;
-    }
-
-    /// Makes a call over REST and returns the body of the response.
-    async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> String {
-        let request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.url));
-        self.text(match body {
-            Some(body) => request.header("content-type", "application/json").body(body.to_string()),
-            None => request,
-        })
-        .await
-    }
-
-    /// Makes a call over REST that may be refused.
-    async fn post(&self, path: &str, body: &Value) {
-        let request = self.http.post(format!("{}{path}", self.url)).header("content-type", "application/json");
-        let _ = request.bearer_auth(&self.token).body(body.to_string()).send().await;
-    }
-
-    /// Makes a call as a client of the newest protocol version.
-    async fn call_tool(&self, tool: &str, arguments: &Value) -> String {
-        let meta = json!({
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientInfo": { "name": "load", "version": "1" },
-            "io.modelcontextprotocol/clientCapabilities": {},
-        });
-        let params = json!({ "name": tool, "arguments": arguments, "_meta": meta });
-        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
-        let request = self.http.post(format!("{}/mcp", self.url)).header("content-type", "application/json");
-        let request = request.header("accept", "application/json, text/event-stream");
-        let request = request.header("mcp-protocol-version", "2026-07-28");
-        let request = request.header("mcp-method", "tools/call").header("mcp-name", tool);
-        self.text(request.body(message.to_string())).await
-    }
-
-    async fn text(&self, request: reqwest::RequestBuilder) -> String {
-        let response = request.bearer_auth(&self.token).send().await.unwrap();
-        assert_eq!(response.status(), 200);
-        response.text().await.unwrap()
     }
 }
