@@ -2,7 +2,6 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use super::{Problem, ScheduleResponse};
 use crate::domain::Timestamp;
@@ -26,7 +25,7 @@ pub(crate) enum BatchResult {
     /// It was not scheduled.
     Failed {
         /// What is wrong with it, as for a single request.
-        #[schemars(with = "Map<String, Value>")]
+        #[schemars(schema_with = "Problem::schema")]
         problem: Problem,
     },
 }

@@ -20,7 +20,8 @@ pub(crate) trait Bulk {
 }
 
 /// Cancels conversations.
-#[derive(Debug)]
+#[derive(Debug, JsonSchema)]
+#[schemars(rename = "Cancel")]
 pub(crate) struct Cancelling;
 
 impl Bulk for Cancelling {
@@ -32,7 +33,8 @@ impl Bulk for Cancelling {
 }
 
 /// Redelivers conversations.
-#[derive(Debug)]
+#[derive(Debug, JsonSchema)]
+#[schemars(rename = "Redeliver")]
 pub(crate) struct Redelivering;
 
 impl Bulk for Redelivering {
@@ -44,7 +46,7 @@ impl Bulk for Redelivering {
 
 /// The conversations that are changed, and how many of them at most.
 #[derive(Debug, JsonSchema)]
-#[schemars(rename = "BulkRequest", rename_all = "camelCase", deny_unknown_fields, bound = "B: Bulk")]
+#[schemars(rename = "Bulk{B}Request", rename_all = "camelCase", deny_unknown_fields, bound = "B: Bulk + JsonSchema")]
 pub(crate) struct BulkRequest<B> {
     /// The conversations: those that match all fields of the filter. An empty object means all that can be changed.
     #[schemars(required)]
@@ -59,7 +61,7 @@ pub(crate) struct BulkRequest<B> {
 
 /// The filter of a [`BulkRequest`].
 #[derive(Debug, JsonSchema)]
-#[schemars(rename = "BulkFilter", rename_all = "camelCase", deny_unknown_fields, bound = "B: Bulk")]
+#[schemars(rename = "Bulk{B}Filter", rename_all = "camelCase", deny_unknown_fields, bound = "B: Bulk + JsonSchema")]
 pub(crate) struct BulkFilter<B> {
     /// Only conversations with this status. Without it, all statuses of the enum.
     #[schemars(extend("enum" = B::STATUSES.iter().map(|status| status.as_str()).collect::<Vec<_>>()))]

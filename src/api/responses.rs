@@ -127,15 +127,16 @@ impl RedeliverResponse {
 
 /// A page of conversations.
 #[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ListResponse<F> {
-    conversations: Vec<ConversationSummary<F>>,
+#[serde(rename_all = "camelCase", bound = "F: UserContent<'a>")]
+#[schemars(rename = "ListResponse", bound = "F: UserContent<'a>")]
+pub(crate) struct ListResponse<'a, F: UserContent<'a>> {
+    conversations: Vec<ConversationSummary<'a, F>>,
     next_cursor: Option<String>,
     #[schemars(extend("format" = "date-time"))]
     server_time: String,
 }
 
-impl<'a, F: UserContent<'a>> ListResponse<F> {
+impl<'a, F: UserContent<'a>> ListResponse<'a, F> {
     pub(crate) fn new(page: &'a ListPage, now: Timestamp) -> Self {
         Self {
             conversations: page.conversations.iter().map(ConversationSummary::new).collect(),
@@ -147,8 +148,9 @@ impl<'a, F: UserContent<'a>> ListResponse<F> {
 
 /// A conversation in a list.
 #[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct ConversationSummary<F> {
+#[serde(rename_all = "camelCase", bound = "F: UserContent<'a>")]
+#[schemars(rename = "ConversationSummary", bound = "F: UserContent<'a>")]
+struct ConversationSummary<'a, F: UserContent<'a>> {
     #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
@@ -160,17 +162,17 @@ struct ConversationSummary<F> {
     #[schemars(extend("format" = "date-time"))]
     created_time: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<F>,
-    endpoint: F,
+    name: Option<F::Text>,
+    endpoint: F::Text,
     attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     recurrence: Option<RecurrenceResponse>,
     #[serde(skip_serializing_if = "Option::is_none")]
     paused: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    labels: Option<F>,
+    labels: Option<F::Object>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    thread_id: Option<F>,
+    thread_id: Option<F::Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expire_after: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,19 +182,19 @@ struct ConversationSummary<F> {
     last_error: Option<String>,
 }
 
-impl<'a, F: UserContent<'a>> ConversationSummary<F> {
+impl<'a, F: UserContent<'a>> ConversationSummary<'a, F> {
     fn new(conversation: &'a Conversation) -> Self {
         Self {
             conversation_id: conversation.id(),
             status: conversation.status(),
             scheduled_time: conversation.due().to_string(),
             created_time: conversation.created().to_string(),
-            name: name(conversation),
+            name: name::<F>(conversation),
             endpoint: F::text(target(conversation).endpoint.as_str()),
             attempts: conversation.attempts_begun(),
             recurrence: RecurrenceResponse::of(conversation),
             paused: conversation.series().map(Series::is_paused),
-            labels: labels(conversation),
+            labels: labels::<F>(conversation),
             thread_id: conversation.thread_id().map(|id| F::text(id.as_str())),
             expire_after: conversation.expiry().map(|expiry| Delay::from(expiry.after).to_string()),
             next_attempt_time: next_attempt(conversation),
@@ -203,8 +205,9 @@ impl<'a, F: UserContent<'a>> ConversationSummary<F> {
 
 /// A conversation with its whole record.
 #[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ConversationResponse<F> {
+#[serde(rename_all = "camelCase", bound = "F: UserContent<'a>")]
+#[schemars(rename = "ConversationResponse", bound = "F: UserContent<'a>")]
+pub(crate) struct ConversationResponse<'a, F: UserContent<'a>> {
     #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
@@ -226,29 +229,29 @@ pub(crate) struct ConversationResponse<F> {
     #[schemars(extend("format" = "date-time"))]
     updated_time: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<F>,
-    conversation_text: F,
-    endpoint: F,
+    name: Option<F::Text>,
+    conversation_text: F::Text,
+    endpoint: F::Text,
     #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String")]
     method: Method,
-    headers: F,
-    additional_info: Option<F>,
+    headers: F::Object,
+    additional_info: Option<F::Json>,
     /// The body of the request, with its placeholders.
     #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<F>,
+    body: Option<F::Json>,
     /// The check on the response.
     #[serde(skip_serializing_if = "Option::is_none")]
-    success_when: Option<F>,
+    success_when: Option<F::Object>,
     #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String")]
     format: Format,
     retry: RetryResponse,
     timeout_seconds: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    labels: Option<F>,
+    labels: Option<F::Object>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    thread_id: Option<F>,
+    thread_id: Option<F::Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expire_after: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -258,7 +261,7 @@ pub(crate) struct ConversationResponse<F> {
     lateness_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
-    attempts: Vec<AttemptResponse<F>>,
+    attempts: Vec<AttemptResponse<'a, F>>,
     #[serde(flatten)]
     series: Option<SeriesResponse>,
 }
@@ -270,8 +273,9 @@ struct RetryResponse {
 }
 
 #[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct AttemptResponse<F> {
+#[serde(rename_all = "camelCase", bound = "F: UserContent<'a>")]
+#[schemars(rename = "AttemptResponse", bound = "F: UserContent<'a>")]
+struct AttemptResponse<'a, F: UserContent<'a>> {
     number: u32,
     #[schemars(extend("format" = "date-time"))]
     started_time: String,
@@ -284,10 +288,10 @@ struct AttemptResponse<F> {
     #[schemars(with = "Option<String>")]
     error: Option<ErrorClass>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    response_excerpt: Option<F>,
+    response_excerpt: Option<F::Text>,
 }
 
-impl<'a, F: UserContent<'a>> ConversationResponse<F> {
+impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
     pub(crate) fn new(whole: &'a WholeConversation, now: Timestamp) -> Self {
         let WholeConversation { conversation, payload } = whole;
         let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy();
@@ -304,7 +308,7 @@ impl<'a, F: UserContent<'a>> ConversationResponse<F> {
             server_time: now.to_string(),
             created_time: conversation.created().to_string(),
             updated_time: conversation.updated().to_string(),
-            name: name(conversation),
+            name: name::<F>(conversation),
             conversation_text: F::text(&payload.text),
             endpoint: F::text(target.endpoint.as_str()),
             method: target.method,
@@ -315,19 +319,19 @@ impl<'a, F: UserContent<'a>> ConversationResponse<F> {
             format: conversation.format(),
             retry: RetryResponse { max_attempts },
             timeout_seconds,
-            labels: labels(conversation),
+            labels: labels::<F>(conversation),
             thread_id: conversation.thread_id().map(|id| F::text(id.as_str())),
             expire_after: conversation.expiry().map(|expiry| Delay::from(expiry.after).to_string()),
             next_attempt_time: next_attempt(conversation),
             lateness_ms: first.filter(|a| a.number == 1).map(|a| millis(conversation.due().until(a.started))),
             last_error: last_error(conversation),
-            attempts: attempts(conversation),
+            attempts: attempts::<F>(conversation),
             series: SeriesResponse::of(conversation),
         }
     }
 }
 
-fn attempts<'a, F: UserContent<'a>>(conversation: &'a Conversation) -> Vec<AttemptResponse<F>> {
+fn attempts<'a, F: UserContent<'a>>(conversation: &'a Conversation) -> Vec<AttemptResponse<'a, F>> {
     let over = conversation.attempts().iter().map(|Attempt { start, result }| AttemptResponse {
         number: start.number,
         started_time: start.started.to_string(),
@@ -354,11 +358,11 @@ fn local_time(conversation: &Conversation) -> Option<String> {
     conversation.zone().and_then(|zone| zone.local(conversation.due())).map(|local| local.to_string())
 }
 
-fn name<'a, F: UserContent<'a>>(conversation: &'a Conversation) -> Option<F> {
+fn name<'a, F: UserContent<'a>>(conversation: &'a Conversation) -> Option<F::Text> {
     conversation.name().map(|name| F::text(name.as_str()))
 }
 
-fn labels<'a, F: UserContent<'a>>(conversation: &Conversation) -> Option<F> {
+fn labels<'a, F: UserContent<'a>>(conversation: &Conversation) -> Option<F::Object> {
     let labels = conversation.labels();
     (!labels.is_empty()).then(|| F::labels(labels))
 }

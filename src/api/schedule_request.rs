@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use schemars::JsonSchema;
-use serde_json::{Map, Value};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
 
 use super::field_errors::FieldErrors;
 use super::time_fields::{self, MAX_TIME};
@@ -167,6 +167,28 @@ impl FromObject for RetryRequest {
 }
 
 impl ScheduleRequest {
+    /// The schema for programs, by reference.
+    pub(crate) fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let reference = generator.subschema_for::<Self>();
+        let schema = Self::json_schema_of_programs(generator).to_value();
+        generator.definitions_mut().insert(Self::schema_name().into_owned(), schema);
+        reference
+    }
+
+    /// The schema for programs, which may also send arrays and strings as the body. Language models are offered only
+    /// objects, because they write strings that contain JSON.
+    pub(super) fn json_schema_of_programs(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = Self::json_schema(generator);
+        if let Some(body) = schema.pointer_mut("/properties/body").and_then(Value::as_object_mut) {
+            body.remove("type");
+            body.remove("additionalProperties");
+            let forms = ["object", "string", "null"].map(|kind| json!({ "type": kind }));
+            let array = json!({ "type": "array", "items": {} });
+            body.insert("anyOf".to_owned(), forms.into_iter().chain([array]).collect());
+        }
+        schema
+    }
+
     pub(super) fn when(&self) -> When<'_> {
         let Self { scheduled_time, delay, time_zone, .. } = self;
         When { scheduled_time: scheduled_time.as_deref(), delay: delay.as_deref(), time_zone: time_zone.as_deref() }

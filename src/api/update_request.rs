@@ -1,8 +1,11 @@
 //! The request to update a conversation: a JSON Merge Patch of its schedule request.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::parsed::not_an_object;
@@ -23,6 +26,30 @@ pub(crate) struct UpdateRequest {
     /// The JSON object. Its values are as they were written.
     patch: String,
     sets_time: bool,
+}
+
+/// Every field of a schedule request may be left out, and those that are required there cannot be removed.
+impl JsonSchema for UpdateRequest {
+    fn schema_name() -> Cow<'static, str> {
+        "UpdateRequest".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = ScheduleRequest::json_schema_of_programs(generator);
+        let required = schema.remove("required");
+        let required: Vec<_> =
+            required.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str).collect();
+        for (name, property) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+            if required.contains(&name.as_str()) {
+                property["type"] = "string".into();
+            }
+        }
+        schema.insert(
+            "description".to_owned(),
+            "The fields of a schedule request that change (JSON Merge Patch, RFC 7396). null removes a field.".into(),
+        );
+        schema
+    }
 }
 
 /// A stored conversation as its client could have scheduled it. What is `None` was left out.

@@ -13,17 +13,20 @@ use crate::json::JsonText;
 use crate::text::escape_invisible;
 
 /// The form in which a response shows the text of others.
-pub(crate) trait UserContent<'a>: Serialize {
+pub(crate) trait UserContent<'a> {
     /// The form of a text.
-    fn text(text: &'a str) -> Self;
+    type Text: Serialize + JsonSchema;
     /// The form of a JSON value.
-    fn json(json: &'a str) -> Self;
-    /// The form of headers. Only their names are shown, because the values are often credentials.
-    fn headers(headers: &Headers) -> Self;
-    /// The form of labels.
-    fn labels(labels: &Labels) -> Self;
-    /// The form of the check on the response.
-    fn success_when(check: &SuccessWhen) -> Self;
+    type Json: Serialize + JsonSchema;
+    /// The form of an object that we write.
+    type Object: Serialize + JsonSchema;
+
+    fn text(text: &'a str) -> Self::Text;
+    fn json(json: &'a str) -> Self::Json;
+    /// Only the names of headers are shown, because the values are often credentials.
+    fn headers(headers: &Headers) -> Self::Object;
+    fn labels(labels: &Labels) -> Self::Object;
+    fn success_when(check: &SuccessWhen) -> Self::Object;
 }
 
 /// An object of the names, with a placeholder for each value.
@@ -45,33 +48,31 @@ fn check_object(SuccessWhen { pointer, expected }: &SuccessWhen) -> Map<String, 
 }
 
 /// The text or JSON value unchanged, for programs.
-#[derive(Serialize)]
-#[serde(untagged)]
-pub(crate) enum RawContent<'a> {
-    Text(&'a str),
-    Json(JsonText<'a>),
-    Object(Map<String, Value>),
-}
+pub(crate) struct RawContent;
 
-impl<'a> UserContent<'a> for RawContent<'a> {
-    fn text(text: &'a str) -> Self {
-        Self::Text(text)
+impl<'a> UserContent<'a> for RawContent {
+    type Text = &'a str;
+    type Json = JsonText<'a>;
+    type Object = Map<String, Value>;
+
+    fn text(text: &'a str) -> &'a str {
+        text
     }
 
-    fn json(json: &'a str) -> Self {
-        Self::Json(JsonText(json))
+    fn json(json: &'a str) -> JsonText<'a> {
+        JsonText(json)
     }
 
-    fn headers(headers: &Headers) -> Self {
-        Self::Object(without_values(headers))
+    fn headers(headers: &Headers) -> Map<String, Value> {
+        without_values(headers)
     }
 
-    fn labels(labels: &Labels) -> Self {
-        Self::Object(object_of(labels))
+    fn labels(labels: &Labels) -> Map<String, Value> {
+        object_of(labels)
     }
 
-    fn success_when(check: &SuccessWhen) -> Self {
-        Self::Object(check_object(check))
+    fn success_when(check: &SuccessWhen) -> Map<String, Value> {
+        check_object(check)
     }
 }
 
@@ -98,6 +99,10 @@ impl UntrustedContent {
 }
 
 impl<'a> UserContent<'a> for UntrustedContent {
+    type Text = Self;
+    type Json = Self;
+    type Object = Self;
+
     fn text(text: &'a str) -> Self {
         Self::new(text)
     }

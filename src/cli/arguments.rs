@@ -17,6 +17,7 @@ Usage:
                                   --replace puts a store with what can be saved in its place, and keeps the damaged one
   mcp-scheduler sweep --once      enqueue the wake-ups that a storage account misses and deliver what is overdue, as the
                                   service does each minute; for a timer outside the service
+  mcp-scheduler openapi           print the description of the HTTP API (OpenAPI 3.1)
   mcp-scheduler --version
 ";
 
@@ -28,6 +29,7 @@ pub(super) enum Command {
     AddClient { name: String, scopes: Scopes },
     Repair { replace: bool },
     SweepOnce,
+    OpenApi,
     Help,
     Version,
 }
@@ -48,6 +50,7 @@ impl Command {
             ["repair"] => Ok(Self::Repair { replace: false }),
             ["repair", "--replace"] => Ok(Self::Repair { replace: true }),
             ["sweep", "--once"] => Ok(Self::SweepOnce),
+            ["openapi"] => Ok(Self::OpenApi),
             ["--help" | "-h" | "help"] => Ok(Self::Help),
             ["--version" | "-V"] => Ok(Self::Version),
             _ => Err(UnknownArguments),
@@ -83,6 +86,7 @@ mod tests {
         assert_eq!(parse("repair"), Ok(Command::Repair { replace: false }));
         assert_eq!(parse("repair --replace"), Ok(Command::Repair { replace: true }));
         assert_eq!(parse("sweep --once"), Ok(Command::SweepOnce));
+        assert_eq!(parse("openapi"), Ok(Command::OpenApi));
         for help in ["--help", "-h", "help"] {
             assert_eq!(parse(help), Ok(Command::Help), "{help}");
         }
@@ -115,6 +119,7 @@ mod tests {
             "sweep",
             "sweep --once --once",
             "sweep --twice",
+            "openapi json",
             "client add --read-only",
             "client add --read-only anna",
             "client add anna --readonly",
@@ -127,7 +132,8 @@ mod tests {
 
     #[test]
     fn the_help_shows_every_command() {
-        let forms = ["demo", "client add NAME [--read-only]", "repair [--replace]", "sweep --once", "--version"];
+        let forms =
+            ["demo", "client add NAME [--read-only]", "repair [--replace]", "sweep --once", "openapi", "--version"];
         for form in ["mcp-scheduler  "].into_iter().chain(forms) {
             assert!(HELP.contains(form), "{form}");
         }

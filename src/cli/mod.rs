@@ -1,6 +1,6 @@
 //! The command line: `mcp-scheduler` serves, `mcp-scheduler demo` shows one delivery, `mcp-scheduler client` adds
 //! clients, `mcp-scheduler repair` saves what can be read of a damaged store, `mcp-scheduler sweep` sweeps a storage
-//! account.
+//! account, `mcp-scheduler openapi` describes the API.
 
 mod arguments;
 mod client;
@@ -14,6 +14,7 @@ mod sweep;
 use std::process::ExitCode;
 
 use crate::config::Config;
+use crate::http::openapi_document;
 use crate::private_files::restrict_umask;
 use crate::telemetry;
 use arguments::{Command, HELP, UnknownArguments};
@@ -31,6 +32,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
         }
         Ok(Command::Repair { replace }) => with_config(async |config| repair::run(&config, replace).await),
         Ok(Command::SweepOnce) => with_config(async |config| sweep::once(&config).await),
+        Ok(Command::OpenApi) => output::print(format_args!("{:#}", openapi_document())).map(|()| ExitCode::SUCCESS),
         Ok(Command::Help) => output::print(HELP.trim_end()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Version) => {
             output::print(concat!("mcp-scheduler ", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS)

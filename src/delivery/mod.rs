@@ -34,6 +34,7 @@ pub use classify::classify;
 pub use deliver::{Deliverer, DeliveryOutcome};
 pub use follower::Follower;
 pub use next_due::NextDue;
+pub(crate) use request::{CloudEvent, JsonBody};
 pub use retry::retry_delay;
 pub use signature::{InvalidSigningSecrets, SigningSecrets};
 pub use slot_runner::{RunReport, SlotRunner};

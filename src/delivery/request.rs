@@ -1,7 +1,9 @@
 //! The request of one attempt.
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::SigningSecrets;
 use crate::domain::{
@@ -12,14 +14,19 @@ use crate::json::{JsonText, text};
 use crate::outbound::OutboundRequest;
 use crate::template::{self, TemplateValues};
 
-/// The body of [`Format::Json`].
-#[derive(Serialize)]
+/// The conversation that is delivered.
+// The body of `Format::Json`.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct JsonBody<'a> {
+#[schemars(rename = "Delivery")]
+pub(crate) struct JsonBody<'a> {
     #[serde(serialize_with = "text::serialize")]
+    #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
     conversation_text: &'a str,
+    #[schemars(extend("format" = "date-time"))]
     scheduled_time: String,
+    #[schemars(with = "Option<Map<String, Value>>")]
     additional_info: Option<JsonText<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     thread_id: Option<&'a str>,
@@ -28,7 +35,7 @@ struct JsonBody<'a> {
 }
 
 /// What the body says of an occurrence, if the conversation recurs.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct OccurrenceBody {
     occurrence: u32,
@@ -50,11 +57,11 @@ impl<'a> JsonBody<'a> {
     }
 }
 
-/// The body of [`Format::CloudEvents`]: an event in the structured mode of the JSON format (CloudEvents 1.0.2).
-///
-/// The source is the same for all services, so that the body does not change when a service moves. The id alone is unique.
-#[derive(Serialize)]
-struct CloudEvent<'a> {
+/// An event in the structured mode of the JSON format (CloudEvents 1.0.2).
+// The body of `Format::CloudEvents`. The source is the same for all services, so that the body does not change when a
+// service moves. The id alone is unique.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct CloudEvent<'a> {
     specversion: &'static str,
     id: &'a str,
     source: &'static str,

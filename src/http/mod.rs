@@ -1,6 +1,7 @@
 //! The HTTP API.
 //!
-//! `operations` is the table of everything that is served. `router` finds the operation of a request, `pipeline`
+//! `operations` is the table of everything that is served, an `operation` is one entry of it, and `descriptions` has what a
+//! reader of the documentation needs to know beside. `router` finds the operation of a request, `pipeline`
 //! takes the request through it, and `handlers` has the function that serves it. `functions_host` has the
 //! functions that only the Functions host may invoke, and `server` owns the connections. `caller` tells the Functions
 //! host from clients. `budget` limits what callers hold: connections, and memory for bodies.
@@ -11,8 +12,10 @@ mod caller;
 mod client_stream;
 mod connection;
 mod context;
+mod descriptions;
 mod functions_host;
 mod handlers;
+mod operation;
 mod operations;
 mod pipeline;
 mod precondition;
@@ -26,7 +29,9 @@ mod shared_body;
 pub use caller::FunctionsHost;
 pub use context::{Invocations, RequestContext, Services};
 pub use functions_host::{MAX_DEQUEUE_COUNT, invocation_operations};
-pub use operations::{Access, ClientHandler, HandlerFuture, Operation, operations};
+pub use handlers::openapi::openapi_document;
+pub use operation::{Access, ClientHandler, HandlerFuture, Operation};
+pub use operations::operations;
 pub use rate_limiter::RateLimiter;
 pub use response::json;
 pub use router::router;

@@ -4,18 +4,16 @@
 //! of the folders in `functions/` are derived from it.
 
 use std::future::ready;
-use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use http::Method;
-use warp::reply::Response;
 
-use super::context::{Invocations, RequestContext};
-use super::handlers::{batches, conversations, health, mcp, metadata, named, oauth_token, preview_time, token};
-use crate::api::Problem;
-use crate::auth::Principal;
+use super::descriptions;
+use super::handlers::{
+    batches, conversations, health, mcp, metadata, named, oauth_token, openapi, preview_time, token,
+};
+use super::operation::{Access, Operation, client_with_tool, delete, get, patch, post};
 use crate::domain::Scope;
-use crate::mcp::{NamedTool, Tool, tools};
+use crate::mcp::tools;
 use crate::public_url::Resource;
 
 /// All operations, in the order in which `Allow` and the list of tools name them.
@@ -36,23 +34,38 @@ pub fn operations() -> Vec<Operation> {
 fn public_operations() -> Vec<Operation> {
     use Access::Anyone;
     vec![
-        get("health", "/health", Anyone(|context| Box::pin(ready(health::health(&context))))),
-        get("ready", "/health/ready", Anyone(|context| Box::pin(health::ready(context)))),
-        post("issueToken", "/api/auth/token", Anyone(|context| Box::pin(token::issue_token(context)))),
-        post("issueOauthToken", oauth_token::PATH, Anyone(|context| Box::pin(oauth_token::issue_oauth_token(context)))),
+        get("health", "/health", &descriptions::HEALTH, Anyone(|context| Box::pin(ready(health::health(&context))))),
+        get("ready", "/health/ready", &descriptions::READY, Anyone(|context| Box::pin(health::ready(context)))),
+        get("openapi", "/openapi.json", &descriptions::OPENAPI, Anyone(|_| Box::pin(ready(Ok(openapi::openapi()))))),
+        get("docs", "/docs", &descriptions::DOCS, Anyone(|_| Box::pin(ready(Ok(openapi::docs()))))),
+        post(
+            "issueToken",
+            "/api/auth/token",
+            &descriptions::ISSUE_TOKEN,
+            Anyone(|context| Box::pin(token::issue_token(context))),
+        ),
+        post(
+            "issueOauthToken",
+            oauth_token::PATH,
+            &descriptions::ISSUE_OAUTH_TOKEN,
+            Anyone(|context| Box::pin(oauth_token::issue_oauth_token(context))),
+        ),
         get(
             "oauthMetadata",
             "/.well-known/oauth-authorization-server",
+            &descriptions::OAUTH_METADATA,
             Anyone(|context| Box::pin(ready(metadata::oauth_metadata(&context)))),
         ),
         get(
             "protectedResource",
             "/.well-known/oauth-protected-resource",
+            &descriptions::PROTECTED_RESOURCE,
             Anyone(|context| Box::pin(ready(metadata::protected_resource(&context, Resource::Api)))),
         ),
         get(
             "protectedMcpResource",
             "/.well-known/oauth-protected-resource/mcp",
+            &descriptions::PROTECTED_MCP_RESOURCE,
             Anyone(|context| Box::pin(ready(metadata::protected_resource(&context, Resource::Mcp)))),
         ),
     ]
@@ -66,6 +79,7 @@ fn conversation_operations() -> Vec<Operation> {
             ..post(
                 "scheduleConversation",
                 "/api/scheduler/schedule",
+                &descriptions::SCHEDULE_CONVERSATION,
                 client_with_tool(Scope::Write, tools::SCHEDULE_CONVERSATION, |context, caller| {
                     Box::pin(conversations::schedule_conversation(context, caller))
                 }),
@@ -74,6 +88,7 @@ fn conversation_operations() -> Vec<Operation> {
         get(
             "getConversationStatus",
             "/api/scheduler/status/{id}",
+            &descriptions::GET_CONVERSATION_STATUS,
             client_with_tool(Scope::Read, tools::GET_CONVERSATION_STATUS, |context, caller| {
                 Box::pin(conversations::get_conversation_status(context, caller))
             }),
@@ -81,6 +96,7 @@ fn conversation_operations() -> Vec<Operation> {
         patch(
             "updateConversation",
             "/api/scheduler/{id}",
+            &descriptions::UPDATE_CONVERSATION,
             client_with_tool(Scope::Write, tools::UPDATE_CONVERSATION, |context, caller| {
                 Box::pin(conversations::update_conversation(context, caller))
             }),
@@ -88,6 +104,7 @@ fn conversation_operations() -> Vec<Operation> {
         delete(
             "cancelConversation",
             "/api/scheduler/{id}",
+            &descriptions::CANCEL_CONVERSATION,
             client_with_tool(Scope::Write, tools::CANCEL_CONVERSATION, |context, caller| {
                 Box::pin(conversations::cancel_conversation(context, caller))
             }),
@@ -95,6 +112,7 @@ fn conversation_operations() -> Vec<Operation> {
         post(
             "redeliverConversation",
             "/api/scheduler/{id}/redeliver",
+            &descriptions::REDELIVER_CONVERSATION,
             client_with_tool(Scope::Write, tools::REDELIVER_CONVERSATION, |context, caller| {
                 Box::pin(conversations::redeliver_conversation(context, caller))
             }),
@@ -104,6 +122,7 @@ fn conversation_operations() -> Vec<Operation> {
             ..post(
                 "runConversation",
                 "/api/scheduler/{id}/run",
+                &descriptions::RUN_CONVERSATION,
                 client_with_tool(Scope::Write, tools::RUN_CONVERSATION, |context, caller| {
                     Box::pin(conversations::run_conversation(context, caller))
                 }),
@@ -118,6 +137,7 @@ fn query_operations() -> Vec<Operation> {
         get(
             "listConversations",
             "/api/scheduler",
+            &descriptions::LIST_CONVERSATIONS,
             client_with_tool(Scope::Read, tools::LIST_CONVERSATIONS, |context, caller| {
                 Box::pin(conversations::list_conversations(context, caller))
             }),
@@ -125,6 +145,7 @@ fn query_operations() -> Vec<Operation> {
         post(
             "previewTime",
             "/api/scheduler/preview",
+            &descriptions::PREVIEW_TIME,
             client_with_tool(Scope::Read, tools::PREVIEW_TIME, |context, caller| {
                 Box::pin(preview_time::preview_time(context, caller))
             }),
@@ -141,6 +162,7 @@ fn named_operations() -> Vec<Operation> {
             ..get(
                 "scheduleNamedConversation",
                 PATH,
+                &descriptions::SCHEDULE_NAMED_CONVERSATION,
                 client_with_tool(Scope::Write, tools::SCHEDULE_NAMED_CONVERSATION, |context, caller| {
                     Box::pin(named::schedule_named_conversation(context, caller))
                 }),
@@ -149,6 +171,7 @@ fn named_operations() -> Vec<Operation> {
         get(
             "getNamedConversation",
             PATH,
+            &descriptions::GET_NAMED_CONVERSATION,
             client_with_tool(Scope::Read, tools::GET_NAMED_CONVERSATION, |context, caller| {
                 Box::pin(named::get_named_conversation(context, caller))
             }),
@@ -156,6 +179,7 @@ fn named_operations() -> Vec<Operation> {
         delete(
             "cancelNamedConversation",
             PATH,
+            &descriptions::CANCEL_NAMED_CONVERSATION,
             client_with_tool(Scope::Write, tools::CANCEL_NAMED_CONVERSATION, |context, caller| {
                 Box::pin(named::cancel_named_conversation(context, caller))
             }),
@@ -172,6 +196,7 @@ fn batch_operations() -> Vec<Operation> {
             ..post(
                 "scheduleBatch",
                 "/api/scheduler/batch",
+                &descriptions::SCHEDULE_BATCH,
                 client_with_tool(Scope::Write, tools::SCHEDULE_BATCH, |context, caller| {
                     Box::pin(batches::schedule_batch(context, caller))
                 }),
@@ -180,6 +205,7 @@ fn batch_operations() -> Vec<Operation> {
         post(
             "cancelConversations",
             "/api/scheduler/cancel",
+            &descriptions::CANCEL_CONVERSATIONS,
             client_with_tool(Scope::Write, tools::CANCEL_CONVERSATIONS, |context, caller| {
                 Box::pin(batches::cancel_conversations(context, caller))
             }),
@@ -187,6 +213,7 @@ fn batch_operations() -> Vec<Operation> {
         post(
             "redeliverConversations",
             "/api/scheduler/redeliver",
+            &descriptions::REDELIVER_CONVERSATIONS,
             client_with_tool(Scope::Write, tools::REDELIVER_CONVERSATIONS, |context, caller| {
                 Box::pin(batches::redeliver_conversations(context, caller))
             }),
@@ -199,134 +226,10 @@ const BATCH_LIMIT: usize = 4 * 1024 * 1024;
 
 /// The Model Context Protocol. Each of its tools is one of the operations above and needs the scope of that operation.
 fn mcp_operation() -> Operation {
-    post("mcp", Resource::Mcp.path(), Access::AnyClient(|context, caller| Box::pin(mcp::mcp(context, caller))))
-}
-
-/// One operation.
-#[derive(Clone, Debug)]
-pub struct Operation {
-    /// The name of its folder in `functions/`, its MCP tool and its span.
-    pub name: &'static str,
-    /// Its HTTP method.
-    pub method: Method,
-    /// Its path; a segment in braces stands for any one segment.
-    pub path: &'static str,
-    /// Its callers, and the handler that serves them.
-    pub access: Access,
-    /// Whether it reads the header `Idempotency-Key`. Other operations of clients refuse the header.
-    pub takes_idempotency_key: bool,
-    /// The largest body that it reads, in bytes.
-    pub body_limit: usize,
-}
-
-/// The future that a handler returns.
-pub type HandlerFuture = BoxFuture<'static, Result<Response, Problem>>;
-
-/// A handler that serves authenticated clients.
-pub type ClientHandler = fn(RequestContext, Principal) -> HandlerFuture;
-
-/// The callers of an operation. A handler for clients takes the authenticated client as an argument, so it cannot be
-/// reached without authentication.
-#[derive(Clone, Debug)]
-pub enum Access {
-    /// Everybody, without a token.
-    Anyone(fn(RequestContext) -> HandlerFuture),
-    /// Every client with a valid token. The handler itself checks scopes.
-    AnyClient(ClientHandler),
-    /// A client whose token has the scope.
-    Client {
-        /// The scope.
-        scope: Scope,
-        /// The handler.
-        handler: ClientHandler,
-        /// The same operation as a tool for language models. `None` if models are not offered the operation.
-        tool: Option<Tool>,
-    },
-    /// The Functions host that started this process. Without a host the operation does not exist.
-    FunctionsHost(fn(RequestContext, Arc<Invocations>) -> HandlerFuture),
-}
-
-impl Access {
-    /// The largest body of an operation with these callers, in bytes. Everybody can send bodies to an operation without
-    /// authentication, so those are small: a login fits. In a body of a client, the longest text and the longest headers
-    /// fit although the client writes each byte of them as an escape of six bytes.
-    const fn body_limit(&self) -> usize {
-        match self {
-            Self::Anyone(_) => 4 * 1024,
-            Self::AnyClient(_) | Self::Client { .. } => 1280 * 1024,
-            Self::FunctionsHost(_) => 256 * 1024,
-        }
-    }
-}
-
-impl Operation {
-    /// The path without its parameters. Problems name it as their `instance`: an id in it would tell a client whether
-    /// another client's conversation exists.
-    #[must_use]
-    pub fn instance(&self) -> &'static str {
-        self.path.split("/{").next().unwrap_or(self.path)
-    }
-
-    /// The methods that it accepts. HEAD is GET without the body of the response (RFC 9110 §9.3.2); hyper leaves that
-    /// body out.
-    pub(super) fn methods(&self) -> impl Iterator<Item = &str> {
-        let head = (self.method == Method::GET).then_some("HEAD");
-        std::iter::once(self.method.as_str()).chain(head)
-    }
-
-    pub(super) fn accepts(&self, method: &Method) -> bool {
-        self.methods().any(|accepted| accepted == method.as_str())
-    }
-
-    /// The part of the service that a token for this operation has to be made for.
-    #[must_use]
-    pub fn resource(&self) -> Resource {
-        if self.path == Resource::Mcp.path() { Resource::Mcp } else { Resource::Api }
-    }
-
-    /// Whether only the Functions host may know that the operation exists.
-    pub(super) const fn is_invocation(&self) -> bool {
-        matches!(self.access, Access::FunctionsHost(_))
-    }
-
-    /// The operation in a list: method, path and name.
-    pub(super) fn describe(&self) -> String {
-        format!("{} {} ({})", self.method, self.path, self.name)
-    }
-
-    /// The operation as a tool for language models, if it is one.
-    #[must_use]
-    pub fn tool(&self) -> Option<NamedTool> {
-        match &self.access {
-            Access::Client { scope, tool: Some(tool), .. } => {
-                Some(NamedTool { name: self.name, scope: *scope, tool: tool.clone() })
-            }
-            _ => None,
-        }
-    }
-}
-
-pub(super) const fn get(name: &'static str, path: &'static str, access: Access) -> Operation {
-    operation(name, Method::GET, path, access)
-}
-
-pub(super) const fn post(name: &'static str, path: &'static str, access: Access) -> Operation {
-    operation(name, Method::POST, path, access)
-}
-
-const fn patch(name: &'static str, path: &'static str, access: Access) -> Operation {
-    operation(name, Method::PATCH, path, access)
-}
-
-const fn delete(name: &'static str, path: &'static str, access: Access) -> Operation {
-    operation(name, Method::DELETE, path, access)
-}
-
-const fn operation(name: &'static str, method: Method, path: &'static str, access: Access) -> Operation {
-    let body_limit = access.body_limit();
-    Operation { name, method, path, access, takes_idempotency_key: false, body_limit }
-}
-
-const fn client_with_tool(scope: Scope, tool: Tool, handler: ClientHandler) -> Access {
-    Access::Client { scope, handler, tool: Some(tool) }
+    post(
+        "mcp",
+        Resource::Mcp.path(),
+        &descriptions::MCP,
+        Access::AnyClient(|context, caller| Box::pin(mcp::mcp(context, caller))),
+    )
 }

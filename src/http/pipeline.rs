@@ -6,7 +6,7 @@ use tracing::Instrument as _;
 use warp::reply::{Reply as _, Response};
 
 use super::context::RequestContext;
-use super::operations::{Access, Operation};
+use super::operation::{Access, Operation};
 use crate::api::{IDEMPOTENCY_KEY, Problem, misplaced_key};
 use crate::auth::{AuthError, Principal};
 

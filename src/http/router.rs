@@ -13,7 +13,7 @@ use warp::reply::{Reply as _, Response};
 
 use super::connection::Connection;
 use super::context::{Arrived, BodyStream, RequestContext, Services};
-use super::operations::Operation;
+use super::operation::Operation;
 use super::pipeline;
 use crate::api::Problem;
 

@@ -15,7 +15,7 @@ use super::named::{NameRequest, ScheduleNamedArguments};
 use crate::api::{
     BatchResponse, BulkCancelResponse, BulkRedeliverResponse, BulkRequest, CancelResponse, Cancelling,
     ConversationResponse, ListRequest, ListResponse, NamedResponse, PreviewRequest, PreviewResponse, RedeliverResponse,
-    Redelivering, ScheduleResponse, UntrustedContent,
+    Redelivering, ScheduleResponse, UntrustedContent, remove_rust_formats,
 };
 use crate::domain::Scope;
 
@@ -24,6 +24,8 @@ use crate::domain::Scope;
 pub struct NamedTool {
     /// The operation's name.
     pub name: &'static str,
+    /// The operation's summary.
+    pub title: &'static str,
     /// The scope that a token needs.
     pub scope: Scope,
     /// The tool.
@@ -33,7 +35,6 @@ pub struct NamedTool {
 /// The description of an operation as a tool, and the function that runs it.
 #[derive(Clone, Debug)]
 pub struct Tool {
-    title: &'static str,
     description: &'static str,
     effect: Effect,
     input: fn() -> Arc<JsonObject>,
@@ -67,7 +68,6 @@ impl Effect {
 
 /// `scheduleConversation`
 pub const SCHEDULE_CONVERSATION: Tool = Tool {
-    title: "Schedule a conversation",
     description: "Schedules a text for delivery to an HTTP endpoint at a time (scheduledTime) or after a time (delay). \
                   Give the person's timeZone if you know it. Returns the conversationId as text. The structured content \
                   has scheduledTime, which is the time as the server read it, in UTC, localTime, which is the same in \
@@ -81,7 +81,6 @@ pub const SCHEDULE_CONVERSATION: Tool = Tool {
 
 /// `getConversationStatus`
 pub const GET_CONVERSATION_STATUS: Tool = Tool {
-    title: "Get the status of a conversation",
     description: "Returns the status of a conversation as text: Scheduled, InProgress, Completed, Failed or Cancelled. The \
                   structured content has the whole record with every attempt. InProgress can also mean that an attempt \
                   failed and the next one follows at nextAttemptTime.",
@@ -93,7 +92,6 @@ pub const GET_CONVERSATION_STATUS: Tool = Tool {
 
 /// `cancelConversation`
 pub const CANCEL_CONVERSATION: Tool = Tool {
-    title: "Cancel a conversation",
     description: "Cancels a conversation that has not been delivered. Returns true as text if no attempt will begin any \
                   more, also if the conversation was cancelled before. Returns false if it is too late, with the reason \
                   in the structured content.",
@@ -105,7 +103,6 @@ pub const CANCEL_CONVERSATION: Tool = Tool {
 
 /// `updateConversation`
 pub const UPDATE_CONVERSATION: Tool = Tool {
-    title: "Update a conversation",
     description: "Changes a conversation that has not been delivered: another time, text or endpoint, or paused for one that \
                   recurs. Give the conversationId and only the arguments that change; all others stay as they are. To push \
                   a conversation back by an hour, give the new scheduledTime, or a delay from now. Returns the status and \
@@ -118,7 +115,6 @@ pub const UPDATE_CONVERSATION: Tool = Tool {
 
 /// `listConversations`
 pub const LIST_CONVERSATIONS: Tool = Tool {
-    title: "List conversations",
     description: "Lists the conversations of this client. Returns one line for each as text: conversationId, status and \
                   scheduled time in UTC. Without arguments, the newest come first. To see what is delivered next, use \
                   status Scheduled. To see what failed lately, use status Failed. from and to limit the time.",
@@ -130,7 +126,6 @@ pub const LIST_CONVERSATIONS: Tool = Tool {
 
 /// `previewTime`
 pub const PREVIEW_TIME: Tool = Tool {
-    title: "Preview a time",
     description: "Returns the instant that a time or a delay means, and the current time of the server. It schedules \
                   nothing and changes nothing. Use it to check a time in a time zone before scheduling, or, with delay \
                   0s and the person's timeZone, to learn the current date and time.",
@@ -142,7 +137,6 @@ pub const PREVIEW_TIME: Tool = Tool {
 
 /// `redeliverConversation`
 pub const REDELIVER_CONVERSATION: Tool = Tool {
-    title: "Redeliver a conversation",
     description: "Sends a Failed conversation again, at once, with a fresh set of attempts. Returns its new status as text. \
                   First look at lastError with getConversationStatus: if the endpoint refuses the text for a lasting \
                   reason, another delivery fails too. A call while these attempts are under way changes nothing.",
@@ -154,7 +148,6 @@ pub const REDELIVER_CONVERSATION: Tool = Tool {
 
 /// `runConversation`
 pub const RUN_CONVERSATION: Tool = Tool {
-    title: "Run a conversation now",
     description: "Sends what a conversation sends once more, now, whatever its status, for example to try out one that recurs. \
                   It schedules a copy that is due now and returns the conversationId of the copy as text. The conversation \
                   itself stays as it is, with all times that are still to come. Two calls send it twice, unless they have \
@@ -167,7 +160,6 @@ pub const RUN_CONVERSATION: Tool = Tool {
 
 /// `scheduleNamedConversation`
 pub const SCHEDULE_NAMED_CONVERSATION: Tool = Tool {
-    title: "Schedule a conversation under a name",
     description: "Schedules a conversation under a name, or changes the one that has the name. Use it for what exists once, such \
                   as a daily report: call it again with the same name to change it, and nothing is scheduled twice. Give all \
                   arguments each time; those that are left out get their defaults. Returns created, updated or unchanged as \
@@ -180,7 +172,6 @@ pub const SCHEDULE_NAMED_CONVERSATION: Tool = Tool {
 
 /// `getNamedConversation`
 pub const GET_NAMED_CONVERSATION: Tool = Tool {
-    title: "Get the conversation with a name",
     description: "Returns the status of the conversation that was last scheduled under a name as text. The structured content \
                   has the whole record, as that of getConversationStatus.",
     effect: Effect::Reads,
@@ -191,7 +182,6 @@ pub const GET_NAMED_CONVERSATION: Tool = Tool {
 
 /// `cancelNamedConversation`
 pub const CANCEL_NAMED_CONVERSATION: Tool = Tool {
-    title: "Cancel the conversation with a name",
     description: "Cancels the conversation that was last scheduled under a name, and frees the name. Returns true or false as \
                   text, as cancelConversation does.",
     effect: Effect::Cancels,
@@ -202,7 +192,6 @@ pub const CANCEL_NAMED_CONVERSATION: Tool = Tool {
 
 /// `scheduleBatch`
 pub const SCHEDULE_BATCH: Tool = Tool {
-    title: "Schedule many conversations",
     description: "Schedules up to 100 conversations with one call; use it instead of many calls of scheduleConversation. \
                   Each conversation is scheduled or fails on its own. Returns one line for each as text, in order: its \
                   index from 0, then the conversationId, status and scheduled time in UTC, or what to correct. With an \
@@ -215,7 +204,6 @@ pub const SCHEDULE_BATCH: Tool = Tool {
 
 /// `cancelConversations`
 pub const CANCEL_CONVERSATIONS: Tool = Tool {
-    title: "Cancel many conversations",
     description: "Cancels the conversations that match the filter and have not ended, up to 100 in a call. To see what \
                   would be cancelled, call listConversations with the same filter first. An empty filter cancels \
                   everything: ask the person before you do that. Returns how many were cancelled, and how many were \
@@ -228,7 +216,6 @@ pub const CANCEL_CONVERSATIONS: Tool = Tool {
 
 /// `redeliverConversations`
 pub const REDELIVER_CONVERSATIONS: Tool = Tool {
-    title: "Redeliver many conversations",
     description: "Sends the Failed conversations that match the filter again, up to 100 in a call, each with a fresh set of \
                   attempts. Use it when an endpoint works again, with its endpointHost and the time from which it failed. \
                   Returns how many are redelivered, and how many were skipped. While the result has a cursor, call again \
@@ -244,8 +231,8 @@ impl NamedTool {
     pub(super) fn describe(&self) -> rmcp::model::Tool {
         let tool = &self.tool;
         rmcp::model::Tool::new(self.name, tool.description, (tool.input)())
-            .with_title(tool.title)
-            .with_annotations(tool.effect.annotate(ToolAnnotations::with_title(tool.title)))
+            .with_title(self.title)
+            .with_annotations(tool.effect.annotate(ToolAnnotations::with_title(self.title)))
             .with_raw_output_schema((tool.output)())
     }
 }
@@ -256,10 +243,7 @@ fn schema<T: JsonSchema>(resolve_null: fn(&mut Schema, Value)) -> Arc<JsonObject
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     RecursiveTransform(|schema: &mut Schema| {
-        let known = |format: &str| matches!(format, "uuid" | "uri" | "date-time");
-        if schema.get("format").and_then(Value::as_str).is_some_and(|format| !known(format)) {
-            schema.remove("format");
-        }
+        remove_rust_formats(schema);
         if let Some(one) = beside_null(schema) {
             resolve_null(schema, one);
         }

@@ -10,7 +10,7 @@ use mcp_scheduler::http::operations;
 /// Each module of the crate, from the outside in, and the modules it may import.
 const ALLOWED: [(&str, &[&str]); 24] = [
     ("main", &["cli"]),
-    ("cli", &["app", "config", "domain", "private_files", "secrets", "telemetry", "time"]),
+    ("cli", &["app", "config", "domain", "http", "private_files", "secrets", "telemetry", "time"]),
     (
         "app",
         &[
@@ -35,7 +35,7 @@ const ALLOWED: [(&str, &[&str]); 24] = [
         &["api", "auth", "delivery", "domain", "json", "maintenance", "mcp", "public_url", "scheduler", "sync", "time"],
     ),
     ("mcp", &["api", "auth", "domain", "json", "public_url", "scheduler", "text"]),
-    ("api", &["auth", "domain", "json", "scheduler", "template", "text"]),
+    ("api", &["auth", "delivery", "domain", "json", "scheduler", "template", "text"]),
     ("secrets", &["auth", "config", "delivery", "domain", "json", "private_files", "store", "time"]),
     ("telemetry", &["config"]),
     ("config", &["auth", "delivery", "domain", "public_url", "store"]),
@@ -57,7 +57,8 @@ const ALLOWED: [(&str, &[&str]); 24] = [
 ];
 
 /// Operations whose tests are not in a file of their own name.
-const TESTED_ELSEWHERE: [(&str, &str); 8] = [
+const TESTED_ELSEWHERE: [(&str, &str); 9] = [
+    ("docs", "operations/openapi"),
     ("ready", "operations/health"),
     ("oauthMetadata", "operations/oauth_metadata"),
     ("protectedResource", "operations/oauth_metadata"),

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 
 use http::header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, StatusCode};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
 use crate::domain::{Status, Timestamp};
@@ -33,7 +34,7 @@ pub struct Problem {
 }
 
 /// One field of a request that is not accepted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ErrorDetail {
     /// The field, as a JSON pointer (RFC 6901).
     pub pointer: String,
@@ -73,6 +74,11 @@ impl Problem {
             server_time: None,
             headers: Vec::new(),
         }
+    }
+
+    /// The schema of a problem document.
+    pub(crate) fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<Document<'_>>()
     }
 
     /// The type of the problem.
@@ -186,23 +192,37 @@ impl Serialize for Problem {
     }
 }
 
-/// The members of a problem document.
-#[derive(Serialize)]
+/// An error, as RFC 9457 describes it.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Problem")]
 struct Document<'a> {
+    /// The type of the problem, by which a program recognises it.
     #[serde(rename = "type")]
+    #[schemars(with = "String")]
     kind: ProblemType,
+    /// The title of the type.
     title: &'static str,
+    /// The status of the response.
     status: u16,
+    /// What is wrong with this request, in a sentence.
     detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    /// The path of the operation, without the value of a parameter.
     instance: Option<&'static str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    /// The fields of the request that are not accepted.
+    #[schemars(default)]
     errors: &'a [ErrorDetail],
     #[serde(skip_serializing_if = "Option::is_none")]
+    /// What the caller can do.
     hint: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    /// The status of the conversation, if the request does not fit it.
+    #[schemars(extend("enum" = Status::ALL.map(Status::as_str)))]
     conversation_status: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    /// The server's time, if the request has a time.
+    #[schemars(extend("format" = "date-time"))]
     server_time: Option<String>,
 }

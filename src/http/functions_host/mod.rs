@@ -15,14 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use tracing::Instrument as _;
 use warp::reply::{Reply as _, Response};
 
 use self::envelope::Envelope;
 use super::context::{Invocations, RequestContext};
 use super::handlers::health;
-use super::operations::{Access, Operation, get, post};
+use super::operation::{Access, Operation, invocation};
 use crate::api::Problem;
 use crate::delivery::{InvalidWakeUp, RunReport, WakeUp, WakeUpHandler, WakeUpOutcome};
 use crate::maintenance::SweepReport;
@@ -32,14 +32,16 @@ use crate::maintenance::SweepReport;
 #[must_use]
 pub fn invocation_operations() -> Vec<Operation> {
     vec![
-        get("ping", "/", Access::Anyone(|_| Box::pin(ready(health::ping())))),
-        post(
+        invocation("ping", Method::GET, "/", Access::Anyone(|_| Box::pin(ready(health::ping())))),
+        invocation(
             "deliverDueConversations",
+            Method::POST,
             "/deliverDueConversations",
             Access::FunctionsHost(|context, invocations| Box::pin(deliver_due_conversations(context, invocations))),
         ),
-        post(
+        invocation(
             "sweepDueConversations",
+            Method::POST,
             "/sweepDueConversations",
             Access::FunctionsHost(|context, invocations| Box::pin(sweep_due_conversations(context, invocations))),
         ),

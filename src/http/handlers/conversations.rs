@@ -48,7 +48,7 @@ pub(in crate::http) async fn update_conversation(
 }
 
 pub(super) fn show(Found { whole, entity_tag }: &Found, now: Timestamp) -> Result<Response, Problem> {
-    let response = json(&ConversationResponse::<RawContent<'_>>::new(whole, now))?;
+    let response = json(&ConversationResponse::<RawContent>::new(whole, now))?;
     Ok(with_tag(response, entity_tag))
 }
 
@@ -87,5 +87,5 @@ pub(in crate::http) async fn list_conversations(
     let scheduler = &context.services().scheduler;
     let query = Parsed::<ListRequest>::from_query(context.query()).validate(ListRequest::validate)?;
     let page = scheduler.list(caller.client(), query).await?;
-    json(&ListResponse::<RawContent<'_>>::new(&page, scheduler.now()))
+    json(&ListResponse::<RawContent>::new(&page, scheduler.now()))
 }

@@ -1,6 +1,7 @@
 //! `health` and `ready`: whether the process responds and can store, and whether its store responds and the sweeps keep
 //! up now.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use warp::reply::Response;
 
@@ -9,19 +10,19 @@ use crate::delivery::WakeUpHandler;
 use crate::http::{RequestContext, json};
 use crate::maintenance::SweepAge;
 
-#[derive(Serialize)]
-struct Health {
+#[derive(Serialize, JsonSchema)]
+pub(in crate::http) struct Health {
     status: &'static str,
 }
 
-#[derive(Serialize)]
-struct Ready {
+#[derive(Serialize, JsonSchema)]
+pub(in crate::http) struct Ready {
     status: &'static str,
     checks: Vec<Check>,
 }
 
-#[derive(Serialize)]
-struct Check {
+#[derive(Serialize, JsonSchema)]
+pub(in crate::http) struct Check {
     name: &'static str,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]

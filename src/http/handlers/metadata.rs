@@ -1,6 +1,7 @@
 //! The metadata by which a client that was refused finds out how to log in: `protectedResource` and
 //! `protectedMcpResource` (RFC 9728) name the authorization server, and `oauthMetadata` (RFC 8414) describes it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use warp::reply::Response;
 
@@ -10,8 +11,8 @@ use crate::domain::Scope;
 use crate::http::{RequestContext, json};
 use crate::public_url::Resource;
 
-#[derive(Serialize)]
-struct ProtectedResource<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(in crate::http) struct ProtectedResource<'a> {
     resource: String,
     authorization_servers: [&'a str; 1],
     scopes_supported: [&'static str; 2],
@@ -19,8 +20,8 @@ struct ProtectedResource<'a> {
     resource_name: &'static str,
 }
 
-#[derive(Serialize)]
-struct AuthorizationServer<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(in crate::http) struct AuthorizationServer<'a> {
     issuer: &'a str,
     /// No operation has this address, because our only grant does not use it. MCP client libraries ignore metadata
     /// without it.
@@ -28,6 +29,7 @@ struct AuthorizationServer<'a> {
     token_endpoint: String,
     token_endpoint_auth_methods_supported: [&'static str; 2],
     grant_types_supported: [&'static str; 1],
+    #[schemars(with = "Vec<String>")]
     response_types_supported: [&'static str; 0],
     scopes_supported: [&'static str; 2],
     protected_resources: [String; 2],

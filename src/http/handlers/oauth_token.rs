@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use percent_encoding::percent_decode_str;
+use schemars::JsonSchema;
 use serde::Serialize;
 use url::form_urlencoded;
 use warp::reply::Response;
@@ -26,17 +27,20 @@ pub(in crate::http) const GRANT_TYPES: [&str; 1] = ["client_credentials"];
 /// The ways in which a client may send its API key (RFC 7591 §2).
 pub(in crate::http) const CLIENT_AUTHENTICATION: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 
-#[derive(Serialize)]
-struct TokenResponse<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OauthToken")]
+pub(in crate::http) struct TokenResponse<'a> {
     access_token: &'a str,
     token_type: &'static str,
     expires_in: u32,
     #[serde(serialize_with = "text::serialize")]
+    #[schemars(with = "String")]
     scope: Scopes,
 }
 
-#[derive(Serialize)]
-struct ErrorResponse<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OauthError")]
+pub(in crate::http) struct ErrorResponse<'a> {
     error: &'static str,
     error_description: &'a str,
 }
@@ -60,6 +64,24 @@ async fn issue(context: &mut RequestContext) -> Result<IssuedToken, Refusal> {
     let (client, key) = form.credentials(context.headers())?;
     let (source, services) = (context.source(), context.services());
     Ok(services.authenticator.issue(&client, &key, grant, source, &*services.entropy).await?)
+}
+
+/// The form of a login, for the documentation. [`Form`] reads it.
+#[derive(JsonSchema)]
+#[schemars(rename = "OauthTokenRequest")]
+#[allow(dead_code)] // only its schema is used
+pub(in crate::http) struct TokenForm {
+    /// The grant.
+    #[schemars(extend("enum" = GRANT_TYPES))]
+    grant_type: String,
+    /// The id of the client, unless it is sent by HTTP Basic.
+    client_id: Option<String>,
+    /// The API key, unless it is sent by HTTP Basic.
+    client_secret: Option<String>,
+    /// The scopes of the token, separated by spaces, if it needs fewer than all.
+    scope: Option<String>,
+    /// The resource that the token is for (RFC 8707): the address of the service, or that of its /mcp.
+    resource: Option<String>,
 }
 
 /// The parameters of a request. Parameters without a value and unknown parameters are ignored (RFC 6749 §3.2).

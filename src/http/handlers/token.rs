@@ -1,5 +1,6 @@
 //! `issueToken`: exchanges an API key for a token.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use warp::reply::Response;
 
@@ -8,8 +9,15 @@ use crate::auth::TokenGrant;
 use crate::domain::Secret;
 use crate::http::{RequestContext, json};
 
-struct TokenRequest {
+/// The id and the API key of a client.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct TokenRequest {
+    /// The id of the client.
+    #[schemars(required, length(min = 1))]
     client_id: Option<String>,
+    /// The API key of the client.
+    #[schemars(required, with = "String", length(min = 1))]
     api_key: Option<Secret<String>>,
 }
 
@@ -24,11 +32,14 @@ impl FromObject for TokenRequest {
     }
 }
 
-#[derive(Serialize)]
+/// A token for the header Authorization.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct TokenResponse<'a> {
+#[schemars(rename = "Token")]
+pub(in crate::http) struct TokenResponse<'a> {
     token: &'a str,
     token_type: &'static str,
+    /// The seconds until it expires.
     expires_in: u32,
 }
 

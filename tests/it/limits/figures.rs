@@ -139,10 +139,10 @@ pub const LIMITS: &[(&str, &[Figure])] = &[
     ("head", &[code("http/server.rs", "MAX_HEAD: usize = "), code("http/server.rs", "MAX_HEADERS: usize = ")]),
     (
         "body of a client, message to `/mcp`",
-        &[code("http/operations.rs", "Self::AnyClient(_) | Self::Client { .. } => ")],
+        &[code("http/operation.rs", "Self::AnyClient(_) | Self::Client { .. } => ")],
     ),
     ("body of `scheduleBatch`", &[code("http/operations.rs", "BATCH_LIMIT: usize = ")]),
-    ("body without authentication, such as a login", &[code("http/operations.rs", "Self::Anyone(_) => ")]),
+    ("body without authentication, such as a login", &[code("http/operation.rs", "Self::Anyone(_) => ")]),
     ("time of a body", &[code("http/body.rs", "MAX_TIME: Duration = ")]),
     ("`conversations` of `scheduleBatch`", &[code("api/batch_request.rs", "MAX: usize = ")]),
     ("`limit` of `cancelConversations`, `redeliverConversations`", &[code("api/list_request.rs", "MAX_LIMIT: u32 = ")]),

@@ -12,6 +12,7 @@ mod issue_token;
 mod list_conversations;
 mod named_conversations;
 mod oauth_metadata;
+mod openapi;
 mod operation_table;
 mod preview_time;
 mod quotas;

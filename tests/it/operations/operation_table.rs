@@ -4,6 +4,7 @@
 use std::future::ready;
 
 use http::Method;
+use mcp_scheduler::api::openapi::{self, Description, Input, Tag};
 use mcp_scheduler::api::{ErrorDetail, Problem};
 use mcp_scheduler::auth::Principal;
 use mcp_scheduler::domain::Scope;
@@ -17,6 +18,24 @@ use crate::support::client::{Answer, ApiClient, conversation};
 
 const NAME: &str = "countConversations";
 
+static COUNTED: Description = Description {
+    tag: Tag::Conversations,
+    summary: "Count conversations",
+    details: "Counts the conversations that have a label.",
+    input: Input::Nothing,
+    reads_if_match: false,
+    answer: openapi::Answer {
+        details: "The caller.",
+        media_type: "application/json",
+        schema: None,
+        example: None,
+        has_tag: false,
+    },
+    other_answers: &[],
+    problems: &[],
+    links: &[],
+};
+
 /// An operation that responds with the name of its caller.
 fn count_conversations() -> Operation {
     fn handler(_: RequestContext, caller: Principal) -> HandlerFuture {
@@ -26,6 +45,7 @@ fn count_conversations() -> Operation {
         name: NAME,
         method: Method::GET,
         path: "/api/scheduler/count/{label}",
+        description: Some(&COUNTED),
         access: Access::Client { scope: Scope::Read, handler, tool: Some(LIST_CONVERSATIONS) },
         takes_idempotency_key: false,
         body_limit: 1024,

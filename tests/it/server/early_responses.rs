@@ -141,7 +141,15 @@ async fn a_handler_that_panics_is_answered() {
     let early = Access::Anyone(|_| Box::pin(async { json(&"early") }));
     for (name, path, access) in [("broken", "/broken", broken), ("early", "/early", early)] {
         let (method, takes_idempotency_key, body_limit) = (Method::POST, false, 4096);
-        api.operations.push(Operation { name, method, path, access, takes_idempotency_key, body_limit });
+        api.operations.push(Operation {
+            name,
+            method,
+            path,
+            description: None,
+            access,
+            takes_idempotency_key,
+            body_limit,
+        });
     }
     let api = api.start().await;
     let mut wire = Wire::connect(api.address).await;

@@ -113,6 +113,7 @@ async fn a_client_that_does_not_read_gets_no_further_responses() {
         name: "counting",
         method: Method::GET,
         path: "/counting",
+        description: None,
         access: counting,
         takes_idempotency_key: false,
         body_limit: 0,

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use crate::support::contract;
+
 /// Calls the service as one client, with a token that it gets when it first needs one.
 pub struct ApiClient {
     http: reqwest::Client,
@@ -166,10 +168,15 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Sends a request and checks the answer against the contract.
+    /// Sends a request and checks the answer against the contract, and against the document of the API.
     pub async fn to(request: RequestBuilder) -> Self {
-        let answer = Self::unchecked(request).await;
+        let (client, request) = request.build_split();
+        let request = request.unwrap();
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let answer = Self::unchecked(RequestBuilder::from_parts(client, request)).await;
         answer.check();
+        let problem = Some(&answer.text).filter(|text| answer.status >= 400 && !text.is_empty());
+        contract::check(&method, &path, answer.status, problem.map(|_| answer.json()["type"].clone()).as_ref());
         answer
     }
 
@@ -290,7 +297,9 @@ impl Answer {
         assert_eq!(names, expected, "{self:?}");
         assert_eq!(self.header("cache-control"), "no-store");
         assert_eq!(self.header("x-content-type-options"), "nosniff");
-        assert_eq!(self.header("content-security-policy"), "default-src 'none'");
+        // A page for people has a policy of its own, which its test checks.
+        let is_page = self.header("content-type").starts_with("text/html");
+        assert!(is_page || self.header("content-security-policy") == "default-src 'none'", "{self:?}");
         assert_eq!(self.header("strict-transport-security"), "max-age=31536000");
     }
 }

@@ -6,6 +6,7 @@ pub mod app_folder;
 pub mod azurite;
 pub mod captured_log;
 pub mod client;
+pub mod contract;
 pub mod cost;
 pub mod counting_table;
 pub mod delivery_harness;

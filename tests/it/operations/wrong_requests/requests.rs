@@ -8,8 +8,8 @@ use super::{GOOD, start};
 use crate::support::app::KEY;
 use crate::support::client::Answer;
 
-const LIST: &str = "The operations are GET /health (health), GET /health/ready (ready), POST /api/auth/token (issueToken), \
-                    POST /oauth/token (issueOauthToken), GET /.well-known/oauth-authorization-server (oauthMetadata), \
+const LIST: &str = "The operations are GET /health (health), GET /health/ready (ready), \
+                    GET /openapi.json (openapi), GET /docs (docs), POST /api/auth/token (issueToken), POST /oauth/token (issueOauthToken), GET /.well-known/oauth-authorization-server (oauthMetadata), \
                     GET /.well-known/oauth-protected-resource (protectedResource), \
                     GET /.well-known/oauth-protected-resource/mcp (protectedMcpResource), \
                     POST /api/scheduler/schedule (scheduleConversation), \

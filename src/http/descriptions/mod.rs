@@ -1,0 +1,30 @@
+//! What a reader of the documentation needs to know of each operation, beside what the table says.
+
+mod batches;
+mod conversations;
+mod mcp;
+mod named;
+mod service;
+mod tokens;
+
+pub(super) use batches::{CANCEL_CONVERSATIONS, REDELIVER_CONVERSATIONS, SCHEDULE_BATCH};
+pub(super) use conversations::{
+    CANCEL_CONVERSATION, GET_CONVERSATION_STATUS, LIST_CONVERSATIONS, PREVIEW_TIME, REDELIVER_CONVERSATION,
+    RUN_CONVERSATION, SCHEDULE_CONVERSATION, UPDATE_CONVERSATION,
+};
+pub(super) use mcp::MCP;
+pub(super) use named::{CANCEL_NAMED_CONVERSATION, GET_NAMED_CONVERSATION, SCHEDULE_NAMED_CONVERSATION};
+pub(super) use service::{DOCS, HEALTH, OPENAPI, READY};
+pub(super) use tokens::{ISSUE_OAUTH_TOKEN, ISSUE_TOKEN, OAUTH_METADATA, PROTECTED_MCP_RESOURCE, PROTECTED_RESOURCE};
+
+use crate::api::openapi::{Answer, Body, Input, SchemaOf};
+
+/// A JSON response.
+const fn json(details: &'static str, schema: SchemaOf, example: &'static str) -> Answer {
+    Answer { details, media_type: "application/json", schema: Some(schema), example: Some(example), has_tag: false }
+}
+
+/// A JSON body.
+const fn body(schema: SchemaOf, examples: &'static [(&'static str, &'static str)]) -> Input {
+    Input::Body(Body { media_types: &["application/json"], schema, examples })
+}

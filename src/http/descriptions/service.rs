@@ -1,0 +1,60 @@
+//! The operations about the service itself.
+
+use schemars::{SchemaGenerator, json_schema};
+
+use super::json;
+use crate::api::ProblemType;
+use crate::api::openapi::{Answer, Description, Input, Tag};
+use crate::http::handlers::health::{Health, Ready};
+
+pub(in crate::http) static HEALTH: Description = Description {
+    tag: Tag::Service,
+    summary: "Check the process",
+    details: "Says that the process responds and has not failed to store anything for a minute.",
+    input: Input::Nothing,
+    reads_if_match: false,
+    answer: json("The process works.", SchemaGenerator::subschema_for::<Health>, r#"{ "status": "ok" }"#),
+    other_answers: &[],
+    problems: &[ProblemType::Unavailable],
+    links: &[],
+};
+
+pub(in crate::http) static READY: Description = Description {
+    tag: Tag::Service,
+    summary: "Check the process and its store",
+    details: "Says that the store responds too, and warns if the clock of the machine is wrong.",
+    input: Input::Nothing,
+    reads_if_match: false,
+    answer: json(
+        "The service works.",
+        SchemaGenerator::subschema_for::<Ready>,
+        r#"{ "status": "ok", "checks": [{ "name": "store", "status": "ok" }, { "name": "clock", "status": "ok" }] }"#,
+    ),
+    other_answers: &[],
+    problems: &[ProblemType::Unavailable],
+    links: &[],
+};
+
+pub(in crate::http) static OPENAPI: Description = Description {
+    tag: Tag::Service,
+    summary: "Describe the API for programs",
+    details: "This document: OpenAPI 3.1.",
+    input: Input::Nothing,
+    reads_if_match: false,
+    answer: json("The document.", |_| json_schema!({ "type": "object" }), r#"{ "openapi": "3.1.0" }"#),
+    other_answers: &[],
+    problems: &[],
+    links: &[],
+};
+
+pub(in crate::http) static DOCS: Description = Description {
+    tag: Tag::Service,
+    summary: "Describe the API for people",
+    details: "The same as a page for people. It needs no script and no other host.",
+    input: Input::Nothing,
+    reads_if_match: false,
+    answer: Answer { details: "The page.", media_type: "text/html", schema: None, example: None, has_tag: false },
+    other_answers: &[],
+    problems: &[],
+    links: &[],
+};
