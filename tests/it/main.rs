@@ -14,6 +14,7 @@ mod functions_host;
 mod limits;
 mod maintenance;
 mod mcp;
+mod openapi_tools;
 mod operations;
 mod outbound;
 mod package;
