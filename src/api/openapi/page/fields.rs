@@ -59,14 +59,14 @@ pub(super) fn kind(document: &Value, field: &Value) -> String {
     let values: Vec<_> = items(schema, "/enum").filter_map(Value::as_str).collect();
     words.extend((!values.is_empty()).then(|| values.join(" | ")));
     words.extend(schema.get("format").and_then(Value::as_str).map(str::to_owned));
-    for (keyword, word) in [
-        ("minimum", "at least"),
-        ("maximum", "at most"),
-        ("maxLength", "characters, at most"),
-        ("maxItems", "items, at most"),
-        ("maxProperties", "members, at most"),
+    for (keyword, limit, unit) in [
+        ("minimum", "at least", ""),
+        ("maximum", "at most", ""),
+        ("maxLength", "at most", " characters"),
+        ("maxItems", "at most", " items"),
+        ("maxProperties", "at most", " members"),
     ] {
-        words.extend(schema.get(keyword).map(|limit| format!("{word} {limit}")));
+        words.extend(schema.get(keyword).map(|value| format!("{limit} {value}{unit}")));
     }
     words.join(", ")
 }

@@ -104,7 +104,8 @@ impl OperationView<'_> {
         }
         if let Some(value) = json.and_then(|(_, example)| example.get("value")) {
             parts.push("-H 'Content-Type: application/json'".to_owned());
-            parts.push(format!("-d '{value:#}'"));
+            // A quotation mark inside of the shell's quotation marks.
+            parts.push(format!("-d '{}'", format!("{value:#}").replace('\'', r"'\''")));
         }
         if let Some(Value::Object(form)) = form.and_then(|(_, example)| example.get("value")) {
             parts.extend(form_fields(form));
