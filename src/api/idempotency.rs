@@ -7,9 +7,9 @@ use ring::digest;
 use serde::Serialize;
 
 use super::body_field::MAX_BODY;
-use super::{ErrorDetail, RecurrenceRequest, RetryRequest, ScheduleRequest, SuccessWhenRequest};
+use super::{CallbackRequest, ErrorDetail, RecurrenceRequest, RetryRequest, ScheduleRequest, SuccessWhenRequest};
 use crate::domain::{
-    ConversationId, Delay, DeliveryPolicy, DueTime, Format, Method, Sha256, SuccessWhen, When, Zone, millis,
+    ConversationId, Delay, DeliveryPolicy, DueTime, Format, Method, Secret, Sha256, SuccessWhen, When, Zone, millis,
 };
 use crate::json::{RawJson, canonical};
 
@@ -130,6 +130,16 @@ struct CanonicalRequest<'a> {
     body: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     success_when: Option<CanonicalCheck<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_failed: Option<CanonicalCallback<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_completed: Option<CanonicalCallback<'a>>,
+}
+
+#[derive(Serialize)]
+struct CanonicalCallback<'a> {
+    endpoint: Option<&'a str>,
+    headers: Vec<(String, &'a str)>,
 }
 
 #[derive(Serialize)]
@@ -198,6 +208,8 @@ impl ScheduleRequest {
             paused,
             body,
             success_when,
+            on_failed,
+            on_completed,
         } = self;
         let RetryRequest { max_attempts } = retry.unwrap_or_default();
         let default = DeliveryPolicy::default();
@@ -210,7 +222,7 @@ impl ScheduleRequest {
             time_zone: zone.or_else(|| time_zone.as_deref().map(canonical_zone)),
             endpoint: endpoint.as_deref(),
             method: canonical_word(method.as_deref(), Method::default().as_str()),
-            headers: canonical_headers(headers.iter().flatten().map(|(name, value)| (&**name, &**value.expose()))),
+            headers: canonical_headers(headers.as_deref()),
             additional_info: additional_info.as_ref().map(|info| canonical_json(info, RawJson::MAX_BYTES)),
             format: canonical_word(format.as_deref(), Format::default().as_str()),
             max_attempts: max_attempts.filter(|attempts| *attempts != default.max_attempts),
@@ -222,6 +234,8 @@ impl ScheduleRequest {
             paused: paused.unwrap_or_default(),
             body: body.as_ref().map(|body| canonical_json(body, MAX_BODY)),
             success_when: success_when.as_ref().map(canonical_check),
+            on_failed: on_failed.as_ref().map(canonical_callback),
+            on_completed: on_completed.as_ref().map(canonical_callback),
         };
         // This cannot fail: the form consists of texts and numbers.
         hash(&serde_json::to_vec(&form).unwrap_or_default())
@@ -248,8 +262,10 @@ fn canonical_word(word: Option<&str>, default: &str) -> Option<String> {
 }
 
 /// Header names are read in any case, and the order of different headers means nothing.
-fn canonical_headers<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, &'a str)> {
-    let mut headers: Vec<_> = headers.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+fn canonical_headers(headers: Option<&[(String, Secret<String>)]>) -> Vec<(String, &str)> {
+    let headers = headers.unwrap_or_default().iter();
+    let mut headers: Vec<_> =
+        headers.map(|(name, value)| (name.to_ascii_lowercase(), value.expose().as_str())).collect();
     headers.sort_unstable();
     headers
 }
@@ -259,6 +275,10 @@ fn canonical_labels<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> Vec
     let mut labels: Vec<_> = labels.collect();
     labels.sort_unstable();
     labels
+}
+
+fn canonical_callback(CallbackRequest { endpoint, headers }: &CallbackRequest) -> CanonicalCallback<'_> {
+    CanonicalCallback { endpoint: endpoint.as_deref(), headers: canonical_headers(headers.as_deref()) }
 }
 
 fn canonical_check(check: &SuccessWhenRequest) -> CanonicalCheck<'_> {

@@ -1,5 +1,4 @@
 use super::*;
-use crate::domain::Secret;
 
 fn key(text: &str) -> Result<Sha256, String> {
     read_key(IDEMPOTENCY_KEY, text.as_bytes()).map_err(|error| {
@@ -137,6 +136,10 @@ fn the_order_of_members_and_white_space_in_a_body_mean_nothing() {
     assert_eq!(with(&first), with(&other));
 }
 
+fn callback(endpoint: &str, pairs: &[(&str, &str)]) -> CallbackRequest {
+    CallbackRequest { endpoint: Some(endpoint.to_owned()), headers: Some(headers(pairs)) }
+}
+
 fn check(pointer: &str, equals: Option<&str>, absent: Option<bool>) -> SuccessWhenRequest {
     SuccessWhenRequest { pointer: Some(pointer.to_owned()), equals: equals.map(info), absent }
 }
@@ -168,6 +171,10 @@ fn every_field_changes_the_fingerprint() {
         ScheduleRequest { success_when: Some(check("/b", Some("1"), None)), ..request() },
         ScheduleRequest { success_when: Some(check("/a", Some("true"), None)), ..request() },
         ScheduleRequest { success_when: Some(check("/a", None, Some(true))), ..request() },
+        ScheduleRequest { on_failed: Some(callback("https://a.example", &[])), ..request() },
+        ScheduleRequest { on_failed: Some(callback("https://b.example", &[])), ..request() },
+        ScheduleRequest { on_failed: Some(callback("https://a.example", &[("A", "1")])), ..request() },
+        ScheduleRequest { on_completed: Some(callback("https://a.example", &[])), ..request() },
         request(),
     ];
     let different: std::collections::HashSet<_> = others.iter().map(ScheduleRequest::fingerprint).collect();

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::UserContent;
+use super::callback_response::{CallbacksResponse, callback_of};
 use super::recurrence_response::{RecurrenceResponse, SeriesResponse, next_times};
 use crate::domain::{
     Attempt, Conversation, ConversationId, ConversationName, Delay, DeliveryPolicy, Destination, DueTime, ErrorClass,
@@ -176,6 +177,9 @@ struct ConversationSummary<'a, F: UserContent<'a>> {
     #[serde(skip_serializing_if = "Option::is_none")]
     expire_after: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "uuid"))]
+    callback_of: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     next_attempt_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -197,6 +201,7 @@ impl<'a, F: UserContent<'a>> ConversationSummary<'a, F> {
             labels: labels::<F>(conversation),
             thread_id: conversation.thread_id().map(|id| F::text(id.as_str())),
             expire_after: conversation.expiry().map(|expiry| Delay::from(expiry.after).to_string()),
+            callback_of: callback_of(conversation),
             next_attempt_time: next_attempt(conversation),
             last_error: last_error(conversation),
         }
@@ -264,6 +269,8 @@ pub(crate) struct ConversationResponse<'a, F: UserContent<'a>> {
     attempts: Vec<AttemptResponse<'a, F>>,
     #[serde(flatten)]
     series: Option<SeriesResponse>,
+    #[serde(flatten)]
+    callbacks: CallbacksResponse<'a, F>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -327,6 +334,7 @@ impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
             last_error: last_error(conversation),
             attempts: attempts::<F>(conversation),
             series: SeriesResponse::of(conversation),
+            callbacks: CallbacksResponse::of(whole),
         }
     }
 }

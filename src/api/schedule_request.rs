@@ -9,10 +9,12 @@ use serde_json::{Map, Value, json};
 
 use super::field_errors::FieldErrors;
 use super::time_fields::{self, MAX_TIME};
-use super::{ErrorDetail, FromObject, ObjectReader, RecurrenceRequest, SuccessWhenRequest, Synonyms, body_field};
+use super::{
+    CallbackRequest, ErrorDetail, FromObject, ObjectReader, RecurrenceRequest, SuccessWhenRequest, Synonyms, body_field,
+};
 use crate::domain::{
-    AdditionalInfo, Delay, DeliveryPolicy, Destination, EndpointPolicy, Format, Headers, InvalidDelay, Labels, Method,
-    NewConversation, Note, Payload, Secret, Target, ThreadId, Timestamp, UnknownWord, When,
+    AdditionalInfo, Callbacks, Delay, DeliveryPolicy, Destination, EndpointPolicy, Format, Headers, InvalidDelay,
+    Labels, Method, NewConversation, Note, Payload, Secret, Target, ThreadId, Timestamp, UnknownWord, When,
 };
 use crate::json::RawJson;
 
@@ -87,6 +89,11 @@ pub struct ScheduleRequest {
     /// within this time, the conversation fails with the reason "expired". Without it, the text is delivered however late.
     #[schemars(length(min = 1, max = 32))]
     pub expire_after: Option<String>,
+    /// Who is told when the conversation has failed. The news is a conversation of its own, which is delivered at once and
+    /// has callbackOf. If it recurs, each occurrence that fails is told.
+    pub on_failed: Option<CallbackRequest>,
+    /// The same when the endpoint has accepted the conversation.
+    pub on_completed: Option<CallbackRequest>,
 }
 
 /// The rules for failed attempts.
@@ -129,11 +136,12 @@ impl FromObject for ScheduleRequest {
         ("labels", &["label", "tags", "tag"]),
         ("threadId", &["thread", "session", "sessionid"]),
         ("expireAfter", &["expires", "expiresafter", "expiresin", "expiry", "ttl", "timetolive", "maxage", "validfor"]),
+        ("onFailed", &["onfailure", "onfail", "onerror", "failurecallback", "failureurl", "errorcallback"]),
+        ("onCompleted", &["oncomplete", "onsuccess", "ondelivered", "successcallback", "successurl"]),
         ("the header Idempotency-Key", &["idempotencykey"]),
     ];
 
     fn from_object(object: &mut ObjectReader<'_>) -> Self {
-        let headers = |pairs: Vec<_>| pairs.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
         Self {
             conversation_text: object.string("conversationText"),
             scheduled_time: object.string_or_number("scheduledTime"),
@@ -143,7 +151,7 @@ impl FromObject for ScheduleRequest {
             time_zone: object.string("timeZone"),
             endpoint: object.string("endpoint"),
             method: object.string("method"),
-            headers: object.strings("headers", r#"{"X-Name": "value"}"#).map(headers),
+            headers: read_headers(object),
             additional_info: object.json("additionalInfo"),
             format: object.string("format"),
             body: object.json("body"),
@@ -153,6 +161,8 @@ impl FromObject for ScheduleRequest {
             labels: object.strings("labels", r#"{"team": "ops"}"#),
             thread_id: object.string("threadId"),
             expire_after: object.string_or_number("expireAfter"),
+            on_failed: object.object("onFailed", CallbackRequest::EXAMPLE),
+            on_completed: object.object("onCompleted", CallbackRequest::EXAMPLE),
         }
     }
 }
@@ -217,12 +227,7 @@ impl ScheduleRequest {
         }
         let endpoint = errors.check("/endpoint", endpoints.check(self.endpoint.as_deref().unwrap_or_default()));
         let method = errors.check("/method", word(self.method.as_deref()));
-        let headers = Headers::parse(self.headers.unwrap_or_default()).unwrap_or_else(|problems| {
-            for problem in problems {
-                errors.add("/headers", problem);
-            }
-            Headers::default()
-        });
+        let headers = check_headers(self.headers, "/headers", &mut errors);
         let info = self.additional_info;
         errors.check("/additionalInfo", info.as_ref().map_or(Ok(()), RawJson::check));
         let format = errors.check("/format", word(self.format.as_deref()));
@@ -236,6 +241,10 @@ impl ScheduleRequest {
         });
         let thread_id = errors.check("/threadId", optional(self.thread_id.as_deref(), str::parse));
         let expire_after = errors.check("/expireAfter", optional(self.expire_after.as_deref(), check_expire_after));
+        let callbacks = Callbacks {
+            on_failed: self.on_failed.and_then(|callback| callback.check("/onFailed", endpoints, &mut errors)),
+            on_completed: self.on_completed.and_then(|callback| callback.check("/onCompleted", endpoints, &mut errors)),
+        };
         let default = DeliveryPolicy::default();
         let max_attempts = self.retry.and_then(|r| r.max_attempts).unwrap_or(default.max_attempts);
         let timeout_seconds = self.timeout_seconds.unwrap_or(default.timeout_seconds);
@@ -251,6 +260,7 @@ impl ScheduleRequest {
                         headers,
                         body,
                         success_when,
+                        callbacks,
                     },
                     format,
                     destination: Destination::Endpoint(Target { endpoint, method }),
@@ -265,6 +275,26 @@ impl ScheduleRequest {
             _ => Err(errors.0),
         }
     }
+}
+
+/// Headers by name.
+pub(super) fn read_headers(object: &mut ObjectReader<'_>) -> Option<Vec<(String, Secret<String>)>> {
+    let headers = object.strings("headers", r#"{"X-Name": "value"}"#)?;
+    Some(headers.into_iter().map(|(name, value)| (name, Secret::new(value))).collect())
+}
+
+/// The headers of the field at this pointer.
+pub(super) fn check_headers(
+    headers: Option<Vec<(String, Secret<String>)>>,
+    pointer: &str,
+    errors: &mut FieldErrors,
+) -> Headers {
+    Headers::parse(headers.unwrap_or_default()).unwrap_or_else(|problems| {
+        for problem in problems {
+            errors.add(pointer, problem);
+        }
+        Headers::default()
+    })
 }
 
 fn check_text(text: Option<String>) -> Result<String, String> {
@@ -302,94 +332,5 @@ fn word<T: Default + FromStr<Err = UnknownWord>>(text: Option<&str>) -> Result<T
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp::from_millis(1_893_456_000_000);
-
-    fn request() -> ScheduleRequest {
-        ScheduleRequest {
-            conversation_text: Some("hello".into()),
-            scheduled_time: Some((NOW + Duration::from_mins(1)).to_string()),
-            endpoint: Some("https://example.com/hook".into()),
-            ..ScheduleRequest::default()
-        }
-    }
-
-    fn pointers(request: ScheduleRequest) -> Vec<String> {
-        let errors = request.validate(NOW, &EndpointPolicy::default()).unwrap_err();
-        errors.into_iter().map(|e| e.pointer).collect()
-    }
-
-    #[test]
-    fn all_errors_are_reported_at_once() {
-        let wrong = ScheduleRequest {
-            method: Some("CONNECT".into()),
-            format: Some("xml".into()),
-            additional_info: Some(serde_json::from_str(r#"{"a":1,"a":2}"#).unwrap()),
-            headers: Some(vec![("Host".to_owned(), Secret::new("x".to_owned()))]),
-            ..ScheduleRequest::default()
-        };
-        let expected =
-            ["/conversationText", "/scheduledTime", "/endpoint", "/method", "/headers", "/additionalInfo", "/format"];
-        assert_eq!(pointers(wrong), expected);
-    }
-
-    #[test]
-    fn the_text_is_bounded_and_without_nul() {
-        for bad in ["", "a\0b", &"x".repeat(MAX_TEXT + 1)] {
-            assert_eq!(
-                pointers(ScheduleRequest { conversation_text: Some(bad.into()), ..request() }),
-                ["/conversationText"]
-            );
-        }
-        let longest = ScheduleRequest { conversation_text: Some("x".repeat(MAX_TEXT)), ..request() };
-        assert!(longest.validate(NOW, &EndpointPolicy::default()).is_ok());
-    }
-
-    #[test]
-    fn a_wrong_time_is_told_with_the_field_that_has_it() {
-        let with = |scheduled_time: Option<&str>, delay: Option<&str>, time_zone: Option<&str>| {
-            let text = |text: Option<&str>| text.map(str::to_owned);
-            let (scheduled_time, delay, time_zone) = (text(scheduled_time), text(delay), text(time_zone));
-            pointers(ScheduleRequest { scheduled_time, delay, time_zone, ..request() })
-        };
-        assert_eq!(with(None, None, None), ["/scheduledTime"]);
-        assert_eq!(with(Some("2030-01-01T10:00"), Some("5m"), None), ["/delay"]);
-        assert_eq!(with(Some("tomorrow"), None, Some("Berlin")), ["/scheduledTime", "/timeZone"]);
-        assert_eq!(with(None, Some("5"), Some("UTC")), ["/delay"]);
-        assert_eq!(with(None, Some("4000d"), None), ["/delay"]);
-    }
-
-    #[test]
-    fn the_time_of_usefulness_is_from_a_second_to_ten_years() {
-        let with = |text: &str| {
-            let request = ScheduleRequest { expire_after: Some(text.into()), ..request() };
-            request.validate(NOW, &EndpointPolicy::default()).map(|new| new.expire_after)
-        };
-        for (good, seconds) in [("1s", 1), ("PT5M", 300), ("2h", 7200), ("3653d", 315_619_200)] {
-            assert_eq!(with(good), Ok(Some(Duration::from_secs(seconds))), "{good}");
-        }
-        for (bad, told) in [
-            ("0s", "is PT0S; it must be from PT1S to P3653D"),
-            ("3654d", "is P3654D; it must be from PT1S to P3653D"),
-            ("9999999999d", "is more than ten years"),
-            ("300", "has no unit; write 300s"),
-            ("P1M", "has months or years"),
-            ("", "is not a duration"),
-        ] {
-            let errors = with(bad).unwrap_err();
-            let [ErrorDetail { pointer, detail }] = &errors[..] else { panic!("{bad}: {errors:?}") };
-            assert!(pointer == "/expireAfter" && detail.contains(told), "{bad}: {detail}");
-        }
-    }
-
-    #[test]
-    fn defaults_are_those_of_the_contract() {
-        let new = request().validate(NOW, &EndpointPolicy::default()).unwrap();
-        let Destination::Endpoint(target) = new.destination;
-        assert_eq!(target.method, Method::Post);
-        assert_eq!(new.policy, DeliveryPolicy { max_attempts: 8, timeout_seconds: 30 });
-        assert_eq!(new.format, Format::Json);
-    }
-}
+#[path = "schedule_request_tests.rs"]
+mod tests;

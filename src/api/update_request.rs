@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use super::parsed::not_an_object;
 use super::{ErrorDetail, Parsed, Problem, ScheduleRequest};
 use crate::domain::{
-    ClientId, ConversationId, Delay, DeliveryPolicy, Destination, EndpointPolicy, Expected, Recurrence, SuccessWhen,
-    Timestamp, Update, WholeConversation,
+    Callback, Callbacks, ClientId, ConversationId, Delay, DeliveryPolicy, Destination, EndpointPolicy, Expected,
+    Headers, Recurrence, SuccessWhen, Timestamp, Update, WholeConversation,
 };
 use crate::json::members::{self, Member};
 use crate::json::merge;
@@ -79,6 +79,16 @@ struct StoredRequest<'a> {
     thread_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expire_after: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_failed: Option<StoredCallback<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_completed: Option<StoredCallback<'a>>,
+}
+
+#[derive(Serialize)]
+struct StoredCallback<'a> {
+    endpoint: &'a str,
+    headers: BTreeMap<&'a str, &'a str>,
 }
 
 #[derive(Serialize)]
@@ -145,6 +155,9 @@ impl UpdateRequest {
             parsed.map_err(|_| vec![ErrorDetail { pointer: String::new(), detail: NOT_APPLIED.to_owned() }])?;
         let paused = request.value().paused;
         let new = request.check(|request| request.validate(now, endpoints))?;
+        if whole.conversation.callback_of().is_some() {
+            refuse_callbacks(&new.payload.callbacks)?;
+        }
         Ok(Update { new, sets_time: self.sets_time, paused, definition: None })
     }
 }
@@ -154,6 +167,20 @@ fn read_members(json: &[u8]) -> Result<Vec<Member<'_>>, Problem> {
         (members, Ok(())) => Ok(members),
         (members, Err(error)) => Err(not_an_object(json, &members, &error)),
     }
+}
+
+/// Nobody is told how a callback ended.
+fn refuse_callbacks(Callbacks { on_failed, on_completed }: &Callbacks) -> Result<(), Vec<ErrorDetail>> {
+    let given = [("/onFailed", on_failed.is_some()), ("/onCompleted", on_completed.is_some())];
+    let errors: Vec<_> = given
+        .into_iter()
+        .filter(|(_, is_given)| *is_given)
+        .map(|(pointer, _)| ErrorDetail {
+            pointer: pointer.to_owned(),
+            detail: "is not for a callback; this conversation has callbackOf, so it is one".to_owned(),
+        })
+        .collect();
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 const NOT_APPLIED: &str = "could not be applied to the conversation";
@@ -188,7 +215,7 @@ impl<'a> StoredRequest<'a> {
             recurrence: conversation.series().map(|series| StoredRecurrence::from(&series.recurrence)),
             endpoint: target.endpoint.as_str(),
             method: target.method.as_str(),
-            headers: payload.headers.iter().map(|(name, value)| (name, value.expose().as_str())).collect(),
+            headers: stored_headers(&payload.headers),
             additional_info: payload.info.as_ref().and_then(|info| serde_json::from_str(info.as_str()).ok()),
             format: conversation.format().as_str(),
             body: payload.body.as_ref().and_then(|body| serde_json::from_str(&body.json).ok()),
@@ -198,7 +225,19 @@ impl<'a> StoredRequest<'a> {
             labels: conversation.labels().iter().collect(),
             thread_id: conversation.thread_id().map(crate::domain::ThreadId::as_str),
             expire_after: conversation.expiry().map(|expiry| Delay::from(expiry.after).to_string()),
+            on_failed: payload.callbacks.on_failed.as_ref().map(StoredCallback::from),
+            on_completed: payload.callbacks.on_completed.as_ref().map(StoredCallback::from),
         }
+    }
+}
+
+fn stored_headers(headers: &Headers) -> BTreeMap<&str, &str> {
+    headers.iter().map(|(name, value)| (name, value.expose().as_str())).collect()
+}
+
+impl<'a> From<&'a Callback> for StoredCallback<'a> {
+    fn from(Callback { endpoint, headers }: &'a Callback) -> Self {
+        Self { endpoint: endpoint.as_str(), headers: stored_headers(headers) }
     }
 }
 

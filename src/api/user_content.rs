@@ -1,4 +1,4 @@
-//! Text that others wrote, inside our responses: the text, the additional info, the body, the check, the endpoint, the header names, the
+//! Text that others wrote, inside our responses: the text, the additional info, the body, the check, the endpoints, the header names, the
 //! labels and the thread of a conversation, and the excerpt of an endpoint's response.
 //!
 //! Programs get it unchanged. A language model could take it for instructions. For models it is therefore put into an

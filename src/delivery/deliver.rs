@@ -12,8 +12,8 @@ use super::request::attempt_request;
 use super::retry_schedule::Busy;
 use super::{SigningSecrets, retry_delay};
 use crate::domain::{
-    Claim, ClaimRefused, ClaimedAttempt, Conversation, DeliveryPolicy, Destination, ErrorClass, LeaseToken, Payload,
-    Status, Timestamp,
+    Callbacks, Claim, ClaimRefused, ClaimedAttempt, Conversation, DeliveryPolicy, Destination, ErrorClass, LeaseToken,
+    Payload, Status, Timestamp,
 };
 use crate::outbound::{Exchange, Route, RouteError, Sender};
 use crate::store::{ConversationStore, DueKey, LiveAttempts, Revision, StoreError, Versioned, Waker};
@@ -26,7 +26,7 @@ pub struct Deliverer {
     sender: Arc<dyn Sender>,
     secrets: SigningSecrets,
     pub(super) clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    pub(super) entropy: Arc<dyn Entropy>,
     client_limiter: ClientLimiter,
     host_limiter: HostLimiter,
     live: LiveAttempts,
@@ -54,15 +54,20 @@ pub enum DeliveryOutcome {
     Undeliverable(String),
 }
 
-/// Everything that a request needs besides the conversation.
+/// Everything that an attempt needs besides the conversation.
 struct Prepared {
+    /// Empty if the payload is lost.
+    callbacks: Callbacks,
+    /// What a request needs; or the reason why it is not at hand, which ends the attempt.
+    request: Result<Parts, ErrorClass>,
+}
+
+/// Everything that a request needs besides the conversation.
+struct Parts {
     payload: Payload,
     route: Route,
     host_permit: HostPermit,
 }
-
-/// What a request needs; or the reason why it is not at hand, which ends the attempt.
-type Preparation = Result<Prepared, ErrorClass>;
 
 /// An attempt that this worker has claimed in the store.
 pub(super) struct CommittedClaim {
@@ -186,7 +191,7 @@ impl Deliverer {
                 return Ok(DeliveryOutcome::NothingToDo);
             };
             if let Some(expired) = read.value.expired(now) {
-                match self.expire(read.revision, &expired).await {
+                match self.expire(read.revision, expired, occurrence(&read.value)).await {
                     Err(StoreError::Conflict | StoreError::Unknown(_)) => continue,
                     result => return Ok(result?),
                 }
@@ -216,32 +221,40 @@ impl Deliverer {
         read: &Versioned<Conversation>,
         claimable_from: Timestamp,
         client_permit: &ClientPermit,
-    ) -> Result<Preparation, NotReady> {
+    ) -> Result<Prepared, NotReady> {
         let conversation = &read.value;
         let Destination::Endpoint(target) = conversation.destination();
         let look_up = async {
             let _permit = client_permit.look_up().await;
             self.sender.route(target.endpoint.as_str()).await
         };
-        let (payload, route) = tokio::join!(self.payload(read), look_up);
+        let (payload, route) = tokio::join!(self.payload(conversation, &read.revision), look_up);
         let payload = payload?;
         wait_until(&*self.clock, claimable_from).await;
         match (payload, route) {
-            (Err(class), _) | (_, Err(RouteError::Failed(class))) => Ok(Err(class)),
+            (Err(class), _) => Ok(Prepared { callbacks: Callbacks::default(), request: Err(class) }),
+            (Ok(Payload { callbacks, .. }), Err(RouteError::Failed(class))) => {
+                Ok(Prepared { callbacks, request: Err(class) })
+            }
             (_, Err(RouteError::NotTried)) => Err(Busy { retry_in: Self::LOOK_UP_AGAIN }.into()),
-            (Ok(payload), Ok(route)) => {
+            (Ok(mut payload), Ok(route)) => {
                 let host_permit = self.host_limiter.take(conversation.client(), route.host()).await?;
-                Ok(Ok(Prepared { payload, route, host_permit }))
+                let callbacks = std::mem::take(&mut payload.callbacks);
+                Ok(Prepared { callbacks, request: Ok(Parts { payload, route, host_permit }) })
             }
         }
     }
 
     /// Reads the payload. A payload that is lost ends the attempt, so that the conversation becomes Failed and its client
     /// learns the reason: no later try would find it.
-    async fn payload(&self, read: &Versioned<Conversation>) -> Result<Result<Payload, ErrorClass>, StoreError> {
-        match self.store.payload(read).await {
+    pub(super) async fn payload(
+        &self,
+        of: &Conversation,
+        revision: &Revision,
+    ) -> Result<Result<Payload, ErrorClass>, StoreError> {
+        match self.store.payload_at(of, revision).await {
             Err(error @ StoreError::Corrupt { .. }) => {
-                let (id, client) = (read.value.id(), read.value.client());
+                let (id, client) = (of.id(), of.client());
                 tracing::error!(conversation.id = %id, client.id = %client, %error, "the payload is lost");
                 Ok(Err(ErrorClass::PayloadLost))
             }
@@ -254,19 +267,19 @@ impl Deliverer {
         let (token, since) = (LeaseToken::new(random(&*self.entropy)), Instant::now());
         let (now, since_machine) = (self.clock.now(), self.clock.machine());
         let pause = retry_delay(read.value.attempts_used(), self.jitter(), None, now);
+        let occurrence = occurrence(&read.value);
         match read.value.claim(token, now, pause) {
             Ok(Claim::Attempt(claimed)) => {
                 let revision = self.store.replace(read.revision, claimed.conversation()).await?;
                 Ok(Claimed::Attempt(Box::new(CommittedClaim { claimed, revision, since, since_machine })))
             }
-            Ok(Claim::Expired(next)) => self.expire(read.revision, &next).await.map(Claimed::Nothing),
+            Ok(Claim::Expired(next)) => self.expire(read.revision, next, occurrence).await.map(Claimed::Nothing),
             Ok(Claim::Lost(next)) => {
-                self.store.replace(read.revision, &next).await?;
+                let next = self.commit_unsent(read.revision, next, occurrence).await?;
                 tracing::warn!(
                     conversation.id = %next.id(), client.id = %next.client(), status = next.status().as_str(),
                     "an attempt was lost with its worker"
                 );
-                self.wake_next(&next).await;
                 Ok(Claimed::Nothing(DeliveryOutcome::NothingToDo))
             }
             Err(ClaimRefused::Leased { .. } | ClaimRefused::Paused | ClaimRefused::Final(_)) => {
@@ -282,7 +295,7 @@ impl Deliverer {
     }
 
     /// Sends a claimed attempt and writes its result.
-    async fn send(&self, claim: CommittedClaim, prepared: Preparation) -> DeliveryOutcome {
+    async fn send(&self, claim: CommittedClaim, prepared: Prepared) -> DeliveryOutcome {
         let (conversation, attempt) = (claim.claimed.conversation(), claim.claimed.attempt());
         wait_until(&*self.clock, attempt.started).await;
         if !self.lease_suffices(&claim) {
@@ -294,8 +307,9 @@ impl Deliverer {
         }
         let sent_at = self.clock.now();
         let mut success_when = None;
-        let exchange = match prepared {
-            Ok(Prepared { mut payload, route, host_permit }) => {
+        let Prepared { callbacks, request } = prepared;
+        let exchange = match request {
+            Ok(Parts { mut payload, route, host_permit }) => {
                 let request = attempt_request(conversation, &payload, attempt, sent_at, &self.secrets);
                 success_when = payload.success_when.take();
                 // The request has a copy of the text, and the exchange may take a minute.
@@ -307,7 +321,7 @@ impl Deliverer {
             }
             Err(class) => Exchange::not_sent(class),
         };
-        self.complete(claim, sent_at, exchange, success_when.as_ref()).await
+        self.complete(claim, sent_at, exchange, success_when.as_ref(), &callbacks).await
     }
 
     /// Whether the lease of a claim lasts for the whole delivery timeout and the record of the result.
@@ -319,4 +333,9 @@ impl Deliverer {
         let passed = claim.since.elapsed().max(claim.since_machine.until(self.clock.machine()));
         holds && passed <= DeliveryPolicy::LEASE_MARGIN.saturating_sub(Self::MARGIN_FOR_RESULT)
     }
+}
+
+/// The number of the current occurrence, if the conversation recurs.
+fn occurrence(conversation: &Conversation) -> Option<u32> {
+    conversation.series().map(|series| series.number)
 }

@@ -9,8 +9,9 @@
 //! are under way between the clients, `host_limiter` limits how many of them go to one host, and `retry_schedule` says
 //! when a delivery that one of them refuses tries again. `request` builds the request and `signature` signs it,
 //! `classify` turns the response into a result with the caller's check in `success_check`, `retry` computes the pause
-//! before the next attempt, and `record` writes the result.
+//! before the next attempt, and `record` writes the result. `callback` tells of the end of a delivery.
 
+mod callback;
 mod classify;
 mod client_limiter;
 mod deliver;

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use super::callback::Change;
 use super::classify::classify_checked;
 use super::deliver::CommittedClaim;
 use super::{Deliverer, DeliveryOutcome, retry_delay};
-use crate::domain::{ClaimProof, ClaimedAttempt, Conversation, Status, SuccessWhen, Timestamp};
+use crate::domain::{Callbacks, ClaimProof, ClaimedAttempt, Conversation, Status, SuccessWhen, Timestamp};
 use crate::outbound::Exchange;
-use crate::store::{ConversationStore, Revision, StoreError};
+use crate::store::{Revision, StoreError};
 
 impl Deliverer {
     /// How many times a result is written before it is left to the lease.
@@ -19,6 +20,7 @@ impl Deliverer {
         sent_at: Timestamp,
         exchange: Exchange,
         success_when: Option<&SuccessWhen>,
+        callbacks: &Callbacks,
     ) -> DeliveryOutcome {
         let CommittedClaim { claimed, revision, .. } = claim;
         let (attempt, lateness) = (claimed.attempt(), claimed.due_at().until(sent_at));
@@ -33,11 +35,12 @@ impl Deliverer {
         );
         let (id, occurrence) = (claimed.conversation().id(), claimed.conversation().series().map(|it| it.number));
         let proof = claimed.proof();
-        let next = claimed.complete(sent_at, result.clone(), pause, now);
-        let written =
-            self.write_result(proof, revision, next, |claimed| claimed.complete(sent_at, result.clone(), pause, now));
-        let next = match written.await {
-            Ok(next) => next,
+        let complete = |claimed: ClaimedAttempt| {
+            self.change(claimed.complete(sent_at, result.clone(), pause, now), occurrence, callbacks)
+        };
+        let change = complete(claimed);
+        let change = match self.write_result(proof, revision, change, complete).await {
+            Ok(change) => change,
             Err(error) => {
                 tracing::warn!(
                     conversation.id = %id, attempt = attempt.number, %error,
@@ -46,6 +49,7 @@ impl Deliverer {
                 return DeliveryOutcome::Abandoned;
             }
         };
+        let next = &change.next;
         let status = next.status();
         let has_failed = occurrence.and_then(|number| next.series()?.failure_of(number)).is_some();
         if status == Status::Failed {
@@ -58,15 +62,8 @@ impl Deliverer {
                 "an occurrence failed"
             );
         }
-        self.wake_next(&next).await;
+        self.wake_after(&change).await;
         DeliveryOutcome::Attempted { status, lateness }
-    }
-
-    /// Sees to it that a worker looks at the conversation when its next attempt is due.
-    pub(super) async fn wake_next(&self, next: &Conversation) {
-        if let Some(at) = next.next_wake_at() {
-            self.waker.wake_at(ConversationStore::partition(next.id()), at).await;
-        }
     }
 
     /// Tries several times, because the endpoint gets a duplicate if the result is not written. A client may pause or
@@ -75,22 +72,23 @@ impl Deliverer {
         &self,
         proof: ClaimProof,
         mut read: Revision,
-        mut next: Conversation,
-        complete: impl Fn(ClaimedAttempt) -> Conversation,
-    ) -> Result<Conversation, StoreError> {
+        mut change: Change,
+        complete: impl Fn(ClaimedAttempt) -> Change,
+    ) -> Result<Change, StoreError> {
         let mut pause = Duration::from_millis(100);
         let mut tries = 1;
         loop {
-            match self.store.replace(read.clone(), &next).await {
-                Ok(_) => return Ok(next),
+            match self.commit(read.clone(), &change).await {
+                Ok(()) => return Ok(change),
                 Err(error) if tries == Self::RESULT_TRIES => return Err(error),
                 Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) => {
                     tokio::time::sleep(pause).await;
                     pause *= 4;
                 }
                 Err(StoreError::Conflict) => {
+                    let next = &change.next;
                     let current = self.store.get(next.client(), next.id()).await?.ok_or(StoreError::Conflict)?;
-                    next = complete(proof.on(current.value).ok_or(StoreError::Conflict)?);
+                    change = complete(proof.on(current.value).ok_or(StoreError::Conflict)?);
                     read = current.revision;
                 }
                 Err(error) => return Err(error),
@@ -100,14 +98,36 @@ impl Deliverer {
     }
 
     /// Stores a conversation that has expired. Nothing is sent, so this needs no permit for a host.
-    pub(super) async fn expire(&self, read: Revision, expired: &Conversation) -> Result<DeliveryOutcome, StoreError> {
-        self.store.replace(read, expired).await?;
+    pub(super) async fn expire(
+        &self,
+        read: Revision,
+        expired: Conversation,
+        occurrence: Option<u32>,
+    ) -> Result<DeliveryOutcome, StoreError> {
+        // A conversation that recurs has a next occurrence.
+        let next = self.commit_unsent(read, expired, occurrence).await?;
         tracing::warn!(
-            conversation.id = %expired.id(), client.id = %expired.client(), status = expired.status().as_str(),
+            conversation.id = %next.id(), client.id = %next.client(), status = next.status().as_str(),
             "a delivery expired before an attempt could begin"
         );
-        // A conversation that recurs has a next occurrence.
-        self.wake_next(expired).await;
         Ok(DeliveryOutcome::NothingToDo)
+    }
+
+    /// Stores the state after a transition without an attempt, whose payload was not needed, and wakes what follows.
+    pub(super) async fn commit_unsent(
+        &self,
+        read: Revision,
+        next: Conversation,
+        occurrence: Option<u32>,
+    ) -> Result<Conversation, StoreError> {
+        let mut callbacks = Callbacks::default();
+        if next.delivery_end(occurrence).is_some() {
+            // A lost payload has lost the callbacks, too.
+            callbacks = self.payload(&next, &read).await?.map(|payload| payload.callbacks).unwrap_or_default();
+        }
+        let change = self.change(next, occurrence, &callbacks);
+        self.commit(read, &change).await?;
+        self.wake_after(&change).await;
+        Ok(change.next)
     }
 }

@@ -2,6 +2,7 @@
 
 mod address;
 mod attempt;
+mod callback;
 mod client;
 mod conversation;
 mod delivery_policy;
@@ -30,10 +31,12 @@ mod words;
 
 pub use address::{AddressClass, Verdict, classify};
 pub use attempt::{Attempt, AttemptResult, AttemptStart, ErrorClass, Outcome};
+pub use callback::{Callback, Callbacks};
 pub use client::{ClientId, InvalidClientId};
 pub use conversation::{
-    AlreadyFinal, Claim, ClaimProof, ClaimRefused, ClaimedAttempt, Conversation, Course, NotDelivering, Occurrence,
-    PauseRefused, RedeliveryRefused, Series, StoredConversation, TooLate, Update, UpdateRefused, WholeConversation,
+    AlreadyFinal, Claim, ClaimProof, ClaimRefused, ClaimedAttempt, Conversation, Course, DeliveryEnd, NotDelivering,
+    Occurrence, PauseRefused, RedeliveryRefused, Series, StoredConversation, TooLate, Update, UpdateRefused,
+    WholeConversation,
 };
 pub use delivery_policy::DeliveryPolicy;
 pub use destination::Destination;

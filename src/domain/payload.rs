@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::words::words;
-use super::{Headers, SuccessWhen};
+use super::{Callbacks, Headers, SuccessWhen};
 
 /// The part of a conversation that only its delivery and a look-up need: the text and everything else of the caller's
 /// that may be large. Only the client changes it.
@@ -19,16 +19,18 @@ pub struct Payload {
     pub body: Option<BodyTemplate>,
     /// The caller's check on the response.
     pub success_when: Option<SuccessWhen>,
+    /// Who is told how the delivery ended.
+    pub callbacks: Callbacks,
 }
 
 impl Payload {
-    /// The size of the text, the JSON, the headers, the caller's body and the check on the response.
+    /// The size of the text, the JSON, the headers, the caller's body, the check on the response and the callbacks.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let info = self.info.as_ref().map_or(0, |info| info.as_str().len());
         let body = self.body.as_ref().map_or(0, |body| body.json.len() + body.rendered_bytes);
         let check = self.success_when.as_ref().map_or(0, SuccessWhen::bytes);
-        self.text.len() + info + self.headers.bytes() + body + check
+        self.text.len() + info + self.headers.bytes() + body + check + self.callbacks.bytes()
     }
 }
 
@@ -104,11 +106,11 @@ impl fmt::Debug for AdditionalInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Expected;
+    use crate::domain::{Callback, Endpoint, Expected, Secret};
 
     /// The permits of a delivery are counted by this size, so it must have the memory that the body takes.
     #[test]
-    fn the_size_counts_the_template_the_rendered_body_and_the_check() {
+    fn the_size_counts_the_template_the_rendered_body_the_check_and_the_callbacks() {
         let payload = Payload {
             text: "text".to_owned(),
             info: Some(AdditionalInfo::from_json("{}".to_owned())),
@@ -118,7 +120,14 @@ mod tests {
                 pointer: "/ok".to_owned(),
                 expected: Expected::Equals("true".to_owned()),
             }),
+            callbacks: Callbacks {
+                on_failed: Some(Callback {
+                    endpoint: Endpoint::from_stored("https://a.example".to_owned()),
+                    headers: Headers::from_stored(vec![("x".to_owned(), Secret::new("yz".to_owned()))]),
+                }),
+                on_completed: None,
+            },
         };
-        assert_eq!(payload.bytes(), 4 + 2 + 3 + 1000 + 3 + 4);
+        assert_eq!(payload.bytes(), 4 + 2 + 3 + 1000 + 3 + 4 + 17 + 3);
     }
 }

@@ -144,17 +144,25 @@ impl ConversationStore {
         Ok(Versioned { value, revision: Revision { etag: row.etag, secondary_rows, payload } })
     }
 
-    /// The payload of a conversation that was read. A change of it changes the main row, too, so a later commit on this
+    /// The payload of a conversation that was read: [`ConversationStore::payload_at`] its revision.
+    ///
+    /// # Errors
+    /// As [`ConversationStore::payload_at`].
+    pub async fn payload(&self, read: &Versioned<Conversation>) -> Result<Payload, StoreError> {
+        self.payload_at(&read.value, &read.revision).await
+    }
+
+    /// The payload of a conversation at a revision. A change of it changes the main row, too, so a later commit on this
     /// revision shows that it was the right one.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; [`StoreError::Corrupt`] if the payload's row is missing or cannot be read.
-    pub async fn payload(&self, read: &Versioned<Conversation>) -> Result<Payload, StoreError> {
-        if let Some(payload) = read.revision.payload.in_main_row() {
+    pub async fn payload_at(&self, of: &Conversation, revision: &Revision) -> Result<Payload, StoreError> {
+        if let Some(payload) = revision.payload.in_main_row() {
             return Ok(payload.clone());
         }
-        let key = rows::payload_key(read.value.client(), read.value.id());
-        match self.table.get(rows::partition(read.value.id()), &key).await? {
+        let key = rows::payload_key(of.client(), of.id());
+        match self.table.get(rows::partition(of.id()), &key).await? {
             Some(row) => rows::decode_payload(&row),
             None => Err(StoreError::Corrupt { key, reason: "it is missing, and its main row exists".to_owned() }),
         }
@@ -166,7 +174,21 @@ impl ConversationStore {
     /// [`StoreError::Conflict`] if the conversation has changed since it was read. [`StoreError::Unknown`] if the
     /// commit may have been applied or may still be applied; the caller may then repeat the call.
     pub async fn replace(&self, read: Revision, next: &Conversation) -> Result<Revision, StoreError> {
-        self.replace_with(read, next, None).await
+        self.replace_with(read, next, None, None).await
+    }
+
+    /// The same, and adds a new conversation in the same commit. Its id is in the same partition. Because the commit
+    /// depends on the revision, a repetition of it never adds a second conversation.
+    ///
+    /// # Errors
+    /// As [`ConversationStore::replace`].
+    pub async fn replace_and_insert(
+        &self,
+        read: Revision,
+        next: &Conversation,
+        new: &WholeConversation,
+    ) -> Result<Revision, StoreError> {
+        self.replace_with(read, next, None, Some(new)).await
     }
 
     /// The same with another payload.
@@ -174,7 +196,7 @@ impl ConversationStore {
     /// # Errors
     /// As [`ConversationStore::replace`].
     pub async fn replace_whole(&self, read: Revision, next: &WholeConversation) -> Result<Revision, StoreError> {
-        self.replace_with(read, &next.conversation, Some(&next.payload)).await
+        self.replace_with(read, &next.conversation, Some(&next.payload), None).await
     }
 
     async fn replace_with(
@@ -182,11 +204,15 @@ impl ConversationStore {
         read: Revision,
         next: &Conversation,
         new_payload: Option<&Payload>,
+        new: Option<&WholeConversation>,
     ) -> Result<Revision, StoreError> {
         let partition = rows::partition(next.id());
         let Revision { etag: read_etag, secondary_rows, payload } = read;
-        let Replacement { operations, secondary_rows, payload } =
+        let Replacement { mut operations, secondary_rows, payload } =
             self.projection.replace(read_etag.clone(), secondary_rows, payload, new_payload, next)?;
+        if let Some(new) = new {
+            operations.extend(self.projection.insert(new)?);
+        }
         let etag = match self.table.commit(partition, operations).await {
             Ok(etags) => etags.into_iter().next().flatten(),
             Err(error @ (CommitError::Unknown(_) | CommitError::Conflict { .. })) => {

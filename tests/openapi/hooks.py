@@ -7,7 +7,8 @@ import schemathesis
 ENDPOINT = os.environ["TEST_ENDPOINT"]
 # Fields with rules that the schema does not tell.
 DROPPED = (
-    "body", "delay", "expireAfter", "headers", "labels", "paused", "recurrence", "successWhen", "threadId", "timeZone"
+    "body", "delay", "expireAfter", "headers", "labels", "onCompleted", "onFailed", "paused", "recurrence",
+    "successWhen", "threadId", "timeZone",
 )
 
 
@@ -31,5 +32,6 @@ def before_call(context, case, kwargs):
             for name in DROPPED:
                 conversation.pop(name, None)
             conversation["scheduledTime"] = "2035-01-31T09:30:00Z"
-        if isinstance(conversation.get("endpoint"), str):
-            conversation["endpoint"] = ENDPOINT
+        for target in (conversation, conversation.get("onCompleted"), conversation.get("onFailed")):
+            if isinstance(target, dict) and isinstance(target.get("endpoint"), str):
+                target["endpoint"] = ENDPOINT

@@ -12,7 +12,8 @@ pub(super) const STORE_RETRY_SECONDS: &str = "5";
 impl Problem {
     pub(crate) fn invalid(errors: Vec<ErrorDetail>) -> Self {
         const MAX_POINTER: usize = 64;
-        const MAX_DETAIL: usize = 256;
+        // The list of all fields fits, with the argument of an MCP tool.
+        const MAX_DETAIL: usize = 384;
         let short = |ErrorDetail { pointer, detail }| ErrorDetail {
             pointer: shorten(pointer, MAX_POINTER),
             detail: shorten(detail, MAX_DETAIL),

@@ -22,6 +22,10 @@ impl WholeConversation {
             paused: false,
         };
         let copy = Self::new(id, conversation.client, new, now);
+        let copy = match conversation.callback_of {
+            Some(id) => copy.as_callback_of(id),
+            None => copy,
+        };
         match conversation.named {
             Some(Named { name, .. }) => copy.named(Named { name, definition: None }),
             None => copy,

@@ -4,6 +4,7 @@
 //! `complete` and `release` belong to delivery, `cancel` and `redeliver` to the client.
 
 mod again;
+mod delivery_end;
 mod refusals;
 mod series;
 mod series_transitions;
@@ -11,6 +12,7 @@ mod stored;
 mod transitions;
 mod update;
 
+pub use delivery_end::DeliveryEnd;
 pub use refusals::{AlreadyFinal, ClaimRefused, NotDelivering, PauseRefused, RedeliveryRefused, TooLate};
 pub use series::{Course, Occurrence, Series};
 pub use stored::StoredConversation;
@@ -49,6 +51,7 @@ pub struct Conversation {
     expiry: Option<Expiry>,
     series: Option<Box<Series>>,
     named: Option<Named>,
+    callback_of: Option<ConversationId>,
 }
 
 /// A conversation with its payload.
@@ -96,6 +99,7 @@ impl WholeConversation {
             expiry: expire_after.map(|after| Expiry::of(due.instant(), after)),
             series: recurrence.map(|recurrence| Box::new(Series::starting(recurrence, paused))),
             named: None,
+            callback_of: None,
         };
         Self { conversation, payload }
     }

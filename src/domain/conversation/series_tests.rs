@@ -5,25 +5,25 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::{Recurrence, Zone};
 
-const HOUR: Duration = Duration::from_hours(1);
+pub(super) const HOUR: Duration = Duration::from_hours(1);
 
 fn recurrence() -> Recurrence {
     let cron = "0 * * * *".parse().unwrap();
     Recurrence { cron, zone: Zone::UTC, end: None, max_occurrences: None, stop_on_failure: false }
 }
 
-fn first() -> Timestamp {
+pub(super) fn first() -> Timestamp {
     recurrence().next_after(DUE).unwrap()
 }
 
 /// A conversation before its first occurrence.
-fn recurring(change: impl FnOnce(&mut Recurrence)) -> Conversation {
+pub(super) fn recurring(change: impl FnOnce(&mut Recurrence)) -> Conversation {
     let mut recurrence = recurrence();
     change(&mut recurrence);
     Conversation { due: first(), series: Some(Box::new(Series::new(recurrence))), ..scheduled(2) }
 }
 
-fn claimed(conversation: Conversation, at: Timestamp) -> ClaimedAttempt {
+pub(super) fn claimed(conversation: Conversation, at: Timestamp) -> ClaimedAttempt {
     match conversation.claim(OWNER, at, RETRY).unwrap() {
         Claim::Attempt(claimed) => claimed,
         other => panic!("{other:?}"),
@@ -31,7 +31,7 @@ fn claimed(conversation: Conversation, at: Timestamp) -> ClaimedAttempt {
 }
 
 /// The conversation after one attempt that begins and ends at this time.
-fn after(conversation: Conversation, outcome: Outcome, at: Timestamp) -> Conversation {
+pub(super) fn after(conversation: Conversation, outcome: Outcome, at: Timestamp) -> Conversation {
     claimed(conversation, at).complete(at, result(outcome), RETRY, at)
 }
 

@@ -47,6 +47,8 @@ pub struct StoredConversation {
     pub series: Option<Series>,
     /// See [`Conversation::named`].
     pub named: Option<Named>,
+    /// See [`Conversation::callback_of`].
+    pub callback_of: Option<ConversationId>,
 }
 
 impl From<StoredConversation> for Conversation {
@@ -71,6 +73,7 @@ impl From<StoredConversation> for Conversation {
             expiry: stored.expiry,
             series: stored.series.map(Box::new),
             named: stored.named,
+            callback_of: stored.callback_of,
         }
     }
 }

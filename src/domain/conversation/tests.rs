@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::{
-    AttemptResult, DueTime, EndpointPolicy, Format, Headers, LeaseToken, Method, Outcome, Payload, Target,
+    AttemptResult, Callbacks, DueTime, EndpointPolicy, Format, Headers, LeaseToken, Method, Outcome, Payload, Target,
 };
 
 const DUE: Timestamp = Timestamp::from_millis(1_900_000_000_000);
@@ -20,6 +20,7 @@ fn scheduled(max_attempts: u32) -> Conversation {
             headers: Headers::default(),
             body: None,
             success_when: None,
+            callbacks: Callbacks::default(),
         },
         format: Format::Json,
         destination: Destination::Endpoint(Target {
@@ -194,6 +195,8 @@ fn a_conversation_that_used_up_its_attempts_before_there_was_a_cap_finishes_and_
 
 #[path = "ahead_tests.rs"]
 mod ahead;
+#[path = "delivery_end_tests.rs"]
+mod delivery_end;
 #[path = "expiry_tests.rs"]
 mod expiry;
 #[path = "properties.rs"]

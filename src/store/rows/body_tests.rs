@@ -35,7 +35,7 @@ fn rows_with_a_body_or_a_check_have_the_form_of_their_fixtures() {
         let row = take(name);
         let conversation = Conversation::from(StoredConversation { payload_bytes: payload.bytes(), ..stored() });
         assert_eq!(encode_conversation(&conversation, Some(&payload), 3).unwrap(), row.value, "{name}");
-        let expected = MainRow { conversation, payload: StoredPayload::InMainRow(payload), projection: 3 };
+        let expected = MainRow { conversation, payload: StoredPayload::InMainRow(Box::new(payload)), projection: 3 };
         assert_eq!(decode_conversation(&row).unwrap(), expected, "{name}");
     }
     assert!(fixtures.is_empty(), "fixtures that no case reads: {:?}", fixtures.keys());

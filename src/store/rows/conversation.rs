@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::StoredPayload;
+use super::callback::CallbackRows;
 use super::name::NamedRow;
 use super::payload::{BodyRow, SuccessWhenRow, body_row, headers_row, info_row, restore, success_when_row};
 use super::series::SeriesRow;
@@ -51,6 +52,8 @@ pub(super) struct ConversationRow<'a> {
     series: Option<SeriesRow<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     named: Option<NamedRow<'a>>,
+    #[serde(rename = "callbackOf", default, skip_serializing_if = "Option::is_none", with = "text::optional")]
+    callback_of: Option<ConversationId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -82,6 +85,8 @@ struct ContentRow<'a> {
     body: Option<BodyRow<'a>>,
     #[serde(rename = "successWhen", default, skip_serializing_if = "Option::is_none")]
     success_when: Option<SuccessWhenRow<'a>>,
+    #[serde(default, skip_serializing_if = "CallbackRows::is_empty")]
+    callbacks: CallbackRows<'a>,
     /// The size of the payload, if the payload has a row of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bytes: Option<usize>,
@@ -166,12 +171,13 @@ impl<'a> ConversationRow<'a> {
                 format: conversation.format(),
                 body: payload.map(body_row).transpose()?.flatten(),
                 success_when: payload.map(success_when_row).transpose()?.flatten(),
+                callbacks: payload.map(|payload| CallbackRows::from(&payload.callbacks)).unwrap_or_default(),
                 bytes: payload.is_none().then(|| conversation.payload_bytes()),
             },
             target: TargetRow {
                 endpoint: endpoint.as_str().into(),
                 method: *method,
-                headers: payload.map(headers_row).unwrap_or_default(),
+                headers: payload.map(|payload| headers_row(&payload.headers)).unwrap_or_default(),
             },
             policy: PolicyRow { max_attempts, timeout_seconds },
             state: conversation.state().into(),
@@ -182,6 +188,7 @@ impl<'a> ConversationRow<'a> {
             expiry: conversation.expiry().map(ExpiryRow::from),
             series: conversation.series().map(SeriesRow::from),
             named: conversation.named().map(NamedRow::from),
+            callback_of: conversation.callback_of(),
         })
     }
 }
@@ -252,11 +259,11 @@ impl ConversationRow<'_> {
     pub(super) fn read(self) -> Result<(Conversation, StoredPayload), InvalidField> {
         let row = self;
         let client: ClientId = row.client.parse().map_err(|_| InvalidField("client"))?;
-        let ContentRow { text, info, format, body, success_when, bytes } = row.content;
+        let ContentRow { text, info, format, body, success_when, callbacks, bytes } = row.content;
         let (payload_bytes, payload) = match (text, bytes) {
             (Some(text), None) => {
-                let payload = restore(text, info, row.target.headers, body, success_when);
-                (payload.bytes(), StoredPayload::InMainRow(payload))
+                let payload = restore(text, info, row.target.headers, body, success_when, callbacks);
+                (payload.bytes(), StoredPayload::InMainRow(Box::new(payload)))
             }
             (None, Some(bytes)) => (bytes, StoredPayload::InOwnRow),
             _ => return Err(InvalidField("content")),
@@ -288,6 +295,7 @@ impl ConversationRow<'_> {
             expiry: row.expiry.map(Expiry::from),
             series,
             named: row.named.map(Named::from),
+            callback_of: row.callback_of,
         };
         Ok((conversation.into(), payload))
     }

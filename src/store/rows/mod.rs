@@ -18,6 +18,7 @@
 //! or name. The id of a conversation with an idempotency key or a name has the same last digit as that hash. Values are JSON. A value whose `v` is higher than
 //! [`VERSION`] was written by a newer version of this program; it is neither read nor changed.
 
+mod callback;
 mod client;
 mod conversation;
 mod due;

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::callback::CallbackRows;
 use super::{decode, encode};
 use crate::domain::{
     AdditionalInfo, BodyTemplate, ClientId, ConversationId, Expected, Headers, Payload, Secret, SuccessWhen,
@@ -21,14 +22,14 @@ pub(super) const MAX_IN_MAIN_ROW: usize = 4 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store) enum StoredPayload {
     /// The main row contains it.
-    InMainRow(Payload),
+    InMainRow(Box<Payload>),
     /// It has a row of its own.
     InOwnRow,
 }
 
 impl StoredPayload {
     /// The payload, if the main row contains it.
-    pub(in crate::store) const fn in_main_row(&self) -> Option<&Payload> {
+    pub(in crate::store) fn in_main_row(&self) -> Option<&Payload> {
         match self {
             Self::InMainRow(payload) => Some(payload),
             Self::InOwnRow => None,
@@ -52,6 +53,8 @@ struct PayloadRow<'a> {
     body: Option<BodyRow<'a>>,
     #[serde(rename = "successWhen", default, skip_serializing_if = "Option::is_none")]
     success_when: Option<SuccessWhenRow<'a>>,
+    #[serde(default, skip_serializing_if = "CallbackRows::is_empty")]
+    callbacks: CallbackRows<'a>,
 }
 
 /// The caller's body in a row.
@@ -75,17 +78,18 @@ pub(in crate::store) fn encode_payload(payload: &Payload) -> Result<String, Stor
         Ok(PayloadRow {
             text: payload.text.as_str().into(),
             info: info_row(payload)?,
-            headers: headers_row(payload),
+            headers: headers_row(&payload.headers),
             body: body_row(payload)?,
             success_when: success_when_row(payload)?,
+            callbacks: CallbackRows::from(&payload.callbacks),
         })
     };
     encode(&row().map_err(|error: serde_json::Error| StoreError::Refused(error.to_string()))?)
 }
 
 pub(in crate::store) fn decode_payload(row: &Row) -> Result<Payload, StoreError> {
-    let PayloadRow { text, info, headers, body, success_when } = decode::<PayloadRow<'static>>(row)?;
-    Ok(restore(text, info, headers, body, success_when))
+    let PayloadRow { text, info, headers, body, success_when, callbacks } = decode::<PayloadRow<'static>>(row)?;
+    Ok(restore(text, info, headers, body, success_when, callbacks))
 }
 
 /// The additional info as a row contains it.
@@ -118,8 +122,14 @@ impl From<SuccessWhenRow<'_>> for SuccessWhen {
 }
 
 /// The headers as a row contains them.
-pub(super) fn headers_row(payload: &Payload) -> pairs::Pairs<'_> {
-    payload.headers.iter().map(|(name, value)| (name.into(), value.expose().into())).collect()
+pub(super) fn headers_row(headers: &Headers) -> pairs::Pairs<'_> {
+    headers.iter().map(|(name, value)| (name.into(), value.expose().into())).collect()
+}
+
+/// The headers of a row.
+pub(super) fn restore_headers(headers: pairs::Pairs<'_>) -> Headers {
+    let headers = headers.into_iter();
+    Headers::from_stored(headers.map(|(name, value)| (name.into_owned(), Secret::new(value.into_owned()))).collect())
 }
 
 /// The payload from its parts in a row.
@@ -129,14 +139,14 @@ pub(super) fn restore(
     headers: pairs::Pairs<'_>,
     body: Option<BodyRow<'_>>,
     success_when: Option<SuccessWhenRow<'_>>,
+    callbacks: CallbackRows<'_>,
 ) -> Payload {
-    let headers = headers.into_iter();
-    let headers = headers.map(|(name, value)| (name.into_owned(), Secret::new(value.into_owned()))).collect();
     Payload {
         text: text.into_owned(),
         info: info.map(|info| AdditionalInfo::from_json(info.get().to_owned())),
-        headers: Headers::from_stored(headers),
+        headers: restore_headers(headers),
         body: body.map(|BodyRow { json, rendered_bytes }| BodyTemplate { json: json.get().to_owned(), rendered_bytes }),
         success_when: success_when.map(SuccessWhen::from),
+        callbacks: callbacks.into(),
     }
 }

@@ -153,7 +153,7 @@ fn place_payload(
     Ok(match payload_row(next, payload)? {
         Some(insert) => (StoredPayload::InOwnRow, Some(insert)),
         None if new.is_none() => (before, None),
-        None => (StoredPayload::InMainRow(payload.clone()), None),
+        None => (StoredPayload::InMainRow(Box::new(payload.clone())), None),
     })
 }
 

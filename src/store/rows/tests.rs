@@ -11,14 +11,16 @@ use serde_json::value::RawValue;
 
 use super::*;
 use crate::domain::{
-    AdditionalInfo, AttemptResult, Claim, ClaimedAttempt, Course, DeliveryPolicy, Destination, EndpointPolicy,
-    ErrorClass, Expiry, Format, Headers, Labels, LeaseToken, Method, Named, Occurrence, Outcome, Recurrence, Secret,
-    Series, Sha256, State, StoredConversation, Target, ThreadId, ZoneRecord,
+    AdditionalInfo, AttemptResult, Callbacks, Claim, ClaimedAttempt, Course, DeliveryPolicy, Destination,
+    EndpointPolicy, ErrorClass, Expiry, Format, Headers, Labels, LeaseToken, Method, Named, Occurrence, Outcome,
+    Recurrence, Secret, Series, Sha256, State, StoredConversation, Target, ThreadId, ZoneRecord,
 };
 use crate::store::Etag;
 
 #[path = "body_tests.rs"]
 mod body;
+#[path = "callback_tests.rs"]
+mod callbacks;
 
 const CONVERSATIONS: &str = include_str!("../../../tests/fixtures/rows/conversation.json");
 const CONVERSATIONS_2: &str = include_str!("../../../tests/fixtures/rows/conversation-2.json");
@@ -76,6 +78,7 @@ fn stored() -> StoredConversation {
         expiry: None,
         series: None,
         named: None,
+        callback_of: None,
     }
 }
 
@@ -90,6 +93,7 @@ fn payload() -> Payload {
         headers: headers(&[("X-Second", "2"), ("Authorization", "Bearer t")]),
         body: None,
         success_when: None,
+        callbacks: Callbacks::default(),
     }
 }
 
@@ -111,7 +115,14 @@ fn smallest() -> Conversation {
 }
 
 fn smallest_payload() -> Payload {
-    Payload { text: "x".to_owned(), info: None, headers: Headers::default(), body: None, success_when: None }
+    Payload {
+        text: "x".to_owned(),
+        info: None,
+        headers: Headers::default(),
+        body: None,
+        success_when: None,
+        callbacks: Callbacks::default(),
+    }
 }
 
 const TOKEN: LeaseToken = LeaseToken::new([0xff; 8]);
@@ -190,7 +201,7 @@ fn conversations_are_written_and_read_in_the_form_of_the_fixtures() {
         let payload = if name == "smallest" { smallest_payload() } else { payload() };
         assert_eq!(conversation_key(conversation.client(), conversation.id()), row.key, "{name}");
         assert_eq!(encode_conversation(&conversation, Some(&payload), 1).unwrap(), row.value, "{name}");
-        let expected = MainRow { conversation, payload: StoredPayload::InMainRow(payload), projection: 1 };
+        let expected = MainRow { conversation, payload: StoredPayload::InMainRow(Box::new(payload)), projection: 1 };
         assert_eq!(decode_conversation(&row).unwrap(), expected, "{name}");
     }
     assert!(fixtures.is_empty(), "fixtures without a conversation: {:?}", fixtures.keys());
@@ -213,7 +224,8 @@ fn main_rows_of_later_projections_have_the_form_of_their_fixtures() {
         for (name, conversation, payload) in plain.into_iter().chain(zoned) {
             let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
             assert_eq!(encode_conversation(&conversation, payload.as_ref(), version).unwrap(), row.value, "{name}");
-            let payload = payload.map_or(StoredPayload::InOwnRow, StoredPayload::InMainRow);
+            let payload =
+                payload.map_or(StoredPayload::InOwnRow, |payload| StoredPayload::InMainRow(Box::new(payload)));
             let expected = MainRow { conversation, payload, projection: version };
             assert_eq!(decode_conversation(&row).unwrap(), expected, "{name}");
         }

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod backlog;
+mod callbacks;
 mod cancelling;
 mod clocks;
 mod due_rows;

@@ -123,6 +123,7 @@ fn example(argument: &str, id: &str) -> Value {
         "labels" => json!({ "team": "ops" }),
         "method" => json!("PUT"),
         "name" => json!("daily"),
+        "onFailed" | "onCompleted" => json!({ "endpoint": "https://example.com/news" }),
         "order" => json!("due"),
         "retry" => json!({ "maxAttempts": 3 }),
         "scheduledTime" => json!("2035-06-01T12:00:00Z"),

@@ -14,6 +14,7 @@ fn everything(receiver: &Receiver) -> Value {
         "additionalInfo": { "ticket": 7 }, "format": "json", "body": { "text": "{{conversationText}}" },
         "successWhen": { "pointer": "/ok", "absent": true }, "retry": { "maxAttempts": 3 }, "timeoutSeconds": 7,
         "labels": { "team": "ops" }, "threadId": "thread-1", "expireAfter": "1h",
+        "onFailed": { "endpoint": "https://example.com/failed", "headers": { "X-Own": "yes" } },
     })
 }
 
@@ -70,6 +71,7 @@ async fn a_copy_is_sent_now_and_the_series_stays_as_it_is() {
         "labels",
         "threadId",
         "expireAfter",
+        "onFailed",
     ] {
         assert!(before.get(field).is_some(), "{field}");
         assert_eq!(delivered[field], before[field], "{field}");

@@ -25,16 +25,16 @@ const MINUTE: Duration = Duration::from_mins(1);
 #[test]
 fn no_promise_is_broken_while_everything_fails() {
     let total = run_all(1000, |seed| run(seed, Profile::of_seed(seed), false));
-    let Tally { sent, deaths, freezes, lease_takeovers, cancels, redeliveries, large_payloads, .. } = total;
-    let all = [sent, deaths, freezes, lease_takeovers, cancels, redeliveries, large_payloads];
+    let Tally { sent, deaths, freezes, lease_takeovers, cancels, redeliveries, large_payloads, callbacks, .. } = total;
+    let all = [sent, deaths, freezes, lease_takeovers, cancels, redeliveries, large_payloads, callbacks];
     assert!(all.into_iter().all(|n| n >= seeds(1000) / 5) || seeds(1000) < 100, "{total:?}");
 }
 
 #[test]
 fn a_process_with_its_own_store_breaks_no_promise() {
     let total = run_all(200, |seed| run(seed, Profile::OneProcess, false));
-    let Tally { sent, deaths, freezes, lease_takeovers, cancels, redeliveries, .. } = total;
-    let all = [sent, deaths, freezes, lease_takeovers, cancels, redeliveries];
+    let Tally { sent, deaths, freezes, lease_takeovers, cancels, redeliveries, callbacks, .. } = total;
+    let all = [sent, deaths, freezes, lease_takeovers, cancels, redeliveries, callbacks];
     assert!(all.into_iter().all(|n| n >= seeds(200) / 5) || seeds(200) < 100, "{total:?}");
 }
 

@@ -15,6 +15,7 @@ use mcp_scheduler::store::{
     Etag, KeyRange, MAX_COMMIT_OPERATIONS, Operation, Partition, Row, StoreError, Table, WakeUpQueue, WakeUpReceiver,
 };
 
+pub mod callbacks;
 pub mod conditions;
 pub mod etags;
 pub mod groups;
@@ -182,6 +183,11 @@ macro_rules! table_suite {
                 expired_keys_are_removed_and_others_stay
                 rows_that_a_removal_does_not_know_or_does_not_find_stop_nothing
                 of_many_requests_with_one_key_exactly_one_schedules
+            }
+            callbacks {
+                a_conversation_is_replaced_and_another_one_added_in_one_commit
+                if_the_other_one_exists_nothing_is_replaced
+                of_many_ends_of_one_delivery_one_adds_a_conversation
             }
             names {
                 a_name_leads_to_the_conversation_that_got_it_last

@@ -1,6 +1,7 @@
 //! `scheduleConversation`
 
 mod bodies;
+mod callbacks;
 mod idempotency;
 mod recurrence;
 mod times;
@@ -69,7 +70,7 @@ async fn method_names_are_accepted_in_any_case() {
 async fn an_optional_field_may_be_null() {
     let app = TestApp::start().await;
     let nulls = json!({
-        "labels": null, "body": null, "successWhen": null, "threadId": null, "expireAfter": null, "method": null, "headers": null, "additionalInfo": null, "format": null, "retry": null, "timeoutSeconds": null,
+        "labels": null, "body": null, "successWhen": null, "threadId": null, "expireAfter": null, "onFailed": null, "onCompleted": null, "method": null, "headers": null, "additionalInfo": null, "format": null, "retry": null, "timeoutSeconds": null,
     });
     let answer = app.client().schedule(nulls).await;
     assert_eq!(answer.status, 200, "{}", answer.text);

@@ -8,11 +8,12 @@ use futures_util::future::join_all;
 use mcp_scheduler::api::ScheduleRequest;
 use mcp_scheduler::delivery::{Deliverer, DeliveryOutcome};
 use mcp_scheduler::domain::{
-    ClientId, Conversation, EndpointPolicy, IdempotentRequest, NewConversation, Sha256, Status, Timestamp,
+    Callback, ClientId, Conversation, EndpointPolicy, Headers, IdempotentRequest, NewConversation, Sha256, Status,
+    Timestamp,
 };
 use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Route, RouteError, Sender};
 use mcp_scheduler::scheduler::Scheduler;
-use mcp_scheduler::store::{AzureStore, ConversationStore, DueKey, Slot, WakeUps};
+use mcp_scheduler::store::{AzureStore, ConversationStore, DueBound, DueKey, Slot, WakeUps};
 use mcp_scheduler::time::{Clock as _, SystemClock, SystemEntropy};
 
 use crate::support::app::SIGNING_SECRET;
@@ -65,6 +66,17 @@ impl Account {
             ..ScheduleRequest::default()
         };
         request.validate(self.scheduler.now(), self.scheduler.endpoint_policy()).unwrap()
+    }
+
+    fn deliverer(&self) -> Deliverer {
+        Deliverer::new(
+            ConversationStore::new(self.store.conversations()),
+            Arc::clone(&self.wake_ups) as _,
+            Arc::new(Accepting),
+            SIGNING_SECRET.parse().unwrap(),
+            Arc::new(SystemClock),
+            Arc::new(SystemEntropy::new()),
+        )
     }
 
     /// The number of operations on tables and on the queue since the last call.
@@ -145,14 +157,7 @@ async fn to_schedule_many_for_one_second_takes_two_puts() {
 #[tokio::test]
 async fn to_deliver_takes_three_table_operations_and_one_more_for_a_large_text() {
     let account = Account::new().await;
-    let deliverer = Deliverer::new(
-        ConversationStore::new(account.store.conversations()),
-        Arc::clone(&account.wake_ups) as _,
-        Arc::new(Accepting),
-        SIGNING_SECRET.parse().unwrap(),
-        Arc::new(SystemClock),
-        Arc::new(SystemEntropy::new()),
-    );
+    let deliverer = account.deliverer();
     for (bytes, operations) in [(1_000, 3), (100_000, 4)] {
         let conversation = account.schedule_text(Duration::ZERO, bytes).await;
         account.operations();
@@ -162,6 +167,34 @@ async fn to_deliver_takes_three_table_operations_and_one_more_for_a_large_text()
         assert_eq!(deliverer.deliver(&due, None).await.unwrap(), DeliveryOutcome::NothingToDo);
         assert_eq!(account.operations(), (1, 0), "a duplicate takes a read");
     }
+}
+
+/// The end that has a callback takes no operation more than one that has none, unless the payload with the callbacks must be
+/// read for it. The callback is then delivered as any other conversation.
+#[tokio::test]
+async fn a_callback_takes_a_put_and_three_table_operations() {
+    let account = Account::new().await;
+    let deliverer = account.deliverer();
+    let at = SystemClock.now();
+    let mut new = account.new_conversation(at, 1_000);
+    let endpoint = EndpointPolicy::default().check("https://example.com/news").unwrap();
+    new.payload.callbacks.on_completed = Some(Callback { endpoint, headers: Headers::default() });
+    let conversation = account.scheduler.schedule(&account.client, new).await.unwrap();
+    account.operations();
+    let due = DueKey { at: conversation.due(), client: account.client.clone(), id: conversation.id() };
+    assert_eq!(led_to(&deliverer.deliver(&due, None).await.unwrap()), Some(Status::Completed));
+    let (tables, puts) = account.operations();
+    assert!(tables == 3 && puts <= 1, "{tables} and {puts}: none if its second has a wake-up");
+    let store = ConversationStore::new(account.store.conversations());
+    let from = DueBound::Time(Timestamp::MIN);
+    let rows = store
+        .due(ConversationStore::partition(due.id), &from, SystemClock.now() + Duration::from_mins(1), 10)
+        .await
+        .unwrap();
+    account.operations();
+    let [callback] = &rows[..] else { panic!("one due row") };
+    assert_eq!(led_to(&deliverer.deliver(&callback.key, None).await.unwrap()), Some(Status::Completed));
+    assert_eq!(account.operations(), (3, 0));
 }
 
 #[tokio::test]

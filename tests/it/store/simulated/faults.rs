@@ -292,6 +292,24 @@ async fn the_claim_of_another_worker_is_not_taken_for_its_own() {
 }
 
 #[tokio::test]
+async fn a_replacement_with_a_new_conversation_adds_it_once_whatever_is_lost() {
+    for faults in [&[Nothing][..], &[RequestLost], &[AnswerLost], &[AnswerLost, Refused], &[RequestLost, Refused]] {
+        let (faulty, read) = FaultyStore::with_one().await;
+        let id = read.value.id();
+        let again =
+            |number| conversation().again(ConversationId::new(NOW, &[number; 10]).in_partition(id.partition()), NOW);
+        faulty.faults.0.lock().unwrap().extend(faults);
+        let first = faulty.store.replace_and_insert(read.revision.clone(), &cancelled(&read), &again(2)).await;
+        assert!(first.is_ok() || is_unknown(&first), "{faults:?} gave {first:?}");
+        assert!(faulty.faults.is_used_up(), "{faults:?}");
+        // A repetition would have another id.
+        faulty.store.replace_and_insert(read.revision.clone(), &cancelled(&read), &again(3)).await.unwrap();
+        assert_eq!(faulty.read().await.unwrap().value.status(), Status::Cancelled, "{faults:?}");
+        assert_eq!(faulty.wake_ups().await, [NOW], "{faults:?}: one new conversation");
+    }
+}
+
+#[tokio::test]
 async fn two_equal_cancels_both_succeed() {
     let (faulty, read) = FaultyStore::with_one().await;
     faulty.replace(read.revision.clone(), cancelled(&read), []).await.unwrap();

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use mcp_scheduler::api::{RetryRequest, ScheduleRequest};
+use mcp_scheduler::api::{CallbackRequest, RetryRequest, ScheduleRequest};
 use mcp_scheduler::domain::{ClientId, ConversationId, IdempotentRequest, NewConversation, Sha256, Timestamp};
 use mcp_scheduler::scheduler::SchedulerError;
 use mcp_scheduler::store::StoreError;
 use mcp_scheduler::time::Entropy as _;
 
+use super::callbacks;
 use super::fault_plan::Profile;
 use super::fleet::Fleet;
 use super::world::{START, World};
@@ -116,6 +117,10 @@ async fn schedule(fleet: &Fleet, number: &str, due: Timestamp) -> Option<(Client
     let service = fleet.any_or_new().await;
     let due = due.max(world.deciding());
     let client: ClientId = rng.pick(&["ann", "bob"]).parse().unwrap();
+    let news = rng.chance(300).then(|| CallbackRequest {
+        endpoint: Some(format!("https://{}.news.example.com/", number.replace(' ', "-"))),
+        headers: None,
+    });
     // Texts above 4 KiB have a row of their own.
     let text = format!("conversation {number}.") + &"x".repeat(rng.pick(&[0, 0, 5_000, 20_000]));
     let request = ScheduleRequest {
@@ -126,6 +131,9 @@ async fn schedule(fleet: &Fleet, number: &str, due: Timestamp) -> Option<(Client
         retry: Some(RetryRequest { max_attempts: Some(rng.pick(&[1, 2, 3, 4, 8])) }),
         timeout_seconds: Some(rng.pick(&[1, 10, 30, 60])),
         expire_after: rng.pick(&[None, None, None, Some("1s"), Some("1m"), Some("10m")]).map(str::to_owned),
+        labels: news.as_ref().map(|_| vec![callbacks::label()]),
+        on_failed: news.clone(),
+        on_completed: news,
         ..ScheduleRequest::default()
     };
     let new = request.validate(world.deciding(), service.scheduler.endpoint_policy()).unwrap();

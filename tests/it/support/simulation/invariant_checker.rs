@@ -12,6 +12,7 @@
 //! - C, L, W: see [`Punctuality`]; G: see [`OwnConflicts`](super::own_conflicts::OwnConflicts)
 //! - D: if nothing fails, nothing is delivered twice
 //! - I14: a conversation has one index row, at its place in the lists of its client
+//! - I15: see [`callbacks`]
 //! - I13: every request has the text that was scheduled; a large payload has one row, which never changes
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ use mcp_scheduler::outbound::OutboundRequest;
 use mcp_scheduler::store::{Etag, Operation, Row, WakeUp};
 use mcp_scheduler::testing::conversation_in;
 
+use super::callbacks;
 use super::extra_row::{self, ExtraRows};
 use super::fault_plan::Profile;
 use super::index_rows::{self, IndexRows};
@@ -149,7 +151,7 @@ impl InvariantChecker {
         self.tally.shared_commits += u64::from(conversations > 1);
         let (lowest, highest) = self.clock_range;
         self.clock_range = (deciding.min(lowest), deciding.max(highest));
-        let mut touched = Vec::new();
+        let (mut touched, mut ends) = (Vec::new(), callbacks::Commit::default());
         for operation in operations {
             let key = operation.key();
             let value = match operation {
@@ -182,8 +184,13 @@ impl InvariantChecker {
                 let (key, value) = (key.to_owned(), value.unwrap().clone());
                 let next = conversation_in(&Row { key, value, etag: Etag::new(String::new()) }).unwrap();
                 touched.push(next.id());
+                ends.saw(self.now.get(&next.id()), &next);
                 self.saw_state(at, next);
             }
+        }
+        self.tally.callbacks += ends.callbacks.len() as u64;
+        if let Some(what) = ends.check() {
+            self.violated(at, &what);
         }
         touched.dedup();
         for id in touched {

@@ -1,5 +1,6 @@
 //! The simulation: a world that follows from a seed, and the processes in it.
 
+pub mod callbacks;
 pub mod client;
 pub mod extra_row;
 pub mod fault_plan;

@@ -18,6 +18,7 @@ pub struct Tally {
     pub cancels: u64,
     pub redeliveries: u64,
     pub large_payloads: u64,
+    pub callbacks: u64,
     /// The greatest lateness of a due row, by what was to bring it in time.
     pub worst: BTreeMap<(Profile, &'static str), Duration>,
 }
@@ -34,6 +35,7 @@ impl Tally {
         self.cancels += other.cancels;
         self.redeliveries += other.redeliveries;
         self.large_payloads += other.large_payloads;
+        self.callbacks += other.callbacks;
         for (by, late) in other.worst {
             let worst = self.worst.entry(by).or_default();
             *worst = late.max(*worst);
