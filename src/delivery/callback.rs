@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Deliverer;
 use crate::domain::{
-    AdditionalInfo, Callbacks, Conversation, ConversationId, ConversationName, DeliveryEnd, DeliveryPolicy,
+    AdditionalInfo, Callback, Callbacks, Conversation, ConversationId, ConversationName, DeliveryEnd, DeliveryPolicy,
     Destination, DueTime, Format, Method, NewConversation, Payload, Status, Target, WholeConversation,
 };
 use crate::json::text;
@@ -39,8 +39,10 @@ impl Deliverer {
     /// The change that a transition has led to. `occurrence` is the number of the occurrence before it.
     pub(super) fn change(&self, next: Conversation, occurrence: Option<u32>, callbacks: &Callbacks) -> Change {
         let callback = next.delivery_end(occurrence).and_then(|end| {
+            let wanted = if end.failure.is_some() { &callbacks.on_failed } else { &callbacks.on_completed };
+            let wanted = wanted.clone()?;
             let id = ConversationId::new(end.ended, &random(&*self.entropy)).in_partition(next.id().partition());
-            callback(id, &next, end, callbacks)
+            Some(news(id, &next, end, wanted))
         });
         Change { next, callback }
     }
@@ -66,18 +68,11 @@ impl Deliverer {
     }
 }
 
-/// The callback of an end, if the client wants one. It is due at once.
+/// The conversation that tells of an end. It is due at once.
 ///
 /// It has no callbacks of its own, and no update can add them: two endpoints that fail could otherwise call each other
 /// without end.
-fn callback(
-    id: ConversationId,
-    of: &Conversation,
-    end: DeliveryEnd<'_>,
-    callbacks: &Callbacks,
-) -> Option<WholeConversation> {
-    let callback = if end.failure.is_some() { &callbacks.on_failed } else { &callbacks.on_completed };
-    let callback = callback.clone()?;
+fn news(id: ConversationId, of: &Conversation, end: DeliveryEnd<'_>, callback: Callback) -> WholeConversation {
     let new = NewConversation {
         due: DueTime::at(end.ended),
         payload: Payload {
@@ -97,7 +92,7 @@ fn callback(
         recurrence: None,
         paused: false,
     };
-    Some(WholeConversation::new(id, of.client().clone(), new, end.ended).as_callback_of(of.id()))
+    WholeConversation::new(id, of.client().clone(), new, end.ended).as_callback_of(of.id())
 }
 
 /// The news for a person.

@@ -67,6 +67,7 @@ pub const LIMITS: &[(&str, &[Figure])] = &[
         ],
     ),
     ("`threadId`", &[code("domain/thread_id.rs", "MAX: usize = ")]),
+    ("`onFailed`, `onCompleted`", &[]),
     ("the name in `PUT /api/scheduler/named/{name}`", &[code("domain/name.rs", "MAX: usize = ")]),
     (
         "`retry.maxAttempts`",
