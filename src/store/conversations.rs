@@ -12,6 +12,7 @@ mod index;
 mod list_filter;
 mod listing;
 mod named;
+mod removal;
 mod restore;
 mod retention;
 mod single_row;

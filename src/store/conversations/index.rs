@@ -70,7 +70,7 @@ impl ConversationStore {
         Ok(true)
     }
 
-    /// Gives the conversations of a partition that miss a row of this release theirs. Returns the number of those that are left: an
+    /// Writes the missing rows of the conversations of a partition. Returns the number of conversations that are left: an
     /// attempt is under way, whose result could not be written if the row changed, or another process was faster.
     ///
     /// A row that cannot be read is passed over: a newer version wrote it, with its rows, or no list can show it.
