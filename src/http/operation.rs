@@ -129,56 +129,20 @@ impl Operation {
     }
 }
 
-pub(super) const fn get(
+pub(super) fn operation(
     name: &'static str,
+    method: Method,
     path: &'static str,
     description: &'static Description,
     access: Access,
 ) -> Operation {
-    operation(name, Method::GET, path, Some(description), access)
-}
-
-pub(super) const fn post(
-    name: &'static str,
-    path: &'static str,
-    description: &'static Description,
-    access: Access,
-) -> Operation {
-    operation(name, Method::POST, path, Some(description), access)
+    Operation { description: Some(description), ..invocation(name, method, path, access) }
 }
 
 /// A function that only the Functions host invokes.
 pub(super) const fn invocation(name: &'static str, method: Method, path: &'static str, access: Access) -> Operation {
-    operation(name, method, path, None, access)
-}
-
-pub(super) const fn patch(
-    name: &'static str,
-    path: &'static str,
-    description: &'static Description,
-    access: Access,
-) -> Operation {
-    operation(name, Method::PATCH, path, Some(description), access)
-}
-
-pub(super) const fn delete(
-    name: &'static str,
-    path: &'static str,
-    description: &'static Description,
-    access: Access,
-) -> Operation {
-    operation(name, Method::DELETE, path, Some(description), access)
-}
-
-const fn operation(
-    name: &'static str,
-    method: Method,
-    path: &'static str,
-    description: Option<&'static Description>,
-    access: Access,
-) -> Operation {
     let body_limit = access.body_limit();
-    Operation { name, method, path, description, access, takes_idempotency_key: false, body_limit }
+    Operation { name, method, path, description: None, access, takes_idempotency_key: false, body_limit }
 }
 
 pub(super) const fn client_with_tool(scope: Scope, tool: Tool, handler: ClientHandler) -> Access {

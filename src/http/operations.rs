@@ -11,7 +11,7 @@ use super::descriptions;
 use super::handlers::{
     batches, conversations, health, mcp, metadata, named, oauth_token, openapi, preview_time, token,
 };
-use super::operation::{Access, Operation, client_with_tool, delete, get, patch, post};
+use super::operation::{Access, Operation, client_with_tool, operation};
 use crate::domain::Scope;
 use crate::mcp::tools;
 use crate::public_url::Resource;
@@ -20,8 +20,10 @@ use crate::public_url::Resource;
 #[must_use]
 pub fn operations() -> Vec<Operation> {
     [
-        public_operations(),
+        service_operations(),
+        login_operations(),
         conversation_operations(),
+        redelivery_operations(),
         query_operations(),
         named_operations(),
         batch_operations(),
@@ -30,40 +32,70 @@ pub fn operations() -> Vec<Operation> {
     .concat()
 }
 
-/// The operations that need no token: health checks, logins, and the metadata by which clients find the login.
-fn public_operations() -> Vec<Operation> {
+/// The operations about the service itself: health checks and its documentation. They need no token.
+fn service_operations() -> Vec<Operation> {
     use Access::Anyone;
     vec![
-        get("health", "/health", &descriptions::HEALTH, Anyone(|context| Box::pin(ready(health::health(&context))))),
-        get("ready", "/health/ready", &descriptions::READY, Anyone(|context| Box::pin(health::ready(context)))),
-        get("openapi", "/openapi.json", &descriptions::OPENAPI, Anyone(|_| Box::pin(ready(Ok(openapi::openapi()))))),
-        get("docs", "/docs", &descriptions::DOCS, Anyone(|_| Box::pin(ready(Ok(openapi::docs()))))),
-        post(
+        operation(
+            "health",
+            Method::GET,
+            "/health",
+            &descriptions::HEALTH,
+            Anyone(|context| Box::pin(ready(health::health(&context)))),
+        ),
+        operation(
+            "ready",
+            Method::GET,
+            "/health/ready",
+            &descriptions::READY,
+            Anyone(|context| Box::pin(health::ready(context))),
+        ),
+        operation(
+            "openapi",
+            Method::GET,
+            "/openapi.json",
+            &descriptions::OPENAPI,
+            Anyone(|_| Box::pin(ready(Ok(openapi::openapi())))),
+        ),
+        operation("docs", Method::GET, "/docs", &descriptions::DOCS, Anyone(|_| Box::pin(ready(Ok(openapi::docs()))))),
+    ]
+}
+
+/// Logins, and the metadata by which clients find them. They need no token.
+fn login_operations() -> Vec<Operation> {
+    use Access::Anyone;
+    vec![
+        operation(
             "issueToken",
+            Method::POST,
             "/api/auth/token",
             &descriptions::ISSUE_TOKEN,
             Anyone(|context| Box::pin(token::issue_token(context))),
         ),
-        post(
+        operation(
             "issueOauthToken",
+            Method::POST,
             oauth_token::PATH,
             &descriptions::ISSUE_OAUTH_TOKEN,
             Anyone(|context| Box::pin(oauth_token::issue_oauth_token(context))),
         ),
-        get(
+        operation(
             "oauthMetadata",
+            Method::GET,
             "/.well-known/oauth-authorization-server",
             &descriptions::OAUTH_METADATA,
             Anyone(|context| Box::pin(ready(metadata::oauth_metadata(&context)))),
         ),
-        get(
+        operation(
             "protectedResource",
+            Method::GET,
             "/.well-known/oauth-protected-resource",
             &descriptions::PROTECTED_RESOURCE,
             Anyone(|context| Box::pin(ready(metadata::protected_resource(&context, Resource::Api)))),
         ),
-        get(
+        operation(
             "protectedMcpResource",
+            Method::GET,
             "/.well-known/oauth-protected-resource/mcp",
             &descriptions::PROTECTED_MCP_RESOURCE,
             Anyone(|context| Box::pin(ready(metadata::protected_resource(&context, Resource::Mcp)))),
@@ -76,8 +108,9 @@ fn conversation_operations() -> Vec<Operation> {
     vec![
         Operation {
             takes_idempotency_key: true,
-            ..post(
+            ..operation(
                 "scheduleConversation",
+                Method::POST,
                 "/api/scheduler/schedule",
                 &descriptions::SCHEDULE_CONVERSATION,
                 client_with_tool(Scope::Write, tools::SCHEDULE_CONVERSATION, |context, caller| {
@@ -85,32 +118,42 @@ fn conversation_operations() -> Vec<Operation> {
                 }),
             )
         },
-        get(
+        operation(
             "getConversationStatus",
+            Method::GET,
             "/api/scheduler/status/{id}",
             &descriptions::GET_CONVERSATION_STATUS,
             client_with_tool(Scope::Read, tools::GET_CONVERSATION_STATUS, |context, caller| {
                 Box::pin(conversations::get_conversation_status(context, caller))
             }),
         ),
-        patch(
+        operation(
             "updateConversation",
+            Method::PATCH,
             "/api/scheduler/{id}",
             &descriptions::UPDATE_CONVERSATION,
             client_with_tool(Scope::Write, tools::UPDATE_CONVERSATION, |context, caller| {
                 Box::pin(conversations::update_conversation(context, caller))
             }),
         ),
-        delete(
+        operation(
             "cancelConversation",
+            Method::DELETE,
             "/api/scheduler/{id}",
             &descriptions::CANCEL_CONVERSATION,
             client_with_tool(Scope::Write, tools::CANCEL_CONVERSATION, |context, caller| {
                 Box::pin(conversations::cancel_conversation(context, caller))
             }),
         ),
-        post(
+    ]
+}
+
+/// The operations of a client that deliver a conversation once more.
+fn redelivery_operations() -> Vec<Operation> {
+    vec![
+        operation(
             "redeliverConversation",
+            Method::POST,
             "/api/scheduler/{id}/redeliver",
             &descriptions::REDELIVER_CONVERSATION,
             client_with_tool(Scope::Write, tools::REDELIVER_CONVERSATION, |context, caller| {
@@ -119,8 +162,9 @@ fn conversation_operations() -> Vec<Operation> {
         ),
         Operation {
             takes_idempotency_key: true,
-            ..post(
+            ..operation(
                 "runConversation",
+                Method::POST,
                 "/api/scheduler/{id}/run",
                 &descriptions::RUN_CONVERSATION,
                 client_with_tool(Scope::Write, tools::RUN_CONVERSATION, |context, caller| {
@@ -134,16 +178,18 @@ fn conversation_operations() -> Vec<Operation> {
 /// The operations of a client that change nothing and name no conversation.
 fn query_operations() -> Vec<Operation> {
     vec![
-        get(
+        operation(
             "listConversations",
+            Method::GET,
             "/api/scheduler",
             &descriptions::LIST_CONVERSATIONS,
             client_with_tool(Scope::Read, tools::LIST_CONVERSATIONS, |context, caller| {
                 Box::pin(conversations::list_conversations(context, caller))
             }),
         ),
-        post(
+        operation(
             "previewTime",
+            Method::POST,
             "/api/scheduler/preview",
             &descriptions::PREVIEW_TIME,
             client_with_tool(Scope::Read, tools::PREVIEW_TIME, |context, caller| {
@@ -157,27 +203,27 @@ fn query_operations() -> Vec<Operation> {
 fn named_operations() -> Vec<Operation> {
     const PATH: &str = "/api/scheduler/named/{name}";
     vec![
-        Operation {
-            method: Method::PUT,
-            ..get(
-                "scheduleNamedConversation",
-                PATH,
-                &descriptions::SCHEDULE_NAMED_CONVERSATION,
-                client_with_tool(Scope::Write, tools::SCHEDULE_NAMED_CONVERSATION, |context, caller| {
-                    Box::pin(named::schedule_named_conversation(context, caller))
-                }),
-            )
-        },
-        get(
+        operation(
+            "scheduleNamedConversation",
+            Method::PUT,
+            PATH,
+            &descriptions::SCHEDULE_NAMED_CONVERSATION,
+            client_with_tool(Scope::Write, tools::SCHEDULE_NAMED_CONVERSATION, |context, caller| {
+                Box::pin(named::schedule_named_conversation(context, caller))
+            }),
+        ),
+        operation(
             "getNamedConversation",
+            Method::GET,
             PATH,
             &descriptions::GET_NAMED_CONVERSATION,
             client_with_tool(Scope::Read, tools::GET_NAMED_CONVERSATION, |context, caller| {
                 Box::pin(named::get_named_conversation(context, caller))
             }),
         ),
-        delete(
+        operation(
             "cancelNamedConversation",
+            Method::DELETE,
             PATH,
             &descriptions::CANCEL_NAMED_CONVERSATION,
             client_with_tool(Scope::Write, tools::CANCEL_NAMED_CONVERSATION, |context, caller| {
@@ -193,8 +239,9 @@ fn batch_operations() -> Vec<Operation> {
         Operation {
             takes_idempotency_key: true,
             body_limit: BATCH_LIMIT,
-            ..post(
+            ..operation(
                 "scheduleBatch",
+                Method::POST,
                 "/api/scheduler/batch",
                 &descriptions::SCHEDULE_BATCH,
                 client_with_tool(Scope::Write, tools::SCHEDULE_BATCH, |context, caller| {
@@ -202,16 +249,18 @@ fn batch_operations() -> Vec<Operation> {
                 }),
             )
         },
-        post(
+        operation(
             "cancelConversations",
+            Method::POST,
             "/api/scheduler/cancel",
             &descriptions::CANCEL_CONVERSATIONS,
             client_with_tool(Scope::Write, tools::CANCEL_CONVERSATIONS, |context, caller| {
                 Box::pin(batches::cancel_conversations(context, caller))
             }),
         ),
-        post(
+        operation(
             "redeliverConversations",
+            Method::POST,
             "/api/scheduler/redeliver",
             &descriptions::REDELIVER_CONVERSATIONS,
             client_with_tool(Scope::Write, tools::REDELIVER_CONVERSATIONS, |context, caller| {
@@ -226,8 +275,9 @@ const BATCH_LIMIT: usize = 4 * 1024 * 1024;
 
 /// The Model Context Protocol. Each of its tools is one of the operations above and needs the scope of that operation.
 fn mcp_operation() -> Operation {
-    post(
+    operation(
         "mcp",
+        Method::POST,
         Resource::Mcp.path(),
         &descriptions::MCP,
         Access::AnyClient(|context, caller| Box::pin(mcp::mcp(context, caller))),
