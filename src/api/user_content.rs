@@ -1,5 +1,5 @@
-//! Text that others wrote, inside our responses: the text, the additional info, the body, the check, the endpoints, the header names, the
-//! labels and the thread of a conversation, and the excerpt of an endpoint's response.
+//! Text that others wrote, inside our responses: the text, the additional info, the body, the check, the endpoints, the
+//! header names, the labels and the thread of a conversation, and the excerpt of an endpoint's response.
 //!
 //! Programs get it unchanged. A language model could take it for instructions. For models it is therefore put into an
 //! object that names it untrusted, its length is limited, and its invisible characters are written as escapes.

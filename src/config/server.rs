@@ -105,13 +105,15 @@ fn parse_port(text: &str) -> Result<u16, String> {
 }
 
 fn parse_rate_limit(text: &str) -> Result<Option<NonZeroU32>, String> {
-    text.parse()
-        .map(NonZeroU32::new)
-        .map_err(|_| "must be a number of requests per second, or 0 for no limit".to_owned())
+    parse_limit(text, "requests per second")
 }
 
 fn parse_max_pending(text: &str) -> Result<Option<NonZeroU32>, String> {
-    text.parse().map(NonZeroU32::new).map_err(|_| "must be a number of conversations, or 0 for no limit".to_owned())
+    parse_limit(text, "conversations")
+}
+
+fn parse_limit(text: &str, of: &str) -> Result<Option<NonZeroU32>, String> {
+    text.parse().map(NonZeroU32::new).map_err(|_| format!("must be a number of {of}, or 0 for no limit"))
 }
 
 fn parse_website(text: &str) -> Result<PublicUrl, String> {

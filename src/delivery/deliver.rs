@@ -191,7 +191,7 @@ impl Deliverer {
                 return Ok(DeliveryOutcome::NothingToDo);
             };
             if let Some(expired) = read.value.expired(now) {
-                match self.expire(read.revision, expired, occurrence(&read.value)).await {
+                match self.expire(read.revision, expired, read.value.occurrence()).await {
                     Err(StoreError::Conflict | StoreError::Unknown(_)) => continue,
                     result => return Ok(result?),
                 }
@@ -267,7 +267,7 @@ impl Deliverer {
         let (token, since) = (LeaseToken::new(random(&*self.entropy)), Instant::now());
         let (now, since_machine) = (self.clock.now(), self.clock.machine());
         let pause = retry_delay(read.value.attempts_used(), self.jitter(), None, now);
-        let occurrence = occurrence(&read.value);
+        let occurrence = read.value.occurrence();
         match read.value.claim(token, now, pause) {
             Ok(Claim::Attempt(claimed)) => {
                 let revision = self.store.replace(read.revision, claimed.conversation()).await?;
@@ -333,9 +333,4 @@ impl Deliverer {
         let passed = claim.since.elapsed().max(claim.since_machine.until(self.clock.machine()));
         holds && passed <= DeliveryPolicy::LEASE_MARGIN.saturating_sub(Self::MARGIN_FOR_RESULT)
     }
-}
-
-/// The number of the current occurrence, if the conversation recurs.
-fn occurrence(conversation: &Conversation) -> Option<u32> {
-    conversation.series().map(|series| series.number)
 }

@@ -33,7 +33,7 @@ impl Deliverer {
             attempt = attempt.number, outcome = ?result.outcome, status = result.http_status, error = ?result.error,
             duration_ms = result.duration_ms, lateness_ms = lateness.as_millis(), "attempt finished"
         );
-        let (id, occurrence) = (claimed.conversation().id(), claimed.conversation().series().map(|it| it.number));
+        let (id, occurrence) = (claimed.conversation().id(), claimed.conversation().occurrence());
         let proof = claimed.proof();
         let complete = |claimed: ClaimedAttempt| {
             self.change(claimed.complete(sent_at, result.clone(), pause, now), occurrence, callbacks)

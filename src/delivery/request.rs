@@ -130,7 +130,7 @@ pub(super) fn attempt_request(
     if let Some(thread_id) = conversation.thread_id() {
         set(&mut headers, "scheduler-thread-id", thread_id.as_str().to_owned());
     }
-    let occurrence = conversation.series().map_or(0, |series| u64::from(series.number));
+    let occurrence = conversation.occurrence().map_or(0, u64::from);
     let span = (occurrence << 32) | u64::from(attempt.number);
     set(&mut headers, "traceparent", format!("00-{}-{span:016x}-01", conversation.id().as_trace()));
     set(&mut headers, "user-agent", concat!("mcp-scheduler/", env!("CARGO_PKG_VERSION")).to_owned());

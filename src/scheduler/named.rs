@@ -2,7 +2,7 @@
 
 use super::{Scheduler, SchedulerError};
 use crate::domain::{
-    ClientId, Conversation, ConversationId, ConversationName, Named, NewConversation, Series, Sha256, Status, Update,
+    ClientId, Conversation, ConversationId, ConversationName, Named, NewConversation, Sha256, Status, Update,
     WholeConversation,
 };
 use crate::store::{ConversationStore, NameHolder, StoreError, Versioned};
@@ -161,8 +161,8 @@ impl Definition {
     /// Whether a conversation has this definition, and is or was delivered by it.
     fn describes(self, conversation: &Conversation) -> bool {
         let has_definition = conversation.named().is_some_and(|named| named.definition == Some(self.fingerprint));
-        let is_paused = conversation.series().is_some_and(Series::is_paused);
-        let is_as_wanted = self.paused.is_none_or(|paused| paused == is_paused || conversation.status().is_final());
+        let is_as_wanted =
+            self.paused.is_none_or(|paused| paused == conversation.is_paused() || conversation.status().is_final());
         has_definition && is_as_wanted && conversation.status() != Status::Cancelled && !conversation.is_ending()
     }
 }

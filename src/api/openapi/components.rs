@@ -82,13 +82,15 @@ pub(super) fn headers_of(status: u16) -> &'static [&'static str] {
 
 /// The parameter in a path.
 pub(super) fn path_parameter(name: &str) -> Value {
-    let (description, schema) = match name {
+    let (description, example, schema) = match name {
         "id" => (
             "The conversationId that the service gave to the conversation.",
+            "01890000-0000-7000-8000-00000000000f",
             json!({ "type": "string", "format": "uuid" }),
         ),
         _ => (
             "The name of the conversation, which the caller chooses.",
+            "daily-report",
             json!({
                 "type": "string", "minLength": 1, "maxLength": ConversationName::MAX,
                 // Not only dots.
@@ -96,7 +98,6 @@ pub(super) fn path_parameter(name: &str) -> Value {
             }),
         ),
     };
-    let example = if name == "id" { "01890000-0000-7000-8000-00000000000f" } else { "daily-report" };
     json!({
         "name": name, "in": "path", "required": true, "description": description, "schema": schema, "example": example,
     })

@@ -100,9 +100,8 @@ impl Problem {
     }
 
     pub(crate) fn no_such_name() -> Self {
-        Self::new(ProblemType::NoSuchConversation, "This client has no conversation with this name.").hint(
-            "Use a name that scheduleNamedConversation has got from this client, in the same upper and lower case.",
-        )
+        Self::new(ProblemType::NoSuchConversation, "This client has no conversation with this name.")
+            .hint("Use a name that this client gave to scheduleNamedConversation. Upper and lower case differ.")
     }
 
     pub(crate) fn method_not_allowed(method: &Method, allowed: &str) -> Self {

@@ -207,22 +207,22 @@ struct Document<'a> {
     status: u16,
     /// What is wrong with this request, in a sentence.
     detail: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     /// The path of the operation, without the value of a parameter.
+    #[serde(skip_serializing_if = "Option::is_none")]
     instance: Option<&'static str>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     /// The fields of the request that are not accepted.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schemars(default)]
     errors: &'a [ErrorDetail],
-    #[serde(skip_serializing_if = "Option::is_none")]
     /// What the caller can do.
-    hint: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
     /// The status of the conversation, if the request does not fit it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = Status::ALL.map(Status::as_str)))]
     conversation_status: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     /// The server's time, if the request has a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     server_time: Option<String>,
 }

@@ -1,11 +1,11 @@
 //! The copy of a conversation that is due at once.
 
-use super::WholeConversation;
+use super::{Conversation, WholeConversation};
 use crate::domain::{ConversationId, DueTime, Named, NewConversation, Timestamp};
 
 impl WholeConversation {
-    /// A new conversation that is due now and sends the same to the same receiver. It does not recur. It is
-    /// sent under the same name, which still leads to the other one.
+    /// A new conversation that is due now and sends the same to the same receiver. It does not recur.
+    /// It is sent under the same name, which still leads to the other one.
     #[must_use]
     pub fn again(self, id: ConversationId, now: Timestamp) -> Self {
         let Self { conversation, payload } = self;
@@ -21,14 +21,8 @@ impl WholeConversation {
             recurrence: None,
             paused: false,
         };
-        let copy = Self::new(id, conversation.client, new, now);
-        let copy = match conversation.callback_of {
-            Some(id) => copy.as_callback_of(id),
-            None => copy,
-        };
-        match conversation.named {
-            Some(Named { name, .. }) => copy.named(Named { name, definition: None }),
-            None => copy,
-        }
+        let Self { conversation: copy, payload } = Self::new(id, conversation.client, new, now);
+        let named = conversation.named.map(|named| Named { definition: None, ..named });
+        Self { conversation: Conversation { named, callback_of: conversation.callback_of, ..copy }, payload }
     }
 }

@@ -205,6 +205,12 @@ impl Conversation {
         self.series.as_deref()
     }
 
+    /// The number of the current occurrence, if it recurs.
+    #[must_use]
+    pub fn occurrence(&self) -> Option<u32> {
+        self.series().map(|series| series.number)
+    }
+
     /// The name under which it was scheduled, with its definition.
     #[must_use]
     pub const fn named(&self) -> Option<&Named> {

@@ -11,12 +11,13 @@
 //! | `x` in the first partition (the mark of the index) | since the first process that writes index and retention rows |
 //! | `k~{client}~{SHA-256 of an idempotency key}` (the key row) | for 24 hours after the request, until maintenance removes it |
 //! | `e~{time, 14 digits}~{key of a key row}` (the expiry row) | as long as that key row |
-//! | `n~{client}~{name}` (the name row) | from the first conversation with this name on |
+//! | `n~{client}~{name}` (the name row) | while the name leads to a conversation that is kept |
 //! | `w` in the first partition (the watermark) | since the first sweep |
 //!
 //! The others are in the partition that the last digit of the id names, or the last digit of the hash of the key
-//! or name. The id of a conversation with an idempotency key or a name has the same last digit as that hash. Values are JSON. A value whose `v` is higher than
-//! [`VERSION`] was written by a newer version of this program; it is neither read nor changed.
+//! or name. The id of a conversation with an idempotency key or a name has the same last digit as that hash. Values are JSON.
+//! A value whose `v` is higher than [`VERSION`] was written by a newer version of this program; it is neither read nor
+//! changed.
 
 mod callback;
 mod client;
