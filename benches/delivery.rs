@@ -1,13 +1,13 @@
 //! The CPU time of the egress guard and of the signature, for one delivery: `cargo bench --bench delivery`.
 //!
 //! The egress guard takes a few microseconds: it checks the URL and each address. The time of the signature grows with
-//! the body, which is hashed once for each secret.
+//! the body, which is hashed three times for each master: once for v1 and twice for v1a.
 
 use std::hint::black_box;
 use std::net::IpAddr;
 
 use mcp_scheduler::delivery::SigningSecrets;
-use mcp_scheduler::domain::{EndpointPolicy, Timestamp, Verdict, classify};
+use mcp_scheduler::domain::{ClientId, EndpointPolicy, Timestamp, Verdict, classify};
 
 fn main() {
     divan::main();
@@ -31,10 +31,21 @@ fn check_four_addresses(bencher: divan::Bencher<'_, '_>) {
     bencher.bench_local(|| black_box(&addresses).iter().all(|address| classify(*address) == Verdict::Allowed));
 }
 
-/// The signature of a body of this many bytes, with one secret.
+fn masters() -> Option<SigningSecrets> {
+    "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".parse().ok()
+}
+
+/// The derivation of a client's keys from one master. A delivery finds them in memory.
+#[divan::bench]
+fn derive_keys(bencher: divan::Bencher<'_, '_>) {
+    let (Some(masters), client) = (masters(), ClientId::local()) else { return };
+    bencher.bench_local(|| masters.derive(black_box(&client)));
+}
+
+/// The two signatures of a body of this many bytes, with one master.
 #[divan::bench(args = [0, 300, 4096, 196_608])]
 fn sign(bencher: divan::Bencher<'_, '_>, bytes: usize) {
-    let Ok(secrets) = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".parse::<SigningSecrets>() else { return };
+    let Some(keys) = masters().map(|masters| masters.derive(&ClientId::local())) else { return };
     let (id, at, body) = ("01890000-0000-7000-8000-00000000000f", Timestamp::MIN, vec![b'x'; bytes]);
-    bencher.bench_local(|| secrets.sign(black_box(id), at, black_box(&body)));
+    bencher.bench_local(|| keys.sign(black_box(id), at, black_box(&body)));
 }

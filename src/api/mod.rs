@@ -29,6 +29,7 @@ mod time_fields;
 mod update_request;
 mod user_content;
 mod value;
+mod webhook_keys;
 
 pub(crate) use batch_request::BatchRequest;
 pub(crate) use batch_responses::{BatchResponse, BatchResult, BulkCancelResponse, BulkRedeliverResponse};
@@ -52,3 +53,4 @@ pub(crate) use schema::remove_rust_formats;
 pub use success_when_request::SuccessWhenRequest;
 pub(crate) use update_request::{UpdateRequest, update};
 pub(crate) use user_content::{RawContent, UntrustedContent, UserContent};
+pub(crate) use webhook_keys::{SigningKeysResponse, WebhookKeysRequest, WebhookKeysResponse};

@@ -1,6 +1,7 @@
 //! The composition root: builds the service from its parts and runs it. Only `backend` names a concrete store.
 
 mod backend;
+mod client_keys;
 mod clients;
 mod orphan;
 mod repair;
@@ -14,12 +15,13 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::delivery::{Follower, Worker};
+use crate::delivery::{Follower, WakeUpHandler, Worker};
 use crate::http::{Invocations, Server};
 use crate::maintenance::Indexer;
 pub use crate::maintenance::SweepReport;
 use crate::secrets::Credentials;
 use backend::Backend;
+pub use client_keys::client_keys;
 pub use clients::add_client;
 pub use repair::{StoreRepair, repair};
 pub use start::StartError;
@@ -39,6 +41,16 @@ enum AppWorker {
     Follower(Follower),
     /// On a storage account.
     Queue(Worker),
+}
+
+impl AppWorker {
+    /// Handles the wake-ups. A store of this process alone has none.
+    fn handler(&self) -> Option<Arc<WakeUpHandler>> {
+        match self {
+            Self::Follower(_) => None,
+            Self::Queue(worker) => Some(worker.handler()),
+        }
+    }
 }
 
 /// The service, ready to run.

@@ -6,12 +6,13 @@ use std::os::unix::process::parent_id;
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
 
 use super::backend::Backend;
 use super::{App, AppWorker};
 use crate::auth::{Authenticator, ClientDirectory};
 use crate::config::{Config, ServerConfig};
-use crate::delivery::{Deliverer, Follower, NextDue, SigningSecrets, SlotRunner, WakeUpHandler, Worker};
+use crate::delivery::{Deliverer, Follower, NextDue, Signer, SlotRunner, WakeUpHandler, Worker};
 use crate::descriptors::Descriptors;
 use crate::domain::Retention;
 use crate::http::{
@@ -75,6 +76,8 @@ impl App {
         log_egress_policy(&config);
 
         let under_host = config.server.under_host;
+        let first_client = client.id.clone();
+        let signer = Arc::new(Signer::new(watch::channel(signing_secrets).1));
         let public_url = config.server.public_url.clone().unwrap_or_else(|| default_public_url(address, under_host));
         let directory = ClientDirectory::new(Some(client), backend.clients());
         let tokens = config.auth.tokens.clone();
@@ -82,7 +85,7 @@ impl App {
         let authenticator = Authenticator::new(directory, signing_keys, tokens, public_url.clone(), Arc::clone(&clock));
         let wake_ups = backend.wake_ups();
         let parts = Parts::of(&backend, &wake_ups, entropy, config.server.retention);
-        let deliverer = parts.deliverer(&config, signing_secrets, descriptors)?;
+        let deliverer = parts.deliverer(&config, Arc::clone(&signer), descriptors)?;
         let scheduler = parts.scheduler(&config).beside(deliverer.live_attempts().clone());
         let (scheduler, indexer) = (scheduler.with_cursor_keys(cursor_keys), parts.indexer(&backend));
         let (invocations, worker, options) = if under_host {
@@ -90,19 +93,10 @@ impl App {
             let (wake_ups, host) = (parts.wake_up_handler(deliverer, wake_ups), FunctionsHost::calling(address));
             (Some(Arc::new(Invocations { wake_ups, host })), None, ServerOptions::under_host())
         } else {
-            let worker = match &backend {
-                Backend::Local { next_due, .. } => AppWorker::Follower(parts.follower(deliverer, Arc::clone(next_due))),
-                Backend::Azure(store) => {
-                    AppWorker::Queue(Worker::new(parts.wake_up_handler(deliverer, wake_ups), store.wake_ups()))
-                }
-            };
-            (None, Some(worker), ServerOptions::default())
+            (None, Some(parts.worker(&backend, deliverer, wake_ups)), ServerOptions::default())
         };
-        let handler = match &worker {
-            Some(AppWorker::Queue(worker)) => Some(worker.handler()),
-            Some(AppWorker::Follower(_)) => None,
-            None => invocations.as_ref().map(|invocations| Arc::clone(&invocations.wake_ups)),
-        };
+        let of_host = || invocations.as_ref().map(|invocations| Arc::clone(&invocations.wake_ups));
+        let handler = worker.as_ref().map_or_else(of_host, AppWorker::handler);
         let trusted_proxies = config.server.trusted_proxies.clone();
         let options = ServerOptions { trusted_proxies, max_connections: descriptors.connections, ..options };
 
@@ -114,9 +108,18 @@ impl App {
         let called = invocations.clone();
         let rate_limiter = RateLimiter::new(config.server.rate_limit);
         let entropy = parts.entropy;
-        let services =
-            Arc::new(Services { scheduler, authenticator, entropy, mcp, rate_limiter, wake_ups: handler, invocations });
-        let server = Server::new(listener, router(services, operations), options);
+        let services = Services {
+            scheduler,
+            authenticator,
+            entropy,
+            mcp,
+            signer,
+            first_client,
+            rate_limiter,
+            wake_ups: handler,
+            invocations,
+        };
+        let server = Server::new(listener, router(Arc::new(services), operations), options);
         Ok(Self { server, worker, invocations: called, parent, indexer, backend, address, credentials })
     }
 }
@@ -155,7 +158,7 @@ impl Parts {
     pub(super) fn deliverer(
         &self,
         config: &Config,
-        signing_secrets: SigningSecrets,
+        signer: Arc<Signer>,
         descriptors: Descriptors,
     ) -> Result<Arc<Deliverer>, SendError> {
         let max_in_flight =
@@ -165,7 +168,7 @@ impl Parts {
             self.conversations.clone(),
             Arc::clone(&self.waker),
             Arc::new(sender),
-            signing_secrets,
+            signer,
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
         );
@@ -175,6 +178,16 @@ impl Parts {
     fn indexer(&self, backend: &Backend) -> Indexer {
         let indexer = Indexer::new(self.conversations.clone(), Arc::clone(&self.clock));
         if backend.is_exclusive() { indexer.alone() } else { indexer }
+    }
+
+    /// What delivers when there is no Functions host.
+    fn worker(&self, backend: &Backend, deliverer: Arc<Deliverer>, wake_ups: Arc<WakeUps>) -> AppWorker {
+        match backend {
+            Backend::Local { next_due, .. } => AppWorker::Follower(self.follower(deliverer, Arc::clone(next_due))),
+            Backend::Azure(store) => {
+                AppWorker::Queue(Worker::new(self.wake_up_handler(deliverer, wake_ups), store.wake_ups()))
+            }
+        }
     }
 
     fn follower(&self, deliverer: Arc<Deliverer>, next_due: Arc<NextDue>) -> Follower {

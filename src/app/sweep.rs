@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::backend::Backend;
 use super::start::Parts;
 use crate::config::Config;
+use crate::delivery::Signer;
 use crate::descriptors::Descriptors;
 use crate::maintenance::SweepReport;
 use crate::time::SystemEntropy;
@@ -26,7 +29,8 @@ pub async fn sweep_once(config: &Config) -> Result<SweepReport, String> {
     let backend = Backend::open(config, descriptors.store_files).map_err(|error| error.to_string())?;
     let wake_ups = backend.wake_ups();
     let parts = Parts::of(&backend, &wake_ups, Arc::new(SystemEntropy::new()), config.server.retention);
-    let deliverer = parts.deliverer(config, secrets, descriptors).map_err(|error| error.to_string())?;
+    let signer = Arc::new(Signer::new(watch::channel(secrets).1));
+    let deliverer = parts.deliverer(config, signer, descriptors).map_err(|error| error.to_string())?;
     let swept = parts.wake_up_handler(deliverer, wake_ups).sweep().await;
     backend.close();
     swept.map_err(|error| format!("the sweep is not complete, and the next one continues: {error}"))

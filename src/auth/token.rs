@@ -50,8 +50,12 @@ pub(super) struct Claims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nbf: Option<i64>,
     jti: String,
-    /// The scopes of the token (RFC 9068 §2.2.3). A token without this claim has all scopes of its client.
-    #[serde(default = "Scopes::all", serialize_with = "text::serialize", deserialize_with = "known_scopes")]
+    /// The scopes of the token (RFC 9068 §2.2.3). A token without this claim was made before scopes existed.
+    #[serde(
+        default = "Scopes::on_conversations",
+        serialize_with = "text::serialize",
+        deserialize_with = "known_scopes"
+    )]
     pub(super) scope: Scopes,
 }
 

@@ -12,6 +12,9 @@ Usage:
   mcp-scheduler client add NAME [--read-only]
                                   add a client and print its API key;
                                   a read-only client can read conversations, but not schedule or cancel them
+  mcp-scheduler client keys NAME [--json]
+                                  print the secrets and the public keys with which receivers verify the deliveries of
+                                  this client; it needs the settings of the service and no store
   mcp-scheduler repair [--replace]
                                   say what can be saved of a damaged embedded store and what is lost;
                                   --replace puts a store with what can be saved in its place, and keeps the damaged one
@@ -27,6 +30,7 @@ pub(super) enum Command {
     Serve,
     Demo,
     AddClient { name: String, scopes: Scopes },
+    ClientKeys { name: String, json: bool },
     Repair { replace: bool },
     SweepOnce,
     OpenApi,
@@ -47,6 +51,8 @@ impl Command {
             ["demo"] => Ok(Self::Demo),
             ["client", "add", name] => Self::add_client(name, Scopes::all()),
             ["client", "add", name, "--read-only"] => Self::add_client(name, Scope::Read.into()),
+            ["client", "keys", name] => Self::client_keys(name, false),
+            ["client", "keys", name, "--json"] => Self::client_keys(name, true),
             ["repair"] => Ok(Self::Repair { replace: false }),
             ["repair", "--replace"] => Ok(Self::Repair { replace: true }),
             ["sweep", "--once"] => Ok(Self::SweepOnce),
@@ -63,6 +69,10 @@ impl Command {
             return Err(UnknownArguments);
         }
         Ok(Self::AddClient { name: name.to_owned(), scopes })
+    }
+
+    fn client_keys(name: &str, json: bool) -> Result<Self, UnknownArguments> {
+        if name.starts_with('-') { Err(UnknownArguments) } else { Ok(Self::ClientKeys { name: name.to_owned(), json }) }
     }
 }
 
@@ -104,6 +114,13 @@ mod tests {
     }
 
     #[test]
+    fn the_keys_of_a_client_are_printed_as_text_or_as_json() {
+        for (arguments, json) in [("client keys anna", false), ("client keys anna --json", true)] {
+            assert_eq!(parse(arguments), Ok(Command::ClientKeys { name: "anna".to_owned(), json }), "{arguments}");
+        }
+    }
+
+    #[test]
     fn other_arguments_are_unknown() {
         for arguments in [
             "serve",
@@ -123,6 +140,10 @@ mod tests {
             "client add --read-only",
             "client add --read-only anna",
             "client add anna --readonly",
+            "client keys",
+            "client keys --json",
+            "client keys --json anna",
+            "client keys anna --json --json",
             "client add anna --read-only --read-only",
         ] {
             assert_eq!(parse(arguments), Err(UnknownArguments), "{arguments}");
@@ -132,8 +153,15 @@ mod tests {
 
     #[test]
     fn the_help_shows_every_command() {
-        let forms =
-            ["demo", "client add NAME [--read-only]", "repair [--replace]", "sweep --once", "openapi", "--version"];
+        let forms = [
+            "demo",
+            "client add NAME [--read-only]",
+            "client keys NAME [--json]",
+            "repair [--replace]",
+            "sweep --once",
+            "openapi",
+            "--version",
+        ];
         for form in ["mcp-scheduler  "].into_iter().chain(forms) {
             assert!(HELP.contains(form), "{form}");
         }

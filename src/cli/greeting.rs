@@ -38,6 +38,8 @@ This first start has created a client. Its credentials are in {path}:
   client id  {client}
   api key    {key}
 
+Receivers verify its deliveries with what `mcp-scheduler client keys {client}` prints.
+
 Try it: get a token, schedule a GET request to {endpoint} in 10 seconds, and read its status.
 
 TOKEN=$(curl -s {url}/api/auth/token -H 'Content-Type: application/json' \

@@ -1,9 +1,10 @@
 //! The command line: `mcp-scheduler` serves, `mcp-scheduler demo` shows one delivery, `mcp-scheduler client` adds
-//! clients, `mcp-scheduler repair` saves what can be read of a damaged store, `mcp-scheduler sweep` sweeps a storage
+//! clients and shows their keys, `mcp-scheduler repair` saves what can be read of a damaged store, `mcp-scheduler sweep` sweeps a storage
 //! account, `mcp-scheduler openapi` describes the API.
 
 mod arguments;
 mod client;
+mod client_keys;
 mod demo;
 mod greeting;
 mod output;
@@ -30,6 +31,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
         Ok(Command::AddClient { name, scopes }) => {
             with_config(async |config| client::add(&config, &name, scopes).await)
         }
+        Ok(Command::ClientKeys { name, json }) => with_config(async |config| client_keys::print(&config, &name, json)),
         Ok(Command::Repair { replace }) => with_config(async |config| repair::run(&config, replace).await),
         Ok(Command::SweepOnce) => with_config(async |config| sweep::once(&config).await),
         Ok(Command::OpenApi) => output::print(format_args!("{:#}", openapi_document())).map(|()| ExitCode::SUCCESS),

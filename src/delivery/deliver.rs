@@ -10,7 +10,7 @@ use super::host_limiter::{HostLimiter, HostPermit};
 use super::not_ready::NotReady;
 use super::request::attempt_request;
 use super::retry_schedule::Busy;
-use super::{SigningSecrets, retry_delay};
+use super::{Signer, retry_delay};
 use crate::domain::{
     Callbacks, Claim, ClaimRefused, ClaimedAttempt, Conversation, DeliveryPolicy, Destination, ErrorClass, LeaseToken,
     Payload, Status, Timestamp,
@@ -24,7 +24,7 @@ pub struct Deliverer {
     pub(super) store: ConversationStore,
     pub(super) waker: Arc<dyn Waker>,
     sender: Arc<dyn Sender>,
-    secrets: SigningSecrets,
+    signer: Arc<Signer>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     client_limiter: ClientLimiter,
@@ -105,7 +105,7 @@ impl Deliverer {
         store: ConversationStore,
         waker: Arc<dyn Waker>,
         sender: Arc<dyn Sender>,
-        secrets: SigningSecrets,
+        signer: Arc<Signer>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
@@ -113,7 +113,7 @@ impl Deliverer {
             store,
             waker,
             sender,
-            secrets,
+            signer,
             clock,
             entropy,
             client_limiter: ClientLimiter::new(Self::MAX_IN_FLIGHT),
@@ -310,7 +310,8 @@ impl Deliverer {
         let Prepared { callbacks, request } = prepared;
         let exchange = match request {
             Ok(Parts { mut payload, route, host_permit }) => {
-                let request = attempt_request(conversation, &payload, attempt, sent_at, &self.secrets);
+                let keys = self.signer.keys(conversation.client());
+                let request = attempt_request(conversation, &payload, attempt, sent_at, &keys);
                 success_when = payload.success_when.take();
                 // The request has a copy of the text, and the exchange may take a minute.
                 drop(payload);

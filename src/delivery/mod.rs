@@ -7,7 +7,7 @@
 //!
 //! `deliver` runs one delivery, and `not_ready` says why one does not begin. `client_limiter` shares the deliveries that
 //! are under way between the clients, `host_limiter` limits how many of them go to one host, and `retry_schedule` says
-//! when a delivery that one of them refuses tries again. `request` builds the request and `signature` signs it,
+//! when a delivery that one of them refuses tries again. `request` builds the request and `signing` signs it,
 //! `classify` turns the response into a result with the caller's check in `success_check`, `retry` computes the pause
 //! before the next attempt, and `record` writes the result. `callback` tells of the end of a delivery.
 
@@ -25,7 +25,7 @@ mod record;
 mod request;
 mod retry;
 mod retry_schedule;
-mod signature;
+mod signing;
 mod slot_runner;
 mod success_check;
 mod wake_up_handler;
@@ -37,7 +37,7 @@ pub use follower::Follower;
 pub use next_due::NextDue;
 pub(crate) use request::{CloudEvent, JsonBody};
 pub use retry::retry_delay;
-pub use signature::{InvalidSigningSecrets, SigningSecrets};
+pub use signing::{ClientKeys, InvalidSigningSecrets, PublicKey, Signer, SigningSecrets};
 pub use slot_runner::{RunReport, SlotRunner};
 pub use wake_up_handler::{WakeUpHandler, WakeUpOutcome};
 pub use worker::Worker;

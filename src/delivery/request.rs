@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::SigningSecrets;
+use super::ClientKeys;
 use crate::domain::{
     AdditionalInfo, AttemptStart, BodyTemplate, Conversation, ConversationId, Destination, ErrorClass, Format, Payload,
     Secret, ThreadId, Timestamp,
@@ -101,7 +101,7 @@ pub(super) fn attempt_request(
     payload: &Payload,
     attempt: AttemptStart,
     now: Timestamp,
-    secrets: &SigningSecrets,
+    keys: &ClientKeys,
 ) -> Result<OutboundRequest, ErrorClass> {
     let Destination::Endpoint(target) = conversation.destination();
     let id = webhook_id(conversation);
@@ -115,7 +115,7 @@ pub(super) fn attempt_request(
     if body.is_some() && !headers.iter().any(|(n, _)| n == "content-type") {
         set(&mut headers, "content-type", content_type.to_owned());
     }
-    let signature = secrets.sign(&id, now, body.as_deref().unwrap_or_default());
+    let signature = keys.sign(&id, now, body.as_deref().unwrap_or_default());
     set(&mut headers, "webhook-id", id.clone());
     set(&mut headers, "webhook-timestamp", now.as_secs().to_string());
     set(&mut headers, "webhook-signature", signature);

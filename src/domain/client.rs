@@ -11,6 +11,9 @@ use std::str::FromStr;
 pub struct ClientId(String);
 
 impl ClientId {
+    /// The most characters of an id.
+    pub const MAX: usize = 64;
+
     /// The client that the first start on a laptop creates.
     #[must_use]
     pub fn local() -> Self {
@@ -35,7 +38,7 @@ impl FromStr for ClientId {
 
     fn from_str(text: &str) -> Result<Self, InvalidClientId> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        let valid = (1..=64).contains(&text.len()) && text.bytes().all(allowed);
+        let valid = (1..=Self::MAX).contains(&text.len()) && text.bytes().all(allowed);
         if valid { Ok(Self(text.to_owned())) } else { Err(InvalidClientId) }
     }
 }

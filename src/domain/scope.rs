@@ -11,11 +11,13 @@ pub enum Scope {
     Read,
     /// `conversations:write` allows scheduling, cancelling and redelivering conversations.
     Write,
+    /// `webhooks:read` allows reading the client's own secrets, with which its receivers verify deliveries.
+    WebhookSecrets,
 }
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 2] = [Self::Read, Self::Write];
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::WebhookSecrets];
 
     /// The name in tokens, requests, stored rows and the MCP metadata.
     #[must_use]
@@ -23,6 +25,7 @@ impl Scope {
         match self {
             Self::Read => "conversations:read",
             Self::Write => "conversations:write",
+            Self::WebhookSecrets => "webhooks:read",
         }
     }
 
@@ -42,9 +45,16 @@ impl fmt::Display for Scope {
 pub struct Scopes(u8);
 
 impl Scopes {
-    /// All scopes. This is the default for clients and tokens created before scopes existed.
+    /// All scopes.
     #[must_use]
     pub const fn all() -> Self {
+        Self(Self::on_conversations().0 | Scope::WebhookSecrets.bit())
+    }
+
+    /// The scopes that the operations on conversations need. Clients and tokens created before scopes existed have these:
+    /// a later scope is not given to them unasked.
+    #[must_use]
+    pub const fn on_conversations() -> Self {
         Self(Scope::Read.bit() | Scope::Write.bit())
     }
 
@@ -132,16 +142,19 @@ mod tests {
     #[test]
     fn the_text_form_is_the_names_separated_by_spaces() {
         for (scopes, text) in [
-            (Scopes::all(), "conversations:read conversations:write"),
+            (Scopes::all(), "conversations:read conversations:write webhooks:read"),
+            (Scopes::on_conversations(), "conversations:read conversations:write"),
             (Scope::Read.into(), "conversations:read"),
             (Scope::Write.into(), "conversations:write"),
+            (Scope::WebhookSecrets.into(), "webhooks:read"),
             (Scopes::none(), ""),
         ] {
             assert_eq!(scopes.to_string(), text);
             assert_eq!(text.parse(), Ok(scopes));
             assert_eq!(Scopes::known_in(text), scopes);
         }
-        assert_eq!("conversations:write  conversations:read conversations:read".parse(), Ok(Scopes::all()));
+        let twice = "conversations:write  conversations:read conversations:read";
+        assert_eq!(twice.parse(), Ok(Scopes::on_conversations()));
     }
 
     #[test]

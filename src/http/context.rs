@@ -16,8 +16,8 @@ use super::connection::Connection;
 use super::rate_limiter::RateLimiter;
 use crate::api::{ErrorDetail, IDEMPOTENCY_KEY, Problem, read_key, several_keys};
 use crate::auth::{Authenticator, Principal, Source};
-use crate::delivery::WakeUpHandler;
-use crate::domain::{ConversationId, Sha256};
+use crate::delivery::{Signer, WakeUpHandler};
+use crate::domain::{ClientId, ConversationId, Sha256};
 use crate::mcp::McpServer;
 use crate::public_url::Origin;
 use crate::scheduler::Scheduler;
@@ -33,6 +33,10 @@ pub struct Services {
     pub entropy: Arc<dyn Entropy>,
     /// The use cases as tools for language models.
     pub mcp: McpServer,
+    /// The keys that sign deliveries.
+    pub signer: Arc<Signer>,
+    /// The client of the settings or of the first start.
+    pub first_client: ClientId,
     /// Limits the requests of each client.
     pub rate_limiter: RateLimiter,
     /// Handles wake-ups and looks at the sweeps; `None` for a store of this process alone, which has neither.

@@ -145,6 +145,10 @@ pub(super) const fn invocation(name: &'static str, method: Method, path: &'stati
     Operation { name, method, path, description: None, access, takes_idempotency_key: false, body_limit }
 }
 
+pub(super) const fn client(scope: Scope, handler: ClientHandler) -> Access {
+    Access::Client { scope, handler, tool: None }
+}
+
 pub(super) const fn client_with_tool(scope: Scope, tool: Tool, handler: ClientHandler) -> Access {
     Access::Client { scope, handler, tool: Some(tool) }
 }

@@ -9,9 +9,9 @@ use http::Method;
 
 use super::descriptions;
 use super::handlers::{
-    batches, conversations, health, mcp, metadata, named, oauth_token, openapi, preview_time, token,
+    batches, conversations, health, mcp, metadata, named, oauth_token, openapi, preview_time, token, webhook_keys,
 };
-use super::operation::{Access, Operation, client_with_tool, operation};
+use super::operation::{Access, Operation, client, client_with_tool, operation};
 use crate::domain::Scope;
 use crate::mcp::tools;
 use crate::public_url::Resource;
@@ -27,6 +27,7 @@ pub fn operations() -> Vec<Operation> {
         query_operations(),
         named_operations(),
         batch_operations(),
+        webhook_operations(),
         vec![mcp_operation()],
     ]
     .concat()
@@ -272,6 +273,28 @@ fn batch_operations() -> Vec<Operation> {
 
 /// The largest body of a batch, in bytes.
 const BATCH_LIMIT: usize = 4 * 1024 * 1024;
+
+/// What receivers verify deliveries with. Neither is a tool: secrets do not belong into the context of a language model.
+fn webhook_operations() -> Vec<Operation> {
+    vec![
+        operation(
+            "getSigningKeys",
+            Method::GET,
+            "/api/webhooks/keys",
+            &descriptions::GET_SIGNING_KEYS,
+            client(Scope::WebhookSecrets, |context, caller| {
+                Box::pin(ready(webhook_keys::get_signing_keys(&context, &caller)))
+            }),
+        ),
+        operation(
+            "webhookKeys",
+            Method::GET,
+            webhook_keys::PATH,
+            &descriptions::WEBHOOK_KEYS,
+            Access::Anyone(|context| Box::pin(ready(webhook_keys::webhook_keys(&context)))),
+        ),
+    ]
+}
 
 /// The Model Context Protocol. Each of its tools is one of the operations above and needs the scope of that operation.
 fn mcp_operation() -> Operation {

@@ -196,11 +196,17 @@ fn invocation(headers: &HeaderMap) -> Span {
     tracing::error_span!("invocation", id = id.filter(|id| id.len() <= 64))
 }
 
-/// Adds the headers of every response: it must not be cached, its type must not be guessed, and a browser must not
-/// render it, unless it is a page with a policy of its own.
+/// How long everybody may keep a response: an extension of the responses that may be kept at all.
+#[derive(Clone, Copy)]
+pub(super) struct CacheFor(pub(super) Duration);
+
+/// Adds the headers of every response: it must not be cached, unless its handler says for how long it may be; its type
+/// must not be guessed, and a browser must not render it, unless it is a page with a policy of its own.
 fn harden(mut response: Response) -> Response {
+    let cache_for = response.extensions_mut().remove::<CacheFor>();
+    let cached = cache_for.and_then(|CacheFor(time)| format!("public, max-age={}", time.as_secs()).parse().ok());
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CACHE_CONTROL, cached.unwrap_or(HeaderValue::from_static("no-store")));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static("default-src 'none'"));
     headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));

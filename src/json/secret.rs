@@ -21,6 +21,21 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret<
     String::deserialize(deserializer).map(Secret::new)
 }
 
+/// The same for lists of secrets.
+pub mod list {
+    use serde::Serializer;
+
+    use crate::domain::Secret;
+
+    /// Writes the values of the secrets.
+    ///
+    /// # Errors
+    /// The errors of the serializer.
+    pub fn serialize<S: Serializer>(secrets: &[Secret<String>], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(secrets.iter().map(Secret::expose))
+    }
+}
+
 /// The same for optional secrets: `#[serde(default, with = "crate::json::secret::optional")]`.
 pub mod optional {
     use serde::{Deserialize, Deserializer, Serializer};

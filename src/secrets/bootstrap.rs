@@ -52,6 +52,18 @@ impl BootstrapSecrets {
         };
         Ok(Self { client, signing_keys, signing_secrets, credentials })
     }
+
+    /// The secrets that sign deliveries alone: those of the configuration, or those that an earlier start has generated.
+    /// It changes nothing.
+    ///
+    /// # Errors
+    /// [`SecretFileError`] if the data directory is needed and cannot be used.
+    pub fn signing_secrets(config: &Config, entropy: &dyn Entropy) -> Result<Option<SigningSecrets>, SecretFileError> {
+        match config.delivery.signing_secrets.clone() {
+            None => SigningFile::open(&config.server.data_dir, entropy)?.existing_signing_secrets(),
+            configured => Ok(configured),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -68,10 +68,16 @@ impl<'a> SigningFile<'a> {
     /// The secrets that sign deliveries, generated if there are none.
     pub(super) fn signing_secrets(&mut self) -> Result<SigningSecrets, SecretFileError> {
         if self.content.webhook_signing_secrets.is_none() {
-            self.generating("WEBHOOK_SIGNING_SECRETS", "give the new secret to the receivers");
+            self.generating("WEBHOOK_SIGNING_SECRETS", "give the new secrets of each client to its receivers");
             self.content.webhook_signing_secrets = Some(SigningSecrets::generate(self.entropy));
         }
         self.parse(self.content.webhook_signing_secrets.as_ref())
+    }
+
+    /// The secrets that sign deliveries, if an earlier start has generated them.
+    pub(super) fn existing_signing_secrets(&self) -> Result<Option<SigningSecrets>, SecretFileError> {
+        let secrets = self.content.webhook_signing_secrets.as_ref();
+        secrets.map(|secrets| self.parse(Some(secrets))).transpose()
     }
 
     /// Writes the file, if a part of the content is new.

@@ -1,5 +1,6 @@
-//! The receivers of docs/receivers.md accept each real delivery once, and refuse everything else. Each of them verifies
-//! with the official Standard Webhooks library of its language.
+//! The receivers of docs/receivers.md accept each real delivery once, and refuse everything else. Those with a secret verify
+//! with the official Standard Webhooks library of their language. No official library verifies with a public key, so those
+//! without a secret use the ed25519 of Node (OpenSSL) and of `cryptography` for Python.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -13,8 +14,8 @@ use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 use tokio::net::TcpListener;
 
-use crate::support::app::{SIGNING_SECRET, TestApp};
-use crate::support::client::{http, in_seconds};
+use crate::support::app::TestApp;
+use crate::support::client::{ApiClient, http, in_seconds};
 use crate::support::receiver::{Received, Receiver};
 
 #[allow(dead_code)] // its main
@@ -43,6 +44,17 @@ impl Running {
         Self::process(Command::new(python).arg("-B").arg(Path::new(ROOT).join("examples/receiver.py")), secret)
     }
 
+    /// A receiver with the public keys at this address.
+    fn in_python_with_public_keys(url: &str) -> Self {
+        let python = installed("target/venv/bin/python");
+        Self::process(Command::new(python).arg("-B").arg(Path::new(ROOT).join("examples/receiver_public_key.py")), url)
+    }
+
+    /// A receiver with the public keys at this address.
+    fn in_node_with_public_keys(url: &str) -> Self {
+        Self::process(Command::new("node").arg(Path::new(ROOT).join("examples/receiver-public-key.mjs")), url)
+    }
+
     /// The receivers of tests/receivers/targets.py.
     pub fn targets() -> Self {
         let python = installed("target/receivers-venv/bin/python");
@@ -58,8 +70,9 @@ impl Running {
         Self::process(Command::new("node").arg(copy.path()), secret)
     }
 
-    fn process(command: &mut Command, secret: &str) -> Self {
-        let settings = [("WEBHOOK_SECRET", secret), ("PORT", "0")];
+    /// Starts a receiver that verifies with this secret, or with the public keys at this address.
+    fn process(command: &mut Command, verify_with: &str) -> Self {
+        let settings = [("WEBHOOK_SECRET", verify_with), ("WEBHOOK_KEYS_URL", verify_with), ("PORT", "0")];
         let mut process = command.envs(settings).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -94,27 +107,55 @@ fn installed(path: &str) -> PathBuf {
     path
 }
 
-async fn all(secret: &str) -> [(&'static str, Running); 3] {
-    [
-        ("Python", Running::in_python(secret)),
-        ("Node", Running::in_node(secret)),
-        ("Rust", Running::in_rust(secret).await),
-    ]
+/// What a client's receivers verify with.
+struct Keys {
+    secret: String,
+    public_keys_url: String,
+}
+
+impl Keys {
+    /// Those of the client with the secret at this place of the list, and all its public keys.
+    async fn of(client: &ApiClient, place: usize) -> Self {
+        let shown = client.get("/api/webhooks/keys").await.json();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Self { secret: text(&shown["secrets"][place]), public_keys_url: text(&shown["publicKeysUrl"]) }
+    }
+
+    async fn with_secret(&self) -> [(&'static str, Running); 3] {
+        [
+            ("Python", Running::in_python(&self.secret)),
+            ("Node", Running::in_node(&self.secret)),
+            ("Rust", Running::in_rust(&self.secret).await),
+        ]
+    }
+
+    fn with_public_keys(&self) -> [(&'static str, Running); 2] {
+        let url = &self.public_keys_url;
+        [
+            ("Python with public keys", Running::in_python_with_public_keys(url)),
+            ("Node with public keys", Running::in_node_with_public_keys(url)),
+        ]
+    }
+
+    /// All receivers.
+    async fn all(&self) -> Vec<(&'static str, Running)> {
+        self.with_secret().await.into_iter().chain(self.with_public_keys()).collect()
+    }
 }
 
 /// Schedules one delivery for now.
-async fn deliver(app: &TestApp, endpoint: &str, method: &str, format: &str) -> String {
+async fn deliver(client: &ApiClient, endpoint: &str, method: &str, format: &str) -> String {
     let text = "Grüße, 日本 🦀\n\"{}\"";
     let conversation = json!({
         "conversationText": text, "format": format, "method": method, "endpoint": endpoint, "scheduledTime": in_seconds(0),
     });
-    app.client().scheduled(conversation).await
+    client.scheduled(conversation).await
 }
 
-/// A real delivery of the service, which a test can repeat and change.
-async fn delivered(settings: &[(&str, &str)], method: &str, format: &str) -> Received {
-    let (app, recorder) = (TestApp::start_with(settings).await, Receiver::accepting().await);
-    deliver(&app, &recorder.url("/"), method, format).await;
+/// A real delivery of a client, which a test can repeat and change.
+async fn delivered(client: &ApiClient, method: &str, format: &str) -> Received {
+    let recorder = Receiver::accepting().await;
+    deliver(client, &recorder.url("/"), method, format).await;
     let mut received = recorder.wait_for(1).await.remove(0);
     // A repeated request gets these headers from its own client.
     for name in ["host", "content-length"] {
@@ -123,14 +164,21 @@ async fn delivered(settings: &[(&str, &str)], method: &str, format: &str) -> Rec
     received
 }
 
-fn new_secret() -> String {
-    SigningSecrets::generate(&SystemEntropy::new()).expose().clone()
+fn with_header(original: &Received, name: &'static str, value: &str) -> Received {
+    let mut changed = original.clone();
+    changed.headers.insert(name, value.parse().unwrap());
+    changed
+}
+
+fn signatures(delivery: &Received) -> Vec<&str> {
+    delivery.headers["webhook-signature"].to_str().unwrap().split(' ').collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_with_any_method_and_format_is_verified() {
     let app = TestApp::start().await;
-    for (language, receiver) in &all(SIGNING_SECRET).await {
+    let client = app.client();
+    for (language, receiver) in &Keys::of(&client, 0).await.all().await {
         for (method, format) in [
             ("POST", "json"),
             ("POST", "text"),
@@ -139,8 +187,8 @@ async fn a_delivery_with_any_method_and_format_is_verified() {
             ("GET", "json"),
             ("DELETE", "text"),
         ] {
-            let id = deliver(&app, &receiver.url, method, format).await;
-            let shown = app.client().wait_for(&id, "Completed").await;
+            let id = deliver(&client, &receiver.url, method, format).await;
+            let shown = client.wait_for(&id, "Completed").await;
             assert_eq!(shown["attempts"][0]["responseExcerpt"], "received", "{language} {method} {format}");
         }
     }
@@ -148,34 +196,32 @@ async fn a_delivery_with_any_method_and_format_is_verified() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_duplicate_is_recognised_and_a_forgery_refused() {
-    let original = delivered(&[], "POST", "json").await;
-    let with = |name: &'static str, value: &str| {
-        let mut forged = original.clone();
-        forged.headers.insert(name, value.parse().unwrap());
-        forged
-    };
+    let app = TestApp::start().await;
+    let original = delivered(&app.client(), "POST", "json").await;
+    let with = |name: &'static str, value: &str| with_header(&original, name, value);
     let without = |name: &str| {
         let mut forged = original.clone();
         forged.headers.remove(name).expect("it was there");
         forged
     };
     let minutes_ago = (SystemClock.now() - std::time::Duration::from_mins(10)).as_secs();
-    let signature = original.headers["webhook-signature"].to_str().unwrap().to_owned();
+    let signature = signatures(&original).join(" ");
     let forgeries = [
         Received { body: "{}".into(), ..original.clone() },
         Received { body: "".into(), ..original.clone() },
         with("webhook-id", "another"),
         with("webhook-timestamp", &minutes_ago.to_string()),
         with("webhook-timestamp", "now"),
-        with("webhook-signature", &signature.replace("v1,", "v2,")),
-        with("webhook-signature", "v1,AAAA"),
-        with("webhook-signature", "v1"),
+        with("webhook-signature", &signature.replace("v1", "v2")),
+        with("webhook-signature", &signature.replace("v1a,", "v3,").replace("v1,", "v1a,").replace("v3,", "v1,")),
+        with("webhook-signature", "v1,AAAA v1a,AAAA"),
+        with("webhook-signature", "v1 v1a"),
         without("webhook-id"),
         without("webhook-timestamp"),
         without("webhook-signature"),
         Received { method: Method::GET, headers: HeaderMap::new(), body: "".into(), ..original.clone() },
     ];
-    for (language, receiver) in &all(SIGNING_SECRET).await {
+    for (language, receiver) in &Keys::of(&app.client(), 0).await.all().await {
         for forged in &forgeries {
             assert_eq!(receiver.answer_to(forged).await.0, 401, "{language} {forged:?}");
         }
@@ -184,26 +230,57 @@ async fn a_duplicate_is_recognised_and_a_forgery_refused() {
             assert_eq!(receiver.answer_to(&original).await, (200, "already received".to_owned()), "{language}");
         }
     }
-    for (language, stranger) in &all(&new_secret()).await {
-        assert_eq!(stranger.answer_to(&original).await.0, 401, "{language}");
+}
+
+/// The text of a delivery is chosen by a client, also for an endpoint of somebody else. So the receivers of one client
+/// refuse what the service delivers for another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_receivers_of_a_client_refuse_the_deliveries_of_another() {
+    let app = TestApp::start().await;
+    let (alice, bob) = (app.client(), app.other_client());
+    let deliveries = [delivered(&alice, "POST", "json").await, delivered(&bob, "POST", "json").await];
+    for (own, client) in [&alice, &bob].into_iter().enumerate() {
+        for (language, receiver) in &Keys::of(client, 0).await.all().await {
+            for (by, delivery) in deliveries.iter().enumerate() {
+                let status = if by == own { 200 } else { 401 };
+                assert_eq!(receiver.answer_to(delivery).await.0, status, "{language}, {own} gets that of {by}");
+            }
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn during_a_rotation_receivers_with_the_old_or_the_new_secret_verify() {
-    let (old, new) = (new_secret(), new_secret());
-    let both = delivered(&[("WEBHOOK_SIGNING_SECRETS", &format!("{new} {old}"))], "POST", "text").await;
-    for secret in [&old, &new] {
-        for (language, receiver) in &all(secret).await {
-            assert_eq!(receiver.answer_to(&both).await.0, 200, "{language}");
+async fn during_a_rotation_receivers_with_the_old_or_the_new_keys_verify() {
+    let [old, new] = [(); 2].map(|()| SigningSecrets::generate(&SystemEntropy::new()).expose().clone());
+    let start = async |masters: &str| TestApp::start_with(&[("WEBHOOK_SIGNING_SECRETS", masters)]).await;
+    let (before, during, after) = (start(&old).await, start(&format!("{new} {old}")).await, start(&new).await);
+    let both = delivered(&during.client(), "POST", "text").await;
+    let versions: Vec<_> = signatures(&both).iter().map(|signature| signature.split(',').next().unwrap()).collect();
+    assert_eq!(versions, ["v1", "v1", "v1a", "v1a"]);
+
+    let (old_keys, new_keys) = (Keys::of(&before.client(), 0).await, Keys::of(&after.client(), 0).await);
+    for (place, keys) in [&new_keys, &old_keys].into_iter().enumerate() {
+        assert_eq!(Keys::of(&during.client(), place).await.secret, keys.secret, "the order is that of the masters");
+        for (language, receiver) in &keys.all().await {
+            assert_eq!(receiver.answer_to(&both).await.0, 200, "{language} {place}");
         }
+        // StandardWebhooks 1.1.2 for .NET does not look at the last of several signatures.
+        let all_but_the_last = signatures(&both).split_last().unwrap().1.join(" ");
+        let as_dotnet_reads = with_header(&both, "webhook-signature", &all_but_the_last);
+        for (language, receiver) in &keys.with_secret().await {
+            assert_eq!(receiver.answer_to(&as_dotnet_reads).await.0, 200, "{language} {place}");
+        }
+    }
+    let done = delivered(&after.client(), "POST", "text").await;
+    for (language, receiver) in &old_keys.all().await {
+        assert_eq!(receiver.answer_to(&done).await.0, 401, "{language} after the old master has been removed");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_official_sdk_reads_a_cloud_event() {
     let (app, receiver) = (TestApp::start().await, Running::targets());
-    let id = deliver(&app, &format!("{}/cloudevents", receiver.url), "POST", "cloudevents").await;
+    let id = deliver(&app.client(), &format!("{}/cloudevents", receiver.url), "POST", "cloudevents").await;
     let shown = app.client().wait_for(&id, "Completed").await;
     let read: Value = serde_json::from_str(shown["attempts"][0]["responseExcerpt"].as_str().unwrap()).unwrap();
     let time = shown["scheduledTime"].as_str().unwrap();
@@ -220,7 +297,13 @@ async fn the_official_sdk_reads_a_cloud_event() {
 #[test]
 fn docs_receivers_shows_the_tested_sources() {
     let page = fs::read_to_string(Path::new(ROOT).join("docs/receivers.md")).unwrap();
-    for (file, language) in [("receiver.py", "python"), ("receiver.mjs", "javascript"), ("receiver.rs", "rust")] {
+    for (file, language) in [
+        ("receiver.py", "python"),
+        ("receiver.mjs", "javascript"),
+        ("receiver.rs", "rust"),
+        ("receiver_public_key.py", "python"),
+        ("receiver-public-key.mjs", "javascript"),
+    ] {
         let code = fs::read_to_string(Path::new(ROOT).join("examples").join(file)).unwrap();
         assert!(page.contains(&format!("```{language}\n{code}```\n")), "{file} is not in docs/receivers.md as it is");
     }

@@ -46,6 +46,7 @@ const fn meaning(scope: Scope) -> &'static str {
     match scope {
         Scope::Read => "Read conversations.",
         Scope::Write => "Schedule, change, cancel and redeliver conversations.",
+        Scope::WebhookSecrets => "Read the client's own secrets, which verify its deliveries.",
     }
 }
 

@@ -122,6 +122,8 @@ pub enum Tag {
     Named,
     /// Many conversations.
     Batches,
+    /// What receivers verify deliveries with.
+    Webhooks,
     /// Logins and the metadata about them.
     Tokens,
     /// Language models.
@@ -132,14 +134,15 @@ pub enum Tag {
 
 impl Tag {
     /// All groups, in the order in which people read them.
-    pub(super) const ALL: [Self; 6] =
-        [Self::Conversations, Self::Named, Self::Batches, Self::Tokens, Self::Mcp, Self::Service];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Conversations, Self::Named, Self::Batches, Self::Webhooks, Self::Tokens, Self::Mcp, Self::Service];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Conversations => "Conversations",
             Self::Named => "Named conversations",
             Self::Batches => "Many conversations",
+            Self::Webhooks => "Signatures",
             Self::Tokens => "Tokens",
             Self::Mcp => "Model Context Protocol",
             Self::Service => "Service",
@@ -151,6 +154,7 @@ impl Tag {
             Self::Conversations => "Schedule a text for an endpoint, look at it, change it and cancel it.",
             Self::Named => "Conversations that exist once, such as a daily report. The caller chooses the name.",
             Self::Batches => "The same for up to 100 conversations in one request.",
+            Self::Webhooks => "Get what receivers need to verify that a delivery is real.",
             Self::Tokens => "Exchange an API key for a token, and find out how.",
             Self::Mcp => "The operations on conversations as tools for language models.",
             Self::Service => "Health checks and this documentation.",

@@ -15,8 +15,9 @@ const HEADERS: [(&str, &str, &str, bool); 11] = [
     ("webhook-timestamp", "When this attempt was sent, in seconds since 1970.", "integer", true),
     (
         "webhook-signature",
-        "For each secret of the service: v1, and the base64 of the HMAC-SHA256 of {webhook-id}.{webhook-timestamp}.{body} \
-         (Standard Webhooks). Verify it first.",
+        "Signatures of {webhook-id}.{webhook-timestamp}.{body}, separated by spaces (Standard Webhooks). For each secret of the \
+         client: v1, and the base64 of the HMAC-SHA256. Then for each key pair of the client: v1a, and the base64 of the \
+         ed25519 signature. Verify one of them first.",
         "string",
         true,
     ),

@@ -6,6 +6,7 @@ mod mcp;
 mod named;
 mod service;
 mod tokens;
+mod webhooks;
 
 pub(super) use batches::{CANCEL_CONVERSATIONS, REDELIVER_CONVERSATIONS, SCHEDULE_BATCH};
 pub(super) use conversations::{
@@ -16,6 +17,7 @@ pub(super) use mcp::MCP;
 pub(super) use named::{CANCEL_NAMED_CONVERSATION, GET_NAMED_CONVERSATION, SCHEDULE_NAMED_CONVERSATION};
 pub(super) use service::{DOCS, HEALTH, OPENAPI, READY};
 pub(super) use tokens::{ISSUE_OAUTH_TOKEN, ISSUE_TOKEN, OAUTH_METADATA, PROTECTED_MCP_RESOURCE, PROTECTED_RESOURCE};
+pub(super) use webhooks::{GET_SIGNING_KEYS, WEBHOOK_KEYS};
 
 use crate::api::openapi::{Answer, Body, Input, SchemaOf};
 

@@ -7,7 +7,7 @@ use warp::reply::Response;
 
 use super::oauth_token;
 use crate::api::Problem;
-use crate::domain::Scope;
+use crate::domain::{Scope, Scopes};
 use crate::http::{RequestContext, json};
 use crate::public_url::Resource;
 
@@ -15,7 +15,7 @@ use crate::public_url::Resource;
 pub(in crate::http) struct ProtectedResource<'a> {
     resource: String,
     authorization_servers: [&'a str; 1],
-    scopes_supported: [&'static str; 2],
+    scopes_supported: Vec<&'static str>,
     bearer_methods_supported: [&'static str; 1],
     resource_name: &'static str,
 }
@@ -31,17 +31,23 @@ pub(in crate::http) struct AuthorizationServer<'a> {
     grant_types_supported: [&'static str; 1],
     #[schemars(with = "Vec<String>")]
     response_types_supported: [&'static str; 0],
-    scopes_supported: [&'static str; 2],
+    scopes_supported: [&'static str; 3],
     protected_resources: [String; 2],
 }
 
 /// `protectedResource` and `protectedMcpResource`
 pub(in crate::http) fn protected_resource(context: &RequestContext, resource: Resource) -> Result<Response, Problem> {
     let origin = context.origin();
+    // Client libraries request everything that is listed here. No tool shows secrets, so a token of a language model's
+    // client does not need the scope for them.
+    let scopes = match resource {
+        Resource::Api => Scopes::all(),
+        Resource::Mcp => Scopes::on_conversations(),
+    };
     json(&ProtectedResource {
         resource: origin.resource(resource),
         authorization_servers: [origin.as_str()],
-        scopes_supported: Scope::ALL.map(Scope::as_str),
+        scopes_supported: scopes.iter().map(Scope::as_str).collect(),
         bearer_methods_supported: ["header"],
         resource_name: env!("CARGO_PKG_NAME"),
     })

@@ -10,3 +10,4 @@ pub(super) mod oauth_token;
 pub(super) mod openapi;
 pub(super) mod preview_time;
 pub(super) mod token;
+pub(super) mod webhook_keys;

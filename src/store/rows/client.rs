@@ -12,7 +12,7 @@ pub(in crate::store) struct ClientRow {
     #[serde(with = "text")]
     id: ClientId,
     key_hashes: Vec<String>,
-    /// Rows that were written before scopes existed do not have this field.
+    /// Rows that were written before scopes existed do not have this field. A scope that is newer than a row is not in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     scopes: Option<String>,
     #[serde(default)]
@@ -38,7 +38,7 @@ impl From<ClientRow> for Client {
         Self {
             id: row.id,
             key_hashes: row.key_hashes,
-            scopes: row.scopes.map_or_else(Scopes::all, |scopes| Scopes::known_in(&scopes)),
+            scopes: row.scopes.map_or_else(Scopes::on_conversations, |scopes| Scopes::known_in(&scopes)),
             disabled: row.disabled,
             tokens_valid_from: row.tokens_valid_from.map(Timestamp::from_millis),
         }

@@ -9,7 +9,7 @@ use mcp_scheduler::auth::{
     ApiKey, AuthError, Authenticator, ClientDirectory, IssuedToken, TokenGrant, TokenSettings, hash_key,
 };
 use mcp_scheduler::domain::{Scope, Scopes, Secret, Timestamp};
-use mcp_scheduler::http::operations;
+use mcp_scheduler::http::{Access, operations};
 use mcp_scheduler::public_url::Resource;
 use mcp_scheduler::store::{ClientStore, Operation, Partition, Row, Table as _};
 use mcp_scheduler::testing::SimulatedTable;
@@ -20,7 +20,7 @@ use crate::support::app::{CLIENT, Fixed, KEY, TestApp};
 use crate::support::client::{Answer, ApiClient, conversation};
 use crate::support::golden;
 
-/// The scope that an operation on conversations needs.
+/// The scope that an operation of a client needs.
 fn scope_of(operation: &str) -> &'static str {
     match operation {
         "getConversationStatus" | "getNamedConversation" | "listConversations" | "previewTime" => "conversations:read",
@@ -34,6 +34,7 @@ fn scope_of(operation: &str) -> &'static str {
         | "scheduleBatch"
         | "cancelConversations"
         | "redeliverConversations" => "conversations:write",
+        "getSigningKeys" => "webhooks:read",
         other => panic!("which scope does {other} need?"),
     }
 }
@@ -51,10 +52,13 @@ async fn every_operation_needs_its_own_scope() {
     let client = app.client();
     let id = client.scheduled(json!({})).await;
     client.put_named("daily", conversation(json!({}))).await;
-    for scope in ["conversations:read", "conversations:write"] {
+    for scope in ["conversations:read", "conversations:write", "webhooks:read"] {
         let token = token(&client, scope).await;
         // In reverse order, so that the operations that end the conversation come last.
-        for operation in operations().iter().filter(|operation| operation.path.starts_with("/api/scheduler")).rev() {
+        for operation in operations().iter().rev() {
+            if !matches!(operation.access, Access::Client { .. }) {
+                continue;
+            }
             let needed = scope_of(operation.name);
             let request = client
                 .anonymous(operation.method.clone(), &operation.path.replace("{id}", &id).replace("{name}", "daily"))
@@ -141,8 +145,8 @@ impl Gate {
     }
 }
 
-fn sets() -> [Scopes; 4] {
-    [Scopes::none(), Scope::Read.into(), Scope::Write.into(), Scopes::all()]
+fn sets() -> [Scopes; 5] {
+    [Scopes::none(), Scope::Read.into(), Scope::Write.into(), Scopes::on_conversations(), Scopes::all()]
 }
 
 /// Every combination: the scopes of the client, the requested scopes, and the scopes of the client later.
@@ -171,14 +175,14 @@ async fn a_token_never_allows_more_than_its_client_may_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_without_stored_scopes_has_all_scopes() {
+async fn a_client_without_stored_scopes_has_those_on_conversations() {
     let gate = Gate::new();
     gate.put("old", None).await;
     let token = gate.issue("old", Scopes::all()).await.unwrap();
-    assert_eq!(gate.allowed(&token).await, Scopes::all());
+    assert_eq!(gate.allowed(&token).await, Scopes::on_conversations());
     gate.put("old", Some(Scope::Read.into())).await;
     tokio::time::advance(Duration::from_secs(59)).await;
-    assert_eq!(gate.allowed(&token).await, Scopes::all(), "a client is believed for a minute");
+    assert_eq!(gate.allowed(&token).await, Scopes::on_conversations(), "a client is believed for a minute");
     tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(gate.allowed(&token).await, Scope::Read.into());
 }

@@ -12,7 +12,7 @@ use crate::support::golden;
 
 const PATH: &str = "/oauth/token";
 const FORM: &str = "application/x-www-form-urlencoded";
-const ALL: &str = "conversations:read conversations:write";
+const ALL: &str = "conversations:read conversations:write webhooks:read";
 
 /// Sends a form.
 async fn post(client: &ApiClient, parameters: &[(&str, &str)]) -> Answer {
@@ -140,7 +140,7 @@ async fn a_token_has_the_requested_scopes_that_the_client_has() {
     for (id, key, asked, granted) in [
         (CLIENT, KEY, read, Some(read)),
         (CLIENT, KEY, write, Some(write)),
-        (CLIENT, KEY, "conversations:write conversations:read", Some(ALL)),
+        (CLIENT, KEY, "webhooks:read conversations:write conversations:read", Some(ALL)),
         (CLIENT, KEY, "conversations:read conversations:read", Some(read)),
         (READER, reader.key(), ALL, Some(read)),
         (READER, reader.key(), "", Some(read)),

@@ -20,7 +20,7 @@ fn version_and_help_are_printed() {
     for flag in ["--help", "-h", "help"] {
         let help = place.run(&[flag], &[]);
         assert!(help.status.success());
-        for command in ["demo", "client add NAME", "repair", "sweep --once", "--version"] {
+        for command in ["demo", "client add NAME", "client keys NAME", "repair", "sweep --once", "--version"] {
             assert!(text(&help.stdout).contains(command), "{flag} does not tell of {command}");
         }
     }

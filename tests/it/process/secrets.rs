@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use http::Method;
+use mcp_scheduler::delivery::SigningSecrets;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
@@ -163,6 +164,8 @@ async fn no_secret_is_in_any_log_error_or_answer() {
     own_view += &client.wait_for(accepted["conversationId"].as_str().unwrap(), "Failed").await;
     assert!(own_view.contains("responseExcerpt") && own_view.contains(TEXT), "{own_view}");
 
+    let keys = WEBHOOK_SECRET.parse::<SigningSecrets>().unwrap().derive(&CLIENT.parse().unwrap());
+    let derived = keys.secrets()[0].expose().clone();
     let (out, err, answers) = (service.stdout(), service.stderr(), client.answers.join("\n"));
     service.stop();
     assert!(err.contains("DEBUG") && err.contains("attempt finished"), "the log is not detailed: {err}");
@@ -171,6 +174,7 @@ async fn no_secret_is_in_any_log_error_or_answer() {
         JWT_KEY,
         WEBHOOK_SECRET,
         WEBHOOK_SECRET.trim_start_matches("whsec_"),
+        derived.trim_start_matches("whsec_"),
         &*client.token,
         AUTHORIZATION.trim_start_matches("Bearer "),
         COOKIE.trim_start_matches("session="),

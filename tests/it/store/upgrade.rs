@@ -31,7 +31,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::app::SIGNING_SECRET;
+use crate::support::app::signer;
 use crate::support::azurite::{self, azurite};
 use crate::support::delivery_harness::route_by_name;
 
@@ -106,7 +106,7 @@ fn deliverer(store: &ConversationStore, waker: Arc<dyn Waker>, endpoint: &Arc<En
         store.clone(),
         waker,
         Arc::clone(endpoint) as _,
-        SIGNING_SECRET.parse().unwrap(),
+        signer(),
         Arc::new(SystemClock),
         Arc::new(SystemEntropy::new()),
     ))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mcp_scheduler::app::{self, App};
 use mcp_scheduler::auth::{ApiKey, Authenticator, ClientDirectory, SigningKeys, TokenSettings, client_with_key};
 use mcp_scheduler::config::Config;
-use mcp_scheduler::delivery::NextDue;
+use mcp_scheduler::delivery::{ClientKeys, NextDue, Signer, SigningSecrets};
 use mcp_scheduler::domain::{EndpointPolicy, Scope, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{Operation, RateLimiter, Server, ServerOptions, Services, operations, router};
 use mcp_scheduler::mcp::McpServer;
@@ -18,6 +18,7 @@ use mcp_scheduler::testing::{Fault, Faults, SimulatedTable};
 use mcp_scheduler::time::{Clock, SystemClock, SystemEntropy};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -27,8 +28,28 @@ pub const CLIENT: &str = "alice";
 pub const KEY: &str = "alice's-key-for-tests";
 pub const OTHER: &str = "bob";
 pub const READER: &str = "carol";
-/// The secret that signs deliveries.
+/// The master secret of the secrets that sign deliveries.
 pub const SIGNING_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// What signs deliveries with that master secret.
+pub fn signer() -> Arc<Signer> {
+    Arc::new(Signer::new(watch::channel(masters()).1))
+}
+
+fn masters() -> SigningSecrets {
+    SIGNING_SECRET.parse().unwrap()
+}
+
+/// The keys that sign the deliveries of a client with that master secret.
+pub fn client_keys(client: &str) -> ClientKeys {
+    masters().derive(&client.parse().unwrap())
+}
+
+/// The secret with which the receivers of a client verify its deliveries.
+pub fn client_secret(client: &str) -> String {
+    client_keys(client).secrets()[0].expose().clone()
+}
+
 const SIGNING_KEYS: &str = "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// The whole service, as `main` runs it, on its own port and directory. It has three clients. It ends when it is dropped.
@@ -189,6 +210,8 @@ impl BareApi {
             authenticator,
             entropy,
             mcp,
+            signer: signer(),
+            first_client: CLIENT.parse().unwrap(),
             rate_limiter: RateLimiter::new(self.rate_limit),
             wake_ups: None,
             invocations: None,

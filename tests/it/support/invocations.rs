@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use crate::support::app::KEY;
+use crate::support::app::{KEY, signer};
 use crate::support::delivery_harness::{CLIENT, DeliveryHarness};
 
 /// The address that the host calls, and the host's name.
@@ -152,6 +152,8 @@ fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<
         authenticator,
         entropy,
         mcp,
+        signer: signer(),
+        first_client: harness.client.clone(),
         rate_limiter: RateLimiter::new(None),
         wake_ups: invocations.as_ref().map(|invocations| Arc::clone(&invocations.wake_ups)),
         invocations: invocations.map(Arc::new),

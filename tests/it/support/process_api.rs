@@ -42,6 +42,13 @@ impl Api {
         &self.token
     }
 
+    /// The JSON that the service shows at this path.
+    pub async fn get(&self, path: &str) -> Value {
+        let response = self.http.get(format!("{}{path}", self.url)).bearer_auth(&self.token).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
+    }
+
     /// Schedules and returns the id; `None` if the service did not accept the conversation.
     pub async fn try_schedule(&self, due: Timestamp, endpoint: &str) -> Option<String> {
         let conversation = json!({

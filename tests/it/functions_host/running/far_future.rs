@@ -23,11 +23,12 @@ use mcp_scheduler::time::{Clock, SystemClock, SystemEntropy};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::support::app::signer;
 use crate::support::azurite;
 use crate::support::functions_host::Host;
 use crate::support::host_harness::{HostHarness, PATIENCE, login};
 use crate::support::recording_receiver::Receiver;
-use crate::support::service::{CLIENT, KEY, SECRET};
+use crate::support::service::{CLIENT, KEY};
 
 const SIGNING_KEYS: &str = "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const DAY: Duration = Duration::from_hours(24);
@@ -79,13 +80,19 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
     let listener = TcpListener::bind(("127.0.0.1", harness.options().handler_port)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let public_url = PublicUrl::of_address(address);
-    let (keys, secrets) = (SIGNING_KEYS.parse().unwrap(), SECRET.parse().unwrap());
+    let (keys, signer) = (SIGNING_KEYS.parse().unwrap(), signer());
     let table: Vec<_> = operations().into_iter().chain(invocation_operations()).collect();
     let mcp = McpServer::new(scheduler.clone(), &public_url, table.iter().filter_map(Operation::tool));
     let authenticator = Authenticator::new(directory, keys, tokens, public_url, Arc::clone(&clock));
     let sender = Arc::new(HttpSender::new(endpoints).unwrap());
-    let deliverer =
-        Deliverer::new(conversations.clone(), waker(), sender, secrets, Arc::clone(&clock), entropy.clone());
+    let deliverer = Deliverer::new(
+        conversations.clone(),
+        waker(),
+        sender,
+        Arc::clone(&signer),
+        Arc::clone(&clock),
+        entropy.clone(),
+    );
     let runner = Arc::new(SlotRunner::new(
         Arc::new(deliverer),
         conversations.clone(),
@@ -102,6 +109,8 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
         authenticator,
         entropy,
         mcp,
+        signer,
+        first_client: CLIENT.parse().unwrap(),
         rate_limiter: RateLimiter::new(None),
         wake_ups: Some(handler),
         invocations,

@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 
-use crate::support::app::{SIGNING_SECRET, TestApp};
+use crate::support::app::{CLIENT, TestApp, client_secret};
 use crate::support::client::{Answer, ApiClient, conversation, in_seconds};
 use crate::support::receiver::{Received, Receiver, Reply};
 
@@ -27,7 +27,7 @@ async fn update_after_attempt(client: &ApiClient, id: &str, patch: Value) -> Val
 
 /// The news that a receiver got. Its signature is right.
 fn news(received: &Received) -> Value {
-    Webhook::new(SIGNING_SECRET).unwrap().verify(&received.body, &received.headers).unwrap();
+    Webhook::new(&client_secret(CLIENT)).unwrap().verify(&received.body, &received.headers).unwrap();
     serde_json::from_slice(&received.body).unwrap()
 }
 

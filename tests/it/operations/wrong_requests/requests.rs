@@ -23,7 +23,8 @@ const LIST: &str = "The operations are GET /health (health), GET /health/ready (
                     DELETE /api/scheduler/named/{name} (cancelNamedConversation), \
                     POST /api/scheduler/batch (scheduleBatch), \
                     POST /api/scheduler/cancel (cancelConversations), \
-                    POST /api/scheduler/redeliver (redeliverConversations), POST /mcp (mcp).";
+                    POST /api/scheduler/redeliver (redeliverConversations), GET /api/webhooks/keys (getSigningKeys), \
+                    GET /.well-known/webhook-keys.json (webhookKeys), POST /mcp (mcp).";
 
 #[tokio::test]
 async fn a_wrong_path_or_method_is_told_the_right_one_and_all_operations() {

@@ -16,7 +16,7 @@ use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{AzureStore, ConversationStore, DueBound, DueKey, Slot, WakeUps};
 use mcp_scheduler::time::{Clock as _, SystemClock, SystemEntropy};
 
-use crate::support::app::SIGNING_SECRET;
+use crate::support::app::signer;
 use crate::support::azurite::{self, azurite};
 use crate::support::delivery_harness::{led_to, route_by_name};
 use crate::support::proxy::Proxy;
@@ -73,7 +73,7 @@ impl Account {
             ConversationStore::new(self.store.conversations()),
             Arc::clone(&self.wake_ups) as _,
             Arc::new(Accepting),
-            SIGNING_SECRET.parse().unwrap(),
+            signer(),
             Arc::new(SystemClock),
             Arc::new(SystemEntropy::new()),
         )

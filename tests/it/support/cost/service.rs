@@ -12,7 +12,7 @@ use mcp_scheduler::time::{Clock, Entropy};
 use super::account::{Account, Process};
 use super::counts::Kind;
 use super::meter::Meter;
-use crate::support::app::SIGNING_SECRET;
+use crate::support::app::signer;
 
 pub struct Service {
     pub scheduler: Scheduler,
@@ -47,7 +47,7 @@ impl Service {
             store.clone(),
             Arc::clone(&wake_ups) as _,
             ports,
-            SIGNING_SECRET.parse().unwrap(),
+            signer(),
             Arc::clone(&clock),
             Arc::clone(&entropy),
         );

@@ -22,7 +22,7 @@ use mcp_scheduler::time::{Clock as _, SystemEntropy};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::app::SIGNING_SECRET;
+use crate::support::app::signer;
 
 pub use clock::SettableClock;
 pub use endpoint::{Answer, Call, FakeEndpoint, route_by_name};
@@ -98,7 +98,7 @@ impl DeliveryHarness {
             self.store.clone(),
             Arc::clone(&self.waker),
             Arc::clone(&self.endpoint) as _,
-            SIGNING_SECRET.parse().unwrap(),
+            signer(),
             Arc::clone(&self.clock) as _,
             Arc::new(SystemEntropy::new()),
         ))

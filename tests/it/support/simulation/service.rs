@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::own_conflicts::OwnConflicts;
 use super::process::Process;
 use super::world::World;
-use crate::support::app::SIGNING_SECRET;
+use crate::support::app::signer;
 
 pub struct Service {
     pub process: Process,
@@ -52,7 +52,7 @@ impl Parts {
             self.store.clone(),
             Arc::clone(&self.waker),
             Arc::new(self.process.clone()),
-            SIGNING_SECRET.parse().unwrap(),
+            signer(),
             self.process.clock(),
             Arc::clone(&self.entropy),
         ))

@@ -1,45 +1,41 @@
-//! Signatures with which a receiver checks that a request is from this service: Standard Webhooks, version `v1`.
-//!
-//! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
+//! The master secrets.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ring::hmac;
+use ring::hkdf::{HKDF_SHA256, Prk, Salt};
 
-use crate::domain::{Secret, Timestamp};
+use super::ClientKeys;
+use crate::domain::{ClientId, Secret};
 use crate::time::{Entropy, random};
 
-/// The secrets of `WEBHOOK_SIGNING_SECRETS`. Every delivery is signed with all of them, in their order, so that receivers
-/// can change to a new secret before the old one is removed.
+/// The master secrets of `WEBHOOK_SIGNING_SECRETS`. The keys of each client are derived from them, and no receiver knows
+/// them. Every delivery is signed with the keys from all masters, in their order, so that receivers can change to
+/// new keys before the old master is removed.
 #[derive(Clone)]
-pub struct SigningSecrets(Vec<hmac::Key>);
+pub struct SigningSecrets(Arc<[Prk]>);
 
 impl SigningSecrets {
-    /// The prefix of every secret.
-    const PREFIX: &str = "whsec_";
     /// The length of a secret in bytes, by the standard.
     const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
     /// Generates a secret, in the form of the setting.
     #[must_use]
     pub fn generate(entropy: &dyn Entropy) -> Secret<String> {
-        Secret::new(format!("{}{}", Self::PREFIX, STANDARD.encode(random::<32>(entropy))))
+        Secret::new(format!("{}{}", ClientKeys::SECRET_PREFIX, STANDARD.encode(random::<32>(entropy))))
     }
 
-    /// The value of the header `webhook-signature`: one signature for each secret, separated by spaces. A request
-    /// without content is signed with an empty body.
+    /// The keys of a client.
     #[must_use]
-    pub fn sign(&self, id: &str, timestamp: Timestamp, body: &[u8]) -> String {
-        let signed = format!("{id}.{}.", timestamp.as_secs());
-        let signatures = self.0.iter().map(|key| {
-            let mut hmac = hmac::Context::with_key(key);
-            hmac.update(signed.as_bytes());
-            hmac.update(body);
-            format!("v1,{}", STANDARD.encode(hmac.sign()))
-        });
-        signatures.collect::<Vec<_>>().join(" ")
+    pub fn derive(&self, client: &ClientId) -> ClientKeys {
+        ClientKeys::derive(&self.0, client)
+    }
+
+    /// Whether two values are clones of one, so that the keys that were derived from one are those of the other.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -54,17 +50,18 @@ impl FromStr for SigningSecrets {
 
     /// Reads `whsec_…` secrets separated by spaces.
     fn from_str(text: &str) -> Result<Self, InvalidSigningSecrets> {
-        let mut keys = Vec::new();
+        let (salt, mut masters) = (Salt::new(HKDF_SHA256, &[]), Vec::new());
         for (number, secret) in (1..).zip(text.split_whitespace()) {
-            let encoded = secret.strip_prefix(Self::PREFIX).ok_or(InvalidSigningSecrets::Prefix(number))?;
+            let encoded =
+                secret.strip_prefix(ClientKeys::SECRET_PREFIX).ok_or(InvalidSigningSecrets::Prefix(number))?;
             // The libraries of the receivers accept only this base64 alphabet, with padding.
             let bytes = STANDARD.decode(encoded).map_err(|_| InvalidSigningSecrets::Encoding(number))?;
             if !Self::BYTES.contains(&bytes.len()) {
                 return Err(InvalidSigningSecrets::Length(number));
             }
-            keys.push(hmac::Key::new(hmac::HMAC_SHA256, &bytes));
+            masters.push(salt.extract(&bytes));
         }
-        if keys.is_empty() { Err(InvalidSigningSecrets::None) } else { Ok(Self(keys)) }
+        if masters.is_empty() { Err(InvalidSigningSecrets::None) } else { Ok(Self(masters.into())) }
     }
 }
 
@@ -97,36 +94,22 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn sign(secrets: &SigningSecrets) -> String {
-        let at = Timestamp::from_millis(1_614_265_330_999);
-        secrets.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", at, br#"{"test": 2432232314}"#)
+    /// The secrets of a client.
+    fn derived(secrets: &SigningSecrets) -> Vec<String> {
+        secrets.derive(&ClientId::local()).secrets().iter().map(|secret| secret.expose().clone()).collect()
     }
 
     #[test]
-    fn the_signature_is_that_of_the_standards_own_example() {
-        assert_eq!(sign(&secrets(SECRET)), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-    }
-
-    #[test]
-    fn every_secret_signs_in_its_order() {
-        let (one, two) = (sign(&secrets(SECRET)), sign(&secrets(OTHER)));
-        assert_eq!(sign(&secrets(&format!("{SECRET} {OTHER}"))), format!("{one} {two}"));
-        assert_eq!(sign(&secrets(&format!(" {OTHER}\n\t{SECRET} "))), format!("{two} {one}"));
-    }
-
-    #[test]
-    fn a_signature_depends_on_id_time_and_body() {
-        let at = Timestamp::from_millis(1000);
-        let sign = |id: &str, body: &[u8]| secrets(SECRET).sign(id, at, body);
-        assert_ne!(sign("a", b"b"), sign("a", b""));
-        assert_ne!(sign("a", b"b"), sign("b", b"b"));
-        assert_ne!(sign("a", b""), secrets(SECRET).sign("a", Timestamp::from_millis(2000), b""));
+    fn secrets_are_read_in_their_order() {
+        let (one, two) = (derived(&secrets(SECRET)), derived(&secrets(OTHER)));
+        assert_eq!(derived(&secrets(&format!("{SECRET} {OTHER}"))), [one.clone(), two.clone()].concat());
+        assert_eq!(derived(&secrets(&format!(" {OTHER}\n\t{SECRET} "))), [two, one].concat());
     }
 
     #[test]
     fn a_generated_secret_is_valid_and_no_two_are_the_same() {
         let make = || SigningSecrets::generate(&SystemEntropy::new());
-        assert_ne!(sign(&secrets(make().expose())), sign(&secrets(make().expose())));
+        assert_ne!(derived(&secrets(make().expose())), derived(&secrets(make().expose())));
     }
 
     #[test]

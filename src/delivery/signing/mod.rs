@@ -1,0 +1,18 @@
+//! Signatures with which a receiver checks that a delivery is from this service and for its own client: Standard
+//! Webhooks, versions `v1` (HMAC-SHA256 with a secret) and `v1a` (ed25519 with a public key).
+//!
+//! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
+//!
+//! `secrets` has the master secrets of the setting. `client_keys` has the keys of one client, which are derived from the
+//! masters, and signs with them. `public_key` is the form in which receivers get a public key. `signer` keeps the derived
+//! keys in memory.
+
+mod client_keys;
+mod public_key;
+mod secrets;
+mod signer;
+
+pub use client_keys::ClientKeys;
+pub use public_key::PublicKey;
+pub use secrets::{InvalidSigningSecrets, SigningSecrets};
+pub use signer::Signer;
