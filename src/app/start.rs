@@ -107,11 +107,10 @@ impl App {
         }
         let called = invocations.clone();
         let rate_limiter = RateLimiter::new(config.server.rate_limit);
-        let entropy = parts.entropy;
         let services = Services {
             scheduler,
             authenticator,
-            entropy,
+            entropy: parts.entropy,
             mcp,
             signer,
             first_client,

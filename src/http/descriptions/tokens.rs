@@ -94,7 +94,7 @@ pub(in crate::http) static OAUTH_METADATA: Description = Description {
              "token_endpoint": "https://scheduler.example.com/oauth/token",
              "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
              "grant_types_supported": ["client_credentials"], "response_types_supported": [],
-             "scopes_supported": ["conversations:read", "conversations:write"],
+             "scopes_supported": ["conversations:read", "conversations:write", "webhooks:read"],
              "protected_resources": ["https://scheduler.example.com", "https://scheduler.example.com/mcp"] }"#,
     ),
     other_answers: &[],

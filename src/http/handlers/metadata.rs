@@ -31,7 +31,7 @@ pub(in crate::http) struct AuthorizationServer<'a> {
     grant_types_supported: [&'static str; 1],
     #[schemars(with = "Vec<String>")]
     response_types_supported: [&'static str; 0],
-    scopes_supported: [&'static str; 3],
+    scopes_supported: Vec<&'static str>,
     protected_resources: [String; 2],
 }
 
@@ -63,7 +63,7 @@ pub(in crate::http) fn oauth_metadata(context: &RequestContext) -> Result<Respon
         token_endpoint_auth_methods_supported: oauth_token::CLIENT_AUTHENTICATION,
         grant_types_supported: oauth_token::GRANT_TYPES,
         response_types_supported: [],
-        scopes_supported: Scope::ALL.map(Scope::as_str),
+        scopes_supported: Scopes::all().iter().map(Scope::as_str).collect(),
         protected_resources: Resource::ALL.map(|resource| origin.resource(resource)),
     })
 }
