@@ -82,7 +82,7 @@ mod tests {
         let first = signer.keys(&client("a"));
         assert!(Arc::ptr_eq(&first, &signer.keys(&client("a"))));
         for i in 0..Signer::MAX_CACHED {
-            signer.keys(&client(&format!("client-{i}")));
+            let _ = signer.keys(&client(&format!("client-{i}")));
             assert!(lock(&signer.cache).keys.len() <= Signer::MAX_CACHED);
         }
         assert!(!Arc::ptr_eq(&first, &signer.keys(&client("a"))));
