@@ -78,7 +78,7 @@ impl FromObject for ListRequest {
 impl ListRequest {
     /// The highest limit that a caller may set.
     pub const MAX_LIMIT: u32 = 100;
-    const DEFAULT_LIMIT: u32 = 50;
+    pub(super) const DEFAULT_LIMIT: u32 = 50;
     pub(super) const MAX_LABEL: usize = Labels::MAX_KEY + 1 + Labels::MAX_VALUE;
 
     /// Checks all fields but the limit, which is checked where it is read, and the cursor, which only its maker can check.

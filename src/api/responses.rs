@@ -151,7 +151,7 @@ impl<'a, F: UserContent<'a>> ListResponse<'a, F> {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", bound = "F: UserContent<'a>")]
 #[schemars(rename = "ConversationSummary", bound = "F: UserContent<'a>")]
-struct ConversationSummary<'a, F: UserContent<'a>> {
+pub(super) struct ConversationSummary<'a, F: UserContent<'a>> {
     #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
@@ -187,7 +187,7 @@ struct ConversationSummary<'a, F: UserContent<'a>> {
 }
 
 impl<'a, F: UserContent<'a>> ConversationSummary<'a, F> {
-    fn new(conversation: &'a Conversation) -> Self {
+    pub(super) fn new(conversation: &'a Conversation) -> Self {
         Self {
             conversation_id: conversation.id(),
             status: conversation.status(),

@@ -1,43 +1,94 @@
-//! Client administration.
+//! Client administration on the store itself, for the command line while no service runs.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
 
 use super::StartError;
 use super::backend::Backend;
-use crate::auth::{ApiKey, client_with_key};
+use crate::api::{ClientKeyResponse, ClientResponse, ListClientsResponse, ListRequest};
+use crate::auth::{ClientAdmin, ClientAdminError, ClientDirectory};
 use crate::config::Config;
 use crate::descriptors::Descriptors;
 use crate::domain::{ClientId, Scopes};
-use crate::store::{OpenError, StoreError};
-use crate::time::SystemEntropy;
+use crate::store::{Client, OpenError};
+use crate::time::{Entropy, SystemEntropy};
 
-/// Adds a client with these scopes to the store and returns its API key. A service on the embedded store must be
-/// stopped first.
+/// What an operator does with clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientCommand {
+    /// Adds a client with these scopes.
+    Add(ClientId, Scopes),
+    /// Lists all clients.
+    List,
+    /// Reads a client.
+    Show(ClientId),
+    /// Makes another key for a client, beside the newest one.
+    Rotate(ClientId),
+    /// Ends all keys of a client but the newest one.
+    Retire(ClientId),
+    /// Disables a client.
+    Disable(ClientId),
+    /// Enables a client.
+    Enable(ClientId),
+}
+
+/// Runs a command on the store. Returns what the operation of the service returns; a list has all clients on one page.
 ///
 /// # Errors
 /// A sentence for the operator.
-pub async fn add_client(config: &Config, name: &str, scopes: Scopes) -> Result<ApiKey, String> {
-    let id: ClientId = name.parse().map_err(|e| format!("the client id {e}"))?;
-    // The directory finds the first client in memory and would never read this one.
-    match &config.auth.client {
-        Some((first, _)) if *first == id => return Err(format!("{name} is the client that SCHEDULER_CLIENT_ID sets")),
-        None if id == ClientId::local() => {
-            return Err(format!("{name} is the client that the first start generates"));
-        }
-        _ => {}
-    }
-    let entropy = SystemEntropy::new();
+pub async fn administrate_clients(config: &Config, command: &ClientCommand) -> Result<Value, String> {
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let max_files = Descriptors::raise().store_files;
     let backend = Backend::open(config, max_files).map_err(|error| match error {
-        StartError::Store(OpenError::Locked(path)) => {
-            format!("the service is running on {}: stop it, add the client and start it again", path.display())
-        }
+        StartError::Store(OpenError::Locked(path)) => format!(
+            "the service is running on {}, at another address than HOST and PORT name; name its address with --url",
+            path.display()
+        ),
         other => other.to_string(),
     })?;
-    let key = ApiKey::generate(&id, &entropy);
-    let added = backend.clients().insert(&client_with_key(id, &key, scopes, &entropy)).await;
+    let directory = Arc::new(ClientDirectory::new(Some(first_client(config)), backend.clients()));
+    let result = run(&ClientAdmin::new(directory, backend.clock(), entropy), command).await;
     backend.close();
-    match added {
-        Ok(()) => Ok(key),
-        Err(StoreError::Conflict) => Err(format!("a client {name} exists already")),
-        Err(error) => Err(error.to_string()),
+    result
+}
+
+/// The first client as the service knows it. It is not in the store, and its key is not needed here.
+fn first_client(config: &Config) -> Client {
+    let configured = config.auth.client.as_ref().map(|(id, _)| id.clone());
+    Client::without_keys(configured.unwrap_or_else(ClientId::local), Scopes::with_operator())
+}
+
+async fn run(admin: &ClientAdmin, command: &ClientCommand) -> Result<Value, String> {
+    use ClientCommand as C;
+    let client = match command {
+        C::Add(id, scopes) => return json(&ClientKeyResponse::from(&admin.add(id, *scopes).await.map_err(text)?)),
+        C::Rotate(id) => return json(&ClientKeyResponse::from(&admin.rotate(id).await.map_err(text)?)),
+        C::List => return list(admin).await,
+        C::Show(id) => admin.get(id).await,
+        C::Retire(id) => admin.retire(id).await,
+        C::Disable(id) => admin.disable(id).await,
+        C::Enable(id) => admin.enable(id).await,
+    };
+    json(&ClientResponse::from(&client.map_err(text)?))
+}
+
+async fn list(admin: &ClientAdmin) -> Result<Value, String> {
+    let mut all = admin.list(None, ListRequest::MAX_LIMIT as usize).await.map_err(text)?;
+    while let Some(after) = all.next.take() {
+        let page = admin.list(Some(&after), ListRequest::MAX_LIMIT as usize).await.map_err(text)?;
+        all.clients.extend(page.clients);
+        all.next = page.next;
     }
+    json(&ListClientsResponse::from(&all))
+}
+
+#[allow(clippy::needless_pass_by_value)] // the signature that map_err asks for
+fn text(error: ClientAdminError) -> String {
+    error.to_string()
+}
+
+fn json(response: &impl Serialize) -> Result<Value, String> {
+    serde_json::to_value(response).map_err(|error| error.to_string())
 }

@@ -22,7 +22,7 @@ pub use crate::maintenance::SweepReport;
 use crate::secrets::Credentials;
 use backend::Backend;
 pub use client_keys::client_keys;
-pub use clients::add_client;
+pub use clients::{ClientCommand, administrate_clients};
 pub use repair::{StoreRepair, repair};
 pub use start::StartError;
 pub use sweep::sweep_once;
@@ -41,16 +41,6 @@ enum AppWorker {
     Follower(Follower),
     /// On a storage account.
     Queue(Worker),
-}
-
-impl AppWorker {
-    /// Handles the wake-ups. A store of this process alone has none.
-    fn handler(&self) -> Option<Arc<WakeUpHandler>> {
-        match self {
-            Self::Follower(_) => None,
-            Self::Queue(worker) => Some(worker.handler()),
-        }
-    }
 }
 
 /// The service, ready to run.

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::backend::Backend;
 use super::{App, AppWorker};
-use crate::auth::{Authenticator, ClientDirectory};
+use crate::auth::{Authenticator, ClientAdmin, ClientDirectory};
 use crate::config::{Config, ServerConfig};
 use crate::delivery::{Deliverer, Follower, NextDue, Signer, SlotRunner, WakeUpHandler, Worker};
 use crate::descriptors::Descriptors;
@@ -79,7 +79,8 @@ impl App {
         let first_client = client.id.clone();
         let signer = Arc::new(Signer::new(watch::channel(signing_secrets).1));
         let public_url = config.server.public_url.clone().unwrap_or_else(|| default_public_url(address, under_host));
-        let directory = ClientDirectory::new(Some(client), backend.clients());
+        let directory = Arc::new(ClientDirectory::new(Some(client), backend.clients()));
+        let clients = ClientAdmin::new(Arc::clone(&directory), Arc::clone(&clock), Arc::clone(&entropy));
         let tokens = config.auth.tokens.clone();
         let cursor_keys = CursorKeys::new(signing_keys.derive("the cursors of lists"));
         let authenticator = Authenticator::new(directory, signing_keys, tokens, public_url.clone(), Arc::clone(&clock));
@@ -95,8 +96,7 @@ impl App {
         } else {
             (None, Some(parts.worker(&backend, deliverer, wake_ups)), ServerOptions::default())
         };
-        let of_host = || invocations.as_ref().map(|invocations| Arc::clone(&invocations.wake_ups));
-        let handler = worker.as_ref().map_or_else(of_host, AppWorker::handler);
+        let wake_ups = handler_of(worker.as_ref(), invocations.as_deref());
         let trusted_proxies = config.server.trusted_proxies.clone();
         let options = ServerOptions { trusted_proxies, max_connections: descriptors.connections, ..options };
 
@@ -106,20 +106,29 @@ impl App {
             operations.extend(invocation_operations());
         }
         let called = invocations.clone();
-        let rate_limiter = RateLimiter::new(config.server.rate_limit);
         let services = Services {
             scheduler,
             authenticator,
+            clients,
             entropy: parts.entropy,
             mcp,
             signer,
             first_client,
-            rate_limiter,
-            wake_ups: handler,
+            rate_limiter: RateLimiter::new(config.server.rate_limit),
+            wake_ups,
             invocations,
         };
         let server = Server::new(listener, router(Arc::new(services), operations), options);
         Ok(Self { server, worker, invocations: called, parent, indexer, backend, address, credentials })
+    }
+}
+
+/// Handles wake-ups; `None` for a store of this process alone, which has none.
+fn handler_of(worker: Option<&AppWorker>, invocations: Option<&Invocations>) -> Option<Arc<WakeUpHandler>> {
+    match worker {
+        Some(AppWorker::Queue(worker)) => Some(worker.handler()),
+        Some(AppWorker::Follower(_)) => None,
+        None => invocations.map(|invocations| Arc::clone(&invocations.wake_ups)),
     }
 }
 

@@ -68,7 +68,7 @@ pub fn hash_key(key: &ApiKey, entropy: &dyn Entropy) -> String {
 /// A client that logs in with this key and no other.
 #[must_use]
 pub fn client_with_key(id: ClientId, key: &ApiKey, scopes: Scopes, entropy: &dyn Entropy) -> Client {
-    Client { id, key_hashes: vec![hash_key(key, entropy)], scopes, disabled: false, tokens_valid_from: None }
+    Client { key_hashes: vec![hash_key(key, entropy)], ..Client::without_keys(id, scopes) }
 }
 
 /// Whether the key is one of the client's. An unknown client takes as long as a wrong key, so that the time does not

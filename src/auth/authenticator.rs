@@ -14,7 +14,7 @@ use crate::time::{Clock, Entropy};
 
 /// Exchanges API keys for tokens, and finds out from a token which client calls.
 pub struct Authenticator {
-    directory: ClientDirectory,
+    directory: Arc<ClientDirectory>,
     tokens: TokenIssuer,
     throttle: LoginThrottle,
     public_url: PublicUrl,
@@ -125,13 +125,14 @@ impl From<StoreError> for AuthError {
 impl Authenticator {
     /// An authenticator for the clients of a directory and the service at a public URL.
     pub fn new(
-        directory: ClientDirectory,
+        directory: impl Into<Arc<ClientDirectory>>,
         keys: SigningKeys,
         settings: TokenSettings,
         public_url: PublicUrl,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let tokens = TokenIssuer::new(keys, settings, &public_url);
+        let directory = directory.into();
         Self { directory, tokens, throttle: LoginThrottle::default(), public_url, clock }
     }
 

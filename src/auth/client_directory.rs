@@ -18,7 +18,7 @@ pub struct ClientDirectory {
     cache: Mutex<HashMap<ClientId, Answer>>,
 }
 
-/// The client that the store had for an id, and the time when it was read.
+/// The client that the store had for an id, and the time when the read began.
 type Answer = (Instant, Option<Arc<Client>>);
 
 impl ClientDirectory {
@@ -48,12 +48,14 @@ impl ClientDirectory {
         if let Some((_, client)) = cached {
             return Ok(client);
         }
+        // A change that is made during the read may be missing in its result.
+        let read_at = Instant::now();
         let found = self.store.get(id).await?.map(Arc::new);
         let mut cache = lock(&self.cache);
         if cache.len() >= Self::MAX_CACHED {
             cache.clear();
         }
-        cache.insert(id.clone(), (Instant::now(), found.clone()));
+        cache.insert(id.clone(), (read_at, found.clone()));
         Ok(found)
     }
 
@@ -72,6 +74,21 @@ impl ClientDirectory {
             }
             None => Ok(stored.await?.map(Arc::new)),
         }
+    }
+
+    /// The client of the configuration, which is not in the store.
+    pub(super) fn first(&self) -> Option<&Client> {
+        self.configured.as_deref()
+    }
+
+    /// The clients in the store.
+    pub(super) const fn store(&self) -> &ClientStore {
+        &self.store
+    }
+
+    /// Reads the client again the next time: this process has changed it.
+    pub(super) fn forget(&self, id: &ClientId) {
+        lock(&self.cache).remove(id);
     }
 
     fn configured(&self, id: &ClientId) -> Option<Arc<Client>> {
@@ -96,8 +113,7 @@ mod tests {
     }
 
     fn client(id: &str) -> Client {
-        let id = id.parse().unwrap();
-        Client { id, key_hashes: Vec::new(), scopes: Scopes::all(), disabled: false, tokens_valid_from: None }
+        Client::without_keys(id.parse().unwrap(), Scopes::all())
     }
 
     async fn directory() -> ClientDirectory {
@@ -115,6 +131,22 @@ mod tests {
             let found = directory.find_for_login(&id.parse().unwrap()).await.unwrap();
             assert_eq!((began.elapsed(), found.is_some()), (READ, id != "nobody"), "{id}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_during_a_slow_read_is_seen_a_minute_after_it() {
+        struct VerySlow;
+        impl Faults for VerySlow {
+            fn latency(&self) -> Duration {
+                Duration::from_secs(5)
+            }
+        }
+        let directory = ClientDirectory::new(None, ClientStore::new(Arc::new(SimulatedTable::new(VerySlow))));
+        let a_minute_later = Instant::now() + Duration::from_mins(1);
+        assert!(directory.find(&"late".parse().unwrap()).await.unwrap().is_none());
+        directory.store().insert(&client("late")).await.unwrap();
+        tokio::time::sleep_until(a_minute_later).await;
+        assert!(directory.find(&"late".parse().unwrap()).await.unwrap().is_some());
     }
 
     #[tokio::test(start_paused = true)]

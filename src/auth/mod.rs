@@ -2,6 +2,7 @@
 
 mod api_key;
 mod authenticator;
+mod client_admin;
 mod client_directory;
 mod crypto;
 mod keys;
@@ -11,6 +12,7 @@ mod token;
 
 pub use api_key::{ApiKey, InvalidApiKey, client_with_key, hash_key};
 pub use authenticator::{AuthError, Authenticator, IssuedToken, Principal, TokenGrant};
+pub use client_admin::{ClientAdmin, ClientAdminError, ClientPage, ClientRecord, NewKey};
 pub use client_directory::ClientDirectory;
 pub use keys::{InvalidSigningKeys, SigningKeys};
 pub use source::{Source, TrustedProxies};

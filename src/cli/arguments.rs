@@ -1,6 +1,6 @@
 //! The command that the arguments name.
 
-use crate::domain::{Scope, Scopes};
+use super::client::ClientArguments;
 
 /// The text of `--help`.
 pub(super) const HELP: &str = "\
@@ -9,9 +9,20 @@ mcp-scheduler: deliver a text to an HTTP endpoint at a time
 Usage:
   mcp-scheduler                   start the service (settings: see README.md)
   mcp-scheduler demo              schedule one conversation and show its delivery
-  mcp-scheduler client add NAME [--read-only]
-                                  add a client and print its API key;
-                                  a read-only client can read conversations, but not schedule or cancel them
+  mcp-scheduler client add NAME [--read-only | --scopes SCOPE,SCOPE]
+                                  add a client and print its API key; the scopes are conversations:read,
+                                  conversations:write, webhooks:read (a client has these three if none are named) and
+                                  operator
+  mcp-scheduler client list
+  mcp-scheduler client show NAME
+  mcp-scheduler client rotate NAME
+                                  make another API key; the one before it stays valid until the next two commands
+  mcp-scheduler client retire NAME
+                                  end the key before the newest one
+  mcp-scheduler client disable NAME
+  mcp-scheduler client enable NAME
+                                  the client commands above call the running service, or open its store if nothing runs;
+                                  --url URL names another service, --json prints JSON
   mcp-scheduler client keys NAME [--json]
                                   print the secrets and the public keys with which receivers verify the deliveries of
                                   this client; it needs the settings of the service and no store
@@ -29,7 +40,7 @@ Usage:
 pub(super) enum Command {
     Serve,
     Demo,
-    AddClient { name: String, scopes: Scopes },
+    Client(ClientArguments),
     ClientKeys { name: String, json: bool },
     Repair { replace: bool },
     SweepOnce,
@@ -49,10 +60,9 @@ impl Command {
         match arguments.as_slice() {
             [] => Ok(Self::Serve),
             ["demo"] => Ok(Self::Demo),
-            ["client", "add", name] => Self::add_client(name, Scopes::all()),
-            ["client", "add", name, "--read-only"] => Self::add_client(name, Scope::Read.into()),
             ["client", "keys", name] => Self::client_keys(name, false),
             ["client", "keys", name, "--json"] => Self::client_keys(name, true),
+            ["client", rest @ ..] => ClientArguments::parse(rest).map(Self::Client).ok_or(UnknownArguments),
             ["repair"] => Ok(Self::Repair { replace: false }),
             ["repair", "--replace"] => Ok(Self::Repair { replace: true }),
             ["sweep", "--once"] => Ok(Self::SweepOnce),
@@ -63,14 +73,7 @@ impl Command {
         }
     }
 
-    /// A name that begins with a dash is a misplaced option: no client gets that name by accident.
-    fn add_client(name: &str, scopes: Scopes) -> Result<Self, UnknownArguments> {
-        if name.starts_with('-') {
-            return Err(UnknownArguments);
-        }
-        Ok(Self::AddClient { name: name.to_owned(), scopes })
-    }
-
+    /// A name that begins with a dash is a misplaced option.
     fn client_keys(name: &str, json: bool) -> Result<Self, UnknownArguments> {
         if name.starts_with('-') { Err(UnknownArguments) } else { Ok(Self::ClientKeys { name: name.to_owned(), json }) }
     }
@@ -85,10 +88,6 @@ mod tests {
         Command::parse(&arguments)
     }
 
-    fn add_client(name: &str, scopes: Scopes) -> Command {
-        Command::AddClient { name: name.to_owned(), scopes }
-    }
-
     #[test]
     fn every_form_names_its_command() {
         assert_eq!(parse(""), Ok(Command::Serve));
@@ -97,20 +96,14 @@ mod tests {
         assert_eq!(parse("repair --replace"), Ok(Command::Repair { replace: true }));
         assert_eq!(parse("sweep --once"), Ok(Command::SweepOnce));
         assert_eq!(parse("openapi"), Ok(Command::OpenApi));
+        let added = ClientArguments::parse(&["add", "anna"]).unwrap();
+        assert_eq!(parse("client add anna"), Ok(Command::Client(added)));
         for help in ["--help", "-h", "help"] {
             assert_eq!(parse(help), Ok(Command::Help), "{help}");
         }
         for version in ["--version", "-V"] {
             assert_eq!(parse(version), Ok(Command::Version), "{version}");
         }
-    }
-
-    #[test]
-    fn a_client_has_all_scopes_unless_it_is_read_only() {
-        assert_eq!(parse("client add anna"), Ok(add_client("anna", Scopes::all())));
-        assert_eq!(parse("client add anna --read-only"), Ok(add_client("anna", Scope::Read.into())));
-        let empty = ["client", "add", ""].map(str::to_owned);
-        assert_eq!(Command::parse(&empty), Ok(add_client("", Scopes::all())), "the client id is checked later");
     }
 
     #[test]
@@ -137,14 +130,10 @@ mod tests {
             "sweep --once --once",
             "sweep --twice",
             "openapi json",
-            "client add --read-only",
-            "client add --read-only anna",
-            "client add anna --readonly",
             "client keys",
             "client keys --json",
             "client keys --json anna",
             "client keys anna --json --json",
-            "client add anna --read-only --read-only",
         ] {
             assert_eq!(parse(arguments), Err(UnknownArguments), "{arguments}");
         }
@@ -155,7 +144,9 @@ mod tests {
     fn the_help_shows_every_command() {
         let forms = [
             "demo",
-            "client add NAME [--read-only]",
+            "client add NAME [--read-only",
+            "client list",
+            "client rotate NAME",
             "client keys NAME [--json]",
             "repair [--replace]",
             "sweep --once",

@@ -1,4 +1,4 @@
-//! The command line: `mcp-scheduler` serves, `mcp-scheduler demo` shows one delivery, `mcp-scheduler client` adds
+//! The command line: `mcp-scheduler` serves, `mcp-scheduler demo` shows one delivery, `mcp-scheduler client` administrates
 //! clients and shows their keys, `mcp-scheduler repair` saves what can be read of a damaged store, `mcp-scheduler sweep` sweeps a storage
 //! account, `mcp-scheduler openapi` describes the API.
 
@@ -28,9 +28,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     let result = match Command::parse(arguments) {
         Ok(Command::Serve) => with_config(serve::serve),
         Ok(Command::Demo) => with_config(async |_| demo::run().await.map(|()| ExitCode::SUCCESS)),
-        Ok(Command::AddClient { name, scopes }) => {
-            with_config(async |config| client::add(&config, &name, scopes).await)
-        }
+        Ok(Command::Client(arguments)) => with_config(async |config| client::run(&config, arguments).await),
         Ok(Command::ClientKeys { name, json }) => with_config(async |config| client_keys::print(&config, &name, json)),
         Ok(Command::Repair { replace }) => with_config(async |config| repair::run(&config, replace).await),
         Ok(Command::SweepOnce) => with_config(async |config| sweep::once(&config).await),

@@ -11,8 +11,10 @@ use std::str::FromStr;
 pub struct ClientId(String);
 
 impl ClientId {
-    /// The most characters of an id.
+    /// The most characters.
     pub const MAX: usize = 64;
+    /// The characters, as a regular expression (ECMA-262).
+    pub const PATTERN: &'static str = "^[A-Za-z0-9._-]+$";
 
     /// The client that the first start on a laptop creates.
     #[must_use]

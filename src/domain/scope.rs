@@ -13,11 +13,13 @@ pub enum Scope {
     Write,
     /// `webhooks:read` allows reading the client's own secrets, with which its receivers verify deliveries.
     WebhookSecrets,
+    /// `operator` allows administrating clients, and with `conversations:read` reading the conversations of all clients.
+    Operator,
 }
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::WebhookSecrets];
+    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::WebhookSecrets, Self::Operator];
 
     /// The name in tokens, requests, stored rows and the MCP metadata.
     #[must_use]
@@ -26,7 +28,14 @@ impl Scope {
             Self::Read => "conversations:read",
             Self::Write => "conversations:write",
             Self::WebhookSecrets => "webhooks:read",
+            Self::Operator => "operator",
         }
+    }
+
+    /// The scope with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == name)
     }
 
     const fn bit(self) -> u8 {
@@ -45,7 +54,8 @@ impl fmt::Display for Scope {
 pub struct Scopes(u8);
 
 impl Scopes {
-    /// All scopes.
+    /// All scopes on what belongs to the client itself. They are the default for clients and tokens where nobody names
+    /// scopes. `operator` has to be named, so that the token that an agent holds cannot add clients.
     #[must_use]
     pub const fn all() -> Self {
         Self(Self::on_conversations().0 | Scope::WebhookSecrets.bit())
@@ -58,10 +68,22 @@ impl Scopes {
         Self(Scope::Read.bit() | Scope::Write.bit())
     }
 
+    /// All scopes that exist.
+    #[must_use]
+    pub const fn with_operator() -> Self {
+        Self::all().with(Scope::Operator)
+    }
+
+    /// The set with one more scope.
+    #[must_use]
+    pub const fn with(self, scope: Scope) -> Self {
+        Self(self.0 | scope.bit())
+    }
+
     /// The known scopes in a stored text. A newer release may have written the text, so unknown names are ignored.
     #[must_use]
     pub fn known_in(text: &str) -> Self {
-        text.split(' ').filter_map(named).collect()
+        text.split(' ').filter_map(Scope::named).collect()
     }
 
     /// The empty set.
@@ -120,19 +142,15 @@ impl fmt::Display for Scopes {
 
 /// The text contains a name that is not a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be names of scopes, separated by spaces; the scopes are {}", Scopes::all())]
+#[error("must be names of scopes, separated by spaces; the scopes are {}", Scopes::with_operator())]
 pub struct UnknownScope;
 
 impl FromStr for Scopes {
     type Err = UnknownScope;
 
     fn from_str(text: &str) -> Result<Self, UnknownScope> {
-        text.split(' ').filter(|name| !name.is_empty()).map(|name| named(name).ok_or(UnknownScope)).collect()
+        text.split(' ').filter(|name| !name.is_empty()).map(|name| Scope::named(name).ok_or(UnknownScope)).collect()
     }
-}
-
-fn named(name: &str) -> Option<Scope> {
-    Scope::ALL.into_iter().find(|scope| scope.as_str() == name)
 }
 
 #[cfg(test)]
@@ -147,6 +165,8 @@ mod tests {
             (Scope::Read.into(), "conversations:read"),
             (Scope::Write.into(), "conversations:write"),
             (Scope::WebhookSecrets.into(), "webhooks:read"),
+            (Scope::Operator.into(), "operator"),
+            (Scopes::with_operator(), "conversations:read conversations:write webhooks:read operator"),
             (Scopes::none(), ""),
         ] {
             assert_eq!(scopes.to_string(), text);
@@ -171,5 +191,7 @@ mod tests {
         let (read, write) = (Scopes::from(Scope::Read), Scopes::from(Scope::Write));
         assert!(read.contains(Scope::Read) && !read.contains(Scope::Write) && !write.contains(Scope::Read));
         assert_eq!((read & write, read & Scopes::all()), (Scopes::none(), read));
+        assert!(!Scopes::all().contains(Scope::Operator), "it has to be named");
+        assert_eq!(Scope::ALL.into_iter().collect::<Scopes>(), Scopes::with_operator());
     }
 }

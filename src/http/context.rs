@@ -15,7 +15,7 @@ use super::caller::FunctionsHost;
 use super::connection::Connection;
 use super::rate_limiter::RateLimiter;
 use crate::api::{ErrorDetail, IDEMPOTENCY_KEY, Problem, read_key, several_keys};
-use crate::auth::{Authenticator, Principal, Source};
+use crate::auth::{Authenticator, ClientAdmin, Principal, Source};
 use crate::delivery::{Signer, WakeUpHandler};
 use crate::domain::{ClientId, ConversationId, Sha256};
 use crate::mcp::McpServer;
@@ -29,6 +29,8 @@ pub struct Services {
     pub scheduler: Scheduler,
     /// Authenticates clients.
     pub authenticator: Authenticator,
+    /// The use cases of an operator on clients.
+    pub clients: ClientAdmin,
     /// Randomness for the ids of tokens.
     pub entropy: Arc<dyn Entropy>,
     /// The use cases as tools for language models.

@@ -9,6 +9,7 @@
 mod body;
 mod budget;
 mod caller;
+mod client_operations;
 mod client_stream;
 mod connection;
 mod context;

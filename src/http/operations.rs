@@ -7,6 +7,7 @@ use std::future::ready;
 
 use http::Method;
 
+use super::client_operations::client_operations;
 use super::descriptions;
 use super::handlers::{
     batches, conversations, health, mcp, metadata, named, oauth_token, openapi, preview_time, token, webhook_keys,
@@ -28,6 +29,7 @@ pub fn operations() -> Vec<Operation> {
         named_operations(),
         batch_operations(),
         webhook_operations(),
+        client_operations(),
         vec![mcp_operation()],
     ]
     .concat()

@@ -144,12 +144,16 @@ mod tests {
         }
     }
 
+    /// The path of an operation with this value for its parameter.
+    fn path_of(operation: &Operation, value: &str) -> String {
+        ["{id}", "{name}", "{clientId}"].iter().fold(operation.path.to_owned(), |path, name| path.replace(name, value))
+    }
+
     #[test]
     fn every_operation_is_found_by_its_own_method_and_path() {
         for operation in operations() {
             let parameter = if operation.path.contains('{') { "some-id" } else { "" };
-            let found =
-                find(&operation.method, &operation.path.replace("{id}", "some-id").replace("{name}", "some-id"));
+            let found = find(&operation.method, &path_of(&operation, "some-id"));
             assert_eq!(found, (operation.name.to_owned(), parameter.to_owned()));
         }
     }
@@ -157,7 +161,7 @@ mod tests {
     #[test]
     fn head_is_accepted_where_get_is_and_nowhere_else() {
         for operation in operations() {
-            let path = operation.path.replace("{id}", "some-id").replace("{name}", "some-id");
+            let path = path_of(&operation, "some-id");
             let (found, _) = find(&Method::HEAD, &path);
             let gets = operations().into_iter().find(|o| o.method == Method::GET && o.path == operation.path);
             assert_eq!(found, gets.map_or("405", |get| get.name), "{path}");

@@ -2,9 +2,10 @@
 
 use tokio::runtime::Handle;
 
+use super::cursor::ListOfReader;
 use super::{Scheduler, SchedulerError};
 use crate::domain::{ClientId, Conversation};
-use crate::store::{ListFilter, ListPlace, StoreError};
+use crate::store::{ListFilter, ListOwner, ListPlace, StoreError};
 
 /// A list request that passed validation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +34,27 @@ impl Scheduler {
     /// [`SchedulerError::InvalidCursor`], [`SchedulerError::TooManyLists`], [`SchedulerError::Unavailable`] or
     /// [`SchedulerError::Internal`].
     pub async fn list(&self, client: &ClientId, query: ListQuery) -> Result<ListPage, SchedulerError> {
+        self.list_of(client, &client.into(), query).await
+    }
+
+    /// Reads a page of the conversations of any client, or of all clients. Whoever calls this has checked that the reader may
+    /// see them.
+    ///
+    /// # Errors
+    /// As [`Scheduler::list`].
+    pub async fn list_of(
+        &self,
+        reader: &ClientId,
+        of: &ListOwner,
+        query: ListQuery,
+    ) -> Result<ListPage, SchedulerError> {
         let ListQuery { filter, limit, cursor } = query;
-        let open = |cursor: String| self.cursors.open(client, &filter, &cursor).ok_or(SchedulerError::InvalidCursor);
+        let list = ListOfReader { reader, of, filter: &filter };
+        let open = |cursor: String| self.cursors.open(list, &cursor).ok_or(SchedulerError::InvalidCursor);
         let place = cursor.map(open).transpose()?;
-        let permit = self.lists.take(client).await.ok_or(SchedulerError::TooManyLists)?;
-        let place = if let Some(place) = place { place } else { self.list_from_start(&filter).await? };
-        let (store, of, runtime) = (self.store.clone(), client.clone(), Handle::current());
+        let permit = self.lists.take(reader).await.ok_or(SchedulerError::TooManyLists)?;
+        let place = if let Some(place) = place { place } else { self.list_from_start(of, &filter).await? };
+        let (store, of, runtime) = (self.store.clone(), of.clone(), Handle::current());
         let by = filter.clone();
         // The embedded store reads from the disk without awaiting, and the rows of a page are many. On a thread of its own
         // the list delays no other request. The permit ends with the thread, also if the caller is gone before.
@@ -48,15 +64,15 @@ impl Scheduler {
         });
         let stopped = |error: tokio::task::JoinError| StoreError::Refused(format!("the list was not read: {error}"));
         let listing = read.await.map_err(stopped)??;
-        let next = listing.next.and_then(|place| self.cursors.seal(client, &filter, &place));
+        let next = listing.next.and_then(|place| self.cursors.seal(list, &place));
         Ok(ListPage { conversations: listing.conversations, next })
     }
 
-    async fn list_from_start(&self, filter: &ListFilter) -> Result<ListPlace, StoreError> {
+    async fn list_from_start(&self, of: &ListOwner, filter: &ListFilter) -> Result<ListPlace, StoreError> {
         // The time decides between Scheduled and InProgress.
         if filter.has_index() {
             self.store.tell_time(&*self.clock).await?;
         }
-        self.store.list_from_start(filter, self.clock.now()).await
+        self.store.list_from_start(of, filter, self.clock.now()).await
     }
 }

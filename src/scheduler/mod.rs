@@ -22,7 +22,7 @@ use crate::domain::{
     UpdateRefused, WholeConversation,
 };
 use crate::store::{ConversationStore, LiveAttempts, StoreError, Versioned, Waker};
-pub use crate::store::{ListFilter, Listed};
+pub use crate::store::{ListFilter, ListOwner, Listed};
 use crate::time::{Clock, Entropy, MachineOffset, machine_offset, random};
 pub use bulk::BulkResult;
 pub use cancel::Cancelled;

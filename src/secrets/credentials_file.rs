@@ -56,6 +56,16 @@ pub(super) struct EarlierKeys {
 }
 
 impl Credentials {
+    /// Reads the credentials in a directory; `None` if no start has generated any, or while the settings have a client.
+    ///
+    /// # Errors
+    /// [`SecretFileError`] if they cannot be read.
+    pub fn load(dir: &Path) -> Result<Option<Self>, SecretFileError> {
+        let path = dir.join(FILE);
+        let file = secret_file::read::<CredentialsFile>(&path, REMEDY)?;
+        file.map(|file| Self::of(file, path, false)).transpose()
+    }
+
     /// Reads the credentials in a directory, or generates them.
     ///
     /// # Errors
@@ -70,6 +80,10 @@ impl Credentials {
         if new {
             secret_file::write(&path, &file)?;
         }
+        Self::of(file, path, new)
+    }
+
+    fn of(file: CredentialsFile, path: PathBuf, new: bool) -> Result<Self, SecretFileError> {
         let damaged = |_| SecretFileError::Damaged { path: path.clone(), remedy: REMEDY };
         Ok(Self { api_key: ApiKey::new(file.api_key).map_err(damaged)?, client: file.client_id, path, new })
     }

@@ -24,7 +24,7 @@ use std::sync::atomic::AtomicBool;
 use ring::digest::{SHA256, digest};
 
 pub use self::idempotent::Repetition;
-pub use self::list_filter::{ListFilter, Listed};
+pub use self::list_filter::{ListFilter, ListOwner, Listed};
 pub use self::listing::{ListPlace, ListRows, Listing};
 pub use self::named::NameHolder;
 pub use self::restore::Restored;

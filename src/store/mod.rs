@@ -23,8 +23,8 @@ pub use azure::{
 };
 pub use clients::{Client, ClientStore};
 pub use conversations::{
-    ConversationStore, ListFilter, ListPlace, ListRows, Listed, Listing, NameHolder, Repetition, Restored, Revision,
-    Versioned,
+    ConversationStore, ListFilter, ListOwner, ListPlace, ListRows, Listed, Listing, NameHolder, Repetition, Restored,
+    Revision, Versioned,
 };
 pub use embedded::{EmbeddedStore, OpenError, Repair, RepairReport};
 pub use grouped::GroupedTable;

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use mcp_scheduler::domain::Scopes;
 use mcp_scheduler::http::openapi_document;
 use serde_json::Value;
 
-use crate::support::process_api::Api;
+use crate::support::client::ApiClient;
 use crate::support::receiver::Receiver;
 use crate::support::service::{BINARY, CLIENT, CONFIGURED, KEY, Place, Service, text};
 
@@ -70,7 +71,10 @@ fn the_lint_finds_nothing() {
 async fn five_thousand_generated_requests_get_the_answers_that_the_document_describes() {
     let (place, receiver) = (Place::new(), Receiver::accepting().await);
     let service = place.start(&CONFIGURED);
-    let token = Api::login(service.url(), CLIENT, KEY).await.token().to_owned();
+    // With every scope. The requests cannot disable their own client: it is that of the settings.
+    let address = service.url().strip_prefix("http://").unwrap().parse().unwrap();
+    let client = ApiClient::new(address, CLIENT, KEY).with_scopes(&Scopes::with_operator().to_string()).await;
+    let token = client.token().await;
     let output = Command::new(installed("target/openapi-venv/bin/schemathesis"))
         .arg("--config-file")
         .arg(file("schemathesis.toml"))

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::api::MAX_KEY;
-use crate::domain::{ConversationName, Scope};
+use crate::domain::{ClientId, ConversationName, Scope};
 
 /// The beginning of the document.
 pub(super) const INTRODUCTION: &str = "\
@@ -47,6 +47,7 @@ const fn meaning(scope: Scope) -> &'static str {
         Scope::Read => "Read conversations.",
         Scope::Write => "Schedule, change, cancel and redeliver conversations.",
         Scope::WebhookSecrets => "Read the client's own secrets, which verify its deliveries.",
+        Scope::Operator => "Administrate clients, and with conversations:read read the conversations of all clients.",
     }
 }
 
@@ -88,6 +89,11 @@ pub(super) fn path_parameter(name: &str) -> Value {
             "The conversationId that the service gave to the conversation.",
             "01890000-0000-7000-8000-00000000000f",
             json!({ "type": "string", "format": "uuid" }),
+        ),
+        "clientId" => (
+            "The id of the client.",
+            "anna",
+            json!({ "type": "string", "minLength": 1, "maxLength": ClientId::MAX, "pattern": ClientId::PATTERN }),
         ),
         _ => (
             "The name of the conversation, which the caller chooses.",

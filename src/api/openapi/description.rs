@@ -126,6 +126,8 @@ pub enum Tag {
     Webhooks,
     /// Logins and the metadata about them.
     Tokens,
+    /// The administration of clients.
+    Clients,
     /// Language models.
     Mcp,
     /// The service itself.
@@ -134,8 +136,16 @@ pub enum Tag {
 
 impl Tag {
     /// All groups, in the order in which people read them.
-    pub(super) const ALL: [Self; 7] =
-        [Self::Conversations, Self::Named, Self::Batches, Self::Webhooks, Self::Tokens, Self::Mcp, Self::Service];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Conversations,
+        Self::Named,
+        Self::Batches,
+        Self::Webhooks,
+        Self::Tokens,
+        Self::Clients,
+        Self::Mcp,
+        Self::Service,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -144,6 +154,7 @@ impl Tag {
             Self::Batches => "Many conversations",
             Self::Webhooks => "Signatures",
             Self::Tokens => "Tokens",
+            Self::Clients => "Clients",
             Self::Mcp => "Model Context Protocol",
             Self::Service => "Service",
         }
@@ -156,6 +167,9 @@ impl Tag {
             Self::Batches => "The same for up to 100 conversations in one request.",
             Self::Webhooks => "Get what receivers need to verify that a delivery is real.",
             Self::Tokens => "Exchange an API key for a token, and find out how.",
+            Self::Clients => {
+                "Add clients, give them other keys, disable them. A token for this has to ask for the scope operator."
+            }
             Self::Mcp => "The operations on conversations as tools for language models.",
             Self::Service => "Health checks and this documentation.",
         }

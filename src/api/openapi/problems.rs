@@ -27,8 +27,9 @@ pub(super) fn of(operation: &Documented) -> BTreeMap<u16, Vec<ProblemType>> {
         }
     }
     if operation.path.contains('{') {
+        let unknown = if operation.path.contains("{clientId}") { P::NoSuchClient } else { P::NoSuchConversation };
         // A value such as `schedule` makes the path that of other operations, or of none.
-        problems.extend([P::NoSuchConversation, P::NoSuchPath, P::MethodNotAllowed]);
+        problems.extend([unknown, P::NoSuchPath, P::MethodNotAllowed]);
     }
     if operation.takes_idempotency_key {
         problems.extend([P::IdempotencyKeyReused, P::ConversationGone]);

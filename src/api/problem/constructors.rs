@@ -99,6 +99,11 @@ impl Problem {
             .hint("Use a conversationId that scheduleConversation or listConversations returned to this client.")
     }
 
+    pub(crate) fn no_such_client() -> Self {
+        Self::new(ProblemType::NoSuchClient, "There is no client with this id.")
+            .hint("Use a clientId that listClients returns. Upper and lower case differ.")
+    }
+
     pub(crate) fn no_such_name() -> Self {
         Self::new(ProblemType::NoSuchConversation, "This client has no conversation with this name.")
             .hint("Use a name that this client gave to scheduleNamedConversation. Upper and lower case differ.")

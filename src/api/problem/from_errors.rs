@@ -6,7 +6,7 @@ use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::constructors::STORE_RETRY_SECONDS;
 use super::{ErrorDetail, Problem, ProblemType};
-use crate::auth::AuthError;
+use crate::auth::{AuthError, ClientAdminError};
 use crate::domain::{Conversation, PauseRefused, RedeliveryRefused, Scope, Status, UpdateRefused};
 use crate::scheduler::SchedulerError;
 
@@ -109,6 +109,22 @@ impl From<AuthError> for Problem {
             .header(RETRY_AFTER, retry_after.to_string()),
             AuthError::Unavailable(cause) => Self::unavailable(&cause),
             AuthError::Internal(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl From<ClientAdminError> for Problem {
+    fn from(error: ClientAdminError) -> Self {
+        match error {
+            ClientAdminError::NotFound(_) => Self::no_such_client(),
+            ClientAdminError::Exists(id) => {
+                Self::new(ProblemType::ClientExists, format!("A client {id} exists already."))
+                    .hint("To give it another key, use rotateClientKey. To add another client, choose another id.")
+            }
+            ClientAdminError::First(_) => Self::new(ProblemType::FirstClient, format!("{error}."))
+                .hint("To change its key, change SCHEDULER_API_KEY and start the service again."),
+            ClientAdminError::Unavailable(cause) => Self::unavailable(&cause),
+            ClientAdminError::Internal(cause) => Self::internal(&cause),
         }
     }
 }

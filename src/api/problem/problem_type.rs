@@ -27,6 +27,12 @@ pub enum ProblemType {
     /// The client has no conversation with the id. A malformed id and the id of another client's conversation are
     /// the same problem, so that nobody can find out which ids exist.
     NoSuchConversation,
+    /// There is no client with the id.
+    NoSuchClient,
+    /// A client with the id exists.
+    ClientExists,
+    /// The client is the first one: it is not in the store, so no operation can change it.
+    FirstClient,
     /// The idempotency key of the request belongs to an earlier request with other content.
     IdempotencyKeyReused,
     /// The conversation that an earlier request with the same idempotency key has scheduled no longer exists.
@@ -67,7 +73,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// All types.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 30] = [
         Self::InvalidRequest,
         Self::MalformedRequest,
         Self::MalformedJson,
@@ -78,6 +84,9 @@ impl ProblemType {
         Self::NoSuchPath,
         Self::MethodNotAllowed,
         Self::NoSuchConversation,
+        Self::NoSuchClient,
+        Self::ClientExists,
+        Self::FirstClient,
         Self::IdempotencyKeyReused,
         Self::ConversationGone,
         Self::TooLate,
@@ -128,6 +137,9 @@ impl ProblemType {
             Self::NoSuchPath => ("urn:mcp-scheduler:problem:no-such-path", StatusCode::NOT_FOUND, "The path does not exist"),
             Self::MethodNotAllowed => ("urn:mcp-scheduler:problem:method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed"),
             Self::NoSuchConversation => ("urn:mcp-scheduler:problem:no-such-conversation", StatusCode::NOT_FOUND, "The conversation does not exist"),
+            Self::NoSuchClient => ("urn:mcp-scheduler:problem:no-such-client", StatusCode::NOT_FOUND, "The client does not exist"),
+            Self::ClientExists => ("urn:mcp-scheduler:problem:client-exists", StatusCode::CONFLICT, "The client exists already"),
+            Self::FirstClient => ("urn:mcp-scheduler:problem:first-client", StatusCode::CONFLICT, "The first client cannot be changed"),
             Self::IdempotencyKeyReused => ("urn:mcp-scheduler:problem:idempotency-key-reused", StatusCode::UNPROCESSABLE_ENTITY, "The idempotency key belongs to another request"),
             Self::ConversationGone => ("urn:mcp-scheduler:problem:conversation-gone", StatusCode::GONE, "The conversation no longer exists"),
             Self::TooLate => ("urn:mcp-scheduler:problem:too-late", StatusCode::CONFLICT, "It is too late to change the conversation"),

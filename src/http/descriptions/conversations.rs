@@ -5,8 +5,8 @@ use schemars::SchemaGenerator;
 use super::{body, json};
 use crate::api::openapi::{Answer, Body, Description, Input, SchemaOf, Tag};
 use crate::api::{
-    CancelResponse, ConversationResponse, ListRequest, ListResponse, PreviewRequest, PreviewResponse, ProblemType,
-    RawContent, RedeliverResponse, ScheduleRequest, ScheduleResponse, UpdateRequest,
+    CancelResponse, ConversationResponse, ListViewRequest, ListViewResponse, PreviewRequest, PreviewResponse,
+    ProblemType, RawContent, RedeliverResponse, ScheduleRequest, ScheduleResponse, StatusRequest, UpdateRequest,
 };
 
 /// The operations that take the id of a response.
@@ -89,7 +89,7 @@ pub(in crate::http) static GET_CONVERSATION_STATUS: Description = Description {
     summary: "Get the status of a conversation",
     details: "Returns the whole record of a conversation, with every attempt. InProgress can also mean that an attempt failed and \
               the next one follows at nextAttemptTime.",
-    input: Input::Nothing,
+    input: Input::Query(SchemaGenerator::subschema_for::<StatusRequest>),
     reads_if_match: false,
     answer: RECORD,
     other_answers: &[],
@@ -167,11 +167,11 @@ pub(in crate::http) static LIST_CONVERSATIONS: Description = Description {
     summary: "List conversations",
     details: "Lists the conversations of the client without their texts, the newest first or in the order of the status. While \
               more may follow, the page has a nextCursor.",
-    input: Input::Query(SchemaGenerator::subschema_for::<ListRequest>),
+    input: Input::Query(SchemaGenerator::subschema_for::<ListViewRequest>),
     reads_if_match: false,
     answer: json(
         "A page of conversations.",
-        SchemaGenerator::subschema_for::<ListResponse<'_, RawContent>>,
+        SchemaGenerator::subschema_for::<ListViewResponse<'_>>,
         r#"{ "conversations": [{
                  "conversationId": "01890000-0000-7000-8000-00000000000f", "status": "Scheduled",
                  "scheduledTime": "2030-01-31T08:30:00.000Z", "createdTime": "2030-01-30T10:00:00.000Z",

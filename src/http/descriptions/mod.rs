@@ -1,6 +1,7 @@
 //! What a reader of the documentation needs to know of each operation, beside what the table says.
 
 mod batches;
+mod clients;
 mod conversations;
 mod mcp;
 mod named;
@@ -9,6 +10,9 @@ mod tokens;
 mod webhooks;
 
 pub(super) use batches::{CANCEL_CONVERSATIONS, REDELIVER_CONVERSATIONS, SCHEDULE_BATCH};
+pub(super) use clients::{
+    ADD_CLIENT, DISABLE_CLIENT, ENABLE_CLIENT, GET_CLIENT, LIST_CLIENTS, RETIRE_CLIENT_KEY, ROTATE_CLIENT_KEY,
+};
 pub(super) use conversations::{
     CANCEL_CONVERSATION, GET_CONVERSATION_STATUS, LIST_CONVERSATIONS, PREVIEW_TIME, REDELIVER_CONVERSATION,
     RUN_CONVERSATION, SCHEDULE_CONVERSATION, UPDATE_CONVERSATION,

@@ -3,11 +3,11 @@
 use warp::reply::Response;
 
 use crate::api::{
-    self, CancelResponse, ConversationResponse, ListRequest, ListResponse, Parsed, Problem, RawContent,
-    RedeliverResponse, ScheduleRequest, UpdateRequest,
+    self, CancelResponse, ConversationResponse, ListViewRequest, ListViewResponse, Parsed, Problem, RawContent,
+    RedeliverResponse, ScheduleRequest, StatusRequest, UpdateRequest,
 };
 use crate::auth::Principal;
-use crate::domain::Timestamp;
+use crate::domain::{Scope, Timestamp};
 use crate::http::precondition::{if_match, with_tag};
 use crate::http::{RequestContext, json};
 use crate::scheduler::Found;
@@ -31,7 +31,15 @@ pub(in crate::http) async fn get_conversation_status(
     caller: Principal,
 ) -> Result<Response, Problem> {
     let scheduler = &context.services().scheduler;
-    let found = scheduler.get(caller.client(), context.conversation_id()?).await?;
+    let query = Parsed::<StatusRequest>::from_query(context.query());
+    // Without this parameter, the query is not looked at: this operation had none when it was published.
+    let of = if query.value().is_for_operator() {
+        caller.require(Scope::Operator)?;
+        query.validate(StatusRequest::validate)?
+    } else {
+        None
+    };
+    let found = scheduler.get(of.as_ref().unwrap_or(caller.client()), context.conversation_id()?).await?;
     show(&found, scheduler.now())
 }
 
@@ -85,7 +93,12 @@ pub(in crate::http) async fn list_conversations(
     caller: Principal,
 ) -> Result<Response, Problem> {
     let scheduler = &context.services().scheduler;
-    let query = Parsed::<ListRequest>::from_query(context.query()).validate(ListRequest::validate)?;
-    let page = scheduler.list(caller.client(), query).await?;
-    json(&ListResponse::<RawContent>::new(&page, scheduler.now()))
+    let query = Parsed::<ListViewRequest>::from_query(context.query());
+    if query.value().is_for_operator() {
+        caller.require(Scope::Operator)?;
+    }
+    let (of, query) = query.validate(ListViewRequest::validate)?;
+    let whose = of.clone().unwrap_or_else(|| caller.client().into());
+    let page = scheduler.list_of(caller.client(), &whose, query).await?;
+    json(&ListViewResponse::new(&page, of.is_some(), scheduler.now()))
 }

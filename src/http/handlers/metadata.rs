@@ -47,7 +47,7 @@ pub(in crate::http) fn protected_resource(context: &RequestContext, resource: Re
     json(&ProtectedResource {
         resource: origin.resource(resource),
         authorization_servers: [origin.as_str()],
-        scopes_supported: scopes.iter().map(Scope::as_str).collect(),
+        scopes_supported: names_of(scopes),
         bearer_methods_supported: ["header"],
         resource_name: env!("CARGO_PKG_NAME"),
     })
@@ -63,7 +63,12 @@ pub(in crate::http) fn oauth_metadata(context: &RequestContext) -> Result<Respon
         token_endpoint_auth_methods_supported: oauth_token::CLIENT_AUTHENTICATION,
         grant_types_supported: oauth_token::GRANT_TYPES,
         response_types_supported: [],
-        scopes_supported: Scopes::all().iter().map(Scope::as_str).collect(),
+        // Client libraries request all of them, so `operator` is not among them.
+        scopes_supported: names_of(Scopes::all()),
         protected_resources: Resource::ALL.map(|resource| origin.resource(resource)),
     })
+}
+
+fn names_of(scopes: Scopes) -> Vec<&'static str> {
+    scopes.iter().map(Scope::as_str).collect()
 }

@@ -1,6 +1,7 @@
 //! The handlers: one function for each operation of the table.
 
 pub(super) mod batches;
+pub(super) mod clients;
 pub(super) mod conversations;
 pub(super) mod health;
 pub(super) mod mcp;

@@ -63,7 +63,7 @@ impl ConversationStore {
     /// [`StoreError::Unavailable`].
     pub async fn is_empty(&self) -> Result<bool, StoreError> {
         for partition in Self::partitions() {
-            if !self.table.scan(partition, &KeyRange::prefix("m~"), 1).await?.is_empty() {
+            if !self.table.scan(partition, &KeyRange::prefix(rows::MAIN_ROWS), 1).await?.is_empty() {
                 return Ok(false);
             }
         }
@@ -78,7 +78,7 @@ impl ConversationStore {
     /// # Errors
     /// [`StoreError`] of the first failure.
     pub async fn index(&self, partition: Partition) -> Result<usize, StoreError> {
-        let (mut range, mut left) = (KeyRange::prefix("m~"), 0);
+        let (mut range, mut left) = (KeyRange::prefix(rows::MAIN_ROWS), 0);
         loop {
             let page = self.table.scan(partition, &range, Self::INDEX_PAGE).await?;
             let Some(last) = page.last() else { return Ok(left) };

@@ -21,6 +21,22 @@ pub enum Listed {
     Of(Status),
 }
 
+/// The clients whose conversations a list has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListOwner {
+    /// One client.
+    Client(ClientId),
+    /// All clients, in the order of their ids. The conversations of each come newest first, whatever the filter is: the index
+    /// rows have an order for each client alone.
+    All,
+}
+
+impl From<&ClientId> for ListOwner {
+    fn from(client: &ClientId) -> Self {
+        Self::Client(client.clone())
+    }
+}
+
 /// The filters of a list.
 ///
 /// A filter on a field that is in no key belongs into `accepts`: it is applied to the main rows of the

@@ -1,6 +1,6 @@
-//! The list of a client's conversations, merged from all partitions.
+//! The list of a client's conversations, or those of all clients, merged from all partitions.
 //!
-//! A list of all conversations scans their main rows, and any other list scans a range of index rows and reads the main
+//! A list of all conversations, and every list of all clients, scans main rows, and any other list scans a range of index rows and reads the main
 //! rows that these name. A page reads a few rows of each partition at a time and keeps only the conversations, so a list
 //! of any length needs little memory. What one page may read is bounded. A page that has reached the bound is short, and
 //! the next one begins after the last row that it examined.
@@ -11,8 +11,8 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
-use super::{ConversationStore, ListFilter};
-use crate::domain::{ClientId, Conversation, Timestamp};
+use super::{ConversationStore, ListFilter, ListOwner};
+use crate::domain::{Conversation, Timestamp};
 use crate::store::{KeyRange, Partition, StoreError, Table as _, rows};
 
 /// The rows that a list scans.
@@ -36,7 +36,7 @@ pub struct ListPlace {
     pub after: Option<String>,
 }
 
-/// One page of a client's conversations.
+/// One page of a list.
 #[derive(Clone, Debug)]
 pub struct Listing {
     /// The page, in the order of the list.
@@ -82,12 +82,17 @@ impl ConversationStore {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
-    pub async fn list_from_start(&self, filter: &ListFilter, now: Timestamp) -> Result<ListPlace, StoreError> {
-        let by_index = filter.has_index() && self.is_indexed().await?;
+    pub async fn list_from_start(
+        &self,
+        of: &ListOwner,
+        filter: &ListFilter,
+        now: Timestamp,
+    ) -> Result<ListPlace, StoreError> {
+        let by_index = *of != ListOwner::All && filter.has_index() && self.is_indexed().await?;
         Ok(ListPlace { rows: if by_index { ListRows::Index } else { ListRows::Main }, now, after: None })
     }
 
-    /// Reads a page of a client's conversations. A page with fewer than `limit` conversations, even one without any, may
+    /// Reads a page of a list. A page with fewer than `limit` conversations, even one without any, may
     /// have a next page: a page reads a limited number of rows and bytes, for a limited time. It always makes some
     /// progress.
     ///
@@ -95,14 +100,14 @@ impl ConversationStore {
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     pub async fn list(
         &self,
-        client: &ClientId,
+        of: &ListOwner,
         filter: &ListFilter,
         limit: usize,
         place: &ListPlace,
     ) -> Result<Listing, StoreError> {
         let mut bounds =
             Bounds { rows: Self::LIST_ROWS, bytes: Self::LIST_BYTES, until: Instant::now() + Self::LIST_TIME };
-        let (range, prefix) = place.range(client, filter);
+        let (range, prefix) = place.range(of, filter);
         let is_scan = place.rows == ListRows::Main;
         // With one row more than the page needs, it is known whether another page follows.
         let rejects_scanned = is_scan && *filter != ListFilter::ALL;
@@ -128,7 +133,7 @@ impl ConversationStore {
             let batch = next_rows(&mut parts, (limit - conversations.len()).min(Self::LIST_READS));
             let Some((_, last)) = batch.last() else { break };
             examined = Some(last.key.clone());
-            let of_page = self.conversations_of(client, batch, &mut bounds).await?;
+            let of_page = self.conversations_of(of, batch, &mut bounds).await?;
             conversations.extend(of_page.into_iter().filter(|found| filter.accepts(found, place.now)));
         }
         let is_last = parts.iter().all(|part| part.rest.is_none() && part.read.is_empty());
@@ -156,7 +161,7 @@ impl ConversationStore {
         }
         let read = (rows.len(), rows.iter().map(|row| row.value.len()).sum());
         for row in rows {
-            let is_main = row.key.starts_with("m~");
+            let is_main = row.key.starts_with(rows::MAIN_ROWS);
             let conversation = is_main.then(|| rows::decode_conversation(&row)).transpose()?;
             part.read.push_back(Found { key: row.key, conversation: conversation.map(|main| main.conversation) });
         }
@@ -169,7 +174,7 @@ impl ConversationStore {
     /// any more.
     async fn conversations_of(
         &self,
-        client: &ClientId,
+        of: &ListOwner,
         batch: Vec<(Partition, Found)>,
         bounds: &mut Bounds,
     ) -> Result<Vec<Conversation>, StoreError> {
@@ -177,7 +182,7 @@ impl ConversationStore {
             if found.conversation.is_some() {
                 return Ok::<_, StoreError>((found.conversation, 0));
             }
-            let Some(id) = rows::indexed_id(&found.key) else {
+            let (ListOwner::Client(client), Some(id)) = (of, rows::indexed_id(&found.key)) else {
                 tracing::warn!(key = found.key, "index row skipped");
                 return Ok((None, 0));
             };
@@ -199,11 +204,14 @@ impl ConversationStore {
 
 impl ListPlace {
     /// The keys of the list from this place on, and what all keys of the list begin with.
-    fn range(&self, client: &ClientId, filter: &ListFilter) -> (KeyRange, String) {
+    fn range(&self, of: &ListOwner, filter: &ListFilter) -> (KeyRange, String) {
         let by_index = filter.group().filter(|_| self.rows == ListRows::Index);
-        let (range, prefix) = match by_index {
-            Some(group) => (filter.index_rows(client, group, self.now), rows::index_prefix(client, group)),
-            None => (rows::conversations_of(client), rows::conversations_prefix(client)),
+        let (range, prefix) = match (of, by_index) {
+            (ListOwner::All, _) => (KeyRange::prefix(rows::MAIN_ROWS), rows::MAIN_ROWS.to_owned()),
+            (ListOwner::Client(client), Some(group)) => {
+                (filter.index_rows(client, group, self.now), rows::index_prefix(client, group))
+            }
+            (ListOwner::Client(client), None) => (rows::conversations_of(client), rows::conversations_prefix(client)),
         };
         let range = match &self.after {
             Some(after) => range.after(&format!("{prefix}{after}")),

@@ -19,6 +19,11 @@ pub(in crate::store) struct ClientRow {
     disabled: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tokens_valid_from: Option<i64>,
+    /// Rows of releases before client administration have neither of these two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    created: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rotated: Option<i64>,
 }
 
 impl From<&Client> for ClientRow {
@@ -29,6 +34,8 @@ impl From<&Client> for ClientRow {
             scopes: Some(client.scopes.to_string()),
             disabled: client.disabled,
             tokens_valid_from: client.tokens_valid_from.map(Timestamp::as_millis),
+            created: client.created.map(Timestamp::as_millis),
+            rotated: client.rotated.map(Timestamp::as_millis),
         }
     }
 }
@@ -41,6 +48,8 @@ impl From<ClientRow> for Client {
             scopes: row.scopes.map_or_else(Scopes::on_conversations, |scopes| Scopes::known_in(&scopes)),
             disabled: row.disabled,
             tokens_valid_from: row.tokens_valid_from.map(Timestamp::from_millis),
+            created: row.created.map(Timestamp::from_millis),
+            rotated: row.rotated.map(Timestamp::from_millis),
         }
     }
 }

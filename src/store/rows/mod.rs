@@ -92,8 +92,11 @@ pub(super) fn numbered(number: u8) -> Partition {
     PARTITIONS.get(usize::from(number)).copied().unwrap_or(Partition::new("0"))
 }
 
+/// The beginning of the keys of all main rows.
+pub(super) const MAIN_ROWS: &str = "m~";
+
 pub(super) fn conversation_key(client: &ClientId, id: ConversationId) -> String {
-    format!("m~{client}~{}", id.inverted())
+    format!("{}{}", conversations_prefix(client), id.inverted())
 }
 
 /// The keys of a client's conversations, newest first.
@@ -103,7 +106,7 @@ pub(super) fn conversations_of(client: &ClientId) -> KeyRange {
 
 /// The part of the key that the main rows of a client share.
 pub(super) fn conversations_prefix(client: &ClientId) -> String {
-    format!("m~{client}~")
+    format!("{MAIN_ROWS}{client}~")
 }
 
 /// The keys of the due rows behind a place and with a time before `end`.

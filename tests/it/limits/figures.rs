@@ -153,6 +153,10 @@ pub const LIMITS: &[(&str, &[Figure])] = &[
         &[code("api/list_request.rs", "MAX_LIMIT: u32 = "), code("api/list_request.rs", "DEFAULT_LIMIT: u32 = ")],
     ),
     (
+        "`limit` of `listClients`",
+        &[code("api/list_request.rs", "MAX_LIMIT: u32 = "), code("api/list_request.rs", "DEFAULT_LIMIT: u32 = ")],
+    ),
+    (
         "rows that a page of a list reads",
         &[
             code("store/conversations/listing.rs", "LIST_ROWS: usize = "),
@@ -168,6 +172,11 @@ pub const LIMITS: &[(&str, &[Figure])] = &[
     ("time for which a key belongs to its request", &[code("domain/idempotency.rs", "KEPT: Duration = ")]),
     ("errors in one response", &[code("api/problem/mod.rs", "MAX_COUNT: usize = ")]),
     ("text of others in a result of a tool", &[code("api/user_content.rs", "MAX_BYTES: usize = ")]),
+    ("API keys of a client that are valid", &[code("auth/client_admin.rs", "MAX_KEYS: usize = ")]),
+    (
+        "time until a disabled client is refused by all processes",
+        &[code("auth/client_directory.rs", "CACHED_FOR: Duration = ")],
+    ),
     ("API key", &[code("auth/api_key.rs", "if ("), code("auth/api_key.rs", "MAX_BYTES: usize = ")]),
     ("life of a token", &[seconds("auth/token.rs", "MAX_TTL_SECONDS: u32 = ")]),
     ("difference of clocks for the times in a token", &[seconds("auth/token.rs", "LEEWAY_SECONDS: i64 = ")]),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 use mcp_scheduler::auth::{
-    ApiKey, AuthError, Authenticator, ClientDirectory, IssuedToken, TokenGrant, TokenSettings, hash_key,
+    ApiKey, AuthError, Authenticator, ClientAdmin, ClientDirectory, IssuedToken, TokenGrant, TokenSettings, hash_key,
 };
 use mcp_scheduler::domain::{Scope, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{Access, operations};
@@ -16,9 +16,10 @@ use mcp_scheduler::testing::SimulatedTable;
 use mcp_scheduler::time::SystemEntropy;
 use serde_json::json;
 
-use crate::support::app::{CLIENT, Fixed, KEY, TestApp};
+use crate::support::app::{CLIENT, Fixed, KEY, OTHER, TestApp};
 use crate::support::client::{Answer, ApiClient, conversation};
 use crate::support::golden;
+use crate::support::mcp_wire::newest;
 
 /// The scope that an operation of a client needs.
 fn scope_of(operation: &str) -> &'static str {
@@ -35,6 +36,8 @@ fn scope_of(operation: &str) -> &'static str {
         | "cancelConversations"
         | "redeliverConversations" => "conversations:write",
         "getSigningKeys" => "webhooks:read",
+        "listClients" | "addClient" | "getClient" | "rotateClientKey" | "retireClientKey" | "disableClient"
+        | "enableClient" => "operator",
         other => panic!("which scope does {other} need?"),
     }
 }
@@ -52,19 +55,17 @@ async fn every_operation_needs_its_own_scope() {
     let client = app.client();
     let id = client.scheduled(json!({})).await;
     client.put_named("daily", conversation(json!({}))).await;
-    for scope in ["conversations:read", "conversations:write", "webhooks:read"] {
+    for scope in Scope::ALL.map(Scope::as_str) {
         let token = token(&client, scope).await;
         // In reverse order, so that the operations that end the conversation come last.
-        for operation in operations().iter().rev() {
-            if !matches!(operation.access, Access::Client { .. }) {
-                continue;
-            }
+        for operation in operations().iter().filter(|operation| matches!(operation.access, Access::Client { .. })).rev()
+        {
             let needed = scope_of(operation.name);
-            let request = client
-                .anonymous(operation.method.clone(), &operation.path.replace("{id}", &id).replace("{name}", "daily"))
-                .bearer_auth(&token);
+            let path = operation.path.replace("{id}", &id).replace("{name}", "daily").replace("{clientId}", OTHER);
+            let request = client.anonymous(operation.method.clone(), &path).bearer_auth(&token);
             let request = request.header("content-type", "application/json");
             let body = match operation.name {
+                "addClient" => json!({ "clientId": "new" }),
                 "previewTime" => json!({ "delay": "0s" }),
                 "scheduleBatch" => json!({ "conversations": [conversation(json!({}))] }),
                 "cancelConversations" | "redeliverConversations" => json!({ "filter": { "label": "no:such" } }),
@@ -145,8 +146,16 @@ impl Gate {
     }
 }
 
-fn sets() -> [Scopes; 5] {
-    [Scopes::none(), Scope::Read.into(), Scope::Write.into(), Scopes::on_conversations(), Scopes::all()]
+fn sets() -> [Scopes; 7] {
+    [
+        Scopes::none(),
+        Scope::Read.into(),
+        Scope::Write.into(),
+        Scope::Operator.into(),
+        Scopes::on_conversations(),
+        Scopes::all(),
+        Scopes::with_operator(),
+    ]
 }
 
 /// Every combination: the scopes of the client, the requested scopes, and the scopes of the client later.
@@ -185,4 +194,48 @@ async fn a_client_without_stored_scopes_has_those_on_conversations() {
     assert_eq!(gate.allowed(&token).await, Scopes::on_conversations(), "a client is believed for a minute");
     tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(gate.allowed(&token).await, Scope::Read.into());
+}
+
+/// A token that nobody asked to be an operator's is in the hands of an agent.
+#[tokio::test]
+async fn a_token_is_for_an_operator_only_if_it_was_asked_for() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    assert_eq!(client.get("/api/clients").await.challenge(), r#"Bearer error="insufficient_scope", scope="operator""#);
+    let form = [("grant_type", "client_credentials")];
+    let request = client.anonymous(Method::POST, "/oauth/token").basic_auth(CLIENT, Some(KEY)).form(&form);
+    let issued = Answer::unchecked(request).await.json();
+    assert_eq!(issued["scope"], "conversations:read conversations:write");
+    let operator = app.client().with_scopes("operator").await;
+    assert_eq!(operator.get("/api/clients").await.status, 200);
+    operator.list("").await.assert_problem(403, "insufficient-scope");
+    let tools = operator.mcp(newest("tools/list", json!({}))).await.json();
+    assert_eq!(tools["result"]["tools"], json!([]));
+    // A client without the scope does not get it by asking.
+    let form = [("grant_type", "client_credentials"), ("scope", "operator")];
+    let other = app.other_client();
+    let request = client.anonymous(Method::POST, "/oauth/token").basic_auth(OTHER, Some(other.key())).form(&form);
+    assert_eq!(Answer::unchecked(request).await.json()["error"], "invalid_scope");
+}
+
+/// Another process disables the client: this one reads it again within a minute.
+#[tokio::test(start_paused = true)]
+async fn the_tokens_of_a_disabled_client_stop_within_60_seconds_and_it_gets_no_others() {
+    let gate = Gate::new();
+    gate.put("anna", Some(Scopes::all())).await;
+    let token = gate.issue("anna", Scopes::all()).await.unwrap();
+    let header = format!("Bearer {}", token.token.expose());
+    let is_accepted = async |resource| gate.authenticator.authenticate(&[header.as_bytes()], resource).await.is_ok();
+    for wait in [1, 59] {
+        assert!(is_accepted(Resource::Api).await && is_accepted(Resource::Mcp).await);
+        if wait == 1 {
+            let clock = Arc::new(Fixed(Timestamp::from_millis(1_900_000_001_000)));
+            let directory = Arc::new(ClientDirectory::new(None, ClientStore::new(Arc::clone(&gate.table) as _)));
+            let admin = ClientAdmin::new(directory, clock, Arc::new(SystemEntropy::new()));
+            admin.disable(&"anna".parse().unwrap()).await.unwrap();
+            assert!(matches!(gate.issue("anna", Scopes::all()).await, Err(AuthError::WrongCredentials)), "at once");
+        }
+        tokio::time::advance(Duration::from_secs(wait)).await;
+    }
+    assert!(!is_accepted(Resource::Api).await && !is_accepted(Resource::Mcp).await);
 }

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use mcp_scheduler::store::{AzureNames, ClientStore};
 use mcp_scheduler::time::{Clock as _, SystemClock};
 
 use crate::support::azurite::{self, Azurite};
 use crate::support::process_api::Api;
 use crate::support::recording_receiver::Receiver;
-use crate::support::service::{CLIENT, CONFIGURED, KEY, Place, Service, names, text};
+use crate::support::service::{CLIENT, CONFIGURED, KEY, Place, Service, names};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -87,21 +86,5 @@ async fn a_start_without_storage_succeeds_and_is_not_ready() {
     let api = Api::login(service.url(), CLIENT, KEY).await;
     assert_eq!(api.try_schedule(SystemClock.now(), "http://127.0.0.1:1/").await, None);
     assert_discreet(&service);
-    service.stop();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_can_be_added_while_the_service_runs() {
-    let (azurite, place) = (Azurite::start(), Place::new());
-    let connection = azurite.connection_string();
-    let service = start(&place, &connection);
-    let settings = [&CONFIGURED[..], &[("USE_AZURE_SERVICES", "true"), ("AzureWebJobsStorage", &connection)]].concat();
-    let output = place.run(&["client", "add", "other"], &settings);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let printed = text(&output.stdout);
-    let key = printed.lines().find_map(|line| line.strip_prefix("api key")).unwrap().trim();
-    Api::login(service.url(), "other", key).await;
-    let clients = ClientStore::new(azurite::store_at(&connection, &AzureNames::default()).clients());
-    assert!(clients.get(&"other".parse().unwrap()).await.unwrap().is_some());
     service.stop();
 }

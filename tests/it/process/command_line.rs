@@ -1,4 +1,4 @@
-//! The arguments of the command line, `client add` and `sweep --once`.
+//! The arguments of the command line, `client` while no service runs, and `sweep --once`.
 
 use std::fs::File;
 use std::time::Duration;
@@ -20,7 +20,15 @@ fn version_and_help_are_printed() {
     for flag in ["--help", "-h", "help"] {
         let help = place.run(&[flag], &[]);
         assert!(help.status.success());
-        for command in ["demo", "client add NAME", "client keys NAME", "repair", "sweep --once", "--version"] {
+        for command in [
+            "demo",
+            "client add NAME",
+            "client disable NAME",
+            "client keys NAME",
+            "repair",
+            "sweep --once",
+            "--version",
+        ] {
             assert!(text(&help.stdout).contains(command), "{flag} does not tell of {command}");
         }
     }
@@ -36,6 +44,7 @@ fn unknown_arguments_are_refused_with_the_usage() {
         &["client"],
         &["client", "add"],
         &["client", "add", "--read-only"],
+        &["client", "list", "anna"],
         &["demo", "x"],
         &["sweep"],
         &[""],
@@ -93,17 +102,6 @@ fn a_name_that_no_client_can_have_is_refused() {
         assert_refused(&place, name, &[], "must be 1 to 64 characters");
     }
     assert!(names(&place.cwd()).is_empty(), "nothing was made");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn no_client_can_be_added_while_the_service_runs() {
-    let place = Place::new();
-    let service = place.start(&CONFIGURED);
-    assert_refused(&place, "late", &[], "stop");
-    let api = Api::login(service.url(), CLIENT, KEY).await;
-    api.schedule(Duration::from_mins(5), "http://127.0.0.1:9/").await;
-    service.stop();
-    added(&place, "late");
 }
 
 #[test]

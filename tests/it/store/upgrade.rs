@@ -22,8 +22,8 @@ use mcp_scheduler::maintenance::{Indexer, SweepReason, Sweeper};
 use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Route, RouteError, Sender};
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{
-    AzureNames, ClientStore, ConversationStore, DueBound, EmbeddedStore, ListFilter, Operation, Table as _, Versioned,
-    WakeUp, WakeUps, Waker,
+    AzureNames, ClientStore, ConversationStore, DueBound, EmbeddedStore, ListFilter, ListOwner, Operation, Table as _,
+    Versioned, WakeUp, WakeUps, Waker,
 };
 use mcp_scheduler::testing::{SimulatedQueue, SimulatedTable};
 use mcp_scheduler::time::{Clock as _, SystemClock, SystemEntropy, VirtualClock};
@@ -190,8 +190,9 @@ async fn is_listed(store: &ConversationStore, conversations: &Conversations) {
         for (name, expected) in conversations {
             let conversation = get(store, expected).await;
             let filter = ListFilter::of(conversation.status());
-            let place = store.list_from_start(&filter, now).await.unwrap();
-            let page = store.list(&client(), &filter, 100, &place).await.unwrap();
+            let of = ListOwner::from(&client());
+            let place = store.list_from_start(&of, &filter, now).await.unwrap();
+            let page = store.list(&of, &filter, 100, &place).await.unwrap();
             let found = page.conversations.iter().filter(|listed| **listed == conversation).count();
             assert_eq!(found, 1, "{name} is {}, indexed: {indexed}", conversation.status());
         }

@@ -4,8 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use mcp_scheduler::app::{self, App};
-use mcp_scheduler::auth::{ApiKey, Authenticator, ClientDirectory, SigningKeys, TokenSettings, client_with_key};
+use mcp_scheduler::app::{self, App, ClientCommand};
+use mcp_scheduler::auth::{
+    ApiKey, Authenticator, ClientAdmin, ClientDirectory, SigningKeys, TokenSettings, client_with_key,
+};
 use mcp_scheduler::config::Config;
 use mcp_scheduler::delivery::{ClientKeys, NextDue, Signer, SigningSecrets};
 use mcp_scheduler::domain::{EndpointPolicy, Scope, Scopes, Secret, Timestamp};
@@ -55,8 +57,8 @@ const SIGNING_KEYS: &str = "k1:000102030405060708090a0b0c0d0e0f10111213141516171
 /// The whole service, as `main` runs it, on its own port and directory. It has three clients. It ends when it is dropped.
 pub struct TestApp {
     pub address: SocketAddr,
-    other_key: ApiKey,
-    reader_key: ApiKey,
+    other_key: String,
+    reader_key: String,
     stop: CancellationToken,
     task: Option<JoinHandle<Result<(), app::StoreLost>>>,
     _data: TempDir,
@@ -84,8 +86,8 @@ impl TestApp {
             found.map(|(_, value)| (*value).to_owned())
         };
         let config = Config::from_vars(lookup).unwrap();
-        let other_key = app::add_client(&config, OTHER, Scopes::all()).await.unwrap();
-        let reader_key = app::add_client(&config, READER, Scope::Read.into()).await.unwrap();
+        let other_key = add_client(&config, OTHER, Scopes::all()).await;
+        let reader_key = add_client(&config, READER, Scope::Read.into()).await;
         let app = App::start(config).await.unwrap();
         let (address, stop) = (app.address(), CancellationToken::new());
         let task = Some(tokio::spawn(app.run(stop.clone())));
@@ -104,12 +106,12 @@ impl TestApp {
 
     /// Another client, which owns no conversation of the first one.
     pub fn other_client(&self) -> ApiClient {
-        ApiClient::new(self.address, OTHER, self.other_key.secret().expose())
+        ApiClient::new(self.address, OTHER, &self.other_key)
     }
 
     /// A client with the scope `conversations:read` only.
     pub fn reader(&self) -> ApiClient {
-        ApiClient::new(self.address, READER, self.reader_key.secret().expose())
+        ApiClient::new(self.address, READER, &self.reader_key)
     }
 
     /// Tells the service to stop and returns at once.
@@ -121,6 +123,13 @@ impl TestApp {
     pub async fn ended(&mut self) {
         self.task.take().unwrap().await.unwrap().unwrap();
     }
+}
+
+/// Adds a client to the store of a service that does not run yet, and returns its key.
+async fn add_client(config: &Config, name: &str, scopes: Scopes) -> String {
+    let command = ClientCommand::Add(name.parse().unwrap(), scopes);
+    let added = app::administrate_clients(config, &command).await.unwrap();
+    added["apiKey"].as_str().unwrap().to_owned()
 }
 
 impl Drop for TestApp {
@@ -197,8 +206,9 @@ impl BareApi {
         )
         .with_max_pending(self.max_pending);
         let key = ApiKey::new(Secret::new(KEY.to_owned())).unwrap();
-        let client = client_with_key(CLIENT.parse().unwrap(), &key, Scopes::all(), &*entropy);
-        let directory = ClientDirectory::new(Some(client), ClientStore::new(table));
+        let client = client_with_key(CLIENT.parse().unwrap(), &key, Scopes::with_operator(), &*entropy);
+        let directory = Arc::new(ClientDirectory::new(Some(client), ClientStore::new(table)));
+        let clients = ClientAdmin::new(Arc::clone(&directory), Arc::clone(&self.clock), entropy.clone());
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let public_url = PublicUrl::of_address(address);
@@ -208,6 +218,7 @@ impl BareApi {
         let services = Arc::new(Services {
             scheduler,
             authenticator,
+            clients,
             entropy,
             mcp,
             signer: signer(),

@@ -52,6 +52,14 @@ impl ApiClient {
         token.await
     }
 
+    /// The same client with a token for these scopes.
+    pub async fn with_scopes(self, scopes: &str) -> Self {
+        let form = [("grant_type", "client_credentials"), ("scope", scopes)];
+        let request = self.anonymous(Method::POST, "/oauth/token").basic_auth(&self.id, Some(&self.key)).form(&form);
+        let token = Answer::unchecked(request).await.json()["access_token"].as_str().unwrap().to_owned();
+        Self { token: OnceCell::new_with(Some(token)), ..self }
+    }
+
     /// Asks for a token with any credentials.
     pub async fn login(&self, id: &str, key: &str) -> Answer {
         let request = self.anonymous(Method::POST, "/api/auth/token");
@@ -71,6 +79,17 @@ impl ApiClient {
 
     pub async fn get(&self, path: &str) -> Answer {
         Answer::to(self.request(Method::GET, path).await).await
+    }
+
+    /// Sends a POST request without a body.
+    pub async fn post(&self, path: &str) -> Answer {
+        Answer::to(self.request(Method::POST, path).await).await
+    }
+
+    /// Sends a POST request with a JSON body.
+    pub async fn post_json(&self, path: &str, body: &Value) -> Answer {
+        let request = self.request(Method::POST, path).await;
+        Answer::to(request.header("content-type", "application/json").body(body.to_string())).await
     }
 
     /// Schedules [`conversation`] with these members in place of its own.

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
-use mcp_scheduler::auth::{ApiKey, Authenticator, ClientDirectory, TokenSettings, client_with_key};
+use mcp_scheduler::auth::{ApiKey, Authenticator, ClientAdmin, ClientDirectory, TokenSettings, client_with_key};
 use mcp_scheduler::domain::{ConversationId, EndpointPolicy, Scopes, Secret};
 use mcp_scheduler::http::{
     FunctionsHost, Invocations, Operation, RateLimiter, Services, invocation_operations, operations, router,
@@ -143,6 +143,8 @@ fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<
     let key = ApiKey::new(Secret::new(KEY.to_owned())).unwrap();
     let client = client_with_key(harness.client.clone(), &key, Scopes::all(), &*entropy);
     let directory = ClientDirectory::new(Some(client), ClientStore::new(Arc::new(SimulatedTable::new(()))));
+    let directory = Arc::new(directory);
+    let clients = ClientAdmin::new(Arc::clone(&directory), Arc::clone(&clock) as _, entropy.clone());
     let public_url = "https://scheduler.example.com".parse().unwrap();
     let tools: Vec<_> = operations().iter().filter_map(Operation::tool).collect();
     let mcp = McpServer::new(scheduler.clone(), &public_url, tools);
@@ -150,6 +152,7 @@ fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<
     Arc::new(Services {
         scheduler,
         authenticator,
+        clients,
         entropy,
         mcp,
         signer: signer(),

@@ -82,9 +82,9 @@ pub async fn page(
 ) -> Listing {
     let place = match place {
         Some(place) => place,
-        None => store.list_from_start(filter, now).await.unwrap(),
+        None => store.list_from_start(&(&client()).into(), filter, now).await.unwrap(),
     };
-    store.list(&client(), filter, limit, &place).await.unwrap()
+    store.list(&(&client()).into(), filter, limit, &place).await.unwrap()
 }
 
 /// All pages of a list.

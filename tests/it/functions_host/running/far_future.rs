@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use azure_storage_queues::QueueClient;
-use mcp_scheduler::auth::{ApiKey, Authenticator, ClientDirectory, TokenSettings, client_with_key};
+use mcp_scheduler::auth::{ApiKey, Authenticator, ClientAdmin, ClientDirectory, TokenSettings, client_with_key};
 use mcp_scheduler::delivery::{Deliverer, SlotRunner, WakeUpHandler};
 use mcp_scheduler::domain::{EndpointPolicy, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{
@@ -74,7 +74,8 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
         Scheduler::new(conversations.clone(), waker(), endpoints.clone(), Arc::clone(&clock), entropy.clone());
     let key = ApiKey::new(Secret::new(KEY.to_owned())).unwrap();
     let client = client_with_key(CLIENT.parse().unwrap(), &key, Scopes::all(), &*entropy);
-    let directory = ClientDirectory::new(Some(client), ClientStore::new(store.clients()));
+    let directory = Arc::new(ClientDirectory::new(Some(client), ClientStore::new(store.clients())));
+    let clients = ClientAdmin::new(Arc::clone(&directory), Arc::clone(&clock), entropy.clone());
     let name = || "mcp-scheduler".to_owned();
     let tokens = TokenSettings { issuer: name(), audience: name(), ttl_seconds: 3600 };
     let listener = TcpListener::bind(("127.0.0.1", harness.options().handler_port)).await.unwrap();
@@ -107,6 +108,7 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
     let services = Arc::new(Services {
         scheduler,
         authenticator,
+        clients,
         entropy,
         mcp,
         signer,

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::client::{Answer, conversation};
+use crate::support::client::{Answer, ApiClient, conversation};
 use crate::support::discovery::list_by_links_alone;
 use crate::support::functions_host::{Host, HostOptions, Source};
 use crate::support::host_harness::{HostHarness, PATIENCE, caller, login};
 use crate::support::mcp_wire::newest;
 use crate::support::ports::fixed_port;
 use crate::support::recording_receiver::Receiver;
-use crate::support::service::{CLIENT, KEY};
+use crate::support::service::{CLIENT, CONFIGURED, KEY, Place, text};
 use crate::support::wire::{Wire, head};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,6 +30,34 @@ async fn every_operation_answers_through_the_host_as_without_it() {
     }
     caller.schedule_raw("{").await.assert_problem(400, "malformed-json");
     assert_eq!(caller.login("nobody", "a wrong key, long enough").await.status, 401);
+}
+
+/// A deployed app has no other way to a second client.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_adds_a_client_through_the_host() {
+    let (harness, machine) = (HostHarness::new(), Place::new());
+    let host = harness.host().await;
+    let run = |arguments: &[&str]| {
+        let output = machine.run(&[arguments, &["--json", "--url", &host.url()]].concat(), &CONFIGURED[..2]);
+        assert!(output.status.success(), "{}{}", text(&output.stderr), host.log());
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let added = run(&["client", "add", "anna"]);
+    let anna = ApiClient::new(host.address(), "anna", added["apiKey"].as_str().unwrap());
+    let id = anna.scheduled(json!({})).await;
+    run(&["client", "rotate", "anna"]);
+    assert_eq!(run(&["client", "show", "anna"])["keys"], 2);
+    assert_eq!(run(&["client", "retire", "anna"])["keys"], 1);
+    let operator = caller(&host).with_scopes("conversations:read operator").await;
+    let listed = operator.list("?client=*").await.json();
+    assert_eq!(
+        (&listed["conversations"][0]["clientId"], &listed["conversations"][0]["conversationId"]),
+        (&json!("anna"), &json!(id))
+    );
+    run(&["client", "disable", "anna"]);
+    anna.status(&id).await.assert_problem(401, "unauthorized");
+    run(&["client", "enable", "anna"]);
+    assert_eq!(run(&["client", "list"])["clients"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -51,11 +51,9 @@ async fn clients(fixture: &Value) -> SimulatedTable {
     let store = ClientStore::new(Arc::new(table.clone()));
     for (id, client) in fixture["clients"].as_object().unwrap() {
         let client = Client {
-            id: id.parse().unwrap(),
-            key_hashes: Vec::new(),
-            scopes: Scopes::all(),
             disabled: client["disabled"] == true,
             tokens_valid_from: client.get("tokens_valid_from").map(seconds),
+            ..Client::without_keys(id.parse().unwrap(), Scopes::all())
         };
         store.insert(&client).await.unwrap();
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 
 use futures_util::future::join_all;
 use http::Method;
-use mcp_scheduler::domain::Timestamp;
+use mcp_scheduler::domain::{Scopes, Timestamp};
 use mcp_scheduler::http::{Access, operations};
 use mcp_scheduler::store::{ConversationStore, KeyRange, Operation, Table as _};
 use mcp_scheduler::time::Clock;
@@ -136,7 +136,7 @@ async fn a_wrong_key_is_refused_with_the_other_errors() {
 #[tokio::test]
 async fn a_key_is_refused_where_it_is_not_read() {
     let app = TestApp::start().await;
-    let client = app.client();
+    let client = app.client().with_scopes(&Scopes::with_operator().to_string()).await;
     let id = client.scheduled(json!({})).await;
     let (mut refused, mut taken) = (0, 0);
     for operation in operations() {

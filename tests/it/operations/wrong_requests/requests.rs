@@ -24,7 +24,12 @@ const LIST: &str = "The operations are GET /health (health), GET /health/ready (
                     POST /api/scheduler/batch (scheduleBatch), \
                     POST /api/scheduler/cancel (cancelConversations), \
                     POST /api/scheduler/redeliver (redeliverConversations), GET /api/webhooks/keys (getSigningKeys), \
-                    GET /.well-known/webhook-keys.json (webhookKeys), POST /mcp (mcp).";
+                    GET /.well-known/webhook-keys.json (webhookKeys), GET /api/clients (listClients), \
+                    POST /api/clients (addClient), GET /api/clients/{clientId} (getClient), \
+                    POST /api/clients/{clientId}/rotate (rotateClientKey), \
+                    POST /api/clients/{clientId}/retire (retireClientKey), \
+                    POST /api/clients/{clientId}/disable (disableClient), \
+                    POST /api/clients/{clientId}/enable (enableClient), POST /mcp (mcp).";
 
 #[tokio::test]
 async fn a_wrong_path_or_method_is_told_the_right_one_and_all_operations() {

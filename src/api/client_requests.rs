@@ -1,0 +1,99 @@
+//! The requests of an operator about clients, and their validation.
+
+use schemars::JsonSchema;
+use serde_json::json;
+
+use super::field_errors::FieldErrors;
+use super::{ErrorDetail, FromObject, ListRequest, ObjectReader, Synonyms};
+use crate::domain::{ClientId, Scope, Scopes};
+
+/// The client to add.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct AddClientRequest {
+    /// The id of the client. It cannot be changed later.
+    #[schemars(required, length(min = 1, max = ClientId::MAX), extend("pattern" = ClientId::PATTERN))]
+    client_id: Option<String>,
+    /// Its scopes. Without them, it has conversations:read and conversations:write.
+    #[schemars(
+        with = "Option<Vec<String>>",
+        length(min = 1, max = AddClientRequest::MAX_SCOPES),
+        extend("items" = json!({ "type": "string", "enum": Scope::ALL.map(Scope::as_str) }))
+    )]
+    scopes: Option<Vec<Option<String>>>,
+}
+
+impl FromObject for AddClientRequest {
+    const SYNONYMS: Synonyms =
+        &[("clientId", &["client", "id", "name", "clientname"]), ("scopes", &["scope", "rights", "permissions"])];
+
+    fn from_object(object: &mut ObjectReader<'_>) -> Self {
+        Self {
+            client_id: object.string("clientId"),
+            scopes: object
+                .items("scopes", r#"["conversations:read"]"#, Self::MAX_SCOPES, |item| serde_json::from_str(item).ok()),
+        }
+    }
+}
+
+impl AddClientRequest {
+    const MAX_SCOPES: usize = Scope::ALL.len();
+
+    /// The id and the scopes of the client.
+    ///
+    /// # Errors
+    /// One [`ErrorDetail`] for each field or scope that is not accepted.
+    pub(crate) fn validate(self) -> Result<(ClientId, Scopes), Vec<ErrorDetail>> {
+        let mut errors = FieldErrors::default();
+        let id = self.client_id.unwrap_or_default();
+        let id = errors.check("/clientId", id.parse::<ClientId>());
+        let mut scopes = self.scopes.is_none().then(Scopes::all).unwrap_or(Scopes::none());
+        for (position, name) in self.scopes.unwrap_or_default().into_iter().enumerate() {
+            match name.and_then(|name| Scope::named(&name)) {
+                Some(scope) => scopes = scopes.with(scope),
+                None => errors.add(
+                    &format!("/scopes/{position}"),
+                    format!("must be one of {}", Scope::ALL.map(Scope::as_str).join(", ")),
+                ),
+            }
+        }
+        match id {
+            Some(id) if errors.0.is_empty() => Ok((id, scopes)),
+            _ => Err(errors.0),
+        }
+    }
+}
+
+/// A page of clients.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ListClientsRequest {
+    /// The most clients on a page. The default is 50.
+    #[schemars(range(min = 1, max = ListRequest::MAX_LIMIT))]
+    limit: Option<u32>,
+    /// The nextCursor of the page before. Without it, the first page is returned.
+    #[schemars(length(max = ClientId::MAX))]
+    cursor: Option<String>,
+}
+
+impl FromObject for ListClientsRequest {
+    fn from_object(object: &mut ObjectReader<'_>) -> Self {
+        Self { limit: object.whole_number("limit", 1..=ListRequest::MAX_LIMIT), cursor: object.string("cursor") }
+    }
+}
+
+impl ListClientsRequest {
+    /// The id behind which the page begins, and the most clients on it.
+    ///
+    /// # Errors
+    /// An [`ErrorDetail`] if the cursor is none.
+    pub(crate) fn validate(self) -> Result<(Option<ClientId>, usize), Vec<ErrorDetail>> {
+        let limit = self.limit.unwrap_or(ListRequest::DEFAULT_LIMIT) as usize;
+        // The cursor is the id of the last client on the page before. It tells an operator nothing new.
+        let Some(cursor) = self.cursor.filter(|cursor| !cursor.is_empty()) else { return Ok((None, limit)) };
+        let detail =
+            || "must be the nextCursor that an earlier response returned; leave it out to start anew".to_owned();
+        let not_one = |_| vec![ErrorDetail { pointer: "/cursor".to_owned(), detail: detail() }];
+        Ok((Some(cursor.parse().map_err(not_one)?), limit))
+    }
+}

@@ -1,0 +1,146 @@
+//! The arguments of `client`.
+
+use crate::domain::{Scope, Scopes};
+
+/// What a command does with clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum ClientAction {
+    Add,
+    List,
+    Show,
+    Rotate,
+    Retire,
+    Disable,
+    Enable,
+}
+
+impl ClientAction {
+    const ALL: [(&'static str, Self); 7] = [
+        ("add", Self::Add),
+        ("list", Self::List),
+        ("show", Self::Show),
+        ("rotate", Self::Rotate),
+        ("retire", Self::Retire),
+        ("disable", Self::Disable),
+        ("enable", Self::Enable),
+    ];
+}
+
+/// The arguments behind `client`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cli) struct ClientArguments {
+    pub(in crate::cli) action: ClientAction,
+    /// The client, as the operator wrote it. Empty for a list.
+    pub(in crate::cli) name: String,
+    /// The scopes of a client that is added.
+    pub(in crate::cli) scopes: Scopes,
+    /// The address of the service, if the operator names it.
+    pub(in crate::cli) url: Option<String>,
+    /// Whether the answer is printed as JSON.
+    pub(in crate::cli) json: bool,
+}
+
+impl ClientArguments {
+    /// Reads the arguments. `None` if they are not understood.
+    pub(in crate::cli) fn parse(arguments: &[&str]) -> Option<Self> {
+        let (action, rest) = arguments.split_first()?;
+        let (_, action) = ClientAction::ALL.into_iter().find(|(name, _)| name == action)?;
+        let (name, mut options) = match rest.split_first() {
+            _ if action == ClientAction::List => ("", rest.iter()),
+            // A name that begins with a dash is a misplaced option: no client gets that name by accident.
+            Some((name, options)) if !name.starts_with('-') => (*name, options.iter()),
+            _ => return None,
+        };
+        let (mut scopes, mut url, mut json) = (None, None, false);
+        while let Some(option) = options.next() {
+            let is_repeated = match *option {
+                "--read-only" if action == ClientAction::Add => scopes.replace(Scope::Read.into()).is_some(),
+                "--scopes" if action == ClientAction::Add => scopes.replace(scopes_in(options.next()?)?).is_some(),
+                "--url" => url.replace((*options.next()?).to_owned()).is_some(),
+                "--json" => std::mem::replace(&mut json, true),
+                _ => return None,
+            };
+            if is_repeated {
+                return None;
+            }
+        }
+        Some(Self { action, name: name.to_owned(), scopes: scopes.unwrap_or(Scopes::all()), url, json })
+    }
+}
+
+/// Scopes, separated by commas or spaces.
+fn scopes_in(text: &str) -> Option<Scopes> {
+    let scopes: Scopes = text.replace(',', " ").parse().ok()?;
+    (!scopes.is_empty()).then_some(scopes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &str) -> Option<ClientArguments> {
+        ClientArguments::parse(&arguments.split(' ').collect::<Vec<_>>())
+    }
+
+    fn anna(action: ClientAction) -> ClientArguments {
+        ClientArguments { action, name: "anna".to_owned(), scopes: Scopes::all(), url: None, json: false }
+    }
+
+    #[test]
+    fn every_action_has_a_name_and_takes_the_address_and_the_form() {
+        for (name, action) in ClientAction::ALL {
+            let expected = if action == ClientAction::List {
+                ClientArguments { name: String::new(), ..anna(action) }
+            } else {
+                anna(action)
+            };
+            let command = if action == ClientAction::List { name.to_owned() } else { format!("{name} anna") };
+            assert_eq!(parse(&command), Some(expected.clone()));
+            let url = Some("https://a.example".to_owned());
+            let all = Some(ClientArguments { url, json: true, ..expected });
+            assert_eq!(parse(&format!("{command} --json --url https://a.example")), all);
+            assert_eq!(parse(&format!("{command} --url https://a.example --json")), all);
+        }
+    }
+
+    #[test]
+    fn a_client_has_the_usual_scopes_unless_others_are_named() {
+        for (options, scopes) in [
+            ("", Scopes::all()),
+            (" --read-only", Scope::Read.into()),
+            (" --scopes conversations:read,operator", Scopes::from(Scope::Read).with(Scope::Operator)),
+            (" --scopes operator", Scope::Operator.into()),
+        ] {
+            let command = format!("add anna{options}");
+            assert_eq!(parse(&command), Some(ClientArguments { scopes, ..anna(ClientAction::Add) }), "{command}");
+        }
+        assert!(ClientArguments::parse(&["add", ""]).is_some(), "the client id is checked later");
+    }
+
+    #[test]
+    fn other_arguments_are_not_understood() {
+        for arguments in [
+            "",
+            "add",
+            "remove anna",
+            "list anna",
+            "show",
+            "show --json",
+            "add --read-only",
+            "add --read-only anna",
+            "add anna --readonly",
+            "add anna --read-only --read-only",
+            "add anna --read-only --scopes operator",
+            "add anna --scopes",
+            "add anna --scopes ,",
+            "add anna --scopes admin",
+            "rotate anna --read-only",
+            "show anna --json --json",
+            "show anna --url",
+            "show anna --url a --url b",
+            "show anna bob",
+        ] {
+            assert_eq!(parse(arguments), None, "{arguments}");
+        }
+    }
+}
