@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::delivery::{Follower, WakeUpHandler, Worker};
+use crate::delivery::{Follower, Worker};
 use crate::http::{Invocations, Server};
 use crate::maintenance::Indexer;
 pub use crate::maintenance::SweepReport;
