@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 from referencing import Registry
 from referencing.jsonschema import DRAFT4
 
@@ -123,8 +124,8 @@ def test_expressions_use_exactly_the_parameters_and_variables_of_the_template():
 @cache
 def known_functions():
     return {
-        "concat", "copyIndex", "createArray", "createObject", "empty", "environment", "guid", "if", "length", "not",
-        "null", "parameters", "reference", "resourceGroup", "resourceId", "subscription", "subscriptionResourceId",
+        "concat", "copyIndex", "createArray", "createObject", "empty", "environment", "equals", "guid", "if", "length", "not",
+        "null", "or", "parameters", "reference", "resourceGroup", "resourceId", "subscription", "subscriptionResourceId",
         "true", "variables",
     }
 
@@ -212,23 +213,48 @@ def test_the_plan_is_a_parameter_and_only_classic_consumption_has_a_slot():
     assert slot["properties"]["siteConfig"] == app["properties"]["siteConfig"]
 
 
-@pytest.mark.parametrize("environment", ["dev", "prod"])
-def test_the_parameter_files_fit_the_template_and_the_pipeline(environment):
-    parameters = json.loads((ROOT / f"infra/{environment}.parameters.json").read_text())["parameters"]
-    declared = TEMPLATE["parameters"]
-    assert set(parameters) <= set(declared)
-    assert {name for name, value in declared.items() if "defaultValue" not in value} <= set(parameters)
+def parameter_file(environment):
+    return json.loads((ROOT / f"infra/{environment}.parameters.json").read_text())["parameters"]
+
+
+NAMES = yaml.safe_load((ROOT / "infra/names.yml").read_text())["variables"]
+# The parameters that scripts/provision itself gives.
+GIVEN = {"appName", "keyVaultName", "storageAccountName", "flexConsumption", "sweepExpected"}
+
+
+def fits(rule, value):
     kinds = {"string": str, "int": int, "bool": bool}
-    for name, given in parameters.items():
-        rule, value = declared[name], given["value"]
-        assert isinstance(value, kinds[rule["type"]]), name
-        assert value in rule.get("allowedValues", [value])
-        if rule["type"] == "string":
-            assert rule.get("minLength", 0) <= len(value) <= rule.get("maxLength", 999)
-    suffix = "-dev" if environment == "dev" else ""
-    assert parameters["appName"]["value"] == f"mcp-scheduler-app{suffix}"
-    assert parameters["keyVaultName"]["value"] == f"mcp-scheduler-kv{suffix}"
-    assert re.fullmatch("[a-z0-9]{3,24}", parameters["storageAccountName"]["value"])
+    within = rule["type"] != "string" or rule.get("minLength", 0) <= len(value) <= rule.get("maxLength", 999)
+    return isinstance(value, kinds[rule["type"]]) and value in rule.get("allowedValues", [value]) and within
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_the_parameter_files_and_the_names_fit_the_template(environment):
+    declared, given = TEMPLATE["parameters"], parameter_file(environment)
+    assert set(given) <= set(declared) - GIVEN, "scripts/provision replaces it"
+    assert {name for name, rule in declared.items() if "defaultValue" not in rule} <= set(given) | GIVEN
+    for name, entry in given.items():
+        assert fits(declared[name], entry["value"]), name
+    suffix = "Dev" if environment == "dev" else ""
+    for name in ["appName", "keyVaultName", "storageAccountName"]:
+        assert fits(declared[name], NAMES[name + suffix]), name
+    assert re.fullmatch("[a-z0-9]{3,24}", NAMES[f"storageAccountName{suffix}"])
+
+
+def test_only_the_vault_of_dev_can_be_destroyed_at_once():
+    vault, = of("Microsoft.KeyVault/vaults")
+    # Key Vault refuses the value false.
+    assert vault["properties"]["enablePurgeProtection"] == "[if(parameters('vaultPurgeProtection'), true(), null())]"
+    assert vault["properties"]["enableSoftDelete"] is True
+    assert TEMPLATE["parameters"]["vaultPurgeProtection"]["defaultValue"] is True
+    protected = {environment: parameter_file(environment)["vaultPurgeProtection"]["value"] for environment in ["dev", "prod"]}
+    assert protected == {"dev": False, "prod": True}
+
+
+def test_the_mail_address_of_the_alerts_is_kept_in_a_file():
+    """A value on the command line is lost with the next run, and with it the mails."""
+    for environment in ["dev", "prod"]:
+        assert "alertEmail" in parameter_file(environment)
 
 
 def alerts():
@@ -244,6 +270,15 @@ def test_there_is_an_alert_for_each_promise():
         assert set(alert) == {"name", "description", "severity", "window", "query", "operator", "threshold"}
         assert re.match(r"(requests|traces|customMetrics) \| .* \| summarize value = ", alert["query"])
         assert alert["operator"] in ("GreaterThan", "LessThan")
+
+
+def test_only_the_alert_on_missing_sweeps_waits_for_the_first_deployment():
+    """A sum over no telemetry is zero, so no other alert fires while nothing runs."""
+    rule, = of("Microsoft.Insights/scheduledQueryRules")
+    name = "variables('alerts')[copyIndex()].name"
+    assert rule["properties"]["enabled"] == f"[or(parameters('sweepExpected'), not(equals({name}, 'sweep-not-running')))]"
+    assert TEMPLATE["parameters"]["sweepExpected"]["defaultValue"] is True
+    assert [alert["name"] for alert in alerts().values() if alert["operator"] == "LessThan"] == ["sweep-not-running"]
 
 
 def test_alerts_match_the_log_lines():

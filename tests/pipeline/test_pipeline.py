@@ -13,7 +13,25 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 PIPELINE = yaml.safe_load((ROOT / "azure-pipelines.yml").read_text())
 TEMPLATE = yaml.safe_load((ROOT / "pipelines/deploy.yml").read_text())
+NAMES = yaml.safe_load((ROOT / "infra/names.yml").read_text())["variables"]
 SCHEMA = json.loads((ROOT / "tests/fixtures/schemas/azure-pipelines.json").read_text())
+# The published schema has the name of this task without its inputs. Its documentation lists these:
+# https://learn.microsoft.com/azure/devops/pipelines/tasks/reference/publish-code-coverage-results-v2
+SCHEMA["definitions"]["task"]["anyOf"].append({
+    "properties": {
+        "task": {"pattern": "^PublishCodeCoverageResults@2$"},
+        "inputs": {
+            "properties": {
+                "summaryFileLocation": {"type": "string"},
+                "pathToSources": {"type": "string"},
+                "failIfCoverageEmpty": {"type": "boolean"},
+            },
+            "required": ["summaryFileLocation"],
+            "additionalProperties": False,
+        },
+    },
+    "required": ["task", "inputs"],
+})
 VALIDATOR = jsonschema.validators.validator_for(SCHEMA)(SCHEMA)
 SETUP = (ROOT / "docs/deploy.md").read_text()
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -21,6 +39,7 @@ TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MUL
 MACRO = re.compile(r"\$\(([\w.]+)\)")
 EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
 ON_FLEX, ON_CLASSIC = ("${{ if eq(parameters.flexConsumption, %s) }}" % plan for plan in ["true", "false"])
+WITH_PUBLIC_URL = "${{ if or(ne(parameters.publicUrl, ''), eq(parameters.flexConsumption, false)) }}"
 
 # The variables of the group in docs/deploy.md, and the variables of the agent.
 GROUP = {
@@ -32,25 +51,43 @@ PREDEFINED = {
     "System.CollectionUri", "System.DefaultWorkingDirectory", "System.DefinitionId", "System.TeamProject",
 }
 SECRETS = {"CLIENT_ID", "API_KEY", "System.AccessToken"}
-OWN = {item["name"]: item["value"] for item in PIPELINE["variables"]}
+OWN = {item["name"]: item["value"] for item in PIPELINE["variables"] if "name" in item}
 STAGES = {stage["stage"]: stage for stage in PIPELINE["stages"]}
 DEPLOYMENTS = {
-    "DeployToDev": {"environment": "development", "appName": "$(appName)-dev", "keyVaultName": "$(keyVaultName)-dev"},
-    "DeployToProd": {"environment": "production", "appName": "$(appName)", "keyVaultName": "$(keyVaultName)"},
+    "DeployToDev": {
+        "environment": "development", "appName": "$(appNameDev)", "keyVaultName": "$(keyVaultNameDev)",
+        "publicUrl": "${{ variables.publicUrlDev }}",
+    },
+    "DeployToProd": {
+        "environment": "production", "appName": "$(appName)", "keyVaultName": "$(keyVaultName)",
+        "publicUrl": "${{ variables.publicUrl }}",
+    },
 }
 
 
-def on_plan(node, condition):
-    """The template as one plan sees it: the entries below its condition, without those of the other plan."""
+def under(node, *conditions):
+    """The template as a run sees it for which these conditions hold and no others: their entries are in its place."""
     if isinstance(node, list):
-        return [on_plan(item, condition) for item in node]
+        return [one for item in node for one in items_of(item, conditions)]
     if not isinstance(node, dict):
         return node
-    kept = {key: on_plan(value, condition) for key, value in node.items() if key not in (ON_FLEX, ON_CLASSIC)}
-    return kept | on_plan(node[condition], condition) if condition in node else kept
+    kept = {key: under(value, *conditions) for key, value in node.items() if not key.startswith("${{ if ")}
+    for condition in set(conditions) & set(node):
+        kept |= under(node[condition], *conditions)
+    return kept
 
 
-FLEX, CLASSIC = on_plan(TEMPLATE, ON_FLEX), on_plan(TEMPLATE, ON_CLASSIC)
+def items_of(item, conditions):
+    condition = next((key for key in item if key.startswith("${{ if ")), None) if isinstance(item, dict) else None
+    # A conditional item of a list has its condition as its only key, and a list below it.
+    if condition and len(item) == 1:
+        return under(item[condition], *conditions) if condition in conditions else []
+    return [under(item, *conditions)]
+
+
+# Flex Consumption without and with a public address; classic Consumption always has one.
+FLEX, CLASSIC = under(TEMPLATE, ON_FLEX), under(TEMPLATE, ON_CLASSIC, WITH_PUBLIC_URL)
+FLEX_WITH_URL = under(TEMPLATE, ON_FLEX, WITH_PUBLIC_URL)
 
 
 def hooks(template):
@@ -90,8 +127,14 @@ def found(pattern, node):
 
 
 def task(template, name):
-    one, = [step for steps in hooks(template).values() for step in steps if step.get("task") == name]
+    one, *_ = [step for steps in hooks(template).values() for step in steps if step.get("task") == name]
     return one["inputs"]
+
+
+def app_settings(template):
+    """The settings that a deployment makes, by their names."""
+    tasks = [step for steps in hooks(template).values() for step in steps if step.get("task") == "AzureAppServiceSettings@1"]
+    return {one["name"]: one["value"] for step in tasks for one in json.loads(step["inputs"]["appSettings"])}
 
 
 def problems(document):
@@ -103,9 +146,15 @@ def problems(document):
 WITHOUT_PARAMETERS = {key: value for key, value in PIPELINE.items() if key != "parameters"}
 
 
-@pytest.mark.parametrize("document", [WITHOUT_PARAMETERS, FLEX, CLASSIC], ids=["pipeline", "flex", "classic"])
+@pytest.mark.parametrize("document", [WITHOUT_PARAMETERS, FLEX, FLEX_WITH_URL, CLASSIC],
+                         ids=["pipeline", "flex", "flex with an address", "classic"])
 def test_the_schema_allows_it(document):
     assert problems(document) == []
+
+
+def coverage(pipeline):
+    steps = pipeline["stages"][0]["jobs"][0]["steps"]
+    return next(step["inputs"] for step in steps if step.get("task") == "PublishCodeCoverageResults@2")
 
 
 @pytest.mark.parametrize("spoil", [
@@ -114,6 +163,8 @@ def test_the_schema_allows_it(document):
     lambda d: d["stages"][0]["jobs"][0]["steps"].append({"script": "true", "displayname": "x"}),
     lambda d: d["stages"][1].update(jobs=[{"template": "pipelines/deploy.yml", "parameter": {}}]),
     lambda d: d.update(triger={}),
+    lambda d: coverage(d).update(codeCoverageTool="Cobertura"),
+    lambda d: coverage(d).pop("summaryFileLocation"),
 ])
 def test_the_schema_refuses_a_typing_error_in_the_pipeline(spoil):
     spoiled = copy.deepcopy(WITHOUT_PARAMETERS)
@@ -134,16 +185,22 @@ def test_the_schema_refuses_a_typing_error_in_the_template(spoil, template):
     assert problems(spoiled) != []
 
 
-def test_expressions_name_a_parameter_of_their_file():
-    for document in [PIPELINE, FLEX, CLASSIC]:
+def names_in(expressions):
+    return {name for one in expressions for name in re.findall(r"\b(?:parameters|variables)\.\w+", one)}
+
+
+def test_expressions_name_a_parameter_of_their_file_or_a_name():
+    known = {f"variables.{name}" for name in NAMES}
+    for document in [PIPELINE, TEMPLATE]:
         parameters = {f"parameters.{parameter['name']}" for parameter in document["parameters"]}
-        assert found(EXPRESSION, document) <= parameters
+        assert names_in(found(EXPRESSION, document)) <= parameters | known
 
 
 def test_every_parameter_of_the_template_is_used():
     parameters = {f"parameters.{parameter['name']}" for parameter in TEMPLATE["parameters"]}
     # Only the conditions use the plan.
-    assert found(EXPRESSION, FLEX) == found(EXPRESSION, CLASSIC) == parameters - {"parameters.flexConsumption"}
+    plan = {"parameters.flexConsumption"}
+    assert names_in(found(EXPRESSION, FLEX_WITH_URL)) == names_in(found(EXPRESSION, CLASSIC)) == parameters - plan
 
 
 @pytest.mark.parametrize("stage", DEPLOYMENTS)
@@ -191,20 +248,34 @@ def test_only_main_goes_to_production_and_only_through_its_environment():
 
 
 def test_every_variable_is_known_and_every_known_one_is_used():
-    assert found(MACRO, PIPELINE) | found(MACRO, TEMPLATE) == set(OWN) | GROUP | PREDEFINED
+    used = found(MACRO, PIPELINE) | found(MACRO, TEMPLATE)
+    assert used == set(OWN) | GROUP | PREDEFINED | (used & set(NAMES))
+    by_scripts = {"storageAccountName", "storageAccountNameDev"}
+    in_expressions = {one.removeprefix("variables.") for one in names_in(found(EXPRESSION, PIPELINE))}
+    assert set(NAMES) - used - in_expressions == by_scripts
 
 
-@pytest.mark.parametrize("name", sorted(GROUP | set(OWN)))
+@pytest.mark.parametrize("name", sorted(GROUP | set(OWN) | set(NAMES)))
 def test_the_set_up_explains_the_variable(name):
     assert f"`{name}`" in SETUP, f"docs/deploy.md does not mention {name}"
 
 
 def test_variables_have_their_agreed_names():
-    assert OWN["appName"] == "mcp-scheduler-app" and OWN["resourceGroupName"] == "mcp-scheduler-rg"
-    assert OWN["keyVaultName"] == "mcp-scheduler-kv" and OWN["azureSubscription"] == "your-azure-subscription"
+    assert {"template": "infra/names.yml"} in PIPELINE["variables"]
+    assert NAMES["appName"] == "mcp-scheduler-app" and NAMES["resourceGroupName"] == "mcp-scheduler-rg"
+    assert NAMES["keyVaultName"] == "mcp-scheduler-kv" and NAMES["azureSubscription"] == "your-azure-subscription"
     assert OWN["vmImageName"] == "ubuntu-latest"
     for name in ["DeployToDev", "TestIntegration", "DeployToProd"]:
         assert STAGES[name]["variables"] == [{"group": "MCP-Scheduler-Variables"}]
+
+
+def test_a_name_is_set_in_one_place():
+    """No other file of the deployment repeats a name, so that a change of it is a change of one line."""
+    names = [value for name, value in NAMES.items() if value]
+    places = ["azure-pipelines.yml", "pipelines/*", "infra/*.json", "scripts/*", "docs/deploy.md", "docs/runbook.md"]
+    for file in [file for place in places for file in ROOT.glob(place)]:
+        for name in names:
+            assert not re.search(rf"(?<![\w-]){name}(?![\w-])", file.read_text()), f"{file}: {name}"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -271,15 +342,24 @@ def test_a_published_file_was_made_by_a_step_before(stage):
 def test_the_program_and_the_host_read_the_settings(template):
     example = json.loads((ROOT / "local.settings.json.example").read_text())["Values"]
     of_the_host = {"KEYVAULT_URI", "APPINSIGHTS_INSTRUMENTATIONKEY", "APPLICATIONINSIGHTS_CONNECTION_STRING"}
-    inputs = task(template, "AzureAppServiceSettings@1")
-    settings = {item["name"]: item["value"] for item in json.loads(inputs["appSettings"])}
+    settings = app_settings(template)
     assert set(settings) <= set(example) | of_the_host
-    assert inputs["appName"] == "${{ parameters.appName }}"
+    assert task(template, "AzureAppServiceSettings@1")["appName"] == "${{ parameters.appName }}"
     assert settings["USE_AZURE_SERVICES"] == "true"
     assert settings["KEYVAULT_URI"] == "https://${{ parameters.keyVaultName }}.vault.azure.net/"
-    assert settings["PUBLIC_URL"] == "https://${{ parameters.appName }}.azurewebsites.net"
     # The package is where its plan wants it; Flex Consumption refuses these two settings.
     assert not {"FUNCTIONS_WORKER_RUNTIME", "WEBSITE_RUN_FROM_PACKAGE"} & set(settings)
+
+
+def test_a_public_address_survives_a_deployment():
+    """One that infra/names.yml sets is set again; on Flex Consumption, one that was set by hand is left alone."""
+    assert "PUBLIC_URL" not in app_settings(FLEX)
+    value = "${{ coalesce(parameters.publicUrl, format('https://{0}.azurewebsites.net', parameters.appName)) }}"
+    for template in [FLEX_WITH_URL, CLASSIC]:
+        assert app_settings(template)["PUBLIC_URL"] == value
+    # The scripts and the template of the resources do not touch it.
+    for file in ["scripts/provision", "scripts/rollback", "infra/main.json"]:
+        assert "PUBLIC_URL" not in (ROOT / file).read_text(), file
 
 
 @pytest.mark.parametrize("secret", [
@@ -287,9 +367,8 @@ def test_the_program_and_the_host_read_the_settings(template):
 ])
 def test_the_secret_stays_in_the_vault(secret):
     in_the_vault = secret.replace("_", "-")
-    settings = json.loads(task(FLEX, "AzureAppServiceSettings@1")["appSettings"])
     reference = f"@Microsoft.KeyVault(VaultName=${{{{ parameters.keyVaultName }}}};SecretName={in_the_vault})"
-    assert {"name": secret, "value": reference} in settings
+    assert app_settings(FLEX)[secret] == reference
     assert in_the_vault in SETUP, "the set-up does not make it"
 
 

@@ -1,4 +1,4 @@
-"""The scripts of a deployment. Stand-ins on the PATH replace the programs that call Azure and record their arguments."""
+"""The scripts of a deployment, with stand-ins for the programs that call Azure."""
 
 import hashlib
 import json
@@ -10,68 +10,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from stand_in import Azure, option
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import junit  # noqa: E402
 
-STAND_IN = f"""#!{sys.executable}
-import json, os, pathlib, sys
-place = pathlib.Path(__file__).parent
-name, arguments = pathlib.Path(__file__).name, sys.argv[1:]
-with open(place / "calls", "a") as calls:
-    calls.write(json.dumps([name, *arguments]) + "\\n")
-for beginning, answer in json.loads((place / f"{{name}}.answers").read_text()):
-    if " ".join(arguments).startswith(beginning):
-        if isinstance(answer, int):
-            sys.exit(answer)
-        if "--path" in arguments:
-            for file, text in answer.items():
-                (pathlib.Path(arguments[arguments.index("--path") + 1]) / file).write_text(text)
-        else:
-            print(answer)
-        break
-"""
-
-
-class Azure:
-    def __init__(self, place):
-        self.place = place
-        self.answers("az", [])
-        # The stand-in ignores the method: other tests call scripts/smoke with a real server.
-        self.smoke(["200", "200", "401", "404"])
-
-    def answers(self, program, answers):
-        file = self.place / program
-        file.write_text(STAND_IN)
-        file.chmod(0o755)
-        (self.place / f"{program}.answers").write_text(json.dumps(answers))
-
-    def smoke(self, statuses):
-        paths = ["/health", "/health/ready", "/api/scheduler", "/deliverDueConversations"]
-        file = self.place / "curl"
-        cases = "".join(f"  *.net{path}) printf {status} ;;\n" for path, status in zip(paths, statuses))
-        file.write_text(f'#!/usr/bin/env bash\ncase "${{@: -1}}" in\n{cases}esac\n')
-        file.chmod(0o755)
-
-    def run(self, script, *arguments, **environment):
-        base = {key: value for key, value in os.environ.items() if not key.startswith("AZURE_DEVOPS")}
-        environment = base | {"PATH": f"{self.place}:{os.environ['PATH']}", "SMOKE_SECONDS": "0", **environment}
-        return subprocess.run([ROOT / "scripts" / script, *arguments], env=environment, capture_output=True, text=True, cwd="/")
-
-    def calls(self):
-        file = self.place / "calls"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-
-
 @pytest.fixture
 def azure(tmp_path):
     return Azure(tmp_path)
-
-
-def option(call, name):
-    return call[call.index(name) + 1]
 
 
 PACKAGE = "not really a package"
@@ -149,77 +97,6 @@ def test_a_rollback_fails_if_the_app_does_not_answer_after_it(azure):
     azure.smoke(["200", "503", "401", "404"])
     ran = azure.run("rollback", "--environment", "production")
     assert ran.returncode != 0 and "/health/ready: 503 instead of 200" in ran.stderr
-
-
-# Provision
-
-OUTPUTS = [
-    ["deployment group show --resource-group mcp-scheduler-rg --name mcp-scheduler-app-dev --query properties.outputs.identityClientId", "the-identity"],
-    ["deployment group show --resource-group mcp-scheduler-rg --name mcp-scheduler-app-dev --query properties.outputs.appInsightsKey", "the-key"],
-    ["deployment group show --resource-group mcp-scheduler-rg --name mcp-scheduler-app-dev --query properties.outputs.appInsightsConnectionString", "the-string"],
-    ["storage account show-connection-string", "AccountName=a;AccountKey=canary"],
-]
-
-
-def settings_of(calls):
-    """The settings that were set, by slot."""
-    given = {}
-    for call in calls:
-        if call[1:5] == ["functionapp", "config", "appsettings", "set"]:
-            slot = option(call, "--slot") if "--slot" in call else ""
-            for one in call:
-                name, equals, value = one.partition("=")
-                if equals:
-                    given.setdefault(slot, {})[name] = value
-    return given
-
-
-def test_an_environment_is_provisioned_without_a_key(azure):
-    azure.answers("az", OUTPUTS)
-    ran = azure.run("provision", "dev", "alertEmail=me@example.com")
-    assert ran.returncode == 0, ran.stderr
-    deploy = azure.calls()[0]
-    assert deploy[1:4] == ["deployment", "group", "create"] and option(deploy, "--template-file") == "infra/main.json"
-    assert {"@infra/dev.parameters.json", "flexConsumption=true", "alertEmail=me@example.com"} <= set(deploy)
-    assert settings_of(azure.calls()) == {"": {
-        "AzureWebJobsStorage__accountName": "mcpschedulerstoragedev",
-        "AzureWebJobsStorage__credential": "managedidentity",
-        "AzureWebJobsStorage__clientId": "the-identity",
-    }}
-    assert ran.stdout.endswith("appInsightsKey=the-key\nappInsightsConnectionString=the-string\n")
-
-
-def test_classic_consumption_has_a_key_that_is_not_printed_and_a_slot_that_does_not_deliver(azure):
-    azure.answers("az", OUTPUTS)
-    ran = azure.run("provision", "dev", "--classic")
-    assert ran.returncode == 0, ran.stderr
-    of_the_host = {
-        "FUNCTIONS_EXTENSION_VERSION": "~4",
-        "FUNCTIONS_WORKER_RUNTIME": "custom",
-        "AzureWebJobsStorage": "AccountName=a;AccountKey=canary",
-    }
-    silent = {"AzureWebJobs.deliverDueConversations.Disabled": "true", "AzureWebJobs.sweepDueConversations.Disabled": "true"}
-    assert settings_of(azure.calls()) == {"": of_the_host, "staging": of_the_host | silent}
-    # Slot settings stay with the slot when it is swapped.
-    assert [call for call in azure.calls() if set(call) & {f"{name}=true" for name in silent} and "--slot-settings" in call]
-    assert "canary" not in ran.stdout + ran.stderr
-    assert all(option(call, "--output") == "none" for call in azure.calls() if "set" in call)
-
-
-def test_a_name_on_the_command_line_is_used_in_every_call(azure):
-    azure.answers("az", [["deployment group show", "x"]])
-    ran = azure.run("provision", "prod", "storageAccountName=mine", "appName=my-app", RESOURCE_GROUP="my-group")
-    assert ran.returncode == 0, ran.stderr
-    assert settings_of(azure.calls())[""]["AzureWebJobsStorage__accountName"] == "mine"
-    for call in azure.calls():
-        assert option(call, "--resource-group") == "my-group" and option(call, "--name") == "my-app"
-    assert "appInsightsKeyProd=x" in ran.stdout
-
-
-@pytest.mark.parametrize("arguments", [[], ["test"], ["dev", "--fast"]])
-def test_provision_does_nothing_after_a_typing_error(azure, arguments):
-    assert azure.run("provision", *arguments).returncode != 0
-    assert azure.calls() == []
 
 
 # Smoke
