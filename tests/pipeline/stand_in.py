@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +63,46 @@ class Azure:
 
 def option(call, name):
     return call[call.index(name) + 1]
+
+
+# The app of production, for the commands of docs/deploy.md and docs/runbook.md.
+CURL = """#!/usr/bin/env bash
+case "$*" in
+  *other-app.azurewebsites.net/api/auth/token*'"apiKey":"production-key"'*) echo '{"token":"the-token","expiresIn":3600}' ;;
+  */api/scheduler/schedule*"Bearer the-token"*'"delay":"1m"}') echo '{"conversationId":"the-id","status":"Scheduled"}' ;;
+  */api/scheduler/status/the-id*"Bearer the-token") echo '{"status":"Completed"}' ;;
+  */health | */health/ready) printf 200 ;;
+  */api/scheduler) printf 401 ;;
+  *) printf 404 ;;
+esac
+"""
+
+
+class Checkout:
+    """A copy of what the pages of docs/ use, with names of its own."""
+
+    def __init__(self, place):
+        self.place = place / "checkout"
+        self.place.mkdir()
+        for part in ["scripts", "infra", "pipelines"]:
+            shutil.copytree(ROOT / part, self.place / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "azure-pipelines.yml", self.place)
+        file = self.place / "infra/names.yml"
+        text = file.read_text().replace("your-azure-subscription", "My connection")
+        file.write_text(text.replace("mcp-scheduler", "other").replace("mcpscheduler", "other"))
+        self.program(self.place / "scripts/integration", "exit 0")
+        (place / "programs").mkdir()
+        self.azure = Azure(place / "programs")
+        self.azure.answers("git", [])
+        self.azure.answers("sleep", [])
+        self.program(place / "programs/curl", CURL)
+
+    def program(self, file, text):
+        file.write_text(text)
+        file.chmod(0o755)
+
+    def paste(self, blocks):
+        return self.azure.execute(["bash", "-euo", "pipefail", "-c", "\n".join(blocks)], self.place)
+
+    def calls(self, *beginning):
+        return [call for call in self.azure.calls() if call[1:1 + len(beginning)] == list(beginning)]

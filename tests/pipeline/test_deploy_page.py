@@ -1,11 +1,10 @@
 """The commands of docs/deploy.md, pasted into bash as they stand, with stand-ins for the programs that call Azure."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
-from stand_in import Azure, option
+from stand_in import Checkout, option
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/deploy.md").read_text()
@@ -39,52 +38,12 @@ ANSWERS = [
     ["keyvault secret show --vault-name other-kv-dev --name JWT-SIGNING-KEYS", ""],
     ["keyvault secret show", 1],
 ]
-CURL = """#!/usr/bin/env bash
-case "$*" in
-  *other-app.azurewebsites.net/api/auth/token*'"apiKey":"production-key"'*) echo '{"token":"the-token","expiresIn":3600}' ;;
-  */api/scheduler/schedule*"Bearer the-token"*'"delay":"1m"}') echo '{"conversationId":"the-id","status":"Scheduled"}' ;;
-  */api/scheduler/status/the-id*"Bearer the-token") echo '{"status":"Completed"}' ;;
-  */health | */health/ready) printf 200 ;;
-  */api/scheduler) printf 401 ;;
-  *) printf 404 ;;
-esac
-"""
-
-
-class Checkout:
-    """A copy of what the page uses, with names of its own."""
-
-    def __init__(self, place):
-        self.place = place / "checkout"
-        self.place.mkdir()
-        for part in ["scripts", "infra", "pipelines"]:
-            shutil.copytree(ROOT / part, self.place / part, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "azure-pipelines.yml", self.place)
-        file = self.place / "infra/names.yml"
-        text = file.read_text().replace("your-azure-subscription", "My connection")
-        file.write_text(text.replace("mcp-scheduler", "other").replace("mcpscheduler", "other"))
-        self.program(self.place / "scripts/integration", "exit 0")
-        (place / "programs").mkdir()
-        self.azure = Azure(place / "programs")
-        self.azure.answers("az", ANSWERS)
-        self.azure.answers("git", [])
-        self.azure.answers("sleep", [])
-        self.program(place / "programs/curl", CURL)
-
-    def program(self, file, text):
-        file.write_text(text)
-        file.chmod(0o755)
-
-    def paste(self, blocks):
-        return self.azure.execute(["bash", "-euo", "pipefail", "-c", "\n".join(blocks)], self.place)
-
-    def calls(self, *beginning):
-        return [call for call in self.azure.calls() if call[1:1 + len(beginning)] == list(beginning)]
 
 
 @pytest.fixture(scope="module")
 def pasted(tmp_path_factory):
     checkout = Checkout(tmp_path_factory.mktemp("page"))
+    checkout.azure.answers("az", ANSWERS)
     checkout.ran = checkout.paste(BLOCKS)
     return checkout
 

@@ -3,6 +3,7 @@
 mod cancelling;
 mod delivering;
 mod deploying;
+mod example_settings;
 mod far_future;
 mod forwarding;
 mod killing;

@@ -1,0 +1,118 @@
+"""docs/runbook.md: every alert has its part, and every command exists."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from stand_in import Checkout, option
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs/runbook.md").read_text()
+BLOCKS = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+ALERTS = [alert["name"] for alert in json.loads((ROOT / "infra/main.json").read_text())["variables"]["alerts"]]
+# An option stands in brackets there.
+HELP = re.sub(r"[][]", "", (ROOT / "src/cli/arguments.rs").read_text())
+
+
+def part(heading):
+    return re.split(r"^##+ ", PAGE.split(f"\n{heading}\n")[1], flags=re.MULTILINE)[0]
+
+
+def test_every_alert_has_a_part_in_the_order_of_the_template():
+    assert re.findall(r"^### (.*)$", PAGE, re.MULTILINE) == ALERTS
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_the_part_of_an_alert_says_where_to_look_and_when_it_is_over(alert):
+    text = part(f"### {alert}")
+    assert "**First look:**" in text and "**Over when**" in text
+
+
+def test_the_set_up_describes_every_alert():
+    table = (ROOT / "docs/deploy.md").read_text().split("## Alerts")[1].split("\n## ")[0]
+    assert re.findall(r"^\| ([a-z-]+) \|", table, re.MULTILINE)[1:] == ALERTS
+
+
+def test_every_secret_of_the_deployment_can_be_changed():
+    settings = yaml.safe_load((ROOT / "pipelines/deploy.yml").read_text())["jobs"][0]["strategy"]["runOnce"]["deploy"]["steps"]
+    secrets = re.findall(r"SecretName=([A-Z-]+)", json.dumps(settings))
+    # The name of the first client is no secret that could leak.
+    missing = [name for name in secrets if f"put {name} " not in part("## Rotating secrets")]
+    assert missing == ["SCHEDULER-CLIENT-ID"]
+
+
+def test_every_command_of_the_program_and_every_script_exists():
+    commands = re.findall(r"`mcp-scheduler ([^`]*)`", PAGE)
+    assert {"repair", "repair --replace", "sweep --once", "client add NAME"} <= set(commands)
+    for command in commands:
+        assert re.search(rf"  mcp-scheduler {command}\s", HELP), command
+    for script in re.findall(r"\bscripts/\w+", PAGE):
+        assert os.access(ROOT / script, os.X_OK), script
+
+
+@pytest.mark.parametrize("page", ["runbook", "deploy"])
+def test_a_link_leads_to_a_heading(page):
+    text = (ROOT / f"docs/{page}.md").read_text()
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        file, _, heading = target.partition("#")
+        linked = (ROOT / "docs" / (file or f"{page}.md")).resolve()
+        assert linked.exists(), target
+        headings = re.findall(r"^#+ (.*)$", linked.read_text(), re.MULTILINE) if heading else []
+        anchors = {re.sub(r"[^\w -]", "", one).strip().lower().replace(" ", "-") for one in headings}
+        assert not heading or heading in anchors, target
+
+
+def test_whoever_opens_loopback_opens_both_of_its_addresses():
+    """A receiver in Node on `localhost` often listens on ::1 alone."""
+    files = [ROOT / "README.md", ROOT / "local.settings.json.example", *(ROOT / "docs").rglob("*.md")]
+    opened = [line for file in files for line in file.read_text().splitlines() if re.search(r"NETWORKS\W+127", line)]
+    assert len(opened) >= 3
+    for line in opened:
+        assert "127.0.0.0/8,::1/128" in line, line
+
+
+ANSWERS = [
+    ["keyvault secret show --vault-name other-kv --name JWT-SIGNING-KEYS", "k1:old"],
+    ["keyvault secret show --vault-name other-kv --name WEBHOOK-SIGNING-SECRETS", "whsec_old"],
+    ["functionapp show --resource-group other-rg --name other-app --query id", "/the-app"],
+    ["storage account show-connection-string", "AccountName=a;AccountKey=second"],
+]
+
+
+@pytest.fixture(scope="module")
+def pasted(tmp_path_factory):
+    checkout = Checkout(tmp_path_factory.mktemp("page"))
+    checkout.azure.answers("az", ANSWERS)
+    checkout.ran = checkout.paste(BLOCKS)
+    return checkout
+
+
+def test_every_command_of_the_page_runs_as_it_stands(pasted):
+    assert pasted.ran.returncode == 0, pasted.ran.stderr
+    for call in pasted.azure.calls():
+        assert not [word for word in call if re.search("mcp-scheduler-|mcpschedulerstorage", word)], call
+
+
+def test_a_changed_secret_is_read_at_once_and_the_old_one_leaves_last(pasted):
+    made = [(option(call, "--name"), option(call, "--value")) for call in pasted.calls("keyvault", "secret", "set")]
+    keys = [value for name, value in made if name == "JWT-SIGNING-KEYS"]
+    new = keys[-1]
+    assert re.fullmatch(r"k\d{8}:[0-9a-f]{64}", new)
+    assert keys == [f"k1:old,{new}", f"{new},k1:old", new]
+    secrets = [value for name, value in made if name == "WEBHOOK-SIGNING-SECRETS"]
+    assert secrets == [f"{secrets[-1]} whsec_old", secrets[-1]]
+    refreshed = pasted.calls("rest", "--method", "post")
+    assert len(refreshed) == len(made)
+    assert option(refreshed[0], "--url").startswith("/the-app/config/configreferences/appsettings/refresh?")
+
+
+def test_the_key_of_the_account_is_renewed_while_the_app_uses_the_other_one(pasted):
+    order = [call[1:] for call in pasted.azure.calls() if "renew" in call or any("AzureWebJobsStorage=" in word for word in call)]
+    assert [option(one, "--key") if "renew" in one else option(one, "--slot") if "--slot" in one else "app" for one in order] == [
+        "secondary", "app", "staging", "primary", "app", "staging",
+    ]
