@@ -67,7 +67,7 @@ def test_a_link_leads_to_a_heading(page):
         assert not heading or heading in anchors, target
 
 
-def test_whoever_opens_loopback_opens_both_of_its_addresses():
+def test_documented_settings_open_both_addresses_of_loopback():
     """A receiver in Node on `localhost` often listens on ::1 alone."""
     files = [ROOT / "README.md", ROOT / "local.settings.json.example", *(ROOT / "docs").rglob("*.md")]
     opened = [line for file in files for line in file.read_text().splitlines() if re.search(r"NETWORKS\W+127", line)]
