@@ -95,6 +95,7 @@ class Checkout:
         self.azure = Azure(place / "programs")
         self.azure.answers("git", [])
         self.azure.answers("sleep", [])
+        self.azure.answers("mcp-scheduler", [])
         self.program(place / "programs/curl", CURL)
 
     def program(self, file, text):

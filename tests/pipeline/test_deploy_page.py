@@ -56,6 +56,13 @@ def test_every_command_of_the_page_runs_as_it_stands(pasted):
     assert len(BLOCKS) >= 12 and len(pasted.azure.calls()) > 60
 
 
+def test_the_client_of_an_app_is_added_at_the_deployed_service(pasted):
+    url = "https://other-app.azurewebsites.net"
+    assert [call for call in pasted.azure.calls() if call[0] == "mcp-scheduler"] == [
+        ["mcp-scheduler", "client", "add", "anna", "--url", url],
+    ]
+
+
 def test_the_page_has_no_name_of_its_own(pasted):
     for call in pasted.azure.calls():
         assert not [word for word in call if re.search("mcp-scheduler-|mcpschedulerstorage", word)], call
