@@ -205,7 +205,7 @@ async fn a_token_is_for_an_operator_only_if_it_was_asked_for() {
     let form = [("grant_type", "client_credentials")];
     let request = client.anonymous(Method::POST, "/oauth/token").basic_auth(CLIENT, Some(KEY)).form(&form);
     let issued = Answer::unchecked(request).await.json();
-    assert_eq!(issued["scope"], "conversations:read conversations:write");
+    assert_eq!(issued["scope"], "conversations:read conversations:write webhooks:read");
     let operator = app.client().with_scopes("operator").await;
     assert_eq!(operator.get("/api/clients").await.status, 200);
     operator.list("").await.assert_problem(403, "insufficient-scope");

@@ -100,8 +100,8 @@ async fn on_a_laptop_the_command_finds_the_service_and_the_key_by_itself() {
     let listed = place.run(&["client", "list"], &settings);
     assert_eq!(
         text(&listed.stdout),
-        "anna   enabled   1 key   conversations:read conversations:write\n\
-         local  first     1 key   conversations:read conversations:write operator\n"
+        "anna   enabled   1 key   conversations:read conversations:write webhooks:read\n\
+         local  first     1 key   conversations:read conversations:write webhooks:read operator\n"
     );
     refused(&place.run(&["client", "add", "anna"], &settings), "A client anna exists already. ");
     refused(&place.run(&["client", "rotate", "local"], &settings), "local is the first client");
