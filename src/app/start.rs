@@ -160,7 +160,7 @@ impl Parts {
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
         )
-        .with_max_pending(config.server.max_pending)
+        .with_max_pending(config.server.max_pending, config.server.max_pending_bytes)
     }
 
     pub(super) fn deliverer(

@@ -1,7 +1,7 @@
 //! Where the service listens, and where its data directory is.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use super::vars::{Setting, Vars, any_text, parsed};
@@ -20,17 +20,25 @@ const RATE_LIMIT_ON_AZURE: Option<NonZeroU32> = NonZeroU32::new(100);
 const MAX_PENDING: Setting<Option<NonZeroU32>> =
     Setting { name: "MAX_PENDING_PER_CLIENT", default: "", read: parse_max_pending };
 const MAX_PENDING_ON_AZURE: Option<NonZeroU32> = NonZeroU32::new(100_000);
+/// Without Azure there is no default, because a laptop has one user.
+const MAX_PENDING_BYTES: Setting<Option<NonZeroUsize>> =
+    Setting { name: "MAX_PENDING_BYTES_PER_CLIENT", default: "", read: parse_max_pending_bytes };
+/// The 100,000 conversations of the other quota then have 10 KiB each. Most have less than 4 KiB.
+const MAX_PENDING_BYTES_ON_AZURE: Option<NonZeroUsize> = NonZeroUsize::new(1 << 30);
+/// With less, a single large conversation could be refused for ever.
+const LEAST_PENDING_BYTES: usize = 1 << 20;
 const DATA_DIR: Setting<PathBuf> = Setting { name: "SCHEDULER_DATA_DIR", default: ".scheduler", read: any_text };
 const RETENTION_DAYS: Setting<Retention> = Setting { name: "RETENTION_DAYS", default: "30", read: parsed };
 
 const TRUSTED_PROXIES: Setting<TrustedProxies> = Setting { name: "TRUSTED_PROXIES", default: "", read: parsed };
 
-pub(super) const SETTINGS: [(&str, &str); 8] = [
+pub(super) const SETTINGS: [(&str, &str); 9] = [
     HOST.entry(),
     PORT.entry(),
     PUBLIC_URL.entry(),
     RATE_LIMIT.entry(),
     MAX_PENDING.entry(),
+    MAX_PENDING_BYTES.entry(),
     DATA_DIR.entry(),
     RETENTION_DAYS.entry(),
     TRUSTED_PROXIES.entry(),
@@ -60,6 +68,9 @@ pub struct ServerConfig {
     pub rate_limit: Option<NonZeroU32>,
     /// `MAX_PENDING_PER_CLIENT`: the conversations of a client that may be pending at one time; `None` for no limit.
     pub max_pending: Option<NonZeroU32>,
+    /// `MAX_PENDING_BYTES_PER_CLIENT`: the bytes that a client may have given with its pending conversations; `None` for
+    /// no limit.
+    pub max_pending_bytes: Option<NonZeroUsize>,
     /// `SCHEDULER_DATA_DIR`: contains the embedded store and the local credentials.
     pub data_dir: PathBuf,
     /// `RETENTION_DAYS`: how long a conversation is kept after it has ended.
@@ -82,14 +93,25 @@ impl ServerConfig {
             (Some(own), Some(platform)) => Some(own.also_reached_by(&platform)),
             (own, platform) => own.or(platform),
         };
-        let (rate_limit, max_pending) =
-            if vars.on_azure { (RATE_LIMIT_ON_AZURE, MAX_PENDING_ON_AZURE) } else { (None, None) };
-        let rate_limit = vars.read(&RATE_LIMIT).unwrap_or(rate_limit);
-        let max_pending = vars.read(&MAX_PENDING).unwrap_or(max_pending);
+        let on_azure = vars.on_azure;
+        let rate_limit = vars.read(&RATE_LIMIT).unwrap_or(RATE_LIMIT_ON_AZURE.filter(|_| on_azure));
+        let max_pending = vars.read(&MAX_PENDING).unwrap_or(MAX_PENDING_ON_AZURE.filter(|_| on_azure));
+        let bytes_on_azure = MAX_PENDING_BYTES_ON_AZURE.filter(|_| on_azure);
+        let max_pending_bytes = vars.read(&MAX_PENDING_BYTES).unwrap_or(bytes_on_azure);
         let data_dir = vars.read(&DATA_DIR).unwrap_or_default();
         let retention = vars.read(&RETENTION_DAYS).unwrap_or_default();
         let trusted_proxies = vars.read(&TRUSTED_PROXIES).unwrap_or_default();
-        Self { listen, under_host, public_url, rate_limit, max_pending, data_dir, retention, trusted_proxies }
+        Self {
+            listen,
+            under_host,
+            public_url,
+            rate_limit,
+            max_pending,
+            max_pending_bytes,
+            data_dir,
+            retention,
+            trusted_proxies,
+        }
     }
 }
 
@@ -112,6 +134,13 @@ fn parse_max_pending(text: &str) -> Result<Option<NonZeroU32>, String> {
     parse_limit(text, "conversations")
 }
 
+fn parse_max_pending_bytes(text: &str) -> Result<Option<NonZeroUsize>, String> {
+    match text.parse() {
+        Ok(bytes) if bytes == 0 || bytes >= LEAST_PENDING_BYTES => Ok(NonZeroUsize::new(bytes)),
+        _ => Err(format!("must be a number of bytes, at least {LEAST_PENDING_BYTES}, or 0 for no limit")),
+    }
+}
+
 fn parse_limit(text: &str, of: &str) -> Result<Option<NonZeroU32>, String> {
     text.parse().map(NonZeroU32::new).map_err(|_| format!("must be a number of {of}, or 0 for no limit"))
 }
@@ -122,7 +151,7 @@ fn parse_website(text: &str) -> Result<PublicUrl, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
+    use std::num::{NonZeroU32, NonZeroUsize};
 
     use crate::config::tests::{ON_AZURE, config};
     use crate::public_url::PublicUrl;
@@ -151,6 +180,24 @@ mod tests {
         assert_eq!(limit(&unlimited), None);
         let error = config(&[("MAX_PENDING_PER_CLIENT", "many")]).unwrap_err().to_string();
         assert!(error.contains("\n  MAX_PENDING_PER_CLIENT: must be a number of conversations"), "{error}");
+    }
+
+    #[test]
+    fn the_bytes_of_pending_conversations_are_limited_on_azure_and_where_a_limit_is_set() {
+        let name = "MAX_PENDING_BYTES_PER_CLIENT";
+        let limit = |vars: &[(&str, &str)]| config(vars).unwrap().server.max_pending_bytes.map(NonZeroUsize::get);
+        assert_eq!(limit(&[]), None);
+        assert_eq!(limit(&[(name, "1048576")]), Some(1_048_576));
+        assert_eq!(limit(&ON_AZURE), Some(1_073_741_824));
+        let unlimited = [&ON_AZURE[..], &[(name, "0")]].concat();
+        assert_eq!(limit(&unlimited), None);
+        for wrong in ["1 GiB", "-1", "1048575"] {
+            let error = config(&[(name, wrong)]).unwrap_err().to_string();
+            assert!(
+                error.contains("\n  MAX_PENDING_BYTES_PER_CLIENT: must be a number of bytes, at least 1048576"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -24,11 +24,18 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// The size of the text, the JSON, the headers, the caller's body, the check on the response and the callbacks.
+    /// The size in memory during a delivery: [`Payload::stored_bytes`] and the rendered body.
     #[must_use]
     pub fn bytes(&self) -> usize {
+        self.stored_bytes() + self.body.as_ref().map_or(0, |body| body.rendered_bytes)
+    }
+
+    /// The size of what the caller gave: the text, the JSON, the headers, the body, the check on the response and the
+    /// callbacks.
+    #[must_use]
+    pub fn stored_bytes(&self) -> usize {
         let info = self.info.as_ref().map_or(0, |info| info.as_str().len());
-        let body = self.body.as_ref().map_or(0, |body| body.json.len() + body.rendered_bytes);
+        let body = self.body.as_ref().map_or(0, |body| body.json.len());
         let check = self.success_when.as_ref().map_or(0, SuccessWhen::bytes);
         self.text.len() + info + self.headers.bytes() + body + check + self.callbacks.bytes()
     }
@@ -129,5 +136,6 @@ mod tests {
             },
         };
         assert_eq!(payload.bytes(), 4 + 2 + 3 + 1000 + 3 + 4 + 17 + 3);
+        assert_eq!(payload.stored_bytes(), payload.bytes() - 1000);
     }
 }

@@ -15,7 +15,6 @@ mod schedule;
 mod update;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::domain::{
     ClientId, Conversation, ConversationId, EndpointPolicy, RedeliveryRefused, Status, Timestamp, TooLate,
@@ -31,6 +30,7 @@ pub use list::{ListPage, ListQuery};
 use list_limiter::ListLimiter;
 pub use named::{Definition, NamedOutcome};
 use quota::PendingQuota;
+pub use quota::{Quota, QuotaExceeded};
 pub use update::Found;
 
 /// Runs the use cases of a client on a store and a wake-up queue.
@@ -90,16 +90,9 @@ pub enum SchedulerError {
     /// Other lists of this client are being read, and this one has waited too long for them.
     #[error("other lists of this client are being read")]
     TooManyLists,
-    /// The client has as many pending conversations as it may have.
-    #[error("the client has as many pending conversations as it may have")]
-    QuotaExceeded {
-        /// The number of them, which is approximate.
-        pending: usize,
-        /// The largest number that a client may have.
-        limit: usize,
-        /// The time after which they are counted again.
-        recount: Duration,
-    },
+    /// A quota of the client has no room for what would be pending.
+    #[error("a quota of the client has no room for it")]
+    QuotaExceeded(Box<QuotaExceeded>),
     /// The store cannot be reached, or did not confirm a change. The same request may succeed later.
     #[error(transparent)]
     Unavailable(StoreError),

@@ -2,7 +2,7 @@
 
 use super::{Scheduler, SchedulerError};
 use crate::domain::{
-    ClientId, Conversation, ConversationId, ConversationName, Named, NewConversation, Sha256, Status, Update,
+    ClientId, Conversation, ConversationId, ConversationName, Named, NewConversation, Pending, Sha256, Status, Update,
     WholeConversation,
 };
 use crate::store::{ConversationStore, NameHolder, StoreError, Versioned};
@@ -65,7 +65,7 @@ impl Scheduler {
                 }
                 _ => {
                     if admitted.is_none() {
-                        admitted = self.admit(client).await?;
+                        admitted = self.admit(client, Pending::one(new.payload.stored_bytes())).await?;
                     }
                     let inserted = self.insert_named(client, (created, name), new, definition, holder).await;
                     inserted.map(|conversation| (conversation, NamedOutcome::Created))
@@ -141,7 +141,7 @@ impl Scheduler {
         definition: Definition,
     ) -> Result<Result<Conversation, StoreError>, SchedulerError> {
         let payload = self.store.payload(&read).await?;
-        let status = read.value.status();
+        let (status, stored_bytes) = (read.value.status(), read.value.stored_bytes());
         let update = Update {
             new: new.clone(),
             sets_time: true,
@@ -152,6 +152,8 @@ impl Scheduler {
         let next = whole
             .update(update, self.clock.now())
             .map_err(|reason| SchedulerError::UpdateRefused { status, reason })?;
+        let needed = Pending::growth(stored_bytes, next.conversation.stored_bytes());
+        let _admitted = self.admit(next.conversation.client(), needed).await?;
         let replaced = self.store.replace_whole(read.revision, &next).await;
         Ok(replaced.map(|_| next.conversation))
     }

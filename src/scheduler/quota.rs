@@ -1,11 +1,13 @@
-//! The quota: how many conversations of a client may be pending at one time.
+//! The quotas: how many conversations of a client may be pending at one time, and how many bytes they may have.
 //!
-//! A process does not know what others schedule and deliver, so the quota is approximate. It counts the conversations in the
-//! store, and adds what it has scheduled itself since. Deliveries make this sum too large and never too small, so
-//! there is nothing to count while it is below the limit. At the limit the process counts again, at most once a minute.
+//! A process does not know what others schedule and deliver, so the quotas are approximate. It counts the conversations in
+//! the store with their bytes, and adds what it has scheduled itself since. Deliveries make this sum too large and never too
+//! small, so there is nothing to count while it is below the limits. At a limit the process counts again, at most once a
+//! minute. Only the callbacks that deliveries schedule are missing until then: they are due at once, and nothing refuses
+//! them.
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,14 +15,15 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::{Scheduler, SchedulerError};
-use crate::domain::ClientId;
+use crate::domain::{ClientId, Pending};
 use crate::store::{ConversationStore, StoreError};
 use crate::sync::lock;
 
 /// The counts of all clients. Only authenticated clients schedule, so there are no more counts than clients.
 pub(super) struct PendingQuota {
     store: ConversationStore,
-    limit: usize,
+    /// `usize::MAX` is no limit.
+    limit: Pending,
     clients: Mutex<HashMap<ClientId, Arc<Tally>>>,
 }
 
@@ -35,18 +38,45 @@ struct Tally {
 #[derive(Clone, Copy, Default)]
 struct Estimate {
     /// The pending conversations in the store at the last count. `None` before the first one.
-    counted: Option<usize>,
+    counted: Option<Pending>,
     /// The time until which that count is new enough to refuse a conversation. `None` if it never was: the first count runs
     /// beside the first requests, and may have their conversations twice.
     fresh_until: Option<Instant>,
-    /// The conversations that this process has let through and that may be missing from that count.
-    since: usize,
-    /// Those of them whose commits are under way.
-    under_way: usize,
+    /// What this process has let through and what may be missing from that count.
+    since: Pending,
+    /// The part of it whose commits are under way.
+    under_way: Pending,
 }
 
-/// A conversation that was let through. It is dropped when its commit is done.
-pub(super) struct Admitted(Arc<Tally>);
+/// What was let through. It is dropped when its commit is done.
+pub(super) struct Admitted {
+    tally: Arc<Tally>,
+    admitted: Pending,
+}
+
+/// One of the two quotas of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quota {
+    /// The number of pending conversations.
+    Conversations,
+    /// The bytes that the client gave with them.
+    Bytes,
+}
+
+/// Something was not let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuotaExceeded {
+    /// The quota that has no room for it.
+    pub quota: Quota,
+    /// What needs room.
+    pub needed: Pending,
+    /// What is pending, approximately.
+    pub pending: Pending,
+    /// The most that may be pending. `usize::MAX` is no limit.
+    pub limit: Pending,
+    /// The time after which the process counts again.
+    pub recount: Duration,
+}
 
 /// When a client's conversations have to be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,34 +90,43 @@ enum Need {
 }
 
 impl Scheduler {
-    /// The same with a limit on the pending conversations of each client. Without it nothing is counted.
+    /// The same with limits on the pending conversations of each client and on their bytes. Without limits nothing is
+    /// counted.
     #[must_use]
-    pub fn with_max_pending(self, max: Option<NonZeroU32>) -> Self {
-        let limit = max.and_then(|max| usize::try_from(max.get()).ok());
-        let quota = limit.map(|limit| Arc::new(PendingQuota::new(self.store.clone(), limit)));
+    pub fn with_max_pending(self, conversations: Option<NonZeroU32>, bytes: Option<NonZeroUsize>) -> Self {
+        let conversations = conversations.and_then(|max| usize::try_from(max.get()).ok());
+        let limit = Pending {
+            conversations: conversations.unwrap_or(usize::MAX),
+            bytes: bytes.map_or(usize::MAX, NonZeroUsize::get),
+        };
+        let has_limit = limit != Pending { conversations: usize::MAX, bytes: usize::MAX };
+        let quota = has_limit.then(|| Arc::new(PendingQuota::new(self.store.clone(), limit)));
         Self { quota, ..self }
     }
 
-    /// Counts one conversation of a client that will be pending. `None` if there is no quota.
+    /// Counts what a client will have pending in addition. `None` if that is nothing, or if there is no quota.
     ///
     /// # Errors
     /// [`SchedulerError::QuotaExceeded`] if there is no room for it, or the error of the count.
-    pub(super) async fn admit(&self, client: &ClientId) -> Result<Option<Admitted>, SchedulerError> {
-        self.refresh_quota(client).await?;
-        self.take_quota(client)
+    pub(super) async fn admit(&self, client: &ClientId, needed: Pending) -> Result<Option<Admitted>, SchedulerError> {
+        self.refresh_quota(client, needed).await?;
+        self.take_quota(client, needed)
     }
 
     /// The first half of [`Scheduler::admit`], for callers that do not know yet whether a conversation will be pending.
-    pub(super) async fn refresh_quota(&self, client: &ClientId) -> Result<(), SchedulerError> {
+    pub(super) async fn refresh_quota(&self, client: &ClientId, needed: Pending) -> Result<(), SchedulerError> {
         match &self.quota {
-            Some(quota) => Ok(PendingQuota::refresh(quota, client).await?),
-            None => Ok(()),
+            Some(quota) if needed != Pending::default() => Ok(PendingQuota::refresh(quota, client, needed).await?),
+            _ => Ok(()),
         }
     }
 
     /// The second half of [`Scheduler::admit`].
-    pub(super) fn take_quota(&self, client: &ClientId) -> Result<Option<Admitted>, SchedulerError> {
-        self.quota.as_ref().map(|quota| quota.take(client)).transpose()
+    pub(super) fn take_quota(&self, client: &ClientId, needed: Pending) -> Result<Option<Admitted>, SchedulerError> {
+        match &self.quota {
+            Some(quota) if needed != Pending::default() => Ok(Some(quota.take(client, needed)?)),
+            _ => Ok(None),
+        }
     }
 }
 
@@ -95,14 +134,14 @@ impl PendingQuota {
     /// The age from which on a count is too old to refuse a conversation.
     const MAX_AGE: Duration = Duration::from_mins(1);
 
-    fn new(store: ConversationStore, limit: usize) -> Self {
+    fn new(store: ConversationStore, limit: Pending) -> Self {
         Self { store, limit, clients: Mutex::default() }
     }
 
-    /// Counts a client's conversations, if the decision about the next one needs it.
-    async fn refresh(quota: &Arc<Self>, client: &ClientId) -> Result<(), StoreError> {
+    /// Counts a client's conversations, if the decision about what it needs now depends on it.
+    async fn refresh(quota: &Arc<Self>, client: &ClientId, needed: Pending) -> Result<(), StoreError> {
         let tally = quota.tally(client);
-        match quota.need(&tally) {
+        match quota.need(&tally, needed) {
             Need::None => Ok(()),
             Need::Soon => {
                 if let Ok(counting) = Arc::clone(&tally.counting).try_lock_owned() {
@@ -118,7 +157,7 @@ impl PendingQuota {
             Need::First => {
                 let counting = Arc::clone(&tally.counting).lock_owned().await;
                 // Another request may have counted while this one waited.
-                if quota.need(&tally) == Need::First {
+                if quota.need(&tally, needed) == Need::First {
                     let until = Instant::now() + Self::MAX_AGE;
                     quota.count(client, &tally, &counting).await?;
                     lock(&tally.estimate).fresh_until = Some(until);
@@ -128,26 +167,37 @@ impl PendingQuota {
         }
     }
 
-    /// Lets one conversation through, if there is room for it.
-    fn take(&self, client: &ClientId) -> Result<Admitted, SchedulerError> {
+    /// Lets something through, if there is room for it.
+    fn take(&self, client: &ClientId, needed: Pending) -> Result<Admitted, SchedulerError> {
         let tally = self.tally(client);
         let mut estimate = lock(&tally.estimate);
         let pending = estimate.pending();
-        if pending < self.limit {
-            estimate.since += 1;
-            estimate.under_way += 1;
+        let Some(quota) = self.exceeded(pending, needed) else {
+            estimate.since = estimate.since.plus(needed);
+            estimate.under_way = estimate.under_way.plus(needed);
             drop(estimate);
-            return Ok(Admitted(tally));
-        }
+            return Ok(Admitted { tally, admitted: needed });
+        };
         let recount = estimate.fresh_until.map_or(Duration::ZERO, |until| until.duration_since(Instant::now()));
-        Err(SchedulerError::QuotaExceeded { pending, limit: self.limit, recount })
+        let exceeded = QuotaExceeded { quota, needed, pending, limit: self.limit, recount };
+        Err(SchedulerError::QuotaExceeded(Box::new(exceeded)))
     }
 
-    fn need(&self, tally: &Tally) -> Need {
+    /// The quota that has no room for what is needed. What needs nothing of a quota is not refused by it.
+    fn exceeded(&self, pending: Pending, needed: Pending) -> Option<Quota> {
+        let all = pending.plus(needed);
+        let lacks = |needed: usize, all: usize, limit: usize| needed > 0 && all > limit;
+        if lacks(needed.conversations, all.conversations, self.limit.conversations) {
+            return Some(Quota::Conversations);
+        }
+        lacks(needed.bytes, all.bytes, self.limit.bytes).then_some(Quota::Bytes)
+    }
+
+    fn need(&self, tally: &Tally, needed: Pending) -> Need {
         let estimate = *lock(&tally.estimate);
         let is_fresh = estimate.fresh_until.is_some_and(|until| Instant::now() < until);
         match estimate.counted {
-            _ if estimate.pending() >= self.limit && !is_fresh => Need::First,
+            _ if self.exceeded(estimate.pending(), needed).is_some() && !is_fresh => Need::First,
             // A process that has just started answers its first requests before it has counted.
             None => Need::Soon,
             Some(_) => Need::None,
@@ -159,7 +209,7 @@ impl PendingQuota {
         let pending = self.store.count_live(client, self.limit).await?;
         let mut estimate = lock(&tally.estimate);
         // All others may be missing from the count, or in it: then they are counted twice until the next count.
-        estimate.since = estimate.since.saturating_sub(committed);
+        estimate.since = estimate.since.minus(committed);
         estimate.counted = Some(pending);
         Ok(())
     }
@@ -175,18 +225,18 @@ impl PendingQuota {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        let mut estimate = lock(&self.0.estimate);
-        estimate.under_way = estimate.under_way.saturating_sub(1);
+        let mut estimate = lock(&self.tally.estimate);
+        estimate.under_way = estimate.under_way.minus(self.admitted);
     }
 }
 
 impl Estimate {
-    /// The pending conversations, or more.
-    fn pending(&self) -> usize {
-        self.counted.unwrap_or(0) + self.since
+    /// What is pending, or more.
+    fn pending(&self) -> Pending {
+        self.counted.unwrap_or_default().plus(self.since)
     }
 
-    const fn committed(&self) -> usize {
-        self.since.saturating_sub(self.under_way)
+    const fn committed(&self) -> Pending {
+        self.since.minus(self.under_way)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::change::Transition;
 use super::{Scheduler, SchedulerError};
-use crate::domain::{ClientId, Conversation, ConversationId};
+use crate::domain::{ClientId, Conversation, ConversationId, Pending};
 
 impl Scheduler {
     /// Starts another delivery of a failed conversation, with as many attempts as the first one. While these attempts are
@@ -12,7 +12,18 @@ impl Scheduler {
     /// [`SchedulerError::RedeliveryRefused`] in every other state, and if the conversation has had too many attempts.
     /// [`SchedulerError::QuotaExceeded`], because a redelivered conversation is pending again.
     pub async fn redeliver(&self, client: &ClientId, id: ConversationId) -> Result<Conversation, SchedulerError> {
-        self.refresh_quota(client).await?;
+        self.refresh_quota(client, Pending::one(0)).await?;
+        match self.try_redeliver(client, id).await {
+            // Its bytes are known only now, and the count that has no room for them is old.
+            Err(SchedulerError::QuotaExceeded(exceeded)) if exceeded.recount.is_zero() => {
+                self.refresh_quota(client, exceeded.needed).await?;
+                self.try_redeliver(client, id).await
+            }
+            result => result,
+        }
+    }
+
+    async fn try_redeliver(&self, client: &ClientId, id: ConversationId) -> Result<Conversation, SchedulerError> {
         // The second one is held until the commit is done.
         let (mut wanted, mut _admitted) = (None, None);
         let redelivered = self.change(client, id, |conversation, now| {
@@ -23,7 +34,7 @@ impl Scheduler {
             }
             match conversation.clone().redeliver(now) {
                 Ok(next) => {
-                    _admitted = self.take_quota(client)?;
+                    _admitted = self.take_quota(client, Pending::one(next.stored_bytes()))?;
                     wanted = Some(next.generation());
                     Ok(Transition::Next(next))
                 }

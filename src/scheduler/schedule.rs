@@ -2,7 +2,7 @@
 
 use super::{Scheduler, SchedulerError};
 use crate::domain::{
-    ClientId, Conversation, ConversationId, IdempotentRequest, NewConversation, Timestamp, WholeConversation,
+    ClientId, Conversation, ConversationId, IdempotentRequest, NewConversation, Pending, Timestamp, WholeConversation,
 };
 use crate::store::Repetition;
 use crate::time::random;
@@ -58,7 +58,8 @@ impl Scheduler {
     }
 
     pub(super) async fn insert(&self, new: WholeConversation) -> Result<Conversation, SchedulerError> {
-        let _admitted = self.admit(new.conversation.client()).await?;
+        let needed = Pending::one(new.conversation.stored_bytes());
+        let _admitted = self.admit(new.conversation.client(), needed).await?;
         self.store.insert(&new).await?;
         self.wake_next(&new.conversation).await;
         Ok(new.conversation)
@@ -70,7 +71,7 @@ impl Scheduler {
         request: &IdempotentRequest,
     ) -> Result<Conversation, SchedulerError> {
         let client = new.conversation.client();
-        let _admitted = match self.admit(client).await {
+        let _admitted = match self.admit(client, Pending::one(new.conversation.stored_bytes())).await {
             Ok(admitted) => admitted,
             // The repetition of a request that was accepted needs no room.
             Err(refused) => return self.scheduled_before(client, request).await?.ok_or(refused),

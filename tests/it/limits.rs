@@ -63,6 +63,7 @@ const fn factor_of(unit: &str) -> u64 {
     match unit.as_bytes() {
         b"KiB" => 1 << 10,
         b"MiB" => 1 << 20,
+        b"GiB" => 1 << 30,
         b"s" => 1000,
         b"min" => 60 * 1000,
         b"h" => 3600 * 1000,

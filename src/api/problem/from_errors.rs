@@ -1,14 +1,12 @@
 //! The problems of the use cases and of authentication.
 
-use std::time::Duration;
-
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::constructors::STORE_RETRY_SECONDS;
 use super::{ErrorDetail, Problem, ProblemType};
 use crate::auth::{AuthError, ClientAdminError};
 use crate::domain::{Conversation, PauseRefused, RedeliveryRefused, Scope, Status, UpdateRefused};
-use crate::scheduler::SchedulerError;
+use crate::scheduler::{Quota, QuotaExceeded, SchedulerError};
 
 /// The time after which a caller should request a list again, in seconds.
 const LIST_RETRY_SECONDS: &str = "1";
@@ -65,7 +63,7 @@ impl From<SchedulerError> for Problem {
                     .hint("Request a list after the one before has been answered.")
                     .header(RETRY_AFTER, LIST_RETRY_SECONDS)
             }
-            SchedulerError::QuotaExceeded { pending, limit, recount } => Self::quota_exceeded(pending, limit, recount),
+            SchedulerError::QuotaExceeded(exceeded) => Self::quota_exceeded(*exceeded),
             SchedulerError::Unavailable(cause) => Self::unavailable(&cause),
             SchedulerError::Internal(cause) => Self::internal(&cause),
         }
@@ -130,17 +128,32 @@ impl From<ClientAdminError> for Problem {
 }
 
 impl Problem {
-    fn quota_exceeded(pending: usize, limit: usize, recount: Duration) -> Self {
+    fn quota_exceeded(QuotaExceeded { quota, needed, pending, limit, recount }: QuotaExceeded) -> Self {
         // Rounded up: a moment before the count, the same request would be refused again.
         let seconds = recount.as_secs() + 1;
-        let detail = format!(
-            "This client has about {pending} pending conversations (Scheduled or InProgress), and at most {limit} may be \
-             pending. The number may be a minute old."
-        );
+        let (detail, less) = match quota {
+            Quota::Conversations => {
+                let (pending, limit) = (pending.conversations, limit.conversations);
+                let detail = format!(
+                    "This client has about {pending} pending conversations (Scheduled or InProgress), and at most {limit} \
+                     may be pending. The number may be a minute old."
+                );
+                (detail, "")
+            }
+            Quota::Bytes => {
+                let (needed, pending, limit) = (needed.bytes, pending.bytes, limit.bytes);
+                let detail = format!(
+                    "The pending conversations (Scheduled or InProgress) of this client have about {pending} bytes of \
+                     texts, additionalInfo, headers, bodies and callbacks, and may have at most {limit}. This request \
+                     needs {needed} more. The number may be a minute old."
+                );
+                (detail, " A request with fewer bytes may have room.")
+            }
+        };
         let hint = format!(
             "Cancel conversations that are no longer needed (cancelConversation, \
              cancelConversations), or wait until some have been delivered. Then send the same request again, after \
-             {seconds} seconds."
+             {seconds} seconds.{less}"
         );
         Self::new(ProblemType::QuotaExceeded, detail).hint(hint).header(RETRY_AFTER, seconds.to_string())
     }

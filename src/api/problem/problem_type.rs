@@ -151,7 +151,7 @@ impl ProblemType {
             Self::WrongCredentials => ("urn:mcp-scheduler:problem:wrong-credentials", StatusCode::UNAUTHORIZED, "The credentials are wrong"),
             Self::TooManyFailures => ("urn:mcp-scheduler:problem:too-many-failures", StatusCode::TOO_MANY_REQUESTS, "Too many logins had wrong credentials"),
             Self::RateLimited => ("urn:mcp-scheduler:problem:rate-limited", StatusCode::TOO_MANY_REQUESTS, "The client sends too many requests"),
-            Self::QuotaExceeded => ("urn:mcp-scheduler:problem:quota-exceeded", StatusCode::TOO_MANY_REQUESTS, "The client has too many pending conversations"),
+            Self::QuotaExceeded => ("urn:mcp-scheduler:problem:quota-exceeded", StatusCode::TOO_MANY_REQUESTS, "The pending conversations of the client have reached a quota"),
             Self::InsufficientScope => ("urn:mcp-scheduler:problem:insufficient-scope", StatusCode::FORBIDDEN, "The token lacks a scope"),
             Self::NoScope => ("urn:mcp-scheduler:problem:no-scope", StatusCode::FORBIDDEN, "The client has no scopes"),
             Self::McpTransport => ("urn:mcp-scheduler:problem:mcp-transport", StatusCode::BAD_REQUEST, "The request does not follow the MCP transport"),

@@ -40,6 +40,7 @@ pub struct Conversation {
     zone: Option<ZoneRecord>,
     generation: u32,
     payload_bytes: usize,
+    stored_bytes: usize,
     format: Format,
     destination: Destination,
     policy: DeliveryPolicy,
@@ -88,6 +89,7 @@ impl WholeConversation {
             zone: due.zone().cloned(),
             generation: 1,
             payload_bytes: payload.bytes(),
+            stored_bytes: payload.stored_bytes(),
             format,
             destination,
             policy,
@@ -167,6 +169,12 @@ impl Conversation {
     #[must_use]
     pub const fn payload_bytes(&self) -> usize {
         self.payload_bytes
+    }
+
+    /// The size of what the client gave: [`Payload::stored_bytes`].
+    #[must_use]
+    pub const fn stored_bytes(&self) -> usize {
+        self.stored_bytes
     }
 
     /// The form of the delivered request's body.

@@ -25,6 +25,8 @@ pub struct StoredConversation {
     pub generation: u32,
     /// See [`Conversation::payload_bytes`].
     pub payload_bytes: usize,
+    /// See [`Conversation::stored_bytes`].
+    pub stored_bytes: usize,
     /// See [`Conversation::format`].
     pub format: Format,
     /// See [`Conversation::destination`].
@@ -62,6 +64,7 @@ impl From<StoredConversation> for Conversation {
             zone: stored.zone,
             generation: stored.generation,
             payload_bytes: stored.payload_bytes,
+            stored_bytes: stored.stored_bytes,
             format: stored.format,
             destination: stored.destination,
             policy: stored.policy,

@@ -88,6 +88,7 @@ impl Conversation {
         Self {
             updated: now,
             payload_bytes: new.payload.bytes(),
+            stored_bytes: new.payload.stored_bytes(),
             format: new.format,
             destination: new.destination.clone(),
             policy: new.policy,

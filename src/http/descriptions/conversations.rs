@@ -114,7 +114,7 @@ pub(in crate::http) static UPDATE_CONVERSATION: Description = Description {
     reads_if_match: true,
     answer: RECORD,
     other_answers: &[],
-    problems: &[ProblemType::TooLate, ProblemType::Busy, ProblemType::PreconditionFailed],
+    problems: &[ProblemType::TooLate, ProblemType::Busy, ProblemType::PreconditionFailed, ProblemType::QuotaExceeded],
     links: &[],
 };
 

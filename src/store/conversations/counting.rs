@@ -1,9 +1,9 @@
-//! The number of a client's conversations that are not final.
+//! The number and the size of a client's conversations that are not final.
 
 use futures_util::future::try_join_all;
 
 use super::ConversationStore;
-use crate::domain::ClientId;
+use crate::domain::{ClientId, Pending};
 use crate::store::rows::{self, IndexGroup};
 use crate::store::{StoreError, Table as _};
 
@@ -11,24 +11,33 @@ impl ConversationStore {
     /// The rows of one scan of a partition. Azure returns no more in one response, which is one billed transaction.
     const COUNT_SCAN: usize = 1_000;
 
-    /// Counts the conversations of a client that are not final, and stops at `limit` or soon after it. It reads their index
-    /// rows, which have nothing but a key: all partitions at the same time, so 100,000 conversations need 7 scans of each of
-    /// the 16 partitions. A conversation of an earlier release counts when it has its index row.
+    /// Counts the conversations of a client that are not final and their bytes. It stops when both have reached their
+    /// limit, or soon after it; one of the two may be `usize::MAX`, which is no limit. It reads their index rows, which are small: all partitions at the
+    /// same time, so 100,000 conversations need 7 scans of each of the 16 partitions.
+    ///
+    /// A conversation of an earlier release counts when it has its index row. Its bytes are 4 KiB if that row does not say
+    /// them.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn count_live(&self, client: &ClientId, limit: usize) -> Result<usize, StoreError> {
+    pub async fn count_live(&self, client: &ClientId, limit: Pending) -> Result<Pending, StoreError> {
         let range = rows::index_rows(client, IndexGroup::Live, None, None);
         let mut parts: Vec<_> = rows::partitions().map(|partition| (partition, range.clone())).collect();
-        let (mut count, scan) = (0, Self::COUNT_SCAN.min(limit));
-        while count < limit && !parts.is_empty() {
+        let scan = if limit.bytes == usize::MAX { Self::COUNT_SCAN.min(limit.conversations) } else { Self::COUNT_SCAN };
+        let is_reached = |counted, limit| limit == usize::MAX || counted >= limit;
+        let mut count = Pending::default();
+        while !parts.is_empty() {
             let scans = parts.into_iter().map(|(partition, range)| async move {
                 let rows = self.table.scan(partition, &range, scan).await?;
                 let rest = rows.last().filter(|_| rows.len() == scan).map(|last| (partition, range.after(&last.key)));
-                Ok::<_, StoreError>((rows.len(), rest))
+                let each = rows.iter().map(|row| Pending::one(rows::indexed_bytes(row)));
+                Ok::<_, StoreError>((each.fold(Pending::default(), Pending::plus), rest))
             });
             let read = try_join_all(scans).await?;
-            count += read.iter().map(|(rows, _)| rows).sum::<usize>();
+            count = read.iter().fold(count, |count, (read, _)| count.plus(*read));
+            if is_reached(count.conversations, limit.conversations) && is_reached(count.bytes, limit.bytes) {
+                break;
+            }
             parts = read.into_iter().filter_map(|(_, rest)| rest).collect();
         }
         Ok(count)

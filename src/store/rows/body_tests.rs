@@ -13,6 +13,11 @@ fn payload(body: Option<&str>, check: Option<(&str, Expected)>) -> Payload {
     }
 }
 
+fn of(payload: &Payload) -> Conversation {
+    let (payload_bytes, stored_bytes) = (payload.bytes(), payload.stored_bytes());
+    StoredConversation { payload_bytes, stored_bytes, ..stored() }.into()
+}
+
 #[test]
 fn rows_with_a_body_or_a_check_have_the_form_of_their_fixtures() {
     let mut fixtures = fixtures(FIXTURES);
@@ -33,10 +38,15 @@ fn rows_with_a_body_or_a_check_have_the_form_of_their_fixtures() {
         ("equals in the main row", payload(None, Some(("/ok", equals("true"))))),
     ] {
         let row = take(name);
-        let conversation = Conversation::from(StoredConversation { payload_bytes: payload.bytes(), ..stored() });
+        let conversation = of(&payload);
         assert_eq!(encode_conversation(&conversation, Some(&payload), 3).unwrap(), row.value, "{name}");
         let expected = MainRow { conversation, payload: StoredPayload::InMainRow(Box::new(payload)), projection: 3 };
         assert_eq!(decode_conversation(&row).unwrap(), expected, "{name}");
     }
+    let (row, conversation) = (take("main row of a body in its own row"), of(&payload(Some(body), None)));
+    assert_eq!(encode_conversation(&conversation, None, 4).unwrap(), row.value);
+    assert_eq!(decode_conversation(&row).unwrap().conversation, conversation);
+    let earlier = take("main row of a body in its own row, of an earlier release");
+    assert_eq!(decode_conversation(&earlier).unwrap().conversation.stored_bytes(), conversation.payload_bytes());
     assert!(fixtures.is_empty(), "fixtures that no case reads: {:?}", fixtures.keys());
 }

@@ -32,7 +32,12 @@ fn rows_with_callbacks_have_the_form_of_their_fixtures() {
     let row = take("both in the main row of a callback");
     let payload = with(on_failed, on_completed);
     let callback_of = Some("01b8dac2-d400-7000-8000-00000000002b".parse().unwrap());
-    let stored = StoredConversation { payload_bytes: payload.bytes(), callback_of, ..stored() };
+    let stored = StoredConversation {
+        payload_bytes: payload.bytes(),
+        stored_bytes: payload.stored_bytes(),
+        callback_of,
+        ..stored()
+    };
     let conversation = Conversation::from(stored);
     assert_eq!(encode_conversation(&conversation, Some(&payload), 4).unwrap(), row.value);
     let expected = MainRow { conversation, payload: StoredPayload::InMainRow(Box::new(payload)), projection: 4 };

@@ -90,6 +90,9 @@ struct ContentRow<'a> {
     /// The size of the payload, if the payload has a row of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bytes: Option<usize>,
+    /// The part of `bytes` that is stored, if it is another number. Rows of earlier releases do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stored: Option<usize>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -155,6 +158,7 @@ pub(super) const fn is_zero(n: &u32) -> bool {
 impl<'a> ConversationRow<'a> {
     /// The row with this payload. Without one, the payload has a row of its own.
     pub(super) fn new(conversation: &'a Conversation, payload: Option<&'a Payload>) -> Result<Self, serde_json::Error> {
+        let (bytes, stored) = (conversation.payload_bytes(), conversation.stored_bytes());
         let Destination::Endpoint(Target { endpoint, method }) = conversation.destination();
         let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy();
         Ok(Self {
@@ -172,7 +176,8 @@ impl<'a> ConversationRow<'a> {
                 body: payload.map(body_row).transpose()?.flatten(),
                 success_when: payload.map(success_when_row).transpose()?.flatten(),
                 callbacks: payload.map(|payload| CallbackRows::from(&payload.callbacks)).unwrap_or_default(),
-                bytes: payload.is_none().then(|| conversation.payload_bytes()),
+                bytes: payload.is_none().then_some(bytes),
+                stored: (payload.is_none() && stored != bytes).then_some(stored),
             },
             target: TargetRow {
                 endpoint: endpoint.as_str().into(),
@@ -259,13 +264,13 @@ impl ConversationRow<'_> {
     pub(super) fn read(self) -> Result<(Conversation, StoredPayload), InvalidField> {
         let row = self;
         let client: ClientId = row.client.parse().map_err(|_| InvalidField("client"))?;
-        let ContentRow { text, info, format, body, success_when, callbacks, bytes } = row.content;
-        let (payload_bytes, payload) = match (text, bytes) {
+        let ContentRow { text, info, format, body, success_when, callbacks, bytes, stored } = row.content;
+        let (payload_bytes, stored_bytes, payload) = match (text, bytes) {
             (Some(text), None) => {
                 let payload = restore(text, info, row.target.headers, body, success_when, callbacks);
-                (payload.bytes(), StoredPayload::InMainRow(Box::new(payload)))
+                (payload.bytes(), payload.stored_bytes(), StoredPayload::InMainRow(Box::new(payload)))
             }
-            (None, Some(bytes)) => (bytes, StoredPayload::InOwnRow),
+            (None, Some(bytes)) => (bytes, stored.unwrap_or(bytes), StoredPayload::InOwnRow),
             _ => return Err(InvalidField("content")),
         };
         let series = row.series.map(|series| series.read().ok_or(InvalidField("series"))).transpose()?;
@@ -278,6 +283,7 @@ impl ConversationRow<'_> {
             zone: row.zone.map(ZoneRecord::from),
             generation: row.generation,
             payload_bytes,
+            stored_bytes,
             format,
             destination: Destination::Endpoint(Target {
                 endpoint: Endpoint::from_stored(row.target.endpoint.into_owned()),

@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::encode;
+use super::{decode, encode, payload};
 use crate::domain::{ClientId, Conversation, ConversationId, State, Status, Timestamp};
-use crate::store::{KeyRange, StoreError};
+use crate::store::{KeyRange, Row, StoreError};
 
 /// The first version of the projection that has index rows.
 pub(super) const INDEXED_SINCE: u32 = 3;
@@ -21,13 +21,29 @@ pub(in crate::store) enum IndexGroup {
     Ended(Status),
 }
 
-/// The value of an index row: nothing. The main row says everything.
+/// The value of an index row. Lists need only the key, because the main row says everything.
 #[derive(Serialize, Deserialize)]
-struct IndexValue {}
+struct IndexValue {
+    /// [`Conversation::stored_bytes`] of a conversation that is not final, so that a count needs no other row. An earlier
+    /// release did not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bytes: Option<usize>,
+}
 
 /// The key and the value of a conversation's index row. Each conversation has one.
+///
+/// A row of an earlier release keeps its value until the size or the place of the conversation changes: to write all of
+/// them again is not worth what an exact count would gain. See [`indexed_bytes`].
 pub(super) fn project(conversation: &Conversation) -> Result<Option<(String, String)>, StoreError> {
-    Ok(Some((index_key(conversation), encode(&IndexValue {})?)))
+    let bytes = conversation.ended().is_none().then(|| conversation.stored_bytes());
+    Ok(Some((index_key(conversation), encode(&IndexValue { bytes })?)))
+}
+
+/// The bytes that a live index row counts for. A row of an earlier release does not say it, and one of a later release may
+/// not. They count as many as stay in a main row, which is more than most conversations have.
+pub(in crate::store) fn indexed_bytes(row: &Row) -> usize {
+    let value: Option<IndexValue> = decode(row).ok();
+    value.and_then(|value| value.bytes).unwrap_or(payload::MAX_IN_MAIN_ROW)
 }
 
 /// The key of a conversation's index row.

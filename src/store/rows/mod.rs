@@ -46,7 +46,7 @@ pub use self::due::{DueBound, DueKey, DueRow, InvalidDueKey};
 pub(super) use self::idempotency::{
     KeyRow, decode_key_row, encode_expiry_row, encode_key_row, expired_key_row, expired_rows, expiry_key, key_row_key,
 };
-pub(super) use self::index::{IndexGroup, index_key, index_prefix, index_rows, indexed_id, listed_at};
+pub(super) use self::index::{IndexGroup, index_key, index_prefix, index_rows, indexed_bytes, indexed_id, listed_at};
 pub use self::index_mark::IndexMark;
 pub(super) use self::index_mark::{INDEX_MARK, decode_index_mark, encode_index_mark};
 pub(super) use self::name::{decode_name_row, encode_name_row, name_key, name_partition};

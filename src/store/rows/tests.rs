@@ -28,6 +28,7 @@ const CONVERSATIONS_3: &str = include_str!("../../../tests/fixtures/rows/convers
 const CONVERSATIONS_4: &str = include_str!("../../../tests/fixtures/rows/conversation-4.json");
 const WITH_OPTIONAL_FIELDS: &str = include_str!("../../../tests/fixtures/rows/conversation-optional.json");
 const INDEX_ROWS: &str = include_str!("../../../tests/fixtures/rows/index.json");
+const INDEX_ROWS_2: &str = include_str!("../../../tests/fixtures/rows/index-2.json");
 const DUE_ROWS: &str = include_str!("../../../tests/fixtures/rows/due.json");
 const KEYS: &str = include_str!("../../../tests/fixtures/rows/idempotency.json");
 const PAYLOADS: &str = include_str!("../../../tests/fixtures/rows/payload.json");
@@ -67,6 +68,7 @@ fn stored() -> StoredConversation {
         zone: None,
         generation: 3,
         payload_bytes: payload().bytes(),
+        stored_bytes: payload().stored_bytes(),
         format: Format::Json,
         destination: Destination::Endpoint(Target { endpoint, method: Method::Patch }),
         policy: DeliveryPolicy { max_attempts: 12, timeout_seconds: 30 },
@@ -107,6 +109,7 @@ fn smallest() -> Conversation {
     let endpoint = EndpointPolicy::default().check("https://example.com").unwrap();
     StoredConversation {
         payload_bytes: smallest_payload().bytes(),
+        stored_bytes: smallest_payload().stored_bytes(),
         format: Format::Text,
         destination: Destination::Endpoint(Target { endpoint, method: Method::Get }),
         ..stored()
@@ -236,14 +239,23 @@ fn main_rows_of_later_projections_have_the_form_of_their_fixtures() {
 
 #[test]
 fn index_rows_are_written_in_the_form_of_the_fixtures() {
-    let mut fixtures = fixtures(INDEX_ROWS);
+    let (mut before, mut fixtures) = (fixtures(INDEX_ROWS), fixtures(INDEX_ROWS_2));
     for (name, conversation) in conversations() {
         let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
         let projected = index::project(&conversation).unwrap().unwrap();
         assert_eq!(projected, (row.key.clone(), row.value.clone()), "{name}");
         assert_eq!(indexed_id(&row.key), Some(conversation.id()), "{name}");
+        if conversation.ended().is_none() {
+            assert_eq!(indexed_bytes(&row), conversation.stored_bytes(), "{name}");
+        }
+        // The row of an earlier release stands at the same place, and does not say its bytes.
+        let before = before.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
+        assert_eq!((&before.key, indexed_bytes(&before)), (&row.key, 4096), "{name}");
     }
     assert!(fixtures.is_empty(), "fixtures without a conversation: {:?}", fixtures.keys());
+    for unknown in ["", r#"{"v":2,"row":{"bytes":7}}"#, r#"{"v":1,"row":{"bytes":-1}}"#] {
+        assert_eq!(indexed_bytes(&row("x~c~live~0~0", unknown)), 4096, "{unknown}");
+    }
 }
 
 fn series(has_everything: bool) -> Series {

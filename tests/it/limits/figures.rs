@@ -114,6 +114,10 @@ pub const LIMITS: &[(&str, &[Figure])] = &[
         &[code("config/server.rs", "MAX_PENDING_ON_AZURE: Option<NonZeroU32> = NonZeroU32::new(")],
     ),
     (
+        "bytes that were given with its pending conversations ([quota](#the-quota))",
+        &[code("config/server.rs", "MAX_PENDING_BYTES_ON_AZURE: Option<NonZeroUsize> = NonZeroUsize::new(")],
+    ),
+    (
         "requests in a second",
         &[
             code("config/server.rs", "RATE_LIMIT_ON_AZURE: Option<NonZeroU32> = NonZeroU32::new("),

@@ -7,9 +7,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use mcp_scheduler::delivery::NextDue;
 use mcp_scheduler::domain::{
-    Conversation, ConversationId, EndpointPolicy, IdempotentRequest, NewConversation, Outcome, Sha256, Timestamp,
+    Conversation, ConversationId, EndpointPolicy, IdempotentRequest, NewConversation, Outcome, Pending, Sha256,
+    Timestamp,
 };
-use mcp_scheduler::scheduler::{Definition, NamedOutcome, Scheduler, SchedulerError};
+use mcp_scheduler::scheduler::{Definition, NamedOutcome, QuotaExceeded, Scheduler, SchedulerError};
 use mcp_scheduler::store::{ConversationStore, MAX_COMMIT_OPERATIONS, Operation, Table};
 use mcp_scheduler::testing::{Fault, Faults, SimulatedTable};
 use mcp_scheduler::time::{SystemEntropy, VirtualClock};
@@ -18,16 +19,20 @@ use tokio::time::{Instant, advance};
 use crate::support::counting_table::CountingTable;
 use crate::support::listing::{NOW, attempted, change, client, id, new_at, schedule};
 
-const LATER: Timestamp = Timestamp::from_millis(NOW.as_millis() + 3_600_000);
-const MINUTE: Duration = Duration::from_mins(1);
+pub const LATER: Timestamp = Timestamp::from_millis(NOW.as_millis() + 3_600_000);
+pub const MINUTE: Duration = Duration::from_mins(1);
 /// A count of few conversations scans each partition once.
-const SCANS: usize = 16;
+pub const SCANS: usize = 16;
 
 fn on(table: Arc<dyn Table>, max_pending: u32) -> Scheduler {
+    scheduler(table).with_max_pending(max_pending.try_into().ok(), None)
+}
+
+/// A scheduler without a quota.
+pub fn scheduler(table: Arc<dyn Table>) -> Scheduler {
     let store = ConversationStore::new(table);
     let (clock, entropy) = (Arc::new(VirtualClock::starting_at(NOW)), Arc::new(SystemEntropy::new()));
     Scheduler::new(store, Arc::new(NextDue::default()), EndpointPolicy::default(), clock, entropy)
-        .with_max_pending(max_pending.try_into().ok())
 }
 
 /// A process that has this quota, and a store that another process uses too.
@@ -45,9 +50,9 @@ async fn scheduled(scheduler: &Scheduler) -> ConversationId {
 }
 
 #[track_caller]
-fn refusal<T>(result: Result<T, SchedulerError>) -> (usize, usize, Duration) {
+pub fn refusal<T>(result: Result<T, SchedulerError>) -> QuotaExceeded {
     match result.err() {
-        Some(SchedulerError::QuotaExceeded { pending, limit, recount }) => (pending, limit, recount),
+        Some(SchedulerError::QuotaExceeded(exceeded)) => *exceeded,
         other => panic!("not refused by the quota: {other:?}"),
     }
 }
@@ -68,7 +73,7 @@ async fn conversations_of_all_processes_count_and_a_process_does_not_exceed_the_
     for _ in 0..3 {
         scheduled(&scheduler).await;
     }
-    assert_eq!(refusal(scheduler.schedule(&client(), new()).await).0, 10);
+    assert_eq!(refusal(scheduler.schedule(&client(), new()).await).pending.conversations, 10);
     let another = "bob".parse().unwrap();
     scheduler.schedule(&another, new()).await.unwrap();
 }
@@ -81,7 +86,8 @@ async fn what_has_ended_leaves_room_after_a_minute() {
     refusal(scheduler.schedule(&client(), new()).await);
     scheduler.cancel(&client(), id).await.unwrap();
     advance(MINUTE / 2).await;
-    assert_eq!(refusal(scheduler.schedule(&client(), new()).await), (2, 2, MINUTE / 2));
+    let refused = refusal(scheduler.schedule(&client(), new()).await);
+    assert_eq!((refused.pending.conversations, refused.limit.conversations, refused.recount), (2, 2, MINUTE / 2));
     advance(MINUTE / 2).await;
     scheduled(&scheduler).await;
     refusal(scheduler.schedule(&client(), new()).await);
@@ -246,12 +252,19 @@ async fn a_count_reads_the_index_rows_of_live_conversations_and_stops_at_the_lim
     let (_, store, table) = process(0);
     add_index_rows(&table, "live", 6_250).await;
     add_index_rows(&table, "Completed", 100).await;
-    assert_eq!(store.count_live(&client(), 200_000).await.unwrap(), 100_000);
+    let count = async |client: &str, conversations, bytes| {
+        let limit = Pending { conversations, bytes };
+        store.count_live(&client.parse().unwrap(), limit).await.unwrap().conversations
+    };
+    assert_eq!(count("ann", 200_000, usize::MAX).await, 100_000);
     let read = table.take();
     assert_eq!((read.scans, read.rows, read.keys.len()), (7 * SCANS, 100_000, 0));
-    assert_eq!(store.count_live(&client(), 16_001).await.unwrap(), 32_000);
+    assert_eq!(count("ann", 16_001, usize::MAX).await, 32_000);
     assert_eq!(table.take().scans, 2 * SCANS);
-    assert_eq!(store.count_live(&client(), 1).await.unwrap(), 16);
+    assert_eq!(count("ann", 1, usize::MAX).await, 16);
     assert_eq!(table.take().rows, 16);
-    assert_eq!(store.count_live(&"an".parse().unwrap(), 1).await.unwrap(), 0);
+    // The scans stay large if the bytes are still to be counted.
+    assert_eq!(count("ann", 1, 16_001 * 4096).await, 32_000);
+    assert_eq!(table.take().scans, 2 * SCANS);
+    assert_eq!(count("an", 1, usize::MAX).await, 0);
 }

@@ -1,7 +1,7 @@
 //! The service, running in this process.
 
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 
 use mcp_scheduler::app::{self, App, ClientCommand};
@@ -170,6 +170,8 @@ pub struct BareApi {
     pub rate_limit: Option<NonZeroU32>,
     /// Pending conversations of each client; `None` for no limit.
     pub max_pending: Option<NonZeroU32>,
+    /// Bytes of the pending conversations of each client; `None` for no limit.
+    pub max_pending_bytes: Option<NonZeroUsize>,
 }
 
 impl BareApi {
@@ -190,6 +192,7 @@ impl BareApi {
             operations: operations(),
             rate_limit: None,
             max_pending: None,
+            max_pending_bytes: None,
         }
     }
 
@@ -204,7 +207,7 @@ impl BareApi {
             Arc::clone(&self.clock),
             entropy.clone(),
         )
-        .with_max_pending(self.max_pending);
+        .with_max_pending(self.max_pending, self.max_pending_bytes);
         let key = ApiKey::new(Secret::new(KEY.to_owned())).unwrap();
         let client = client_with_key(CLIENT.parse().unwrap(), &key, Scopes::with_operator(), &*entropy);
         let directory = Arc::new(ClientDirectory::new(Some(client), ClientStore::new(table)));

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_scheduler::domain::{Outcome, Status};
+use mcp_scheduler::domain::{Outcome, Pending, Status};
 use mcp_scheduler::store::{ConversationStore, IndexMark, ListFilter, ListRows, Listed, Table};
 
-use crate::support::listing::{NOW, attempted, change, claimed, client, id, page, pages, schedule};
+use crate::support::listing::{NOW, attempted, change, claimed, client, due_at, id, page, pages, schedule};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -54,16 +54,22 @@ pub async fn conversations_that_have_not_ended_are_counted(table: &Arc<dyn Table
     let store = indexed(table).await;
     let (mine, other) = (client(), "anna".parse().unwrap());
     for number in 0..40 {
-        schedule(&store, number, NOW + MINUTE).await;
+        let text = "x".repeat(if number == 7 { 5_000 } else { 10 });
+        store.insert(&due_at(id(number), client(), NOW + MINUTE, text)).await.unwrap();
     }
     change(&store, id(0), claimed).await;
     change(&store, id(1), |it| it.cancel(NOW).unwrap()).await;
     change(&store, id(2), |it| attempted(it, Outcome::Success, NOW + MINUTE)).await;
-    assert_eq!(store.count_live(&mine, 1_000).await.unwrap(), 38);
-    assert_eq!(store.count_live(&other, 1_000).await.unwrap(), 0);
+    let count =
+        async |client, conversations, bytes| store.count_live(client, Pending { conversations, bytes }).await.unwrap();
+    let all = Pending { conversations: 38, bytes: 5_000 + 37 * 10 };
+    assert_eq!(count(&mine, 1_000, usize::MAX).await, all);
+    assert_eq!(count(&mine, usize::MAX, 10_000).await, all);
+    assert_eq!(count(&other, 1_000, 10_000).await, Pending::default());
     // Each partition has two or three, so a count in small scans goes on and stops.
-    assert!((20..=38).contains(&store.count_live(&mine, 20).await.unwrap()));
-    assert!((1..=16).contains(&store.count_live(&mine, 1).await.unwrap()));
+    assert!((20..=38).contains(&count(&mine, 20, usize::MAX).await.conversations));
+    assert!((1..=16).contains(&count(&mine, 1, usize::MAX).await.conversations));
+    assert_eq!(count(&mine, 1, 6_000).await, all, "both limits have to be reached");
 }
 
 pub async fn pages_lose_and_double_no_conversation_while_others_come_and_go(table: &Arc<dyn Table>) {
