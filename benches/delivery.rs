@@ -1,13 +1,16 @@
-//! The CPU time of the egress guard and of the signature, for one delivery: `cargo bench --bench delivery`.
+//! The CPU time of the egress guard, of the signature and of the encryption, for one delivery: `cargo bench --bench delivery`.
 //!
 //! The egress guard takes a few microseconds: it checks the URL and each address. The time of the signature grows with
 //! the body, which is hashed three times for each master: once for v1 and twice for v1a.
 
 use std::hint::black_box;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use mcp_scheduler::delivery::SigningSecrets;
 use mcp_scheduler::domain::{ClientId, EndpointPolicy, Timestamp, Verdict, classify};
+use mcp_scheduler::store::Sealer;
+use mcp_scheduler::time::SystemEntropy;
 
 fn main() {
     divan::main();
@@ -48,4 +51,26 @@ fn sign(bencher: divan::Bencher<'_, '_>, bytes: usize) {
     let Some(keys) = masters().map(|masters| masters.derive(&ClientId::local())) else { return };
     let (id, at, body) = ("01890000-0000-7000-8000-00000000000f", Timestamp::MIN, vec![b'x'; bytes]);
     bencher.bench_local(|| keys.sign(black_box(id), at, black_box(&body)));
+}
+
+const ROW: &str = "m~a-client~fe47253d2bff8fff7fffffffffffffd5";
+
+fn sealer() -> Sealer {
+    let keys = format!("d1:{}", "5a".repeat(32)).parse().unwrap_or_default();
+    Sealer::new(keys, Arc::new(SystemEntropy::new()))
+}
+
+/// The encryption of secrets of this many bytes. A schedule does it once.
+#[divan::bench(args = [100, 300, 65_536])]
+fn encrypt(bencher: divan::Bencher<'_, '_>, bytes: usize) {
+    let (sealer, secrets) = (sealer(), "x".repeat(bytes));
+    bencher.bench_local(|| sealer.seal(black_box(&secrets), ROW).is_ok());
+}
+
+/// The decryption of secrets of this many bytes. A delivery does it once.
+#[divan::bench(args = [100, 300, 65_536])]
+fn decrypt(bencher: divan::Bencher<'_, '_>, bytes: usize) {
+    let sealer = sealer();
+    let sealed = sealer.seal(&"x".repeat(bytes), ROW).unwrap_or_default();
+    bencher.bench_local(|| sealer.open::<String>(black_box(&sealed), ROW).is_ok());
 }

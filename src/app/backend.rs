@@ -8,7 +8,7 @@ use super::StartError;
 use crate::config::Config;
 use crate::delivery::NextDue;
 use crate::store::{
-    AzureNames, AzureStore, ClientStore, ConversationStore, EmbeddedStore, NoQueue, WakeUpQueue, WakeUps, Waker,
+    AzureNames, AzureStore, ClientStore, ConversationStore, EmbeddedStore, NoQueue, Sealer, WakeUpQueue, WakeUps, Waker,
 };
 use crate::time::{Clock, SystemClock};
 
@@ -43,11 +43,12 @@ impl Backend {
         }
     }
 
-    pub(super) fn conversations(&self) -> ConversationStore {
-        ConversationStore::new(match self {
+    pub(super) fn conversations(&self, sealer: Arc<Sealer>) -> ConversationStore {
+        let table = match self {
             Self::Local { store, .. } => store.conversations(),
             Self::Azure(store) => store.conversations(),
-        })
+        };
+        ConversationStore::new(table, sealer)
     }
 
     pub(super) fn clients(&self) -> ClientStore {

@@ -1,11 +1,12 @@
 //! The repair of the embedded store.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::config::Config;
 use crate::domain::ConversationId;
-use crate::store::{ConversationStore, EmbeddedStore, Repair, RepairReport};
-use crate::time::{Clock as _, SystemClock};
+use crate::store::{ConversationStore, EmbeddedStore, EncryptionKeys, Repair, RepairReport, Sealer};
+use crate::time::{Clock as _, SystemClock, SystemEntropy};
 
 /// What a repair found, and has done.
 #[derive(Clone, Debug)]
@@ -32,7 +33,9 @@ pub async fn repair(config: &Config, replace: bool) -> Result<StoreRepair, Strin
     let lost = report.lost.iter().filter_map(|key| ConversationStore::name_of(key)).collect();
     let kept = if replace && !report.is_complete() {
         let store = EmbeddedStore::open(&repair.repaired()).map_err(|error| error.to_string())?;
-        let restored = ConversationStore::new(store.conversations()).restore_secondary_rows().await;
+        // Secondary rows have no secrets, so this needs no key.
+        let sealer = Arc::new(Sealer::new(EncryptionKeys::default(), Arc::new(SystemEntropy::new())));
+        let restored = ConversationStore::new(store.conversations(), sealer).restore_secondary_rows().await;
         store.close();
         restored.map_err(|error| error.to_string())?;
         Some(repair.replace(SystemClock.now()).map_err(|error| error.to_string())?)

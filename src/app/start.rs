@@ -25,7 +25,7 @@ use crate::outbound::{HttpSender, SendError};
 use crate::public_url::PublicUrl;
 use crate::scheduler::{CursorKeys, Scheduler};
 use crate::secrets::{BootstrapSecrets, SecretFileError};
-use crate::store::{AzureSetupError, ConversationStore, OpenError, WakeUps, Waker};
+use crate::store::{AzureSetupError, ConversationStore, EncryptionKeys, OpenError, Sealer, WakeUps, Waker};
 use crate::time::{Clock, Entropy, SystemEntropy};
 
 /// The reason why the service did not start.
@@ -71,7 +71,7 @@ impl App {
         let (listener, address) = listen(&config.server)?;
         // The user may cause each error above. New credentials are shown only by the start that generates them, so
         // they are generated after all that.
-        let BootstrapSecrets { client, signing_keys, signing_secrets, credentials } =
+        let BootstrapSecrets { client, signing_keys, signing_secrets, encryption_keys, credentials } =
             BootstrapSecrets::read(&config, &*entropy)?;
         log_egress_policy(&config);
 
@@ -85,7 +85,7 @@ impl App {
         let cursor_keys = CursorKeys::new(signing_keys.derive("the cursors of lists"));
         let authenticator = Authenticator::new(directory, signing_keys, tokens, public_url.clone(), Arc::clone(&clock));
         let wake_ups = backend.wake_ups();
-        let parts = Parts::of(&backend, &wake_ups, entropy, config.server.retention);
+        let parts = Parts::of(&backend, &wake_ups, entropy, encryption_keys, config.server.retention);
         let deliverer = parts.deliverer(&config, Arc::clone(&signer), descriptors)?;
         let scheduler = parts.scheduler(&config).beside(deliverer.live_attempts().clone());
         let (scheduler, indexer) = (scheduler.with_cursor_keys(cursor_keys), parts.indexer(&backend));
@@ -146,9 +146,11 @@ impl Parts {
         backend: &Backend,
         wake_ups: &Arc<WakeUps>,
         entropy: Arc<dyn Entropy>,
+        encryption_keys: EncryptionKeys,
         retention: Retention,
     ) -> Self {
-        let (conversations, waker) = (backend.conversations(), backend.waker(wake_ups));
+        let sealer = Arc::new(Sealer::new(encryption_keys, Arc::clone(&entropy)));
+        let (conversations, waker) = (backend.conversations(sealer), backend.waker(wake_ups));
         Self { conversations, waker, clock: backend.clock(), entropy, retention }
     }
 

@@ -18,7 +18,8 @@ use crate::time::SystemEntropy;
 /// A sentence for the operator.
 pub async fn sweep_once(config: &Config) -> Result<SweepReport, String> {
     // With a storage account, the configuration has the secrets.
-    let (Some(_), Some(secrets)) = (&config.azure, config.delivery.signing_secrets.clone()) else {
+    let secrets = config.delivery.signing_secrets.clone().zip(config.encryption_keys.clone());
+    let (Some(_), Some((secrets, encryption_keys))) = (&config.azure, secrets) else {
         return Err(
             "USE_AZURE_SERVICES is not true, and the embedded store needs no sweep: the service that has the store \
                     follows all due conversations itself"
@@ -28,7 +29,8 @@ pub async fn sweep_once(config: &Config) -> Result<SweepReport, String> {
     let descriptors = Descriptors::raise();
     let backend = Backend::open(config, descriptors.store_files).map_err(|error| error.to_string())?;
     let wake_ups = backend.wake_ups();
-    let parts = Parts::of(&backend, &wake_ups, Arc::new(SystemEntropy::new()), config.server.retention);
+    let entropy = Arc::new(SystemEntropy::new());
+    let parts = Parts::of(&backend, &wake_ups, entropy, encryption_keys, config.server.retention);
     let signer = Arc::new(Signer::new(watch::channel(secrets).1));
     let deliverer = parts.deliverer(config, signer, descriptors).map_err(|error| error.to_string())?;
     let swept = parts.wake_up_handler(deliverer, wake_ups).sweep().await;

@@ -78,7 +78,9 @@ impl From<StoreError> for ClientAdminError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict | StoreError::Unavailable(_) | StoreError::Unknown(_) => Self::Unavailable(error),
-            StoreError::Refused(_) | StoreError::Corrupt { .. } => Self::Internal(error),
+            StoreError::Refused(_) | StoreError::Corrupt { .. } | StoreError::Undecryptable { .. } => {
+                Self::Internal(error)
+            }
         }
     }
 }

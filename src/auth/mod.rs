@@ -14,6 +14,6 @@ pub use api_key::{ApiKey, InvalidApiKey, client_with_key, hash_key};
 pub use authenticator::{AuthError, Authenticator, IssuedToken, Principal, TokenGrant};
 pub use client_admin::{ClientAdmin, ClientAdminError, ClientPage, ClientRecord, NewKey};
 pub use client_directory::ClientDirectory;
-pub use keys::{InvalidSigningKeys, SigningKeys};
+pub use keys::SigningKeys;
 pub use source::{Source, TrustedProxies};
 pub use token::TokenSettings;

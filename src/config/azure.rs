@@ -51,7 +51,13 @@ mod tests {
     #[test]
     fn on_azure_no_credentials_are_generated_so_all_must_be_set() {
         let error = config(&[("USE_AZURE_SERVICES", "true")]).unwrap_err().to_string();
-        for name in ["AzureWebJobsStorage", "SCHEDULER_CLIENT_ID", "JWT_SIGNING_KEYS", "WEBHOOK_SIGNING_SECRETS"] {
+        for name in [
+            "AzureWebJobsStorage",
+            "SCHEDULER_CLIENT_ID",
+            "JWT_SIGNING_KEYS",
+            "WEBHOOK_SIGNING_SECRETS",
+            "DATA_ENCRYPTION_KEYS",
+        ] {
             assert!(error.contains(&format!("\n  {name}: is missing")), "{name} in {error}");
         }
     }

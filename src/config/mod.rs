@@ -6,13 +6,14 @@
 mod auth;
 mod azure;
 mod delivery;
+mod encryption;
 mod server;
 mod telemetry;
 mod vars;
 
 use std::fmt;
 
-use crate::store::AzureSettings;
+use crate::store::{AzureSettings, EncryptionKeys};
 pub use auth::AuthConfig;
 pub use delivery::DeliveryConfig;
 pub use server::ServerConfig;
@@ -30,6 +31,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Which endpoints a delivery may reach, and how it is signed.
     pub delivery: DeliveryConfig,
+    /// `DATA_ENCRYPTION_KEYS`. Without it the first start generates a key.
+    pub encryption_keys: Option<EncryptionKeys>,
     /// How much is logged.
     pub telemetry: TelemetryConfig,
 }
@@ -37,7 +40,8 @@ pub struct Config {
 /// The names of all settings, with the defaults that a laptop gets.
 pub fn settings() -> impl Iterator<Item = (&'static str, &'static str)> {
     let (server, auth, delivery) = (server::SETTINGS, auth::SETTINGS, delivery::SETTINGS);
-    azure::SETTINGS.into_iter().chain(server).chain(auth).chain(delivery).chain(telemetry::SETTINGS)
+    let stored = azure::SETTINGS.into_iter().chain(encryption::SETTINGS);
+    stored.chain(server).chain(auth).chain(delivery).chain(telemetry::SETTINGS)
 }
 
 /// All problems of the settings.
@@ -74,8 +78,9 @@ impl Config {
         let server = ServerConfig::read(&mut vars);
         let auth = AuthConfig::read(&mut vars);
         let delivery = DeliveryConfig::read(&mut vars, &server);
+        let encryption_keys = encryption::read(&mut vars);
         let telemetry = TelemetryConfig::read(&mut vars);
-        vars.finish(Self { azure, server, auth, delivery, telemetry })
+        vars.finish(Self { azure, server, auth, delivery, encryption_keys, telemetry })
     }
 }
 
@@ -93,13 +98,14 @@ mod tests {
     }
 
     /// What Azure needs at least.
-    pub(super) const ON_AZURE: [(&str, &str); 6] = [
+    pub(super) const ON_AZURE: [(&str, &str); 7] = [
         ("USE_AZURE_SERVICES", "true"),
         ("AzureWebJobsStorage", "UseDevelopmentStorage=true"),
         ("SCHEDULER_CLIENT_ID", "a"),
         ("SCHEDULER_API_KEY", "canary-canary-canary"),
         ("JWT_SIGNING_KEYS", "k1:cacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacaca"),
         ("WEBHOOK_SIGNING_SECRETS", "whsec_cacacacacacacacacacacacacacacacacacacaca"),
+        ("DATA_ENCRYPTION_KEYS", "d1:cacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacaca"),
     ];
 
     #[test]
@@ -152,6 +158,7 @@ mod tests {
             ("JWT_SIGNING_KEYS", "k1:canary"),
             ("JWT_TTL_SECONDS", "3601"),
             ("WEBHOOK_SIGNING_SECRETS", "whsec_canary"),
+            ("DATA_ENCRYPTION_KEYS", "d1:canary"),
             ("DELIVERY_ALLOWED_NETWORKS", "10.0.0.0/33"),
             ("TRUSTED_PROXIES", "proxy.example"),
             ("RUST_LOG", "x=loud"),
@@ -168,6 +175,7 @@ mod tests {
             "JWT_SIGNING_KEYS",
             "JWT_TTL_SECONDS",
             "WEBHOOK_SIGNING_SECRETS",
+            "DATA_ENCRYPTION_KEYS",
             "DELIVERY_ALLOWED_NETWORKS",
             "TRUSTED_PROXIES",
             "RUST_LOG",
@@ -184,6 +192,7 @@ mod tests {
             ("SCHEDULER_API_KEY", "canary-canary-canary"),
             ("JWT_SIGNING_KEYS", &format!("k1:{}", "ca".repeat(32))),
             ("WEBHOOK_SIGNING_SECRETS", &format!("whsec_{}", "ca".repeat(20))),
+            ("DATA_ENCRYPTION_KEYS", &format!("d1:{}", "ca".repeat(32))),
         ])
         .unwrap();
         let shown = format!("{config:?}");

@@ -146,7 +146,9 @@ impl Deliverer {
             };
             let retry_in = match self.try_deliver(due, permit, read.take()).await {
                 Ok(outcome) => return Ok(outcome),
-                Err(NotReady::Store(error @ (StoreError::Corrupt { .. } | StoreError::Refused(_)))) => {
+                Err(NotReady::Store(
+                    error @ (StoreError::Corrupt { .. } | StoreError::Undecryptable { .. } | StoreError::Refused(_)),
+                )) => {
                     tracing::error!(
                         conversation.id = %due.id, client.id = %due.client, %error, "the conversation cannot be delivered"
                     );

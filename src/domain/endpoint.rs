@@ -28,6 +28,17 @@ impl Endpoint {
         &self.0
     }
 
+    /// The scheme with the host and the port, as the caller wrote them. What follows may be a secret: some services accept
+    /// a message from everybody who knows the path. Empty for a URL that the rules refuse.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        let scheme = self.0.find("://").map_or(0, |at| at + "://".len());
+        let rest = self.0.get(scheme..).unwrap_or_default();
+        let authority = rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len());
+        let origin = self.0.get(..scheme + authority).filter(|origin| scheme > 0 && !origin.contains('@'));
+        origin.unwrap_or_default()
+    }
+
     /// The host with its port. The limit on deliveries to one host uses it as the key.
     #[must_use]
     pub fn host(&self) -> String {

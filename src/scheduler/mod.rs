@@ -106,7 +106,9 @@ impl From<StoreError> for SchedulerError {
         match error {
             StoreError::Conflict => Self::Busy,
             StoreError::Unavailable(_) | StoreError::Unknown(_) => Self::Unavailable(error),
-            StoreError::Refused(_) | StoreError::Corrupt { .. } => Self::Internal(error),
+            StoreError::Refused(_) | StoreError::Corrupt { .. } | StoreError::Undecryptable { .. } => {
+                Self::Internal(error)
+            }
         }
     }
 }

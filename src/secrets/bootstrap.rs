@@ -1,15 +1,15 @@
 //! The secrets that the service starts with: from the configuration, or from the data directory.
 
-use super::signing_file::SigningFile;
+use super::key_file::KeyFile;
 use super::{Credentials, SecretFileError};
 use crate::auth::{ApiKey, SigningKeys, client_with_key};
 use crate::config::Config;
 use crate::delivery::SigningSecrets;
 use crate::domain::{ClientId, Scopes};
-use crate::store::Client;
+use crate::store::{Client, EncryptionKeys};
 use crate::time::Entropy;
 
-/// The first client, and the keys that sign tokens and deliveries.
+/// The first client, and the keys that sign tokens and deliveries and encrypt the store.
 pub struct BootstrapSecrets {
     /// The first client.
     pub client: Client,
@@ -17,6 +17,8 @@ pub struct BootstrapSecrets {
     pub signing_keys: SigningKeys,
     /// The secrets that sign deliveries.
     pub signing_secrets: SigningSecrets,
+    /// The keys that encrypt the secrets in the store.
+    pub encryption_keys: EncryptionKeys,
     /// The credentials in the data directory, if the configuration has no client.
     pub credentials: Option<Credentials>,
 }
@@ -28,17 +30,19 @@ impl BootstrapSecrets {
     /// [`SecretFileError`] if the data directory is needed and cannot be used.
     pub fn read(config: &Config, entropy: &dyn Entropy) -> Result<Self, SecretFileError> {
         let dir = &config.server.data_dir;
-        let (signing_keys, signing_secrets) =
-            match (config.auth.signing_keys.clone(), config.delivery.signing_secrets.clone()) {
-                (Some(keys), Some(secrets)) => (keys, secrets),
-                (keys, secrets) => {
-                    let mut file = SigningFile::open(dir, entropy)?;
-                    let keys = keys.map_or_else(|| file.signing_keys(), Ok)?;
-                    let secrets = secrets.map_or_else(|| file.signing_secrets(), Ok)?;
-                    file.save()?;
-                    (keys, secrets)
-                }
-            };
+        let configured =
+            (config.auth.signing_keys.clone(), config.delivery.signing_secrets.clone(), config.encryption_keys.clone());
+        let (signing_keys, signing_secrets, encryption_keys) = match configured {
+            (Some(keys), Some(secrets), Some(encryption)) => (keys, secrets, encryption),
+            (keys, secrets, encryption) => {
+                let mut file = KeyFile::open(dir, entropy)?;
+                let keys = keys.map_or_else(|| file.signing_keys(), Ok)?;
+                let secrets = secrets.map_or_else(|| file.signing_secrets(), Ok)?;
+                let encryption = encryption.map_or_else(|| file.encryption_keys(), Ok)?;
+                file.save()?;
+                (keys, secrets, encryption)
+            }
+        };
         // Without the scope `operator`, a service that nobody can stop would have no way to a second client.
         let first_client =
             |id: &ClientId, key: &ApiKey| client_with_key(id.clone(), key, Scopes::with_operator(), entropy);
@@ -52,7 +56,7 @@ impl BootstrapSecrets {
             let local = Credentials::load_or_generate(dir, entropy)?;
             (first_client(&local.client, &local.api_key), Some(local))
         };
-        Ok(Self { client, signing_keys, signing_secrets, credentials })
+        Ok(Self { client, signing_keys, signing_secrets, encryption_keys, credentials })
     }
 
     /// The secrets that sign deliveries alone: those of the configuration, or those that an earlier start has generated.
@@ -62,7 +66,7 @@ impl BootstrapSecrets {
     /// [`SecretFileError`] if the data directory is needed and cannot be used.
     pub fn signing_secrets(config: &Config, entropy: &dyn Entropy) -> Result<Option<SigningSecrets>, SecretFileError> {
         match config.delivery.signing_secrets.clone() {
-            None => SigningFile::open(&config.server.data_dir, entropy)?.existing_signing_secrets(),
+            None => KeyFile::open(&config.server.data_dir, entropy)?.existing_signing_secrets(),
             configured => Ok(configured),
         }
     }

@@ -1,9 +1,9 @@
-//! The first client, and the keys that sign tokens and deliveries.
+//! The first client, and the keys that sign tokens and deliveries and encrypt the store.
 
 mod bootstrap;
 mod credentials_file;
+mod key_file;
 mod secret_file;
-mod signing_file;
 
 pub use bootstrap::BootstrapSecrets;
 pub use credentials_file::Credentials;

@@ -61,6 +61,21 @@ fn they_are_generated_once() {
 }
 
 #[test]
+fn a_file_of_a_release_without_encryption_gets_a_key_and_keeps_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    read(dir.path(), &[]);
+    let with = kept(dir.path());
+    let mut file: serde_json::Value = serde_json::from_str(&with).unwrap();
+    assert!(file.as_object_mut().unwrap().remove("dataEncryptionKeys").is_some());
+    let without = serde_json::to_string(&file).unwrap();
+    write(&dir.path().join("secrets.json"), &without);
+    read(dir.path(), &[]);
+    let again: serde_json::Value = serde_json::from_str(&kept(dir.path())).unwrap();
+    assert_eq!(again["jwtSigningKeys"], file["jwtSigningKeys"]);
+    assert!(again["dataEncryptionKeys"].as_str().unwrap().starts_with("local-"));
+}
+
+#[test]
 fn a_lost_credentials_file_costs_the_api_key_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let before = read(dir.path(), &[]);
@@ -108,7 +123,13 @@ fn the_file_shows_a_client_only_while_its_key_is_valid() {
     let client = [("SCHEDULER_CLIENT_ID", "anna"), ("SCHEDULER_API_KEY", KEY)];
     let key = format!("k1:{}", "ab".repeat(32));
     let secret = format!("whsec_{}", "ab".repeat(20));
-    let all = [client[0], client[1], ("JWT_SIGNING_KEYS", &*key), ("WEBHOOK_SIGNING_SECRETS", &*secret)];
+    let all = [
+        client[0],
+        client[1],
+        ("JWT_SIGNING_KEYS", &*key),
+        ("WEBHOOK_SIGNING_SECRETS", &*secret),
+        ("DATA_ENCRYPTION_KEYS", &*key),
+    ];
     let local = read(dir.path(), &[]);
     let keys = kept(dir.path());
     for configured in [&client[..], &all] {
@@ -154,6 +175,7 @@ fn with_a_storage_account_the_directory_is_left_alone() {
         ("SCHEDULER_API_KEY", KEY),
         ("JWT_SIGNING_KEYS", &*keys),
         ("WEBHOOK_SIGNING_SECRETS", &*secret),
+        ("DATA_ENCRYPTION_KEYS", &*keys),
     ];
     read(dir.path(), &on_azure);
     assert_eq!(text(&dir.path().join("credentials.json")), "{");

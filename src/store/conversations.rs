@@ -29,8 +29,8 @@ pub use self::listing::{ListPlace, ListRows, Listing};
 pub use self::named::NameHolder;
 pub use self::restore::Restored;
 use super::monitored::MonitoredTable;
-use super::rows::{self, Projection, Replacement, SecondaryRows, StoredPayload};
-use super::{CommitError, Etag, Operation, Partition, Row, StoreError, Table};
+use super::rows::{self, Projection, Replacement, SecondaryRows, StoredPayload, StoredRows};
+use super::{CommitError, Etag, Operation, Partition, Row, Sealer, StoreError, Table};
 use crate::domain::{ClientId, Conversation, ConversationId, Payload, WholeConversation};
 use crate::time::Clock;
 
@@ -39,6 +39,7 @@ use crate::time::Clock;
 pub struct ConversationStore {
     table: Arc<MonitoredTable>,
     projection: Arc<Projection>,
+    sealer: Arc<Sealer>,
     /// Whether the mark of the index was found to be complete. It stays complete.
     is_indexed: Arc<AtomicBool>,
 }
@@ -56,8 +57,7 @@ pub struct Versioned<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revision {
     etag: Etag,
-    secondary_rows: SecondaryRows,
-    payload: StoredPayload,
+    rows: StoredRows,
 }
 
 impl Revision {
@@ -71,17 +71,17 @@ impl Revision {
 }
 
 impl ConversationStore {
-    /// The conversations in this table, with the projection of this release.
+    /// The conversations in this table, with the projection of this release. `sealer` encrypts their secrets.
     #[must_use]
-    pub fn new(table: Arc<dyn Table>) -> Self {
-        Self::with_projection(table, Projection::default())
+    pub fn new(table: Arc<dyn Table>, sealer: Arc<Sealer>) -> Self {
+        let table = Arc::new(MonitoredTable::new(table));
+        Self { table, projection: Arc::default(), sealer, is_indexed: Arc::default() }
     }
 
-    /// The conversations in this table, with another projection. Tests use it to add kinds of rows.
+    /// The same with another projection. Tests use it to add kinds of rows.
     #[must_use]
-    pub fn with_projection(table: Arc<dyn Table>, projection: Projection) -> Self {
-        let table = Arc::new(MonitoredTable::new(table));
-        Self { table, projection: Arc::new(projection), is_indexed: Arc::default() }
+    pub fn with_projection(self, projection: Projection) -> Self {
+        Self { projection: Arc::new(projection), ..self }
     }
 
     /// Adds a new conversation.
@@ -96,7 +96,7 @@ impl ConversationStore {
     /// Adds a new conversation, and changes another row of its partition in the same commit.
     async fn insert_with(&self, new: &WholeConversation, other: Option<Operation>) -> Result<(), StoreError> {
         let partition = rows::partition(new.conversation.id());
-        let mut operations = self.projection.insert(new)?;
+        let mut operations = self.projection.insert(new, &self.sealer)?;
         operations.extend(other);
         let unknown = match self.table.commit(partition, operations.clone()).await {
             Err(CommitError::Unknown(cause)) => cause,
@@ -136,13 +136,22 @@ impl ConversationStore {
     }
 
     fn versioned(&self, row: Row) -> Result<Versioned<Conversation>, StoreError> {
-        let rows::MainRow { conversation: value, payload, projection } = rows::decode_conversation(&row)?;
-        if projection > self.projection.version() {
-            let reason = format!("its rows were written by a newer version (projection {projection})");
-            return Err(StoreError::Corrupt { key: row.key, reason });
+        let rows::MainRow { conversation: value, payload, secrets, projection } =
+            rows::decode_conversation(&row, &self.sealer)?;
+        let secondary_rows = self.secondary_rows(&row.key, &value, projection)?;
+        Ok(Versioned {
+            value,
+            revision: Revision { etag: row.etag, rows: StoredRows { secondary_rows, payload, secrets } },
+        })
+    }
+
+    /// The secondary rows of a conversation whose main row has this key and records this version of the projection.
+    fn secondary_rows(&self, key: &str, of: &Conversation, version: u32) -> Result<SecondaryRows, StoreError> {
+        if version > self.projection.version() {
+            let reason = format!("its rows were written by a newer version (projection {version})");
+            return Err(StoreError::Corrupt { key: key.to_owned(), reason });
         }
-        let secondary_rows = self.projection.secondary_rows(&value, projection)?;
-        Ok(Versioned { value, revision: Revision { etag: row.etag, secondary_rows, payload } })
+        self.projection.secondary_rows(of, version)
     }
 
     /// The payload of a conversation that was read: [`ConversationStore::payload_at`] its revision.
@@ -157,15 +166,34 @@ impl ConversationStore {
     /// revision shows that it was the right one.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Corrupt`] if the payload's row is missing or cannot be read.
+    /// [`StoreError::Unavailable`]; [`StoreError::Corrupt`] if the payload's row is missing or cannot be read;
+    /// [`StoreError::Undecryptable`].
     pub async fn payload_at(&self, of: &Conversation, revision: &Revision) -> Result<Payload, StoreError> {
-        if let Some(payload) = revision.payload.in_main_row() {
-            return Ok(payload.clone());
+        match revision.rows.payload.in_main_row() {
+            Some(payload) => Ok(payload.clone()),
+            None => self.payload_row(of).await,
         }
+    }
+
+    async fn payload_row(&self, of: &Conversation) -> Result<Payload, StoreError> {
         let key = rows::payload_key(of.client(), of.id());
         match self.table.get(rows::partition(of.id()), &key).await? {
-            Some(row) => rows::decode_payload(&row),
+            Some(row) => rows::decode_payload(&row, &self.sealer),
             None => Err(StoreError::Corrupt { key, reason: "it is missing, and its main row exists".to_owned() }),
+        }
+    }
+
+    /// The payload that a change has to write again: its row is not encrypted with the key of today. The main row shows it,
+    /// because both are always encrypted together.
+    async fn payload_to_seal(&self, rows: &StoredRows, of: &Conversation) -> Result<Option<Payload>, StoreError> {
+        let is_current = rows.secrets.as_ref().is_some_and(|secrets| secrets.is_current(&self.sealer));
+        if is_current || rows.payload.in_main_row().is_some() {
+            return Ok(None);
+        }
+        match self.payload_row(of).await {
+            // It is lost, and the change does not need it.
+            Err(StoreError::Corrupt { .. }) => Ok(None),
+            read => read.map(Some),
         }
     }
 
@@ -208,27 +236,32 @@ impl ConversationStore {
         new: Option<&WholeConversation>,
     ) -> Result<Revision, StoreError> {
         let partition = rows::partition(next.id());
-        let Revision { etag: read_etag, secondary_rows, payload } = read;
-        let Replacement { mut operations, secondary_rows, payload } =
-            self.projection.replace(read_etag.clone(), secondary_rows, payload, new_payload, next)?;
+        let Revision { etag: read_etag, rows } = read;
+        let old_payload = match new_payload {
+            Some(_) => None,
+            None => self.payload_to_seal(&rows, next).await?,
+        };
+        let new_payload = new_payload.or(old_payload.as_ref());
+        let Replacement { mut operations, rows } =
+            self.projection.replace(read_etag.clone(), rows, new_payload, next, &self.sealer)?;
         if let Some(new) = new {
-            operations.extend(self.projection.insert(new)?);
+            operations.extend(self.projection.insert(new, &self.sealer)?);
         }
         let etag = match self.table.commit(partition, operations).await {
             Ok(etags) => etags.into_iter().next().flatten(),
             Err(error @ (CommitError::Unknown(_) | CommitError::Conflict { .. })) => {
-                self.applied(partition, next, &payload, &read_etag, error.into()).await?
+                self.applied(partition, next, &rows.payload, &read_etag, error.into()).await?
             }
             Err(error) => return Err(error.into()),
         };
         let etag =
             etag.ok_or_else(|| StoreError::Refused("the backend returned no etag for a replaced row".to_owned()))?;
-        Ok(Revision { etag, secondary_rows, payload })
+        Ok(Revision { etag, rows })
     }
 
     /// The etag of the main row, if the row shows that the next state was written by this commit or by an earlier one
-    /// with a lost result. An equal row is a proof: a claim contains a random token, and equal cancels have the same
-    /// effect. An unchanged row is not a proof, because the commit may still be applied.
+    /// with a lost result. An equal conversation is a proof: a claim contains a random token, and equal cancels have the
+    /// same effect. An unchanged row is not a proof, because the commit may still be applied.
     async fn applied(
         &self,
         partition: Partition,
@@ -237,10 +270,13 @@ impl ConversationStore {
         read: &Etag,
         error: StoreError,
     ) -> Result<Option<Etag>, StoreError> {
-        let written = rows::encode_conversation(next, payload.in_main_row(), self.projection.version())?;
+        let is_next = |main: rows::MainRow| {
+            let written = (&main.conversation, &main.payload, main.projection);
+            written == (next, payload, self.projection.version())
+        };
         match self.table.get(partition, &rows::conversation_key(next.client(), next.id())).await {
-            Ok(Some(row)) if row.value == written => Ok(Some(row.etag)),
             Ok(Some(row)) if row.etag == *read => Err(error),
+            Ok(Some(row)) if rows::decode_conversation(&row, &self.sealer).is_ok_and(is_next) => Ok(Some(row.etag)),
             Ok(_) => Err(StoreError::Conflict),
             Err(_) => Err(error),
         }

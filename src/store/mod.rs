@@ -12,6 +12,7 @@ mod grouped;
 mod live_attempts;
 mod monitored;
 mod rows;
+mod sealer;
 mod slot;
 mod table;
 mod wake_up;
@@ -32,6 +33,7 @@ pub use live_attempts::{LiveAttempt, LiveAttempts};
 #[cfg(feature = "testing")]
 pub(crate) use rows::read_conversation;
 pub use rows::{DueBound, DueKey, DueRow, IndexMark, InvalidDueKey, ProjectRow, Projection, RowKind, Watermark};
+pub use sealer::{EncryptionKeys, Sealer};
 pub use slot::{InvalidPartitionSet, InvalidSlot, PartitionSet, Slot};
 pub use table::{
     Cause, CommitError, Etag, KeyRange, MAX_COMMIT_OPERATIONS, Operation, Partition, Row, StoreError, Table,

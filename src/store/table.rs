@@ -193,7 +193,9 @@ impl From<StoreError> for CommitError {
             StoreError::Unavailable(cause) => Self::Unavailable(cause),
             StoreError::Unknown(cause) => Self::Unknown(cause),
             StoreError::Refused(reason) => Self::Refused(reason),
-            corrupt @ StoreError::Corrupt { .. } => Self::Unavailable(corrupt.into()),
+            unread @ (StoreError::Corrupt { .. } | StoreError::Undecryptable { .. }) => {
+                Self::Unavailable(unread.into())
+            }
         }
     }
 }
@@ -219,6 +221,14 @@ pub enum StoreError {
         /// The key of the row.
         key: String,
         /// The problem. It does not quote the row, which may contain secrets.
+        reason: String,
+    },
+    /// The encrypted part of a row cannot be decrypted. Nothing is lost: the row is read again when its key is back.
+    #[error("the row {key} cannot be decrypted: {reason}")]
+    Undecryptable {
+        /// The key of the row.
+        key: String,
+        /// The problem, with the id of the encryption key.
         reason: String,
     },
 }

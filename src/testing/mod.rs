@@ -5,5 +5,5 @@ mod rows;
 mod simulated;
 
 pub use queue::SimulatedQueue;
-pub use rows::conversation_in;
+pub use rows::{ENCRYPTION_KEY, as_version_1, conversation_in, sealer};
 pub use simulated::{Fault, Faults, SimulatedTable};

@@ -364,6 +364,7 @@ def test_a_public_address_survives_a_deployment():
 
 @pytest.mark.parametrize("secret", [
     "SCHEDULER_CLIENT_ID", "SCHEDULER_API_KEY", "JWT_SIGNING_KEYS", "WEBHOOK_SIGNING_SECRETS",
+    "DATA_ENCRYPTION_KEYS",
 ])
 def test_the_secret_stays_in_the_vault(secret):
     in_the_vault = secret.replace("_", "-")

@@ -111,7 +111,7 @@ impl ConversationStore {
         let row = KeyRow::new(conversation.id(), request.fingerprint, conversation.created(), conversation.due());
         let (key, value) = (rows::key_row_key(conversation.client(), request.key), rows::encode_key_row(&row)?);
         let expiry = rows::expiry_key(row.expires(), &key);
-        let mut operations = self.projection.insert(new)?;
+        let mut operations = self.projection.insert(new, &self.sealer)?;
         operations.push(match expired {
             Some(expired) => Operation::Replace { key, value, if_match: Some(expired.etag.clone()) },
             None => Operation::Insert { key, value },

@@ -1,4 +1,5 @@
-//! The index and retention rows of conversations that earlier releases wrote, and the mark that says whether all have theirs.
+//! The index and retention rows and the encrypted parts of conversations that earlier releases wrote, and the mark that says
+//! whether all have theirs.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -15,7 +16,7 @@ impl ConversationStore {
     /// The conversations that are written at one time.
     const INDEX_WRITES: usize = 16;
 
-    /// Whether every conversation has its index row and, if it is final, its retention row.
+    /// Whether every conversation has its index row and, if it is final, its retention row, and its secrets are encrypted.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
@@ -104,12 +105,13 @@ impl ConversationStore {
         }
     }
 
-    /// Whether an earlier release wrote this main row, and the conversation has other rows in this release.
+    /// Whether an earlier release wrote this main row, and the conversation has other rows in this release or its secrets
+    /// are not encrypted.
     fn lacks_rows(&self, row: &Row) -> bool {
-        let lacks = rows::decode_conversation(row).and_then(|main| {
+        let lacks = rows::decode_outline(row).and_then(|main| {
             let rows = |version| self.projection.secondary_rows(&main.conversation, version);
             Ok(main.projection < self.projection.version()
-                && rows(main.projection)? != rows(self.projection.version())?)
+                && (!main.is_sealed || rows(main.projection)? != rows(self.projection.version())?))
         });
         lacks.unwrap_or_else(|error| {
             tracing::warn!(%error, "conversation not indexed");

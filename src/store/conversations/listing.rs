@@ -162,7 +162,7 @@ impl ConversationStore {
         let read = (rows.len(), rows.iter().map(|row| row.value.len()).sum());
         for row in rows {
             let is_main = row.key.starts_with(rows::MAIN_ROWS);
-            let conversation = is_main.then(|| rows::decode_conversation(&row)).transpose()?;
+            let conversation = is_main.then(|| rows::decode_conversation(&row, &self.sealer)).transpose()?;
             part.read.push_back(Found { key: row.key, conversation: conversation.map(|main| main.conversation) });
         }
         Ok(read)
@@ -189,7 +189,7 @@ impl ConversationStore {
             let Some(row) = self.table.get(partition, &rows::conversation_key(client, id)).await? else {
                 return Ok((None, 0));
             };
-            let conversation = rows::decode_conversation(&row)?.conversation;
+            let conversation = rows::decode_conversation(&row, &self.sealer)?.conversation;
             let is_here = rows::index_key(&conversation) == found.key;
             Ok((is_here.then_some(conversation), row.value.len()))
         });

@@ -35,7 +35,7 @@ impl ConversationStore {
         for partition in Self::partitions() {
             let (mut wanted, mut unread) = (SecondaryRows::new(), HashSet::new());
             self.each_row(partition, KeyRange::prefix("m~"), |row| {
-                if let Ok(main) = rows::decode_conversation(&row) {
+                if let Ok(main) = rows::decode_outline(&row) {
                     wanted.extend(self.projection.secondary_rows(&main.conversation, main.projection)?);
                 } else {
                     // A newer program may read it, so its rows stay.

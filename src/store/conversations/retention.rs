@@ -2,11 +2,11 @@
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
+use super::ConversationStore;
 use super::removal::{delete, delete_if_unchanged};
-use super::{ConversationStore, Versioned};
 use crate::domain::{ClientId, ConversationId, Timestamp};
 use crate::store::rows;
-use crate::store::{MAX_COMMIT_OPERATIONS, Operation, Partition, Row, StoreError};
+use crate::store::{MAX_COMMIT_OPERATIONS, Operation, Partition, Row, StoreError, Table as _};
 
 impl ConversationStore {
     /// The retention rows that one scan reads. A conversation mostly has two rows besides, so one commit removes them all.
@@ -55,17 +55,22 @@ impl ConversationStore {
     ) -> Result<Vec<Operation>, StoreError> {
         let mut operations = vec![delete_if_unchanged(&retention.key, &retention.etag)];
         // In a damaged store only the retention row may be left of the conversation.
-        let has_row = |read: &Versioned<_>| read.revision.secondary_rows.contains_key(&retention.key);
-        let Some(Versioned { value, revision }) = self.get(client, id).await?.filter(has_row) else {
+        let Some(main) = self.table.get(rows::partition(id), &rows::conversation_key(client, id)).await? else {
             return Ok(operations);
         };
-        operations.push(delete_if_unchanged(&rows::conversation_key(client, id), &revision.etag));
-        let others = revision.secondary_rows.keys().filter(|key| **key != retention.key);
+        // What is removed need not be decrypted, so a lost key keeps nothing here for ever.
+        let rows::Outline { conversation, has_payload_row, projection, .. } = rows::decode_outline(&main)?;
+        let secondary_rows = self.secondary_rows(&main.key, &conversation, projection)?;
+        if !secondary_rows.contains_key(&retention.key) {
+            return Ok(operations);
+        }
+        operations.push(delete_if_unchanged(&main.key, &main.etag));
+        let others = secondary_rows.keys().filter(|key| **key != retention.key);
         operations.extend(others.map(|key| delete(key)));
-        if revision.payload.in_main_row().is_none() {
+        if has_payload_row {
             operations.push(delete(&rows::payload_key(client, id)));
         }
-        if let Some(name) = value.name() {
+        if let Some(name) = conversation.name() {
             let holder = self.name_holder(client, name).await?.filter(|holder| holder.id == id);
             operations.extend(holder.map(|holder| delete_if_unchanged(&rows::name_key(client, name), &holder.etag)));
         }

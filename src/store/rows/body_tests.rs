@@ -30,18 +30,14 @@ fn rows_with_a_body_or_a_check_have_the_form_of_their_fixtures() {
         ("absent in its own row", payload(None, Some(("/error", Expected::Absent)))),
     ] {
         let row = take(name);
-        assert_eq!(payload::encode_payload(&payload).unwrap(), row.value, "{name}");
-        assert_eq!(decode_payload(&row).unwrap(), payload, "{name}");
+        check_payload_row(name, &row, &payload);
     }
     for (name, payload) in [
         ("body in the main row", payload(Some(body), None)),
         ("equals in the main row", payload(None, Some(("/ok", equals("true"))))),
     ] {
         let row = take(name);
-        let conversation = of(&payload);
-        assert_eq!(encode_conversation(&conversation, Some(&payload), 3).unwrap(), row.value, "{name}");
-        let expected = MainRow { conversation, payload: StoredPayload::InMainRow(Box::new(payload)), projection: 3 };
-        assert_eq!(decode_conversation(&row).unwrap(), expected, "{name}");
+        check_main_row(name, &row, of(&payload), Some(payload), 3);
     }
     let (row, conversation) = (take("main row of a body in its own row"), of(&payload(Some(body), None)));
     assert_eq!(encode_conversation(&conversation, None, 4).unwrap(), row.value);

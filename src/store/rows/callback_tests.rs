@@ -26,10 +26,10 @@ fn rows_with_callbacks_have_the_form_of_their_fixtures() {
         ("one in its own row", with(None, on_completed.clone())),
     ] {
         let row = take(name);
-        assert_eq!(payload::encode_payload(&payload).unwrap(), row.value, "{name}");
-        assert_eq!(decode_payload(&row).unwrap(), payload, "{name}");
+        check_payload_row(name, &row, &payload);
     }
-    let row = take("both in the main row of a callback");
+    let name = "both in the main row of a callback";
+    let row = take(name);
     let payload = with(on_failed, on_completed);
     let callback_of = Some("01b8dac2-d400-7000-8000-00000000002b".parse().unwrap());
     let stored = StoredConversation {
@@ -39,8 +39,6 @@ fn rows_with_callbacks_have_the_form_of_their_fixtures() {
         ..stored()
     };
     let conversation = Conversation::from(stored);
-    assert_eq!(encode_conversation(&conversation, Some(&payload), 4).unwrap(), row.value);
-    let expected = MainRow { conversation, payload: StoredPayload::InMainRow(Box::new(payload)), projection: 4 };
-    assert_eq!(decode_conversation(&row).unwrap(), expected);
+    check_main_row(name, &row, conversation, Some(payload), 4);
     assert!(fixtures.is_empty(), "fixtures that no case reads: {:?}", fixtures.keys());
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::StoredPayload;
 use super::callback::CallbackRows;
 use super::name::NamedRow;
-use super::payload::{BodyRow, SuccessWhenRow, body_row, headers_row, info_row, restore, success_when_row};
+use super::payload::{BodyRow, SuccessWhenRow, info_row, restore_info};
+use super::secrets::Secrets;
 use super::series::SeriesRow;
+use super::{SealedSecrets, StoredPayload};
 use crate::domain::{
     Attempt, AttemptResult, AttemptStart, ClientId, Conversation, ConversationId, DeliveryPolicy, Destination,
     Endpoint, ErrorClass, Expiry, Format, Labels, Lease, LeaseToken, Method, Named, Outcome, Payload, State,
@@ -54,6 +55,9 @@ pub(super) struct ConversationRow<'a> {
     named: Option<NamedRow<'a>>,
     #[serde(rename = "callbackOf", default, skip_serializing_if = "Option::is_none", with = "text::optional")]
     callback_of: Option<ConversationId>,
+    /// The secrets, encrypted. Rows of version 1 have them in `content` and `target` instead.
+    #[serde(default)]
+    sealed: Option<Cow<'a, str>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -81,11 +85,11 @@ struct ContentRow<'a> {
     info: Option<Cow<'a, RawValue>>,
     #[serde(default, with = "text")]
     format: Format,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing)]
     body: Option<BodyRow<'a>>,
-    #[serde(rename = "successWhen", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "successWhen", default, skip_serializing)]
     success_when: Option<SuccessWhenRow<'a>>,
-    #[serde(default, skip_serializing_if = "CallbackRows::is_empty")]
+    #[serde(default, skip_serializing)]
     callbacks: CallbackRows<'a>,
     /// The size of the payload, if the payload has a row of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,10 +101,14 @@ struct ContentRow<'a> {
 
 #[derive(Serialize, Deserialize)]
 struct TargetRow<'a> {
-    endpoint: Cow<'a, str>,
+    /// The part of the endpoint that is no secret, for the operator. The encrypted part has the whole endpoint.
+    #[serde(default)]
+    origin: Cow<'a, str>,
+    #[serde(default, skip_serializing)]
+    endpoint: Option<Cow<'a, str>>,
     #[serde(with = "text")]
     method: Method,
-    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "pairs")]
+    #[serde(default, skip_serializing, with = "pairs")]
     headers: pairs::Pairs<'a>,
 }
 
@@ -157,7 +165,11 @@ pub(super) const fn is_zero(n: &u32) -> bool {
 
 impl<'a> ConversationRow<'a> {
     /// The row with this payload. Without one, the payload has a row of its own.
-    pub(super) fn new(conversation: &'a Conversation, payload: Option<&'a Payload>) -> Result<Self, serde_json::Error> {
+    pub(super) fn new(
+        conversation: &'a Conversation,
+        payload: Option<&'a Payload>,
+        secrets: &'a SealedSecrets,
+    ) -> Result<Self, serde_json::Error> {
         let (bytes, stored) = (conversation.payload_bytes(), conversation.stored_bytes());
         let Destination::Endpoint(Target { endpoint, method }) = conversation.destination();
         let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy();
@@ -173,16 +185,17 @@ impl<'a> ConversationRow<'a> {
                 text: payload.map(|payload| payload.text.as_str().into()),
                 info: payload.map(info_row).transpose()?.flatten(),
                 format: conversation.format(),
-                body: payload.map(body_row).transpose()?.flatten(),
-                success_when: payload.map(success_when_row).transpose()?.flatten(),
-                callbacks: payload.map(|payload| CallbackRows::from(&payload.callbacks)).unwrap_or_default(),
+                body: None,
+                success_when: None,
+                callbacks: CallbackRows::default(),
                 bytes: payload.is_none().then_some(bytes),
                 stored: (payload.is_none() && stored != bytes).then_some(stored),
             },
             target: TargetRow {
-                endpoint: endpoint.as_str().into(),
+                origin: endpoint.origin().into(),
+                endpoint: None,
                 method: *method,
-                headers: payload.map(|payload| headers_row(&payload.headers)).unwrap_or_default(),
+                headers: Vec::new(),
             },
             policy: PolicyRow { max_attempts, timeout_seconds },
             state: conversation.state().into(),
@@ -194,6 +207,7 @@ impl<'a> ConversationRow<'a> {
             series: conversation.series().map(SeriesRow::from),
             named: conversation.named().map(NamedRow::from),
             callback_of: conversation.callback_of(),
+            sealed: Some(secrets.text.as_str().into()),
         })
     }
 }
@@ -260,14 +274,33 @@ impl<'a> From<&'a Attempt> for AttemptRow<'a> {
 pub(super) struct InvalidField(&'static str);
 
 impl ConversationRow<'_> {
-    /// The conversation, with its payload or the place of the payload.
-    pub(super) fn read(self) -> Result<(Conversation, StoredPayload), InvalidField> {
+    /// The encrypted part.
+    pub(super) fn sealed(&self) -> Option<&str> {
+        self.sealed.as_deref()
+    }
+
+    /// What stands for the encrypted part where it is not needed.
+    pub(super) fn outline(&self) -> Option<Secrets<'static>> {
+        let endpoint = || Some(self.target.origin.to_string().into());
+        self.sealed().map(|_| Secrets { endpoint: endpoint(), ..Secrets::default() })
+    }
+
+    /// The conversation, with its payload or the place of the payload. `opened` is the encrypted part, if there is one.
+    pub(super) fn read(
+        self,
+        opened: Option<Secrets<'_>>,
+    ) -> Result<(Conversation, StoredPayload, Option<SealedSecrets>), InvalidField> {
         let row = self;
         let client: ClientId = row.client.parse().map_err(|_| InvalidField("client"))?;
         let ContentRow { text, info, format, body, success_when, callbacks, bytes, stored } = row.content;
+        let TargetRow { endpoint, method, headers, .. } = row.target;
+        let mut secrets = opened.unwrap_or(Secrets { endpoint, headers, body, success_when, callbacks });
+        let endpoint = secrets.endpoint.take().ok_or(InvalidField("target"))?;
+        let endpoint = Endpoint::from_stored(endpoint.into_owned());
+        let sealed = row.sealed.map(|sealed| SealedSecrets::new(sealed.into_owned(), endpoint.clone()));
         let (payload_bytes, stored_bytes, payload) = match (text, bytes) {
             (Some(text), None) => {
-                let payload = restore(text, info, row.target.headers, body, success_when, callbacks);
+                let payload = secrets.restore(text, info.map(restore_info));
                 (payload.bytes(), payload.stored_bytes(), StoredPayload::InMainRow(Box::new(payload)))
             }
             (None, Some(bytes)) => (bytes, stored.unwrap_or(bytes), StoredPayload::InOwnRow),
@@ -285,10 +318,7 @@ impl ConversationRow<'_> {
             payload_bytes,
             stored_bytes,
             format,
-            destination: Destination::Endpoint(Target {
-                endpoint: Endpoint::from_stored(row.target.endpoint.into_owned()),
-                method: row.target.method,
-            }),
+            destination: Destination::Endpoint(Target { endpoint, method }),
             policy: DeliveryPolicy {
                 max_attempts: row.policy.max_attempts,
                 timeout_seconds: row.policy.timeout_seconds,
@@ -303,7 +333,7 @@ impl ConversationRow<'_> {
             named: row.named.map(Named::from),
             callback_of: row.callback_of,
         };
-        Ok((conversation.into(), payload))
+        Ok((conversation.into(), payload, sealed))
     }
 }
 

@@ -1,4 +1,5 @@
-//! The row that says whether the conversations of earlier releases have the index and retention rows of this one.
+//! The row that says whether the conversations of earlier releases have the index and retention rows and the encrypted parts
+//! of this one.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,7 @@ pub enum IndexMark {
     Since(Timestamp),
     /// Every conversation has the rows of this release, and each list may rely on them.
     Complete,
-    /// The same of an earlier release. Some final conversations have no retention row.
+    /// The same of an earlier release. Some final conversations have no retention row, or secrets are not encrypted.
     CompleteBefore,
 }
 
@@ -57,7 +58,7 @@ mod tests {
     fn a_mark_is_read_back() {
         for (mark, value) in [
             (IndexMark::Since(Timestamp::from_millis(1_893_459_600_000)), r#"{"v":1,"row":{"since":1893459600000}}"#),
-            (IndexMark::Complete, r#"{"v":1,"row":{"p":4}}"#),
+            (IndexMark::Complete, r#"{"v":1,"row":{"p":5}}"#),
             (IndexMark::CompleteBefore, r#"{"v":1,"row":{}}"#),
         ] {
             assert_eq!(encode_index_mark(mark).unwrap(), value);

@@ -16,6 +16,8 @@
 //!
 //! The others are in the partition that the last digit of the id names, or the last digit of the hash of the key
 //! or name. The id of a conversation with an idempotency key or a name has the same last digit as that hash. Values are JSON.
+//! The main row and the payload row have an encrypted part.
+//!
 //! A value whose `v` is higher than [`VERSION`] was written by a newer version of this program; it is neither read nor
 //! changed.
 
@@ -30,6 +32,7 @@ mod name;
 mod payload;
 mod projection;
 mod retention;
+mod secrets;
 mod series;
 mod watermark;
 
@@ -37,7 +40,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use self::conversation::{ConversationRow, InvalidField};
-use super::{KeyRange, Partition, Row, StoreError};
+use super::{KeyRange, Partition, Row, Sealer, StoreError};
 use crate::domain::{ClientId, Conversation, ConversationId, Payload, Sha256, Timestamp};
 
 pub(super) use self::client::ClientRow;
@@ -52,13 +55,21 @@ pub(super) use self::index_mark::{INDEX_MARK, decode_index_mark, encode_index_ma
 pub(super) use self::name::{decode_name_row, encode_name_row, name_key, name_partition};
 pub(super) use self::payload::{StoredPayload, decode_payload, payload_key};
 pub use self::projection::{ProjectRow, Projection, RowKind};
-pub(super) use self::projection::{Replacement, SecondaryRows};
+pub(super) use self::projection::{Replacement, SecondaryRows, StoredRows};
 pub(super) use self::retention::{ended_before, retained};
+pub(super) use self::secrets::SealedSecrets;
 pub use self::watermark::Watermark;
 pub(super) use self::watermark::{WATERMARK, decode_watermark, encode_watermark};
 
-/// The version of the form of rows that this code writes. It is also the newest version that it reads.
-pub(super) const VERSION: u32 = 1;
+/// The newest version of the form of rows that this code reads. Rows with an encrypted part have it.
+pub(super) const VERSION: u32 = 2;
+
+/// The version of rows without an encrypted part.
+const PLAIN: u32 = 1;
+
+/// The version of the projection of rows that do not say it: those of the first release, and those for which it does not
+/// matter.
+const FIRST_PROJECTION: u32 = 1;
 
 const PARTITIONS: [Partition; 16] = {
     const NAMES: [&str; 16] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a", "b", "c", "d", "e", "f"];
@@ -127,20 +138,25 @@ struct Envelope<T> {
 }
 
 const fn first_projection() -> u32 {
-    1
+    FIRST_PROJECTION
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde asks for
 const fn is_first_projection(projection: &u32) -> bool {
-    *projection == first_projection()
+    *projection == FIRST_PROJECTION
 }
 
 pub(super) fn encode<T: Serialize>(row: &T) -> Result<String, StoreError> {
-    encode_under(row, first_projection())
+    encode_envelope(&Envelope { v: PLAIN, projection: FIRST_PROJECTION, row })
 }
 
-fn encode_under<T: Serialize>(row: &T, projection: u32) -> Result<String, StoreError> {
-    serde_json::to_string(&Envelope { v: VERSION, projection, row }).map_err(|e| StoreError::Refused(e.to_string()))
+/// The value of a row with an encrypted part.
+fn encode_sealed<T: Serialize>(row: &T, projection: u32) -> Result<String, StoreError> {
+    encode_envelope(&Envelope { v: VERSION, projection, row })
+}
+
+fn encode_envelope<T: Serialize>(envelope: &Envelope<T>) -> Result<String, StoreError> {
+    serde_json::to_string(envelope).map_err(|e| StoreError::Refused(e.to_string()))
 }
 
 pub(super) fn decode<T: DeserializeOwned>(row: &Row) -> Result<T, StoreError> {
@@ -169,10 +185,11 @@ fn decode_envelope<T: DeserializeOwned>(row: &Row) -> Result<Envelope<T>, StoreE
 pub(super) fn encode_conversation(
     conversation: &Conversation,
     payload: Option<&Payload>,
+    secrets: &SealedSecrets,
     projection: u32,
 ) -> Result<String, StoreError> {
-    let row = ConversationRow::new(conversation, payload).map_err(|e| StoreError::Refused(e.to_string()))?;
-    encode_under(&row, projection)
+    let row = ConversationRow::new(conversation, payload, secrets).map_err(|e| StoreError::Refused(e.to_string()))?;
+    encode_sealed(&row, projection)
 }
 
 /// A main row that was read.
@@ -180,21 +197,45 @@ pub(super) fn encode_conversation(
 pub(super) struct MainRow {
     pub(super) conversation: Conversation,
     pub(super) payload: StoredPayload,
+    /// None if the row has none: an earlier release wrote it.
+    pub(super) secrets: Option<SealedSecrets>,
     /// The version of the projection under which the row was written.
     pub(super) projection: u32,
 }
 
-pub(super) fn decode_conversation(row: &Row) -> Result<MainRow, StoreError> {
+pub(super) fn decode_conversation(row: &Row, sealer: &Sealer) -> Result<MainRow, StoreError> {
     let Envelope { row: stored, projection, .. } = decode_envelope::<ConversationRow<'static>>(row)?;
-    let corrupt = |error: InvalidField| StoreError::Corrupt { key: row.key.clone(), reason: error.to_string() };
-    let (conversation, payload) = stored.read().map_err(corrupt)?;
-    Ok(MainRow { conversation, payload, projection })
+    let opened = stored.sealed().map(|sealed| sealer.open(sealed, &row.key)).transpose()?;
+    let (conversation, payload, secrets) = stored.read(opened).map_err(|error| invalid(row, &error))?;
+    Ok(MainRow { conversation, payload, secrets, projection })
+}
+
+/// A main row that was read without its encrypted part, for which no key is needed.
+pub(super) struct Outline {
+    /// Its endpoint is the origin alone.
+    pub(super) conversation: Conversation,
+    pub(super) has_payload_row: bool,
+    /// Whether the row has an encrypted part.
+    pub(super) is_sealed: bool,
+    pub(super) projection: u32,
+}
+
+pub(super) fn decode_outline(row: &Row) -> Result<Outline, StoreError> {
+    let Envelope { row: stored, projection, .. } = decode_envelope::<ConversationRow<'static>>(row)?;
+    let outline = stored.outline();
+    let is_sealed = outline.is_some();
+    let (conversation, payload, _) = stored.read(outline).map_err(|error| invalid(row, &error))?;
+    Ok(Outline { conversation, has_payload_row: payload == StoredPayload::InOwnRow, is_sealed, projection })
+}
+
+fn invalid(row: &Row, error: &InvalidField) -> StoreError {
+    StoreError::Corrupt { key: row.key.clone(), reason: error.to_string() }
 }
 
 /// The conversation in a main row of any version of the projection.
 #[cfg(feature = "testing")]
-pub(crate) fn read_conversation(row: &Row) -> Result<Conversation, StoreError> {
-    decode_conversation(row).map(|read| read.conversation)
+pub(crate) fn read_conversation(row: &Row, sealer: &Sealer) -> Result<Conversation, StoreError> {
+    decode_conversation(row, sealer).map(|read| read.conversation)
 }
 
 #[cfg(test)]

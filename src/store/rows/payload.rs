@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::callback::CallbackRows;
-use super::{decode, encode};
+use super::secrets::{Secrets, seal_payload};
+use super::{FIRST_PROJECTION, decode, encode_sealed};
 use crate::domain::{
-    AdditionalInfo, BodyTemplate, ClientId, ConversationId, Expected, Headers, Payload, Secret, SuccessWhen,
+    AdditionalInfo, BodyTemplate, ClientId, Conversation, ConversationId, Expected, Headers, Payload, Secret,
+    SuccessWhen,
 };
 use crate::json::pairs;
-use crate::store::{Row, StoreError};
+use crate::store::{Row, Sealer, StoreError};
 
 /// The largest payload that is in the main row. A larger one has a row of its own.
 pub(super) const MAX_IN_MAIN_ROW: usize = 4 * 1024;
@@ -47,13 +49,15 @@ struct PayloadRow<'a> {
     text: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     info: Option<Cow<'a, RawValue>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "pairs")]
+    /// The rest of the payload, encrypted. Rows of version 1 have the fields below instead.
+    sealed: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing, with = "pairs")]
     headers: pairs::Pairs<'a>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing)]
     body: Option<BodyRow<'a>>,
-    #[serde(rename = "successWhen", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "successWhen", default, skip_serializing)]
     success_when: Option<SuccessWhenRow<'a>>,
-    #[serde(default, skip_serializing_if = "CallbackRows::is_empty")]
+    #[serde(default, skip_serializing)]
     callbacks: CallbackRows<'a>,
 }
 
@@ -73,23 +77,31 @@ pub(super) struct SuccessWhenRow<'a> {
     equals: Option<Cow<'a, RawValue>>,
 }
 
-pub(in crate::store) fn encode_payload(payload: &Payload) -> Result<String, StoreError> {
-    let row = || {
-        Ok(PayloadRow {
+/// The value of a conversation's payload row.
+pub(super) fn encode_payload(of: &Conversation, payload: &Payload, sealer: &Sealer) -> Result<String, StoreError> {
+    let info = info_row(payload).map_err(|error| StoreError::Refused(error.to_string()))?;
+    let sealed = seal_payload(sealer, of, payload)?;
+    encode_sealed(
+        &PayloadRow {
             text: payload.text.as_str().into(),
-            info: info_row(payload)?,
-            headers: headers_row(&payload.headers),
-            body: body_row(payload)?,
-            success_when: success_when_row(payload)?,
-            callbacks: CallbackRows::from(&payload.callbacks),
-        })
-    };
-    encode(&row().map_err(|error: serde_json::Error| StoreError::Refused(error.to_string()))?)
+            info,
+            sealed: Some(sealed.into()),
+            headers: Vec::new(),
+            body: None,
+            success_when: None,
+            callbacks: CallbackRows::default(),
+        },
+        FIRST_PROJECTION,
+    )
 }
 
-pub(in crate::store) fn decode_payload(row: &Row) -> Result<Payload, StoreError> {
-    let PayloadRow { text, info, headers, body, success_when, callbacks } = decode::<PayloadRow<'static>>(row)?;
-    Ok(restore(text, info, headers, body, success_when, callbacks))
+pub(in crate::store) fn decode_payload(row: &Row, sealer: &Sealer) -> Result<Payload, StoreError> {
+    let PayloadRow { text, info, sealed, headers, body, success_when, callbacks } = decode::<PayloadRow<'static>>(row)?;
+    let secrets = match sealed {
+        Some(sealed) => sealer.open(&sealed, &row.key)?,
+        None => Secrets { endpoint: None, headers, body, success_when, callbacks },
+    };
+    Ok(secrets.restore(text, info.map(restore_info)))
 }
 
 /// The additional info as a row contains it.
@@ -132,21 +144,14 @@ pub(super) fn restore_headers(headers: pairs::Pairs<'_>) -> Headers {
     Headers::from_stored(headers.map(|(name, value)| (name.into_owned(), Secret::new(value.into_owned()))).collect())
 }
 
-/// The payload from its parts in a row.
-pub(super) fn restore(
-    text: Cow<'_, str>,
-    info: Option<Cow<'_, RawValue>>,
-    headers: pairs::Pairs<'_>,
-    body: Option<BodyRow<'_>>,
-    success_when: Option<SuccessWhenRow<'_>>,
-    callbacks: CallbackRows<'_>,
-) -> Payload {
-    Payload {
-        text: text.into_owned(),
-        info: info.map(|info| AdditionalInfo::from_json(info.get().to_owned())),
-        headers: restore_headers(headers),
-        body: body.map(|BodyRow { json, rendered_bytes }| BodyTemplate { json: json.get().to_owned(), rendered_bytes }),
-        success_when: success_when.map(SuccessWhen::from),
-        callbacks: callbacks.into(),
+/// The additional info of a row.
+#[allow(clippy::needless_pass_by_value)] // the signature that map asks for
+pub(super) fn restore_info(info: Cow<'_, RawValue>) -> AdditionalInfo {
+    AdditionalInfo::from_json(info.get().to_owned())
+}
+
+impl From<BodyRow<'_>> for BodyTemplate {
+    fn from(BodyRow { json, rendered_bytes }: BodyRow<'_>) -> Self {
+        Self { json: json.get().to_owned(), rendered_bytes }
     }
 }

@@ -10,9 +10,9 @@
 use std::collections::BTreeMap;
 
 use super::payload::{self, StoredPayload};
-use super::{conversation_key, due, encode_conversation, index, retention};
+use super::{SealedSecrets, conversation_key, due, encode_conversation, index, retention};
 use crate::domain::{Conversation, Payload, WholeConversation};
-use crate::store::{Etag, Operation, StoreError};
+use crate::store::{Etag, Operation, Sealer, StoreError};
 
 /// A kind of secondary row.
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +33,11 @@ const ROW_KINDS: [RowKind; 3] = [
     RowKind { since: retention::RETAINED_SINCE, project: retention::project },
 ];
 
+/// The first version of the projection whose main rows and payload rows have an encrypted part.
+const SEALED_SINCE: u32 = 5;
+
 /// The version of the projection of this release.
-pub(super) const CURRENT: u32 = retention::RETAINED_SINCE;
+pub(super) const CURRENT: u32 = SEALED_SINCE;
 
 /// The kinds of secondary rows that a store writes, and the version of this set.
 ///
@@ -49,14 +52,21 @@ pub struct Projection {
 /// The key and the value of each secondary row, as the projection computed them when the conversation was read.
 pub(in crate::store) type SecondaryRows = BTreeMap<String, String>;
 
+/// What is known of the rows of a conversation besides the conversation itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::store) struct StoredRows {
+    pub(in crate::store) secondary_rows: SecondaryRows,
+    pub(in crate::store) payload: StoredPayload,
+    /// The encrypted part of the main row. None if an earlier release wrote the row.
+    pub(in crate::store) secrets: Option<SealedSecrets>,
+}
+
 /// The change from one state of a conversation to the next.
 pub(in crate::store) struct Replacement {
     /// The first operation replaces the main row.
     pub(in crate::store) operations: Vec<Operation>,
-    /// The secondary rows after the change.
-    pub(in crate::store) secondary_rows: SecondaryRows,
-    /// The place of the payload after the change.
-    pub(in crate::store) payload: StoredPayload,
+    /// The rows after the change.
+    pub(in crate::store) rows: StoredRows,
 }
 
 impl Default for Projection {
@@ -90,35 +100,67 @@ impl Projection {
     }
 
     /// The operations that insert a new conversation. The first one inserts the main row.
-    pub(in crate::store) fn insert(&self, new: &WholeConversation) -> Result<Vec<Operation>, StoreError> {
+    pub(in crate::store) fn insert(
+        &self,
+        new: &WholeConversation,
+        sealer: &Sealer,
+    ) -> Result<Vec<Operation>, StoreError> {
         let WholeConversation { conversation, payload } = new;
-        let payload_row = payload_row(conversation, payload)?;
+        let in_main_row = (!needs_own_row(payload)).then_some(payload);
+        let secrets = SealedSecrets::seal(sealer, conversation, in_main_row)?;
         let key = conversation_key(conversation.client(), conversation.id());
-        let in_main_row = payload_row.is_none().then_some(payload);
-        let main = Operation::Insert { key, value: encode_conversation(conversation, in_main_row, self.version)? };
+        let value = encode_conversation(conversation, in_main_row, &secrets, self.version)?;
+        let mut operations = vec![Operation::Insert { key, value }];
+        if in_main_row.is_none() {
+            let (key, value) = payload_row(conversation, payload, sealer)?;
+            operations.push(Operation::Insert { key, value });
+        }
         let rows = self.secondary_rows(conversation, self.version)?;
-        let inserts = rows.into_iter().map(|(key, value)| Operation::Insert { key, value });
-        Ok(std::iter::once(main).chain(payload_row).chain(inserts).collect())
+        operations.extend(rows.into_iter().map(|(key, value)| Operation::Insert { key, value }));
+        Ok(operations)
     }
 
     /// The operations that turn the rows of one state of a conversation into those of the next. The first one replaces
-    /// the main row, if it still has `etag`. Secondary rows change only together with the main row, so the other
-    /// operations need no etag.
+    /// the main row, if it still has the etag of `read`. Secondary rows change only together with the main row, so the
+    /// other operations need no etag.
     ///
-    /// Without `new_payload` the payload stays as it is.
+    /// Without `new_payload` the payload stays as it is. A large payload that an older version has left in the main row
+    /// moves into its own row. A payload row stays, also for a payload that has become small: whoever has read the main
+    /// row before finds it.
     pub(in crate::store) fn replace(
         &self,
         etag: Etag,
-        mut old: SecondaryRows,
-        payload: StoredPayload,
+        before: StoredRows,
         new_payload: Option<&Payload>,
         next: &Conversation,
+        sealer: &Sealer,
     ) -> Result<Replacement, StoreError> {
-        let (payload, payload_row) = place_payload(payload, new_payload, next)?;
+        let StoredRows { secondary_rows: mut old, payload: before, secrets } = before;
+        let has_payload_row = before == StoredPayload::InOwnRow;
+        let written = new_payload.or(before.in_main_row());
+        let in_main_row = written.filter(|payload| !has_payload_row && !needs_own_row(payload));
+        let is_kept = new_payload.is_none() && in_main_row.is_none() == has_payload_row;
+        // Before the payload row: if the keys change meanwhile, the main row has the older one, and its next change
+        // encrypts both again.
+        let secrets = match secrets.filter(|secrets| is_kept && secrets.fits(next, sealer)) {
+            Some(secrets) => secrets,
+            None => SealedSecrets::seal(sealer, next, in_main_row)?,
+        };
         let key = conversation_key(next.client(), next.id());
-        let value = encode_conversation(next, payload.in_main_row(), self.version)?;
+        let value = encode_conversation(next, in_main_row, &secrets, self.version)?;
         let mut operations = vec![Operation::Replace { key, value, if_match: Some(etag) }];
-        operations.extend(payload_row);
+        if let (Some(payload), None) = (written, in_main_row) {
+            let (key, value) = payload_row(next, payload, sealer)?;
+            operations.push(match has_payload_row {
+                true => Operation::Replace { key, value, if_match: None },
+                false => Operation::Insert { key, value },
+            });
+        }
+        let payload = match (in_main_row, new_payload) {
+            (None, _) => StoredPayload::InOwnRow,
+            (Some(_), None) => before,
+            (Some(_), Some(payload)) => StoredPayload::InMainRow(Box::new(payload.clone())),
+        };
         let new = self.secondary_rows(next, self.version)?;
         for (key, value) in &new {
             let (key, value) = (key.clone(), value.clone());
@@ -131,37 +173,16 @@ impl Projection {
             }
         }
         operations.extend(old.into_keys().map(|key| Operation::Delete { key, if_match: None }));
-        Ok(Replacement { operations, secondary_rows: new, payload })
+        Ok(Replacement { operations, rows: StoredRows { secondary_rows: new, payload, secrets: Some(secrets) } })
     }
 }
 
-/// The place of the payload after a change, and the operation that puts it there. A large payload that an older version has
-/// left in the main row moves into its own row.
-///
-/// A payload row stays, also for a payload that has become small: whoever has read the main row before finds it.
-fn place_payload(
-    before: StoredPayload,
-    new: Option<&Payload>,
-    next: &Conversation,
-) -> Result<(StoredPayload, Option<Operation>), StoreError> {
-    let Some(payload) = new.or(before.in_main_row()) else { return Ok((before, None)) };
-    if before == StoredPayload::InOwnRow {
-        let key = payload::payload_key(next.client(), next.id());
-        let replace = Operation::Replace { key, value: payload::encode_payload(payload)?, if_match: None };
-        return Ok((before, Some(replace)));
-    }
-    Ok(match payload_row(next, payload)? {
-        Some(insert) => (StoredPayload::InOwnRow, Some(insert)),
-        None if new.is_none() => (before, None),
-        None => (StoredPayload::InMainRow(Box::new(payload.clone())), None),
-    })
+/// Whether a payload is too large for the main row.
+fn needs_own_row(payload: &Payload) -> bool {
+    payload.bytes() > payload::MAX_IN_MAIN_ROW
 }
 
-/// The operation that inserts the payload row, if the payload is too large for the main row.
-fn payload_row(conversation: &Conversation, payload: &Payload) -> Result<Option<Operation>, StoreError> {
-    if payload.bytes() <= payload::MAX_IN_MAIN_ROW {
-        return Ok(None);
-    }
-    let key = payload::payload_key(conversation.client(), conversation.id());
-    Ok(Some(Operation::Insert { key, value: payload::encode_payload(payload)? }))
+/// The key and the value of the payload row.
+fn payload_row(of: &Conversation, payload: &Payload, sealer: &Sealer) -> Result<(String, String), StoreError> {
+    Ok((payload::payload_key(of.client(), of.id()), payload::encode_payload(of, payload, sealer)?))
 }

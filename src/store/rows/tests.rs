@@ -2,6 +2,9 @@
 //!
 //! The fixtures are never regenerated. If the form changes, `VERSION` changes too, and a fixture of the new form is
 //! added. The old fixture stays, and must still be read.
+//!
+//! Main rows and payload rows of version 1 are only read. The file of version 2 has the same conversations. Its encrypted
+//! parts were checked with another implementation of AES-256-GCM (the Python package `cryptography`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,6 +19,7 @@ use crate::domain::{
     Recurrence, Secret, Series, Sha256, State, StoredConversation, Target, ThreadId, ZoneRecord,
 };
 use crate::store::Etag;
+use crate::testing::sealer;
 
 #[path = "body_tests.rs"]
 mod body;
@@ -32,6 +36,7 @@ const INDEX_ROWS_2: &str = include_str!("../../../tests/fixtures/rows/index-2.js
 const DUE_ROWS: &str = include_str!("../../../tests/fixtures/rows/due.json");
 const KEYS: &str = include_str!("../../../tests/fixtures/rows/idempotency.json");
 const PAYLOADS: &str = include_str!("../../../tests/fixtures/rows/payload.json");
+const VERSION_2: &str = include_str!("../../../tests/fixtures/rows/version-2.json");
 
 const CREATED: Timestamp = Timestamp::from_millis(1_893_456_000_000);
 const DUE: Timestamp = Timestamp::from_millis(1_893_459_600_000);
@@ -51,6 +56,34 @@ impl Fixture {
 
 fn fixtures(text: &str) -> BTreeMap<String, Fixture> {
     serde_json::from_str(text).unwrap()
+}
+
+/// Checks that a main row of version 1 is read, and that it is written and read in version 2.
+fn check_main_row(name: &str, row: &Row, conversation: Conversation, payload: Option<Payload>, projection: u32) {
+    assert_eq!(conversation_key(conversation.client(), conversation.id()), row.key, "{name}");
+    let secrets = SealedSecrets::seal(&sealer(), &conversation, payload.as_ref()).unwrap();
+    let written = encode_conversation(&conversation, payload.as_ref(), &secrets, projection::CURRENT).unwrap();
+    let payload = payload.map_or(StoredPayload::InOwnRow, |payload| StoredPayload::InMainRow(Box::new(payload)));
+    let read = MainRow { conversation, payload, secrets: None, projection };
+    assert_eq!(decode_conversation(row, &sealer()).unwrap(), read, "{name}");
+    let again = MainRow { secrets: Some(secrets), projection: projection::CURRENT, ..read };
+    check_version_2(name, &row.key, &written, |row| assert_eq!(decode_conversation(row, &sealer()).unwrap(), again));
+}
+
+/// The same for a payload row.
+fn check_payload_row(name: &str, row: &Row, payload: &Payload) {
+    assert_eq!(payload_key(scheduled().client(), scheduled().id()), row.key, "{name}");
+    assert_eq!(decode_payload(row, &sealer()).unwrap(), *payload, "{name}");
+    let written = payload::encode_payload(&scheduled(), payload, &sealer()).unwrap();
+    let read = |row: &Row| assert_eq!(decode_payload(row, &sealer()).unwrap(), *payload, "{name}");
+    check_version_2(&format!("payload row: {name}"), &row.key, &written, read);
+}
+
+fn check_version_2(name: &str, key: &str, written: &str, read: impl Fn(&Row)) {
+    let fixtures = fixtures(VERSION_2);
+    let row = fixtures.get(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
+    assert_eq!((row.key.as_str(), row.value.as_str()), (key, written), "{name}");
+    read(&row);
 }
 
 fn scheduled() -> Conversation {
@@ -202,10 +235,7 @@ fn conversations_are_written_and_read_in_the_form_of_the_fixtures() {
     for (name, conversation) in conversations() {
         let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
         let payload = if name == "smallest" { smallest_payload() } else { payload() };
-        assert_eq!(conversation_key(conversation.client(), conversation.id()), row.key, "{name}");
-        assert_eq!(encode_conversation(&conversation, Some(&payload), 1).unwrap(), row.value, "{name}");
-        let expected = MainRow { conversation, payload: StoredPayload::InMainRow(Box::new(payload)), projection: 1 };
-        assert_eq!(decode_conversation(&row).unwrap(), expected, "{name}");
+        check_main_row(name, &row, conversation, Some(payload), 1);
     }
     assert!(fixtures.is_empty(), "fixtures without a conversation: {:?}", fixtures.keys());
 }
@@ -226,15 +256,11 @@ fn main_rows_of_later_projections_have_the_form_of_their_fixtures() {
             [("payload inside", scheduled(), Some(payload())), ("payload in a row of its own", scheduled(), None)];
         for (name, conversation, payload) in plain.into_iter().chain(zoned) {
             let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
-            assert_eq!(encode_conversation(&conversation, payload.as_ref(), version).unwrap(), row.value, "{name}");
-            let payload =
-                payload.map_or(StoredPayload::InOwnRow, |payload| StoredPayload::InMainRow(Box::new(payload)));
-            let expected = MainRow { conversation, payload, projection: version };
-            assert_eq!(decode_conversation(&row).unwrap(), expected, "{name}");
+            check_main_row(name, &row, conversation, payload, version);
         }
         assert!(fixtures.is_empty(), "fixtures without a conversation: {:?}", fixtures.keys());
     }
-    assert_eq!(Projection::default().version(), 4);
+    assert_eq!(Projection::default().version(), 5);
 }
 
 #[test]
@@ -307,9 +333,7 @@ fn a_main_row_with_labels_a_thread_and_an_expiry_has_the_form_of_its_fixture() {
         ("recurring, with everything", StoredConversation { series: Some(series(true)), ..stored() }.into()),
     ] {
         let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
-        assert_eq!(encode_conversation(&conversation, None, 3).unwrap(), row.value, "{name}");
-        let expected = MainRow { conversation, payload: StoredPayload::InOwnRow, projection: 3 };
-        assert_eq!(decode_conversation(&row).unwrap(), expected, "{name}");
+        check_main_row(&format!("optional: {name}"), &row, conversation, None, 3);
     }
     assert!(fixtures.is_empty(), "fixtures without a conversation: {:?}", fixtures.keys());
 }
@@ -320,8 +344,7 @@ fn payload_rows_are_written_and_read_in_the_form_of_the_fixtures() {
     for (name, payload) in [("full", payload()), ("smallest", smallest_payload())] {
         let row = fixtures.remove(name).unwrap_or_else(|| panic!("no fixture: {name}")).row();
         assert_eq!(payload_key(scheduled().client(), scheduled().id()), row.key, "{name}");
-        assert_eq!(payload::encode_payload(&payload).unwrap(), row.value, "{name}");
-        assert_eq!(decode_payload(&row).unwrap(), payload, "{name}");
+        check_payload_row(name, &row, &payload);
     }
     assert!(fixtures.is_empty(), "fixtures without a payload: {:?}", fixtures.keys());
 }
@@ -382,27 +405,34 @@ fn row(key: &str, value: &str) -> Row {
     Row { key: key.to_owned(), value: value.to_owned(), etag: Etag::new("1".to_owned()) }
 }
 
+fn encoded(conversation: &Conversation, payload: Option<&Payload>) -> String {
+    let secrets = SealedSecrets::seal(&sealer(), conversation, payload).unwrap();
+    encode_conversation(conversation, payload, &secrets, projection::CURRENT).unwrap()
+}
+
 #[test]
 fn a_row_of_a_newer_version_is_not_read() {
-    let value = encode_conversation(&scheduled(), Some(&payload()), 1).unwrap().replacen(r#"{"v":1,"#, r#"{"v":2,"#, 1);
-    for value in [value.as_str(), r#"{"v":2,"row":{"something":"else"}}"#, r#"{"v":2,"row":[],"more":1}"#] {
-        let error = decode_conversation(&row("m~c~0", value)).unwrap_err().to_string();
-        assert!(error.contains("version 2") && error.contains("m~c~0"), "{error}");
+    let value = encoded(&scheduled(), Some(&payload())).replacen(r#"{"v":2,"#, r#"{"v":3,"#, 1);
+    for value in [value.as_str(), r#"{"v":3,"row":{"something":"else"}}"#, r#"{"v":3,"row":[],"more":1}"#] {
+        let error = decode_conversation(&row("m~c~0", value), &sealer()).unwrap_err().to_string();
+        assert!(error.contains("version 3") && error.contains("m~c~0"), "{error}");
     }
 }
 
 #[test]
 fn the_error_for_a_damaged_row_has_its_key_and_not_its_value() {
-    let good = encode_conversation(&scheduled(), Some(&payload()), 1).unwrap();
-    let apart = encode_conversation(&scheduled(), None, 2).unwrap();
+    let good = encoded(&scheduled(), Some(&payload()));
+    let apart = encoded(&scheduled(), None);
+    let key = conversation_key(scheduled().client(), scheduled().id());
     let cut = &good[..good.len() / 2];
     let other = good.replace("scheduled", "secret-state");
     let no_payload = apart.replace("\"bytes\":", "\"secret\":");
     let two_payloads = good.replace("\"format\":", "\"bytes\":7,\"format\":");
+    let no_endpoint = good.replace("\"sealed\":", "\"secret\":");
     let damaged = ["", "null", "{", r#"{"v":1}"#, r#"{"v":"secret"}"#, r#"{"row":{}}"#, cut, &other];
-    for value in damaged.into_iter().chain([no_payload.as_str(), two_payloads.as_str()]) {
-        let error = decode_conversation(&row("m~c~0", value)).unwrap_err();
-        assert!(matches!(&error, StoreError::Corrupt { key, .. } if key == "m~c~0"), "{error:?}");
+    for value in damaged.into_iter().chain([no_payload.as_str(), two_payloads.as_str(), no_endpoint.as_str()]) {
+        let error = decode_conversation(&row(&key, value), &sealer()).unwrap_err();
+        assert!(matches!(&error, StoreError::Corrupt { key: named, .. } if *named == key), "{value} {error:?}");
         let text = format!("{error} {error:?}");
         assert!(!["secret", "Bearer", "Zoë"].iter().any(|word| text.contains(word)), "{text}");
     }

@@ -6,6 +6,7 @@ mod callbacks;
 mod cancelling;
 mod clocks;
 mod due_rows;
+mod encryption;
 mod expiring;
 mod failures;
 mod fairness;

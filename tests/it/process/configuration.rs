@@ -19,12 +19,13 @@ fn all_wrong_settings_are_reported_together_by_name_and_no_secret_with_them() {
         ("JWT_SIGNING_KEYS", "k1:canary,k2:canary"),
         ("JWT_TTL_SECONDS", "0"),
         ("WEBHOOK_SIGNING_SECRETS", "whsec_canary canary"),
+        ("DATA_ENCRYPTION_KEYS", "d1:canary"),
         ("DELIVERY_ALLOWED_NETWORKS", "loopback"),
         ("RUST_LOG", "mcp_scheduler=loud"),
     ];
     let output = place.run(&[], &wrong);
     let errors = refused(&output);
-    assert!(errors.contains("10 problems"), "{errors}");
+    assert!(errors.contains("11 problems"), "{errors}");
     for (name, _) in wrong {
         assert!(errors.lines().any(|line| line.trim().starts_with(&format!("{name}: "))), "{name} in {errors}");
     }

@@ -9,7 +9,7 @@ use mcp_scheduler::domain::{
 };
 use mcp_scheduler::maintenance::Indexer;
 use mcp_scheduler::store::{ConversationStore, IndexMark, ListFilter, ListRows, Listed, Operation, Table};
-use mcp_scheduler::testing::SimulatedTable;
+use mcp_scheduler::testing::{SimulatedTable, sealer};
 use mcp_scheduler::time::VirtualClock;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -24,7 +24,7 @@ use crate::support::simulation::index_rows::expected;
 const HOUR: Duration = Duration::from_hours(1);
 
 async fn indexed_store(table: Arc<dyn Table>) -> ConversationStore {
-    let store = ConversationStore::new(table);
+    let store = ConversationStore::new(table, sealer());
     store.write_index_mark(None, IndexMark::Complete).await.unwrap();
     store
 }
@@ -194,12 +194,12 @@ fn moved(conversation: Conversation, next: Move, now: Timestamp) -> Option<Conve
 /// Runs the moves on a store, some of whose conversations an earlier release has written.
 async fn index_follows(moves: Vec<(Move, u32, u64)>) -> Result<(), TestCaseError> {
     let (table, earlier) = (Arc::new(SimulatedTable::new(())), Arc::new(SimulatedTable::new(())));
-    let before = ConversationStore::new(Arc::clone(&earlier) as _);
+    let before = ConversationStore::new(Arc::clone(&earlier) as _, sealer());
     for number in 0..3 {
         schedule(&before, number, NOW).await;
     }
     copy_as_earlier_release(&*earlier, &*table, 2, |value| value).await;
-    let store = ConversationStore::new(Arc::clone(&table) as _);
+    let store = ConversationStore::new(Arc::clone(&table) as _, sealer());
     let (mut now, mut changed) = (NOW, std::collections::BTreeMap::new());
     for (next, number, pause) in moves {
         now = now + Duration::from_millis(pause);
@@ -237,7 +237,7 @@ proptest! {
 /// A store as an earlier release left it: 250 conversations, some of them in each state, one with an attempt under way.
 async fn earlier_store() -> (Arc<SimulatedTable>, ConversationStore) {
     let (table, earlier) = (Arc::new(SimulatedTable::new(())), Arc::new(SimulatedTable::new(())));
-    let before = ConversationStore::new(Arc::clone(&earlier) as _);
+    let before = ConversationStore::new(Arc::clone(&earlier) as _, sealer());
     for number in 0..250 {
         let id = schedule(&before, number, NOW + Duration::from_mins(number.into())).await;
         match number % 4 {
@@ -248,7 +248,7 @@ async fn earlier_store() -> (Arc<SimulatedTable>, ConversationStore) {
     }
     change(&before, id(0), claimed).await;
     copy_as_earlier_release(&*earlier, &*table, 2, |value| value).await;
-    let store = ConversationStore::new(Arc::clone(&table) as _);
+    let store = ConversationStore::new(Arc::clone(&table) as _, sealer());
     (table, store)
 }
 
@@ -279,7 +279,7 @@ async fn conversations_of_an_earlier_release_are_listed_before_and_after_they_ar
     assert_eq!(indexer.complete().await.unwrap(), 0);
     assert!(store.is_indexed().await.unwrap());
     assert_eq!(lists(&store, now).await, before, "from the index");
-    let other = ConversationStore::new(table);
+    let other = ConversationStore::new(table, sealer());
     assert!(other.is_indexed().await.unwrap(), "every process sees it");
 }
 
@@ -295,7 +295,7 @@ async fn a_shared_store_is_indexed_an_hour_after_the_first_process_of_this_relea
     first.abort();
     // A process of the earlier release, which is still there, schedules one more.
     let earlier = Arc::new(SimulatedTable::new(()));
-    schedule(&ConversationStore::new(Arc::clone(&earlier) as _), 999, NOW + 2 * HOUR).await;
+    schedule(&ConversationStore::new(Arc::clone(&earlier) as _, sealer()), 999, NOW + 2 * HOUR).await;
     copy_as_earlier_release(&*earlier, &*table, 2, |value| value).await;
     // Another process goes on from the time of the first one.
     let began = tokio::time::Instant::now();
@@ -308,7 +308,7 @@ async fn a_shared_store_is_indexed_an_hour_after_the_first_process_of_this_relea
 
 #[tokio::test]
 async fn a_new_store_of_one_process_is_indexed_from_its_first_conversation_on() {
-    let store = ConversationStore::new(Arc::new(SimulatedTable::new(())));
+    let store = ConversationStore::new(Arc::new(SimulatedTable::new(())), sealer());
     let indexer = Indexer::new(store.clone(), Arc::new(VirtualClock::starting_at(NOW)));
     indexer.begin().await;
     assert!(!store.is_indexed().await.unwrap(), "another process may use it");
@@ -339,5 +339,5 @@ async fn a_repair_restores_the_index_rows_and_lets_the_next_start_look_for_earli
     assert_eq!((restored.inserted, restored.deleted), (10, 10));
     assert_eq!(index_keys(&*table).await, right);
     assert!(!store.is_indexed().await.unwrap());
-    assert!(!ConversationStore::new(table).is_indexed().await.unwrap());
+    assert!(!ConversationStore::new(table, sealer()).is_indexed().await.unwrap());
 }

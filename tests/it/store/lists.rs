@@ -8,7 +8,7 @@ use mcp_scheduler::delivery::NextDue;
 use mcp_scheduler::domain::{ConversationId, EndpointPolicy, Status, Timestamp};
 use mcp_scheduler::scheduler::{ListFilter, ListQuery, Scheduler};
 use mcp_scheduler::store::{ConversationStore, ListPlace, ListRows};
-use mcp_scheduler::testing::{Faults, SimulatedTable};
+use mcp_scheduler::testing::{Faults, SimulatedTable, sealer};
 use mcp_scheduler::time::{SystemEntropy, VirtualClock};
 
 use tokio::time::Instant;
@@ -30,7 +30,7 @@ fn scattered(number: u32) -> [u8; 4] {
 /// A table with this many conversations of the same size, and their ids with the newest first.
 async fn filled(count: u32, bytes: usize) -> (Arc<CountingTable>, ConversationStore, Vec<ConversationId>) {
     let table = Arc::new(CountingTable::new());
-    let store = ConversationStore::new(Arc::clone(&table) as _);
+    let store = ConversationStore::new(Arc::clone(&table) as _, sealer());
     let mut ids = Vec::new();
     for number in 0..count {
         let id = ConversationId::new(NOW + Duration::from_millis(number.into()), &[scattered(number)[0]; 10]);
@@ -113,7 +113,7 @@ impl Faults for Slow {
 
 #[tokio::test(start_paused = true)]
 async fn a_page_that_takes_a_second_ends_and_can_be_continued() {
-    let store = ConversationStore::new(Arc::new(SimulatedTable::new(Slow)));
+    let store = ConversationStore::new(Arc::new(SimulatedTable::new(Slow)), sealer());
     for number in 0..2_000 {
         let id = ConversationId::new(NOW + Duration::from_millis(number.into()), &[scattered(number)[0]; 10]);
         store.insert(&due_at(id, client(), NOW, "x".to_owned())).await.unwrap();
@@ -131,7 +131,7 @@ async fn filled_by_first_release(count: u32) -> (Arc<CountingTable>, Conversatio
     let table = Arc::new(CountingTable::new());
     copy_as_earlier_release(&*small, &*table, 1, |value| value.replace("xxxxxxxxxx", &"x".repeat(LARGE))).await;
     table.take();
-    let store = ConversationStore::new(Arc::clone(&table) as _);
+    let store = ConversationStore::new(Arc::clone(&table) as _, sealer());
     (table, store, all)
 }
 
@@ -158,7 +158,7 @@ async fn large_rows_of_the_first_release_make_short_pages() {
 fn scheduler(table: &Arc<CountingTable>) -> Scheduler {
     let clock = Arc::new(VirtualClock::starting_at(NOW));
     Scheduler::new(
-        ConversationStore::new(Arc::clone(table) as _),
+        ConversationStore::new(Arc::clone(table) as _, sealer()),
         Arc::new(NextDue::default()),
         EndpointPolicy::default(),
         clock,
@@ -209,7 +209,7 @@ async fn a_client_has_two_lists_read_at_a_time_even_if_it_does_not_wait_for_them
 #[tokio::test(start_paused = true)]
 async fn the_partitions_are_merged_in_the_order_of_the_ids() {
     // A third of the conversations is in one partition.
-    let store = ConversationStore::new(Arc::new(SimulatedTable::new(())));
+    let store = ConversationStore::new(Arc::new(SimulatedTable::new(())), sealer());
     let mut all = BTreeSet::new();
     for number in 0..500_u32 {
         let [first, second, ..] = scattered(number);

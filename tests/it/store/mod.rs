@@ -3,6 +3,7 @@
 mod azurite;
 mod byte_quota;
 mod embedded;
+mod encryption;
 mod grouped;
 mod index;
 mod lists;

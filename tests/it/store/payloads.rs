@@ -10,7 +10,7 @@ use mcp_scheduler::domain::{
     WholeConversation,
 };
 use mcp_scheduler::store::{ConversationStore, KeyRange, Operation, Partition, Row, StoreError, Table};
-use mcp_scheduler::testing::{Fault, Faults, SimulatedTable};
+use mcp_scheduler::testing::{Fault, Faults, SimulatedTable, as_version_1, sealer};
 
 use crate::support::counting_table::CountingTable;
 
@@ -41,12 +41,12 @@ async fn rows(table: &dyn Table, whole: &WholeConversation, prefix: &str) -> Vec
 async fn write_as_first_release(table: &dyn Table, text: &str) -> WholeConversation {
     let small = conversation("a small text".to_owned());
     let other = SimulatedTable::new(());
-    ConversationStore::new(Arc::new(other.clone())).insert(&small).await.unwrap();
+    ConversationStore::new(Arc::new(other.clone()), sealer()).insert(&small).await.unwrap();
     let mut inserts = Vec::new();
     for prefix in ["m~", "d~"] {
-        for Row { key, value, .. } in rows(&other, &small, prefix).await {
-            let value = value.replacen(r#""p":4,"#, "", 1).replace("a small text", text);
-            inserts.push(Operation::Insert { key, value });
+        for row in rows(&other, &small, prefix).await {
+            let value = if prefix == "m~" { as_version_1(&row, 1).unwrap() } else { row.value };
+            inserts.push(Operation::Insert { key: row.key, value: value.replace("a small text", text) });
         }
     }
     table.commit(partition(small.conversation.id()), inserts).await.unwrap();
@@ -57,7 +57,7 @@ async fn write_as_first_release(table: &dyn Table, text: &str) -> WholeConversat
 async fn a_payload_above_four_kib_has_a_row_of_its_own() {
     for (bytes, has_own_row) in [(LIMIT, false), (LIMIT + 1, true), (192 * 1024, true)] {
         let table = Arc::new(SimulatedTable::new(()));
-        let store = ConversationStore::new(Arc::clone(&table) as _);
+        let store = ConversationStore::new(Arc::clone(&table) as _, sealer());
         let whole = conversation("x".repeat(bytes));
         store.insert(&whole).await.unwrap();
         let [main] = &*rows(&*table, &whole, "m~").await else { panic!("{bytes}: one main row") };
@@ -83,14 +83,14 @@ async fn headers_and_additional_info_count_too() {
     let new = request.validate(NOW, &EndpointPolicy::default()).unwrap();
     let (id, client) = (whole.conversation.id(), whole.conversation.client().clone());
     whole = WholeConversation::new(id, client, new, NOW);
-    ConversationStore::new(Arc::clone(&table) as _).insert(&whole).await.unwrap();
+    ConversationStore::new(Arc::clone(&table) as _, sealer()).insert(&whole).await.unwrap();
     assert_eq!(rows(&*table, &whole, "p~").await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_claim_a_result_and_a_redelivery_do_not_touch_the_payload() {
     let table = Arc::new(CountingTable::new());
-    let store = ConversationStore::new(Arc::clone(&table) as _);
+    let store = ConversationStore::new(Arc::clone(&table) as _, sealer());
     let whole = conversation("x".repeat(100_000));
     store.insert(&whole).await.unwrap();
     table.take();
@@ -127,7 +127,7 @@ async fn the_next_change_moves_a_large_payload_out_of_a_row_of_the_first_release
     for fault in [Fault::None, Fault::AnswerLost] {
         let script = Script::default();
         let table = Arc::new(SimulatedTable::new(script.clone()));
-        let store = ConversationStore::new(Arc::clone(&table) as _);
+        let store = ConversationStore::new(Arc::clone(&table) as _, sealer());
         let whole = write_as_first_release(&*table, &"x".repeat(100_000)).await;
         let (client, id) = (whole.conversation.client(), whole.conversation.id());
         let read = store.get(client, id).await.unwrap().unwrap();
@@ -153,7 +153,7 @@ async fn the_next_change_moves_a_large_payload_out_of_a_row_of_the_first_release
 #[tokio::test]
 async fn a_small_payload_of_the_first_release_stays_in_the_main_row() {
     let table = Arc::new(SimulatedTable::new(()));
-    let store = ConversationStore::new(Arc::clone(&table) as _);
+    let store = ConversationStore::new(Arc::clone(&table) as _, sealer());
     let whole = write_as_first_release(&*table, "hello").await;
     let read = store.get(whole.conversation.client(), whole.conversation.id()).await.unwrap().unwrap();
     let cancelled = read.value.cancel(NOW).unwrap();
@@ -166,7 +166,7 @@ async fn a_small_payload_of_the_first_release_stays_in_the_main_row() {
 #[tokio::test]
 async fn a_payload_row_that_is_missing_or_damaged_is_named_and_not_quoted() {
     let table = Arc::new(SimulatedTable::new(()));
-    let store = ConversationStore::new(Arc::clone(&table) as _);
+    let store = ConversationStore::new(Arc::clone(&table) as _, sealer());
     let whole = conversation("secret".repeat(1000));
     store.insert(&whole).await.unwrap();
     let read = store.get(whole.conversation.client(), whole.conversation.id()).await.unwrap().unwrap();

@@ -7,7 +7,7 @@ use mcp_scheduler::domain::{
     Claim, Conversation, ConversationId, EndpointPolicy, LeaseToken, Timestamp, WholeConversation,
 };
 use mcp_scheduler::store::{ConversationStore, KeyRange, Projection, StoreError, Table};
-use mcp_scheduler::testing::SimulatedTable;
+use mcp_scheduler::testing::{SimulatedTable, sealer};
 
 const NOW: Timestamp = Timestamp::from_millis(1_893_499_200_000);
 
@@ -26,8 +26,8 @@ impl TwoVersions {
             Ok((!conversation.status().is_final()).then(|| (key, String::new())))
         });
         Self {
-            older: ConversationStore::new(Arc::clone(&table) as _),
-            newer: ConversationStore::with_projection(Arc::clone(&table) as _, newer),
+            older: ConversationStore::new(Arc::clone(&table) as _, sealer()),
+            newer: ConversationStore::new(Arc::clone(&table) as _, sealer()).with_projection(newer),
             table,
         }
     }

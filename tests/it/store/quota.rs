@@ -12,7 +12,7 @@ use mcp_scheduler::domain::{
 };
 use mcp_scheduler::scheduler::{Definition, NamedOutcome, QuotaExceeded, Scheduler, SchedulerError};
 use mcp_scheduler::store::{ConversationStore, MAX_COMMIT_OPERATIONS, Operation, Table};
-use mcp_scheduler::testing::{Fault, Faults, SimulatedTable};
+use mcp_scheduler::testing::{Fault, Faults, SimulatedTable, sealer};
 use mcp_scheduler::time::{SystemEntropy, VirtualClock};
 use tokio::time::{Instant, advance};
 
@@ -30,7 +30,7 @@ fn on(table: Arc<dyn Table>, max_pending: u32) -> Scheduler {
 
 /// A scheduler without a quota.
 pub fn scheduler(table: Arc<dyn Table>) -> Scheduler {
-    let store = ConversationStore::new(table);
+    let store = ConversationStore::new(table, sealer());
     let (clock, entropy) = (Arc::new(VirtualClock::starting_at(NOW)), Arc::new(SystemEntropy::new()));
     Scheduler::new(store, Arc::new(NextDue::default()), EndpointPolicy::default(), clock, entropy)
 }
@@ -38,7 +38,7 @@ pub fn scheduler(table: Arc<dyn Table>) -> Scheduler {
 /// A process that has this quota, and a store that another process uses too.
 fn process(max_pending: u32) -> (Scheduler, ConversationStore, Arc<CountingTable>) {
     let table = Arc::new(CountingTable::new());
-    (on(Arc::clone(&table) as _, max_pending), ConversationStore::new(Arc::clone(&table) as _), table)
+    (on(Arc::clone(&table) as _, max_pending), ConversationStore::new(Arc::clone(&table) as _, sealer()), table)
 }
 
 fn new() -> NewConversation {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mcp_scheduler::maintenance::Indexer;
 use mcp_scheduler::store::{ConversationStore, IndexMark, KeyRange, Operation, Row, Table};
-use mcp_scheduler::testing::SimulatedTable;
+use mcp_scheduler::testing::{SimulatedTable, as_version_1, sealer};
 use mcp_scheduler::time::VirtualClock;
 
 use crate::support::listing::{NOW, change, id, schedule};
@@ -22,7 +22,7 @@ async fn rows(table: &dyn Table, prefix: &str) -> Vec<Row> {
 /// the first ones are final.
 async fn earlier_store(all: u32, r#final: u32) -> (Arc<SimulatedTable>, ConversationStore) {
     let table = Arc::new(SimulatedTable::new(()));
-    let store = ConversationStore::new(Arc::clone(&table) as _);
+    let store = ConversationStore::new(Arc::clone(&table) as _, sealer());
     for number in 0..all {
         let id = schedule(&store, number, NOW).await;
         if number < r#final {
@@ -30,9 +30,9 @@ async fn earlier_store(all: u32, r#final: u32) -> (Arc<SimulatedTable>, Conversa
         }
     }
     for partition in ConversationStore::partitions() {
-        for Row { key, value, .. } in table.scan(partition, &KeyRange::prefix("m~"), usize::MAX).await.unwrap() {
-            let value = value.replacen(r#""p":4,"#, r#""p":3,"#, 1);
-            table.commit(partition, vec![Operation::Replace { key, value, if_match: None }]).await.unwrap();
+        for row in table.scan(partition, &KeyRange::prefix("m~"), usize::MAX).await.unwrap() {
+            let value = as_version_1(&row, 3).unwrap();
+            table.commit(partition, vec![Operation::Replace { key: row.key, value, if_match: None }]).await.unwrap();
         }
         for Row { key, .. } in table.scan(partition, &KeyRange::prefix("r~"), usize::MAX).await.unwrap() {
             table.commit(partition, vec![Operation::Delete { key, if_match: None }]).await.unwrap();
@@ -52,8 +52,8 @@ async fn final_conversations_of_an_earlier_release_get_theirs_and_are_removed() 
     assert_eq!(indexer.complete().await.unwrap(), 0);
     assert!(store.is_indexed().await.unwrap());
     assert_eq!(rows(&*table, "r~").await.len(), 250);
-    let unchanged = rows(&*table, "m~").await.iter().filter(|row| row.value.contains(r#""p":3,"#)).count();
-    assert_eq!(unchanged, 50, "a live one gets its row when it ends, so it is not written");
+    let plain = rows(&*table, "m~").await.iter().filter(|row| !row.value.contains(r#""sealed":"#)).count();
+    assert_eq!(plain, 0, "the secrets of all are encrypted");
     for partition in ConversationStore::partitions() {
         store.remove_ended(partition, NOW + Duration::from_millis(1), None).await.unwrap();
     }
@@ -65,7 +65,7 @@ async fn final_conversations_of_an_earlier_release_get_theirs_and_are_removed() 
 #[tokio::test]
 async fn a_repair_restores_the_retention_rows() {
     let table = Arc::new(SimulatedTable::new(()));
-    let store = ConversationStore::new(Arc::clone(&table) as _);
+    let store = ConversationStore::new(Arc::clone(&table) as _, sealer());
     for number in 0..3 {
         let id = schedule(&store, number, NOW).await;
         change(&store, id, |it| it.cancel(NOW).unwrap()).await;

@@ -25,7 +25,7 @@ use mcp_scheduler::store::{
     AzureNames, ClientStore, ConversationStore, DueBound, EmbeddedStore, ListFilter, ListOwner, Operation, Table as _,
     Versioned, WakeUp, WakeUps, Waker,
 };
-use mcp_scheduler::testing::{SimulatedQueue, SimulatedTable};
+use mcp_scheduler::testing::{SimulatedQueue, SimulatedTable, sealer};
 use mcp_scheduler::time::{Clock as _, SystemClock, SystemEntropy, VirtualClock};
 use serde::Deserialize;
 use serde_json::Value;
@@ -208,7 +208,8 @@ async fn an_embedded_store_of_an_earlier_release_is_read_and_worked_on() {
         let unpacked = Command::new("tar").arg("-xf").arg(release.join("embedded.tar")).arg("-C").arg(&dir).status();
         assert!(unpacked.unwrap().success());
         let store = EmbeddedStore::open(&dir).unwrap();
-        let (conversations, expected) = (ConversationStore::new(store.conversations()), expected(&release, "embedded"));
+        let (conversations, expected) =
+            (ConversationStore::new(store.conversations(), sealer()), expected(&release, "embedded"));
         is_as_it_was(&conversations, &expected).await;
         let (endpoint, stop) = (Arc::new(Endpoint::default()), CancellationToken::new());
         let work = follower(&conversations, &endpoint).run(stop.clone());
@@ -232,7 +233,8 @@ async fn tables_of_an_earlier_release_are_read_and_worked_on() {
         let store = azurite::store_at(&connection, &AzureNames::default());
         store.create().await.unwrap();
         put(&connection, &kept.tables).await;
-        let (conversations, expected) = (ConversationStore::new(store.conversations()), expected(&release, "azure"));
+        let (conversations, expected) =
+            (ConversationStore::new(store.conversations(), sealer()), expected(&release, "azure"));
         is_as_it_was(&conversations, &expected).await;
         let (endpoint, stop) = (Arc::new(Endpoint::default()), CancellationToken::new());
         let worker = worker(&conversations, &endpoint);
@@ -267,7 +269,7 @@ async fn put(connection: &str, tables: &BTreeMap<String, Vec<Value>>) {
 #[tokio::test]
 async fn a_row_of_a_newer_version_is_not_changed_and_delays_nothing() {
     let table = Arc::new(SimulatedTable::new(()));
-    let store = ConversationStore::new(Arc::clone(&table) as _);
+    let store = ConversationStore::new(Arc::clone(&table) as _, sealer());
     let clock = Arc::new(VirtualClock::starting_at(Timestamp::from_millis(1_900_000_000_000)));
     let wake_ups = Arc::new(WakeUps::new(Arc::new(SimulatedQueue::new(())), Arc::clone(&clock) as _));
     let policy = EndpointPolicy::default();
@@ -277,7 +279,7 @@ async fn a_row_of_a_newer_version_is_not_changed_and_delays_nothing() {
     for partition in ConversationStore::partitions() {
         // This row sorts before all others: a sweep that stopped at it would find none of them.
         let key = format!("d~{:014}~tester~01890000-0000-7000-8000-00000000000{}", 1, partition.as_str());
-        let insert = Operation::Insert { key: key.clone(), value: r#"{"v":2,"row":{"form":"new"}}"#.to_owned() };
+        let insert = Operation::Insert { key: key.clone(), value: r#"{"v":3,"row":{"form":"new"}}"#.to_owned() };
         table.commit(partition, vec![insert]).await.unwrap();
         newer.push((partition, key));
     }

@@ -16,7 +16,7 @@ use mcp_scheduler::mcp::McpServer;
 use mcp_scheduler::public_url::PublicUrl;
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{ClientStore, ConversationStore};
-use mcp_scheduler::testing::{Fault, Faults, SimulatedTable};
+use mcp_scheduler::testing::{Fault, Faults, SimulatedTable, sealer};
 use mcp_scheduler::time::{Clock, SystemClock, SystemEntropy};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -201,7 +201,7 @@ impl BareApi {
         let entropy = Arc::new(SystemEntropy::new());
         let table: Arc<SimulatedTable> = Arc::new(self.table);
         let scheduler = Scheduler::new(
-            ConversationStore::new(Arc::clone(&table) as _),
+            ConversationStore::new(Arc::clone(&table) as _, sealer()),
             Arc::new(NextDue::default()),
             self.endpoints,
             Arc::clone(&self.clock),

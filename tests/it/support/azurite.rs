@@ -13,6 +13,7 @@ use mcp_scheduler::time::{MachineClock, SystemClock};
 use tempfile::TempDir;
 
 use super::ports::fixed_port;
+use super::service::files;
 
 /// The account that every Azurite has, and its public key.
 pub const ACCOUNT: &str = "devstoreaccount1";
@@ -55,6 +56,11 @@ impl Azurite {
         let pipe = self.process.stdin.take();
         self.process.wait().unwrap();
         drop(pipe);
+    }
+
+    /// The bytes of all files in which it keeps tables and queues, complete after a stop.
+    pub fn stored(&self) -> Vec<u8> {
+        files(self.location.path()).into_iter().flat_map(|file| std::fs::read(file).unwrap()).collect()
     }
 
     /// Starts again after a stop, at the same addresses and with the same data.

@@ -8,6 +8,7 @@ use mcp_scheduler::domain::{
     Timestamp, WholeConversation,
 };
 use mcp_scheduler::store::{ConversationStore, KeyRange, ListFilter, ListPlace, Listing, Operation, Table};
+use mcp_scheduler::testing::as_version_1;
 
 /// 2030-01-01T12:00:00Z.
 pub const NOW: Timestamp = Timestamp::from_millis(1_893_499_200_000);
@@ -118,11 +119,11 @@ pub async fn index_keys(table: &dyn Table) -> Vec<String> {
 
 /// Copies conversations as an earlier release wrote them: with main rows of its projection and without index rows.
 pub async fn copy_as_earlier_release(from: &dyn Table, to: &dyn Table, projection: u32, change: fn(String) -> String) {
-    let version = if projection == 1 { String::new() } else { format!(r#""p":{projection},"#) };
     for partition in ConversationStore::partitions() {
         for prefix in ["m~", "d~", "p~"] {
             for row in from.scan(partition, &KeyRange::prefix(prefix), usize::MAX).await.unwrap() {
-                let value = change(row.value.replacen(r#""p":4,"#, &version, 1));
+                let value = if prefix == "d~" { row.value } else { as_version_1(&row, projection).unwrap() };
+                let value = change(value);
                 to.commit(partition, vec![Operation::Insert { key: row.key, value }]).await.unwrap();
             }
         }

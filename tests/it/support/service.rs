@@ -14,12 +14,13 @@ pub const KEY: &str = "a-key-for-the-process-tests";
 
 pub const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// Settings with a client, a signing key and a secret, so that the first start makes none and tokens survive restarts.
-pub const CONFIGURED: [(&str, &str); 4] = [
+/// Settings with a client, keys and a secret, so that the first start makes none and tokens survive restarts.
+pub const CONFIGURED: [(&str, &str); 5] = [
     ("SCHEDULER_CLIENT_ID", CLIENT),
     ("SCHEDULER_API_KEY", KEY),
     ("JWT_SIGNING_KEYS", "test:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"),
     ("WEBHOOK_SIGNING_SECRETS", SECRET),
+    ("DATA_ENCRYPTION_KEYS", "test:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"),
 ];
 
 /// The working directory of one test. The logs are beside it.

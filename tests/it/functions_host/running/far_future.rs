@@ -19,6 +19,7 @@ use mcp_scheduler::outbound::HttpSender;
 use mcp_scheduler::public_url::PublicUrl;
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{AzureNames, ClientStore, ConversationStore, WakeUps};
+use mcp_scheduler::testing::sealer;
 use mcp_scheduler::time::{Clock, SystemClock, SystemEntropy};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -65,7 +66,7 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
     let entropy = Arc::new(SystemEntropy::new());
     let store = azurite::store_under(&harness.connection, &AzureNames::default(), Arc::new(SystemClock));
     store.create().await.unwrap();
-    let conversations = ConversationStore::new(store.conversations());
+    let conversations = ConversationStore::new(store.conversations(), sealer());
     let endpoints =
         EndpointPolicy { allowed_networks: vec!["127.0.0.0/8".parse().unwrap()], ..EndpointPolicy::default() };
     let wake_ups = Arc::new(WakeUps::new(store.wake_ups(), Arc::clone(&clock)));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use azure_storage_queues::QueueClient;
 use mcp_scheduler::domain::Timestamp;
 use mcp_scheduler::store::{AzureNames, ConversationStore, Etag, PartitionSet, Slot, WakeUp, Watermark};
+use mcp_scheduler::testing::sealer;
 use mcp_scheduler::time::{Clock as _, SystemClock};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -120,7 +121,7 @@ async fn a_request_finds_lost_wake_ups_when_the_timer_never_fires() {
 
 fn store(harness: &HostHarness) -> ConversationStore {
     let store = azurite::store_under(&harness.connection, &AzureNames::default(), Arc::new(SystemClock));
-    ConversationStore::new(store.conversations())
+    ConversationStore::new(store.conversations(), sealer())
 }
 
 /// The etag of the watermark of the first complete sweep, or of a later one.

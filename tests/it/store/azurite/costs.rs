@@ -14,6 +14,7 @@ use mcp_scheduler::domain::{
 use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Route, RouteError, Sender};
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{AzureStore, ConversationStore, DueBound, DueKey, Slot, WakeUps};
+use mcp_scheduler::testing::sealer;
 use mcp_scheduler::time::{Clock as _, SystemClock, SystemEntropy};
 
 use crate::support::app::signer;
@@ -38,7 +39,7 @@ impl Account {
         store.create().await.unwrap();
         let wake_ups = Arc::new(WakeUps::new(store.wake_ups(), Arc::new(SystemClock)));
         let scheduler = Scheduler::new(
-            ConversationStore::new(store.conversations()),
+            ConversationStore::new(store.conversations(), sealer()),
             Arc::clone(&wake_ups) as _,
             EndpointPolicy::default(),
             Arc::new(SystemClock),
@@ -70,7 +71,7 @@ impl Account {
 
     fn deliverer(&self) -> Deliverer {
         Deliverer::new(
-            ConversationStore::new(self.store.conversations()),
+            ConversationStore::new(self.store.conversations(), sealer()),
             Arc::clone(&self.wake_ups) as _,
             Arc::new(Accepting),
             signer(),
@@ -185,7 +186,7 @@ async fn a_callback_takes_a_put_and_three_table_operations() {
     assert_eq!(led_to(&deliverer.deliver(&due, None).await.unwrap()), Some(Status::Completed));
     let (tables, puts) = account.operations();
     assert!(tables == 3 && puts <= 1, "{tables} and {puts}: none if its second has a wake-up");
-    let store = ConversationStore::new(account.store.conversations());
+    let store = ConversationStore::new(account.store.conversations(), sealer());
     let from = DueBound::Time(Timestamp::MIN);
     let rows = store
         .due(ConversationStore::partition(due.id), &from, SystemClock.now() + Duration::from_mins(1), 10)

@@ -3,6 +3,7 @@
 use mcp_scheduler::api::ScheduleRequest;
 use mcp_scheduler::domain::{ConversationId, EndpointPolicy, Timestamp, WholeConversation};
 use mcp_scheduler::store::{AzureStore, ConversationStore, KeyRange, MAX_COMMIT_OPERATIONS, Operation, StoreError};
+use mcp_scheduler::testing::sealer;
 
 use crate::store::suite::{
     HERE, all, assert_conflict, assert_refused, change, commit_one, delete_whatever_is_there, insert, put, replace,
@@ -219,7 +220,7 @@ fn conversation() -> WholeConversation {
 #[tokio::test]
 async fn a_conversation_is_added_once_although_the_answer_is_lost() {
     let (store, proxy) = behind_proxy().await;
-    let conversations = ConversationStore::new(store.conversations());
+    let conversations = ConversationStore::new(store.conversations(), sealer());
     let new = conversation();
     proxy.then([AnswerLost]);
     conversations.insert(&new).await.unwrap();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{self, StreamExt as _};
 use mcp_scheduler::domain::ConversationId;
 use mcp_scheduler::store::{ConversationStore, EmbeddedStore};
+use mcp_scheduler::testing::sealer;
 use tempfile::TempDir;
 
 use crate::support::listing::{NOW, client, due_at};
@@ -32,7 +33,7 @@ fn id(number: u32) -> ConversationId {
 async fn the_directory_shrinks_again_when_conversations_are_removed() {
     let dir = TempDir::new().unwrap();
     let embedded = EmbeddedStore::open(dir.path()).unwrap();
-    let store = ConversationStore::new(embedded.conversations());
+    let store = ConversationStore::new(embedded.conversations(), sealer());
     let began = Instant::now();
     let note = |what: &str| {
         let size = size(dir.path());

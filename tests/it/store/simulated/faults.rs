@@ -10,7 +10,7 @@ use mcp_scheduler::domain::{
 };
 use mcp_scheduler::store::{ConversationStore, DueBound, KeyRange, Revision, StoreError, Table, Versioned};
 use mcp_scheduler::testing::Fault::{AnswerLost, Doubled, None as Nothing, Refused, RequestLost};
-use mcp_scheduler::testing::{Fault, Faults, SimulatedTable};
+use mcp_scheduler::testing::{Fault, Faults, SimulatedTable, sealer};
 use tokio::time::Instant;
 
 use crate::store::suite::{HERE, all, assert_conflict, assert_refused, commit_one, insert, put, value_of};
@@ -143,7 +143,7 @@ struct FaultyStore {
 impl FaultyStore {
     fn new() -> Self {
         let faults = FaultScript::default();
-        let store = ConversationStore::new(Arc::new(SimulatedTable::new(faults.clone())));
+        let store = ConversationStore::new(Arc::new(SimulatedTable::new(faults.clone())), sealer());
         Self { faults, store }
     }
 

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use mcp_scheduler::domain::{ConversationId, Timestamp};
 use mcp_scheduler::store::{ConversationStore, Repetition, StoreError};
 use mcp_scheduler::testing::Fault::{AnswerLost, None as Nothing, Refused, RequestLost};
-use mcp_scheduler::testing::{Fault, Faults, SimulatedTable};
+use mcp_scheduler::testing::{Fault, Faults, SimulatedTable, sealer};
 
 use super::faults::FaultScript;
 use crate::store::suite::idempotency::{NOW, conversation, counts, here, keys, led_to, request};
@@ -25,7 +25,7 @@ impl Faulty {
     fn new() -> Self {
         let faults = FaultScript::default();
         let table = SimulatedTable::new(faults.clone());
-        Self { store: ConversationStore::new(Arc::new(table.clone())), table, faults }
+        Self { store: ConversationStore::new(Arc::new(table.clone()), sealer()), table, faults }
     }
 
     async fn insert<const N: usize>(
@@ -162,7 +162,7 @@ impl Faults for Random {
 async fn one_key_leads_to_one_conversation_whatever_fails() {
     for seed in 0..500 {
         let table = SimulatedTable::new(Random(SeededRng::new(seed)));
-        let store = ConversationStore::new(Arc::new(table));
+        let store = ConversationStore::new(Arc::new(table), sealer());
         let clients = (0..3_u8).map(|client| {
             let store = &store;
             async move {

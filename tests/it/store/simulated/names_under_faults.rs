@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mcp_scheduler::store::{ConversationStore, StoreError};
 use mcp_scheduler::testing::Fault::{AnswerLost, Refused, RequestLost};
-use mcp_scheduler::testing::SimulatedTable;
+use mcp_scheduler::testing::{SimulatedTable, sealer};
 
 use super::faults::FaultScript;
 use crate::store::suite::names::{counts, name, named};
@@ -20,7 +20,7 @@ async fn an_insert_under_a_name_is_proved_by_a_second_commit_or_is_unknown() {
     ] {
         let script = FaultScript::default();
         let table = SimulatedTable::new(script.clone());
-        let store = ConversationStore::new(Arc::new(table.clone()));
+        let store = ConversationStore::new(Arc::new(table.clone()), sealer());
         for fault in faults {
             script.then([*fault]);
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use mcp_scheduler::domain::{Conversation, WholeConversation};
 use mcp_scheduler::store::{ConversationStore, KeyRange, StoreError, Table, Versioned};
+use mcp_scheduler::testing::sealer;
 
 use super::idempotency::{NOW, conversation, here, request};
 
@@ -30,7 +31,7 @@ async fn count(table: &dyn Table, prefix: &str) -> usize {
 }
 
 pub async fn a_conversation_is_replaced_and_another_one_added_in_one_commit(table: &Arc<dyn Table>) {
-    let store = ConversationStore::new(Arc::clone(table));
+    let store = ConversationStore::new(Arc::clone(table), sealer());
     let before = inserted(&store).await;
     let (over, new) = (before.value.clone().cancel(NOW).unwrap(), callback(2));
     let revision = store.replace_and_insert(before.revision.clone(), &over, &new).await.unwrap();
@@ -49,7 +50,7 @@ pub async fn a_conversation_is_replaced_and_another_one_added_in_one_commit(tabl
 }
 
 pub async fn if_the_other_one_exists_nothing_is_replaced(table: &Arc<dyn Table>) {
-    let store = ConversationStore::new(Arc::clone(table));
+    let store = ConversationStore::new(Arc::clone(table), sealer());
     let before = inserted(&store).await;
     let new = callback(2);
     store.insert(&new).await.unwrap();
@@ -61,7 +62,7 @@ pub async fn if_the_other_one_exists_nothing_is_replaced(table: &Arc<dyn Table>)
 }
 
 pub async fn of_many_ends_of_one_delivery_one_adds_a_conversation(table: &Arc<dyn Table>) {
-    let store = ConversationStore::new(Arc::clone(table));
+    let store = ConversationStore::new(Arc::clone(table), sealer());
     let before = inserted(&store).await;
     let ends = (2..20).map(|number| {
         let (store, before) = (store.clone(), before.clone());

@@ -9,6 +9,7 @@ use mcp_scheduler::domain::{
     ClientId, ConversationId, EndpointPolicy, IdempotentRequest, Sha256, Timestamp, WholeConversation,
 };
 use mcp_scheduler::store::{ConversationStore, KeyRange, Partition, Repetition, StoreError, Table};
+use mcp_scheduler::testing::sealer;
 
 use super::{delete_whatever_is_there, insert};
 
@@ -71,7 +72,7 @@ pub fn led_to(new: &WholeConversation, result: Result<Option<Repetition>, StoreE
 }
 
 fn store(table: &Arc<dyn Table>) -> ConversationStore {
-    ConversationStore::new(Arc::clone(table))
+    ConversationStore::new(Arc::clone(table), sealer())
 }
 
 async fn remove_all(store: &ConversationStore, now: Timestamp) {

@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use mcp_scheduler::domain::{Outcome, Pending, Status};
 use mcp_scheduler::store::{ConversationStore, IndexMark, ListFilter, ListRows, Listed, Table};
+use mcp_scheduler::testing::sealer;
 
 use crate::support::listing::{NOW, attempted, change, claimed, client, due_at, id, page, pages, schedule};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
 async fn indexed(table: &Arc<dyn Table>) -> ConversationStore {
-    let store = ConversationStore::new(Arc::clone(table));
+    let store = ConversationStore::new(Arc::clone(table), sealer());
     assert!(!store.is_indexed().await.unwrap());
     store.write_index_mark(None, IndexMark::Complete).await.unwrap();
-    assert!(ConversationStore::new(Arc::clone(table)).is_indexed().await.unwrap());
+    assert!(ConversationStore::new(Arc::clone(table), sealer()).is_indexed().await.unwrap());
     store
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use mcp_scheduler::domain::{ConversationName, IdempotentRequest, Named, Sha256, WholeConversation};
 use mcp_scheduler::store::{ConversationStore, KeyRange, Partition, StoreError, Table};
+use mcp_scheduler::testing::sealer;
 
 use super::idempotency::{NOW, conversation};
 
@@ -34,7 +35,7 @@ pub async fn counts(table: &dyn Table) -> [usize; 3] {
 }
 
 pub async fn a_name_leads_to_the_conversation_that_got_it_last(table: &Arc<dyn Table>) {
-    let store = ConversationStore::new(Arc::clone(table));
+    let store = ConversationStore::new(Arc::clone(table), sealer());
     let [first, second, third] = [1, 2, 3].map(named);
     let client = first.conversation.client();
     assert!(store.name_holder(client, &name()).await.unwrap().is_none());
@@ -54,7 +55,7 @@ pub async fn a_name_leads_to_the_conversation_that_got_it_last(table: &Arc<dyn T
 }
 
 pub async fn of_many_conversations_exactly_one_gets_a_name(table: &Arc<dyn Table>) {
-    let store = ConversationStore::new(Arc::clone(table));
+    let store = ConversationStore::new(Arc::clone(table), sealer());
     let inserts = (1..20).map(|number| {
         let store = store.clone();
         async move { store.insert_named(&named(number), &name(), None).await }
@@ -65,7 +66,7 @@ pub async fn of_many_conversations_exactly_one_gets_a_name(table: &Arc<dyn Table
 }
 
 pub async fn a_name_is_removed_with_its_conversation_and_stays_for_another(table: &Arc<dyn Table>) {
-    let store = ConversationStore::new(Arc::clone(table));
+    let store = ConversationStore::new(Arc::clone(table), sealer());
     let [first, second] = [1, 2].map(named);
     let client = first.conversation.client();
     let partition = partition();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mcp_scheduler::domain::{Conversation, ConversationId, Outcome, Timestamp};
 use mcp_scheduler::store::{ConversationStore, Operation, Repetition, StoreError, Table};
+use mcp_scheduler::testing::sealer;
 
 use super::delete_whatever_is_there;
 use super::idempotency::{conversation, here, keys, request};
@@ -14,7 +15,7 @@ const DAY: Duration = Duration::from_hours(24);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 fn store(table: &Arc<dyn Table>) -> ConversationStore {
-    ConversationStore::new(Arc::clone(table))
+    ConversationStore::new(Arc::clone(table), sealer())
 }
 
 fn id(number: u8) -> ConversationId {

@@ -7,6 +7,7 @@ use mcp_scheduler::domain::EndpointPolicy;
 use mcp_scheduler::maintenance::Sweeper;
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{ConversationStore, GroupedTable, WakeUps};
+use mcp_scheduler::testing::sealer;
 use mcp_scheduler::time::{Clock, Entropy};
 
 use super::account::{Account, Process};
@@ -39,7 +40,7 @@ impl Service {
         let meter = Meter::new(account, billed);
         let process = Process::new(account, commit);
         let ports = Arc::new(process.clone());
-        let store = ConversationStore::new(Arc::new(GroupedTable::new(Arc::clone(&ports) as _)));
+        let store = ConversationStore::new(Arc::new(GroupedTable::new(Arc::clone(&ports) as _)), sealer());
         let clock: Arc<dyn Clock> = process.clock;
         let entropy: Arc<dyn Entropy> = process.account;
         let wake_ups = Arc::new(WakeUps::new(Arc::clone(&ports) as _, Arc::clone(&clock)));

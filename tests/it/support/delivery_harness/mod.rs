@@ -15,9 +15,9 @@ use mcp_scheduler::domain::{ClientId, Conversation, ConversationId, EndpointPoli
 use mcp_scheduler::maintenance::Sweeper;
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{
-    ConversationStore, DueBound, DueKey, DueRow, Slot, WakeUp, WakeUpQueue, WakeUpReceiver, WakeUps, Waker,
+    ConversationStore, DueBound, DueKey, DueRow, Sealer, Slot, WakeUp, WakeUpQueue, WakeUpReceiver, WakeUps, Waker,
 };
-use mcp_scheduler::testing::{SimulatedQueue, SimulatedTable};
+use mcp_scheduler::testing::{SimulatedQueue, SimulatedTable, sealer};
 use mcp_scheduler::time::{Clock as _, SystemEntropy};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +45,8 @@ pub struct DeliveryHarness {
     waker: Arc<dyn Waker>,
     has_follower: bool,
     pub endpoint: Arc<FakeEndpoint>,
+    /// What encrypts the secrets in the rows.
+    pub sealer: Arc<Sealer>,
     pub store: ConversationStore,
     pub scheduler: Scheduler,
     pub client: ClientId,
@@ -68,7 +70,8 @@ impl DeliveryHarness {
     fn with(queue: impl WakeUpQueue + WakeUpReceiver, has_follower: bool) -> Self {
         let (clock, table) = (SettableClock::at_noon(), TableFaults::default());
         let rows = SimulatedTable::new(table.clone());
-        let store = ConversationStore::new(Arc::new(rows.clone()));
+        let sealer = sealer();
+        let store = ConversationStore::new(Arc::new(rows.clone()), Arc::clone(&sealer));
         let queue = Arc::new(RecordingQueue::new(queue, Arc::clone(&clock)));
         let wake_ups = Arc::new(WakeUps::new(Arc::clone(&queue) as _, Arc::clone(&clock) as _));
         let next_due = Arc::new(NextDue::default());
@@ -82,7 +85,21 @@ impl DeliveryHarness {
             Arc::new(SystemEntropy::new()),
         );
         let client = CLIENT.parse().unwrap();
-        Self { clock, table, rows, queue, wake_ups, next_due, waker, has_follower, endpoint, store, scheduler, client }
+        Self {
+            clock,
+            table,
+            rows,
+            queue,
+            wake_ups,
+            next_due,
+            waker,
+            has_follower,
+            endpoint,
+            sealer,
+            store,
+            scheduler,
+            client,
+        }
     }
 
     pub fn now(&self) -> Timestamp {

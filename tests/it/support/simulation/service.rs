@@ -7,6 +7,7 @@ use mcp_scheduler::domain::EndpointPolicy;
 use mcp_scheduler::maintenance::Sweeper;
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{ConversationStore, WakeUps, Waker};
+use mcp_scheduler::testing::sealer;
 use mcp_scheduler::time::Entropy;
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +44,7 @@ impl Parts {
     fn new(world: &Arc<World>, process: Process, waker: Arc<dyn Waker>) -> Self {
         // As on a storage account, the commits of a process to one partition share transactions.
         let table = Arc::new(OwnConflicts::new(world, process.clone()));
-        let store = ConversationStore::with_projection(table, world.projection.clone());
+        let store = ConversationStore::new(table, sealer()).with_projection(world.projection.clone());
         Self { process, store, waker, entropy: Arc::new(WorldEntropy(Arc::clone(world))) }
     }
 
