@@ -323,3 +323,20 @@ proptest! {
         let _ = laptop().check(&format!("https://{text}"));
     }
 }
+
+#[test]
+fn the_origin_has_no_path_no_query_and_no_credentials() {
+    for (url, origin) in [
+        ("https://hooks.example/services/canary", "https://hooks.example"),
+        ("https://Hooks.example:8443", "https://Hooks.example:8443"),
+        ("https://hooks.example?canary", "https://hooks.example"),
+        ("https://hooks.example#canary", "https://hooks.example"),
+        ("http://[::1]:80/canary@x", "http://[::1]:80"),
+        ("https://hooks.example\\canary", "https://hooks.example"),
+        ("https://user:canary@hooks.example/", ""),
+        ("canary", ""),
+        ("", ""),
+    ] {
+        assert_eq!(Endpoint::from_stored(url.to_owned()).origin(), origin, "{url}");
+    }
+}

@@ -81,7 +81,9 @@ def test_the_variable_group_gets_every_value_complete(pasted):
 
 def test_a_secret_that_is_there_already_is_kept(pasted):
     made = [(option(call, "--vault-name"), option(call, "--name")) for call in pasted.calls("keyvault", "secret", "set")]
-    names = ["SCHEDULER-CLIENT-ID", "SCHEDULER-API-KEY", "JWT-SIGNING-KEYS", "WEBHOOK-SIGNING-SECRETS"]
+    names = [
+        "SCHEDULER-CLIENT-ID", "SCHEDULER-API-KEY", "JWT-SIGNING-KEYS", "WEBHOOK-SIGNING-SECRETS", "DATA-ENCRYPTION-KEYS",
+    ]
     expected = {(vault, name) for vault in ["other-kv-dev", "other-kv"] for name in names}
     assert sorted(made) == sorted(expected - {("other-kv-dev", "JWT-SIGNING-KEYS")})
 

@@ -239,5 +239,8 @@ pub(crate) fn read_conversation(row: &Row, sealer: &Sealer) -> Result<Conversati
 }
 
 #[cfg(test)]
+use crate::testing::sealer;
+
+#[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

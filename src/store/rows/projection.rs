@@ -151,9 +151,10 @@ impl Projection {
         let mut operations = vec![Operation::Replace { key, value, if_match: Some(etag) }];
         if let (Some(payload), None) = (written, in_main_row) {
             let (key, value) = payload_row(next, payload, sealer)?;
-            operations.push(match has_payload_row {
-                true => Operation::Replace { key, value, if_match: None },
-                false => Operation::Insert { key, value },
+            operations.push(if has_payload_row {
+                Operation::Replace { key, value, if_match: None }
+            } else {
+                Operation::Insert { key, value }
             });
         }
         let payload = match (in_main_row, new_payload) {

@@ -19,7 +19,6 @@ use crate::domain::{
     Recurrence, Secret, Series, Sha256, State, StoredConversation, Target, ThreadId, ZoneRecord,
 };
 use crate::store::Etag;
-use crate::testing::sealer;
 
 #[path = "body_tests.rs"]
 mod body;
@@ -279,7 +278,7 @@ fn index_rows_are_written_in_the_form_of_the_fixtures() {
         assert_eq!((&before.key, indexed_bytes(&before)), (&row.key, 4096), "{name}");
     }
     assert!(fixtures.is_empty(), "fixtures without a conversation: {:?}", fixtures.keys());
-    for unknown in ["", r#"{"v":2,"row":{"bytes":7}}"#, r#"{"v":1,"row":{"bytes":-1}}"#] {
+    for unknown in ["", r#"{"v":3,"row":{"bytes":7}}"#, r#"{"v":1,"row":{"bytes":-1}}"#] {
         assert_eq!(indexed_bytes(&row("x~c~live~0~0", unknown)), 4096, "{unknown}");
     }
 }

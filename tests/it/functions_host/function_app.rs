@@ -218,6 +218,7 @@ fn the_example_has_every_setting_with_its_default_and_what_the_host_needs() {
         ("SCHEDULER_API_KEY", "not-a-secret-only-for-func-start"),
         ("JWT_SIGNING_KEYS", "local:cHVibGljIGtleSBmb3IgZnVuYyBzdGFydCwgbm8gc2VjcmV0"),
         ("WEBHOOK_SIGNING_SECRETS", "whsec_cHVibGljIHNlY3JldCBmb3IgZnVuYyBzdGFydA=="),
+        ("DATA_ENCRYPTION_KEYS", "d1:7075626c69632064617461206b657920666f722066756e632073746172742121"),
         // Under the host there is no default. A receiver on `localhost` often listens on ::1 alone.
         ("DELIVERY_ALLOWED_NETWORKS", "127.0.0.0/8,::1/128"),
     ];

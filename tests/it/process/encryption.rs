@@ -18,7 +18,7 @@ use crate::support::service::{CLIENT, CONFIGURED, KEY, Place, Service, files};
 const SECRET: &str = "canary";
 /// The word in all texts, which are not encrypted.
 const TEXT: &str = "visible-text";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A conversation with a secret in each field that can have one. `text` is repeated.
 fn conversation(endpoint: &str, callback: &str, repeat: usize, due: u64) -> Value {

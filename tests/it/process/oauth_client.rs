@@ -9,7 +9,7 @@ const ODD_KEY: &str = "odd+key/with=:&?#chars";
 #[test]
 fn authlib_finds_the_token_endpoint_and_logs_in() {
     let place = Place::new();
-    let [client, _, signing_keys, secrets] = CONFIGURED;
-    let service = place.start(&[client, ("SCHEDULER_API_KEY", ODD_KEY), signing_keys, secrets]);
+    let [client, _, signing_keys, secrets, encryption_keys] = CONFIGURED;
+    let service = place.start(&[client, ("SCHEDULER_API_KEY", ODD_KEY), signing_keys, secrets, encryption_keys]);
     pytest("tests/clients/test_oauth.py", &service, (CLIENT, ODD_KEY), 6);
 }

@@ -8,6 +8,7 @@ use mcp_scheduler::domain::{
 };
 use mcp_scheduler::scheduler::{Definition, NamedOutcome, Quota, Scheduler, SchedulerError};
 use mcp_scheduler::store::{ConversationStore, Operation, Table as _};
+use mcp_scheduler::testing::sealer;
 use proptest::prelude::*;
 use tokio::time::advance;
 
@@ -22,7 +23,7 @@ fn process(conversations: u32, bytes: usize) -> (Scheduler, ConversationStore, A
     let table = Arc::new(CountingTable::new());
     let scheduler =
         scheduler(Arc::clone(&table) as _).with_max_pending(conversations.try_into().ok(), NonZeroUsize::new(bytes));
-    (scheduler, ConversationStore::new(Arc::clone(&table) as _), table)
+    (scheduler, ConversationStore::new(Arc::clone(&table) as _, sealer()), table)
 }
 
 fn new(bytes: usize) -> NewConversation {

@@ -173,7 +173,7 @@ pub async fn rows_that_a_removal_does_not_know_or_does_not_find_stop_nothing(tab
     let store = store(table);
     let of_newer = |n: usize| insert(&format!("e~{:014}~m~ann~{n}", NOW.as_millis() + 1), r#"{"v":1,"row":{}}"#);
     table.commit(here(), (0..99).map(of_newer).collect()).await.unwrap();
-    let newer_form = insert(&format!("e~{:014}~k~ann~1", NOW.as_millis()), r#"{"v":2,"row":{}}"#);
+    let newer_form = insert(&format!("e~{:014}~k~ann~1", NOW.as_millis()), r#"{"v":3,"row":{}}"#);
     table.commit(here(), vec![newer_form]).await.unwrap();
     let requests: Vec<_> = (1..4).map(|number| request(number, 1)).collect();
     for (number, request) in (1..).zip(&requests) {
