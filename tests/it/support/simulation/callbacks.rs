@@ -2,6 +2,8 @@
 
 use mcp_scheduler::domain::{Conversation, ConversationId, Status};
 
+use super::occurrences;
+
 /// The label of the conversations with both callbacks. Their callbacks have it, too.
 const LABEL: (&str, &str) = ("calls", "both");
 
@@ -18,7 +20,12 @@ pub struct Commit {
 
 impl Commit {
     pub fn saw(&mut self, before: Option<&Conversation>, next: &Conversation) {
-        let has_ended = matches!(next.status(), Status::Completed | Status::Failed);
+        let has_ended = match before {
+            Some(before) if next.series().is_some() => {
+                occurrences::ended(before, next).is_some() && next.status() != Status::Cancelled
+            }
+            _ => matches!(next.status(), Status::Completed | Status::Failed),
+        };
         match (before, next.callback_of()) {
             (None, Some(id)) => self.callbacks.push(id),
             (Some(_), None) if has_ended && next.labels().iter().any(|label| label == LABEL) => {

@@ -13,6 +13,7 @@ use mcp_scheduler::time::Entropy as _;
 use super::callbacks;
 use super::fault_plan::Profile;
 use super::fleet::Fleet;
+use super::service::Service;
 use super::world::{START, World};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -49,7 +50,7 @@ impl Instants {
     }
 
     /// One of the seconds, and how long before it the client calls.
-    fn choose(&self, world: &World) -> (Timestamp, Duration) {
+    pub fn choose(&self, world: &World) -> (Timestamp, Duration) {
         let rng = world.rng();
         let instant = self.0[usize::try_from(rng.below(self.0.len() as u64)).unwrap()];
         let within = millis(rng.pick(&[0, 0, 250, 999])) + rng.up_to(millis(rng.pick(&[0, 900])));
@@ -117,10 +118,7 @@ async fn schedule(fleet: &Fleet, number: &str, due: Timestamp) -> Option<(Client
     let service = fleet.any_or_new().await;
     let due = due.max(world.deciding());
     let client: ClientId = rng.pick(&["ann", "bob"]).parse().unwrap();
-    let news = rng.chance(300).then(|| CallbackRequest {
-        endpoint: Some(format!("https://{}.news.example.com/", number.replace(' ', "-"))),
-        headers: None,
-    });
+    let news = rng.chance(300).then(|| news(&number.replace(' ', "-")));
     // Texts above 4 KiB have a row of their own.
     let text = format!("conversation {number}.") + &"x".repeat(rng.pick(&[0, 0, 5_000, 20_000]));
     let request = ScheduleRequest {
@@ -137,7 +135,24 @@ async fn schedule(fleet: &Fleet, number: &str, due: Timestamp) -> Option<(Client
         ..ScheduleRequest::default()
     };
     let new = request.validate(world.deciding(), service.scheduler.endpoint_policy()).unwrap();
-    if rng.chance(400) {
+    submit(fleet, &service, client, new, text).await
+}
+
+/// An endpoint that is told how a delivery ended.
+pub fn news(name: &str) -> CallbackRequest {
+    CallbackRequest { endpoint: Some(format!("https://{name}.news.example.com/")), headers: None }
+}
+
+/// Sends a request to a process, with an idempotency key or without one.
+pub async fn submit(
+    fleet: &Fleet,
+    service: &Service,
+    client: ClientId,
+    new: NewConversation,
+    text: String,
+) -> Option<(ClientId, ConversationId)> {
+    let world = &fleet.world;
+    if world.rng().chance(400) {
         return schedule_with_key(fleet, client, new, text).await;
     }
     match service.call(service.scheduler.schedule(&client, new)).await {

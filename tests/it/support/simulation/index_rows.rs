@@ -51,6 +51,7 @@ impl IndexRows {
 pub fn expected(conversation: &Conversation) -> String {
     let (client, id) = (conversation.client(), conversation.id());
     match conversation.status() {
+        Status::Scheduled if conversation.is_paused() => format!("x~{client}~live~99999999999999~{id}"),
         Status::Scheduled | Status::InProgress => {
             format!("x~{client}~live~{:014}~{id}", conversation.due().as_millis())
         }

@@ -117,9 +117,13 @@ impl Punctuality {
             };
             return Some((BY_SWEEP + again * AGAIN, "sweep when quiet"));
         }
+        // The next occurrence of a series that is late. The sweep before may have run the last one, and then the next sweep
+        // takes this row for one that a run under way has reached.
+        let was_made_overdue = key.at + SECOND < row.made;
         match self.profile {
             // Nobody else runs the rest of a crowd, and each wake-up for it that is lost costs another period.
             Profile::DeadQueue | Profile::Messages if self.has_crowd => None,
+            Profile::Messages | Profile::DeadQueue if was_made_overdue => Some((BY_SWEEP + AGAIN, "another sweep")),
             Profile::Messages | Profile::DeadQueue | Profile::Nothing => Some((BY_SWEEP, "sweep")),
             // A client calls every minute, and a process looks once a minute whether the sweeps are 90 seconds behind.
             // Of a crowd, the rest may need another look.
@@ -167,7 +171,12 @@ impl Punctuality {
         let mut again = false;
         for partition in partitions.iter() {
             let others = self.enqueued.entry((*slot, partition)).or_default();
-            let ended = |other: &u64| self.sweeps[other].ended_well.is_some_and(|end| end < began);
+            // A sweep that runs an overdue occurrence also enqueues a wake-up for the next one, behind its own end.
+            let saw = |other: &Sweep| other.top.is_some_and(|top| *slot < top);
+            let ended = |other: &u64| {
+                let other = &self.sweeps[other];
+                saw(other) && other.ended_well.is_some_and(|end| end < began)
+            };
             again |= others.iter().any(ended);
             others.insert(sweep);
         }

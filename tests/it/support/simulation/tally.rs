@@ -19,6 +19,13 @@ pub struct Tally {
     pub redeliveries: u64,
     pub large_payloads: u64,
     pub callbacks: u64,
+    /// Occurrences that have ended.
+    pub occurrences: u64,
+    /// Occurrences that began or ended late, so that others were left out.
+    pub coalesced: u64,
+    /// Series that were paused, resumed, or cancelled after the attempt under way.
+    pub steered: u64,
+    pub cancels_in_flight: u64,
     /// The greatest lateness of a due row, by what was to bring it in time.
     pub worst: BTreeMap<(Profile, &'static str), Duration>,
 }
@@ -36,6 +43,10 @@ impl Tally {
         self.redeliveries += other.redeliveries;
         self.large_payloads += other.large_payloads;
         self.callbacks += other.callbacks;
+        self.occurrences += other.occurrences;
+        self.coalesced += other.coalesced;
+        self.steered += other.steered;
+        self.cancels_in_flight += other.cancels_in_flight;
         for (by, late) in other.worst {
             let worst = self.worst.entry(by).or_default();
             *worst = late.max(*worst);

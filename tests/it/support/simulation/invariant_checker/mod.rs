@@ -13,24 +13,27 @@
 //! - D: if nothing fails, nothing is delivered twice
 //! - I14: a conversation has one index row, at its place in the lists of its client
 //! - I15: see [`callbacks`]
+//! - S: see [`occurrences`](super::occurrences)
 //! - I13: every request has the text that was scheduled; a large payload has one row, which never changes
+
+mod exchanges;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use mcp_scheduler::domain::{Conversation, ConversationId, Outcome, State, Timestamp};
-use mcp_scheduler::outbound::OutboundRequest;
+use mcp_scheduler::domain::{Conversation, ConversationId, Outcome, Timestamp};
 use mcp_scheduler::store::{Etag, Operation, Row, WakeUp};
 use mcp_scheduler::testing::conversation_in;
 
-use super::callbacks;
-use super::extra_row::{self, ExtraRows};
-use super::fault_plan::Profile;
-use super::index_rows::{self, IndexRows};
-use super::punctuality::Punctuality;
-use super::tally::Tally;
-use super::verdict::{Sent, is_in_time, is_released, may_expire, verdict};
+use crate::support::simulation::callbacks;
+use crate::support::simulation::extra_row::{self, ExtraRows};
+use crate::support::simulation::fault_plan::Profile;
+use crate::support::simulation::index_rows::{self, IndexRows};
+use crate::support::simulation::occurrences::{self, Delivery};
+use crate::support::simulation::punctuality::Punctuality;
+use crate::support::simulation::tally::Tally;
+use crate::support::simulation::verdict::{Sent, are_counted, is_legal, verdict};
 
 /// The history of a run and the violations in it.
 pub struct InvariantChecker {
@@ -50,14 +53,18 @@ pub struct InvariantChecker {
     texts: BTreeMap<ConversationId, String>,
     rejected: Vec<String>,
     cancelled: BTreeMap<ConversationId, Timestamp>,
-    sent: BTreeMap<ConversationId, Vec<Sent>>,
+    /// The attempts that were under way when their series was cancelled.
+    last_attempts: BTreeMap<ConversationId, (Delivery, u32)>,
+    sent: BTreeMap<Delivery, Vec<Sent>>,
+    /// The delivery of each `webhook-id`.
+    webhook_ids: BTreeMap<String, Delivery>,
     pub history: Vec<String>,
     pub violations: Vec<String>,
     pub tally: Tally,
 }
 
 pub struct Sending {
-    id: ConversationId,
+    delivery: Delivery,
     index: usize,
 }
 
@@ -77,7 +84,9 @@ impl InvariantChecker {
             texts: BTreeMap::new(),
             rejected: Vec::new(),
             cancelled: BTreeMap::new(),
+            last_attempts: BTreeMap::new(),
             sent: BTreeMap::new(),
+            webhook_ids: BTreeMap::new(),
             history: Vec::new(),
             violations: Vec::new(),
             tally: Tally::default(),
@@ -237,122 +246,41 @@ impl InvariantChecker {
         // Its own attempts protect a process whose clock is set. Here it is enough that some clock showed the time.
         let (lowest, highest) = self.clock_range;
         let highest = highest + self.clock_error;
-        let released = before.as_ref().is_some_and(|before| is_released(before, next));
         let is_over = |before: &Conversation, until: Timestamp| {
             until <= highest || (self.profile == Profile::OneProcess && before.is_ahead_of(lowest))
         };
-        let legal = match (before.as_ref().map(Conversation::state), next.state()) {
-            (None, State::Scheduled)
-            | (Some(State::Scheduled | State::Waiting { .. }), State::Delivering { .. } | State::Cancelled)
-            | (Some(State::Delivering { .. }), State::Waiting { .. } | State::Completed | State::Failed { .. }) => true,
-            (Some(State::Scheduled | State::Waiting { .. }), State::Failed { .. }) => may_expire(next, highest),
-            (Some(State::Failed { .. }), State::Waiting { next_attempt }) => *next_attempt >= next.updated(),
-            (Some(State::Delivering { .. }), State::Delivering { .. }) if released => {
-                self.profile == Profile::OneProcess
-            }
-            (Some(State::Delivering { lease, .. }), State::Delivering { .. } | State::Cancelled) => {
-                before.as_ref().is_some_and(|before| is_over(before, lease.until))
-            }
-            _ => false,
-        };
-        let kept = before.as_ref().is_none_or(|b| next.attempts().starts_with(b.attempts()));
-        let counted = before.as_ref().is_none_or(|b| match next.in_flight() {
-            Some(attempt) => is_in_time(next) && attempt.number == b.attempts_begun() + u32::from(!released),
-            None => next.attempts_begun() == b.attempts_begun(),
-        });
+        let legal =
+            is_legal(before.as_ref(), next, self.profile, is_over, highest) && are_counted(before.as_ref(), next);
+        let mut wrong: Vec<_> = occurrences::check(before.as_ref(), next).into_iter().collect();
         let was_lost = next.attempts().last().is_some_and(|attempt| attempt.result.outcome == Outcome::Unknown);
         if before.as_ref().and_then(Conversation::in_flight).is_some() && was_lost {
             self.tally.lease_takeovers += 1;
         }
-        if !(legal && kept && counted) {
-            let (from, to) = (before.map(|b| b.state().clone()), next.state().clone());
-            self.violated(at, &format!("I6 {id} went from {from:?} to {to:?}"));
+        if !legal {
+            let from = before.as_ref().map(Conversation::state);
+            wrong.push(format!("I6 {id} went from {from:?} to {:?}", next.state()));
         }
-    }
-
-    /// An attempt of a process begins, whose clock has been set so often.
-    pub fn saw_begin(
-        &mut self,
-        at: Timestamp,
-        deciding: Timestamp,
-        process: u64,
-        clock_set: u64,
-        request: &OutboundRequest,
-    ) -> Sending {
-        let header = |name: &str| {
-            let found = request.headers.iter().find(|(n, _)| n == name);
-            found.map(|(_, v)| v.expose().clone()).unwrap_or_default()
-        };
-        let webhook_id = header("webhook-id");
-        let id: ConversationId = webhook_id.parse().unwrap();
-        let attempt: u32 = header("scheduler-attempt").parse().unwrap();
-        self.note(at, &format!("{id} attempt {attempt} begins"));
-        self.tally.sent += 1;
-        let conversation = self.now[&id].clone();
-        // A clock that is set back after the first attempt or the expiry does not make the conversation wait again.
-        let was_due = self.profile == Profile::OneProcess && (attempt > 1 || conversation.generation() > 1);
-        if !was_due && deciding + self.clock_error < conversation.due() {
-            self.violated(at, &format!("I2 {id} begins before {}", conversation.due()));
+        if let Some(before) = before {
+            wrong.extend(self.saw_series(&before));
         }
-        if self.cancelled.contains_key(&id) {
-            self.violated(at, &format!("I3 {id} begins after its cancel was acknowledged"));
-        }
-        if conversation.in_flight().map(|a| a.number) != Some(attempt) {
-            self.violated(at, &format!("I5 {id} begins attempt {attempt}, the row says {:?}", conversation.state()));
-        }
-        let of_delivery = attempt - conversation.attempts_before_redelivery();
-        if of_delivery > conversation.policy().max_attempts {
-            self.violated(at, &format!("I12 {id} begins attempt {attempt}"));
-        }
-        // No pause comes before a redelivery.
-        let paused = |number| number > conversation.attempts_before_redelivery();
-        let before = self.sent.get(&id).into_iter().flatten();
-        let wrong: Vec<_> = before
-            .filter_map(|sent| {
-                // The end and the beginning were timed by clocks that may be wrong.
-                let by_now = at + 2 * self.clock_error;
-                sent.forbids(at, by_now, attempt, sent.clock_set == clock_set && paused(sent.attempt))
-            })
-            .collect();
         for what in wrong {
-            self.violated(at, &format!("{what}: {id} attempt {attempt}"));
+            self.violated(at, &what);
         }
-        let sent = self.sent.entry(id).or_default();
-        let body = request.body.as_ref().map(|b| b.to_vec());
-        let same = sent.first().is_none_or(|first| first.webhook_id == webhook_id && first.body == body);
-        sent.push(Sent {
-            attempt,
-            process,
-            clock_set,
-            of_delivery,
-            began: at,
-            ended: None,
-            taken: false,
-            timeout: request.timeout,
-            webhook_id,
-            body,
-        });
-        let index = sent.len() - 1;
-        let has_text =
-            |text: &String| String::from_utf8_lossy(request.body.as_deref().unwrap_or_default()).contains(text);
-        if !self.texts.get(&id).is_none_or(has_text) {
-            self.violated(at, &format!("I13 {id} attempt {attempt} lacks the text"));
-        }
-        if !same {
-            self.violated(at, &format!("I11 {id} attempt {attempt} is not the request of attempt 1"));
-        }
-        Sending { id, index }
     }
 
-    pub fn saw_end(&mut self, at: Timestamp, sending: &Sending, taken: bool) {
-        let Sending { id, index } = sending;
-        self.note(at, &format!("{id} exchange {index} ends, taken: {taken}"));
-        let sent = self.sent.get_mut(id).unwrap();
-        if taken && sent.iter().any(|s| s.taken) {
-            self.tally.duplicates += 1;
+    /// A conversation that may recur has changed.
+    fn saw_series(&mut self, before: &Conversation) -> Option<String> {
+        let next = &self.now[&before.id()];
+        if let (true, Some(attempt)) = (next.is_ending(), next.in_flight()) {
+            self.last_attempts.entry(next.id()).or_insert((occurrences::current(next), attempt.number));
         }
-        sent[*index].ended.get_or_insert(at);
-        sent[*index].taken = taken;
+        self.tally.steered += u64::from(occurrences::is_steered(before, next));
+        self.tally.coalesced +=
+            u64::from(next.series().map(|series| series.missed) > before.series().map(|it| it.missed));
+        let over = occurrences::ended(before, next)?;
+        self.tally.occurrences += 1;
+        let sent = self.sent.get(&occurrences::current(before)).map_or(&[][..], Vec::as_slice);
+        occurrences::verdict(before, over, sent).map(|what| format!("{what}: {} {over:?}", next.id()))
     }
 
     /// Checks what must hold when nothing is left to do. `rows` is the content of the table.
@@ -374,7 +302,7 @@ impl InvariantChecker {
             if (c.payload_bytes() > 4096) != rows.contains_key(&key) {
                 wrong.push(format!("I13 {} with {} bytes has the wrong rows", c.id(), c.payload_bytes()));
             }
-            let sent = self.sent.get(&c.id()).map_or(&[][..], Vec::as_slice);
+            let sent = self.sent.get(&occurrences::current(c)).map_or(&[][..], Vec::as_slice);
             wrong.extend(
                 verdict(c, sent, self.cancelled.contains_key(&c.id()))
                     .map(|w| format!("{w}: {} {:?}", c.id(), c.state())),
@@ -385,7 +313,9 @@ impl InvariantChecker {
             wrong.push(format!("I9 due rows are left: {left:?}"));
         }
         wrong.extend(self.index_rows.check_at_rest(rows.keys()));
-        if rows.keys().any(|key| key.starts_with(extra_row::PREFIX)) {
+        // A paused series is left, with its rows.
+        let live = self.now.values().filter(|c| self.extra_rows.are_written && !c.status().is_final()).count();
+        if rows.keys().filter(|key| key.starts_with(extra_row::PREFIX)).count() != live {
             wrong.push("extra rows are left of conversations that have ended".to_owned());
         }
         if rows.keys().filter(|key| key.starts_with("m~")).count() != self.now.len() {
