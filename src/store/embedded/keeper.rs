@@ -1,5 +1,5 @@
-//! The keeper of an open store: raises the mark, notices damage to the place of the store, and reopens the store after
-//! a failed write.
+//! The keeper of an open store: raises the mark, notices damage to the place of the store, reopens the store after a
+//! failed write, and has it compacted.
 
 use std::io;
 use std::sync::{Arc, mpsc};
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::compactor::Compactor;
 use super::engine::{Engine, EngineOptions};
 use super::journals::Journals;
 use super::mark::Mark;
@@ -29,7 +30,15 @@ impl Keeper {
         given_up: CancellationToken,
     ) -> io::Result<Self> {
         let (wake_up, woken) = mpsc::channel();
-        let mut state = State { shared, options, mark, given_up, failing_since: None, reopened: None };
+        let mut state = State {
+            shared,
+            options,
+            mark,
+            given_up,
+            failing_since: None,
+            reopened: None,
+            compactor: Compactor::default(),
+        };
         let run = move || {
             loop {
                 match woken.recv_timeout(State::PERIOD) {
@@ -62,6 +71,7 @@ struct State {
     /// The store has not been able to write since then.
     failing_since: Option<Instant>,
     reopened: Option<Instant>,
+    compactor: Compactor,
 }
 
 impl State {
@@ -82,6 +92,8 @@ impl State {
         }
         if self.shared.has_failed() {
             self.reopen();
+        } else if self.options.background {
+            let _ = self.shared.write(|engine| self.compactor.look(engine));
         }
     }
 
@@ -118,6 +130,7 @@ impl State {
     }
 
     fn try_reopen(&mut self) -> Result<(), OpenError> {
+        self.compactor.wait();
         let dir = self.shared.dir.clone();
         let failed = |error: io::Error| OpenError::failed(&dir.join("store"), &error);
         // What needs most space comes first, while the present engine can still read.
@@ -132,6 +145,7 @@ impl State {
     }
 
     fn close(mut self) {
+        self.compactor.wait();
         if !self.shared.has_failed()
             && let Err(error) = self.mark.raise(self.shared.acknowledged())
         {

@@ -4,6 +4,7 @@
 //! conditions in order, and makes them durable with one write and one fsync. A keeper thread reopens the store after a
 //! failed write (docs/decisions/0002-embedded-store.md, docs/reliability.md).
 
+mod compactor;
 mod engine;
 mod journals;
 mod keeper;
