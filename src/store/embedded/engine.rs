@@ -255,14 +255,11 @@ impl Engine {
         Entries { all: self.rows.tree.approximate_len() as u64, removals: self.rows.tree.tombstone_count() }
     }
 
-    /// The work of a compaction of all tables. It takes about a second for 100 MB.
+    /// The work of a compaction of all tables. The engine keeps the files of before for readers, and removes them at the
+    /// latest when it is closed.
     pub(super) fn compaction(&self) -> impl FnOnce() -> fjall::Result<()> + Send + use<> {
         let rows = self.rows.clone();
-        move || {
-            rows.major_compact()?;
-            // The engine removes the old files with the next change of its tables.
-            rows.major_compact()
-        }
+        move || rows.major_compact()
     }
 
     /// The number of the last commit.
