@@ -170,12 +170,13 @@ impl Sweeper {
         Ok(Seen { partition, oldest: overdue.into_iter().next().map(|row| row.key), seconds })
     }
 
-    /// Runs what is overdue. If the oldest row of a partition is another one than at the last sweep, a run is under way
-    /// there, and only what has become overdue since is run.
+    /// Runs what is overdue. If the oldest row of a partition belongs to another conversation than at the last sweep, a run
+    /// is under way there, and only what has become overdue since is run. The same conversation with a later time has had
+    /// an attempt, and its next one is late, too.
     async fn run_overdue(&self, last: &Watermark, oldest: &BTreeMap<Partition, DueKey>, cut: Slot) {
         let swept_until = last.lowest().start() - Self::AHEAD - Self::GRACE;
         let moving = |partition: &Partition, key: &DueKey| {
-            key.at < swept_until && last.oldest.get(partition).is_some_and(|before| before != key)
+            key.at < swept_until && last.oldest.get(partition).is_some_and(|before| before.id != key.id)
         };
         let (moving, others): (Vec<_>, Vec<_>) = oldest.iter().partition(|(partition, key)| moving(partition, key));
         let set = |rows: Vec<(&Partition, &DueKey)>| rows.into_iter().map(|(at, _)| *at).collect::<PartitionSet>();

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use mcp_scheduler::api::RecurrenceRequest;
 use mcp_scheduler::maintenance::{OverdueRunner, Sweeper};
 use mcp_scheduler::testing::Fault;
 
@@ -112,6 +113,27 @@ async fn rows_that_another_run_works_on_are_not_run_again() {
     assert_eq!(recorder.sweep(&harness).await, expected);
     tokio::time::sleep(MINUTE).await;
     assert_eq!(recorder.sweep(&harness).await, [(all, Timestamp::MIN, last(&harness))], "it does not go on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_occurrence_that_is_late_because_of_the_one_before_is_run_by_the_next_sweep() {
+    let (harness, recorder) = (DeliveryHarness::new(), Arc::new(Recorder::default()));
+    harness.endpoint.will([Answer::status(500), Answer::status(200)]);
+    let every_minute =
+        || Some(RecurrenceRequest { cron: Some("* * * * *".to_owned()), ..RecurrenceRequest::default() });
+    let due = harness.schedule(MINUTE, |request| request.recurrence = every_minute()).await;
+    // Without a queue, only sweeps look at the conversation: at its first attempt, and at the retry of this attempt.
+    harness.queue.set_fault(Fault::Refused);
+    harness.wait_until(due.at + 11 * SECOND).await;
+    let _ = try_sweep(&harness).await;
+    harness.wait_until(due.at + 80 * SECOND).await;
+    let _ = try_sweep(&harness).await;
+    assert_eq!(harness.endpoint.calls().len(), 2);
+    let next = harness.due_rows().await.remove(0).key;
+    assert_eq!(next.at, due.at + MINUTE, "it is 20 seconds late when its row is written");
+    tokio::time::sleep(MINUTE).await;
+    let last = Slot::of(harness.now() - 11 * SECOND);
+    assert_eq!(recorder.sweep(&harness).await, [(next.partition().into(), Timestamp::MIN, last)]);
 }
 
 #[tokio::test(start_paused = true)]
