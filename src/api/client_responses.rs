@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::auth::{ClientPage, ClientRecord, NewKey};
-use crate::domain::{ClientId, Scope, Scopes, Timestamp};
+use crate::domain::{ClientId, Timestamp};
 use crate::json::text;
 
 /// A client.
@@ -32,17 +32,13 @@ pub(crate) struct ClientResponse {
 /// The names of scopes.
 type ScopeNames = Vec<&'static str>;
 
-fn names(scopes: Scopes) -> ScopeNames {
-    scopes.iter().map(Scope::as_str).collect()
-}
-
 impl From<&ClientRecord> for ClientResponse {
     fn from(client: &ClientRecord) -> Self {
         let ClientRecord { id, scopes, disabled, keys, is_first, created, rotated } = client;
         let time = |time: &Option<Timestamp>| time.map(|time| time.to_string());
         Self {
             client_id: id.to_string(),
-            scopes: names(*scopes),
+            scopes: scopes.names(),
             disabled: *disabled,
             keys: *keys,
             is_first: *is_first,
@@ -66,7 +62,7 @@ pub(crate) struct ClientKeyResponse<'a> {
 
 impl<'a> From<&'a NewKey> for ClientKeyResponse<'a> {
     fn from(NewKey { client, api_key }: &'a NewKey) -> Self {
-        Self { client_id: &client.id, api_key: api_key.secret().expose(), scopes: names(client.scopes) }
+        Self { client_id: &client.id, api_key: api_key.secret().expose(), scopes: client.scopes.names() }
     }
 }
 

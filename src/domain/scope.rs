@@ -108,6 +108,12 @@ impl Scopes {
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
     }
+
+    /// The names of the scopes in the set.
+    #[must_use]
+    pub fn names(self) -> Vec<&'static str> {
+        self.iter().map(Scope::as_str).collect()
+    }
 }
 
 impl From<Scope> for Scopes {

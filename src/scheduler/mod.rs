@@ -105,10 +105,8 @@ impl From<StoreError> for SchedulerError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict => Self::Busy,
-            StoreError::Unavailable(_) | StoreError::Unknown(_) => Self::Unavailable(error),
-            StoreError::Refused(_) | StoreError::Corrupt { .. } | StoreError::Undecryptable { .. } => {
-                Self::Internal(error)
-            }
+            error if error.is_temporary() => Self::Unavailable(error),
+            error => Self::Internal(error),
         }
     }
 }

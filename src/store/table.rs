@@ -233,6 +233,17 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Whether the same call may succeed later: others changed the rows, or the store was out of reach.
+    #[must_use]
+    pub const fn is_temporary(&self) -> bool {
+        match self {
+            Self::Conflict | Self::Unavailable(_) | Self::Unknown(_) => true,
+            Self::Refused(_) | Self::Corrupt { .. } | Self::Undecryptable { .. } => false,
+        }
+    }
+}
+
 /// An error of the library that a backend uses.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 

@@ -10,7 +10,7 @@ use url::Url;
 use super::text;
 use crate::app::ClientCommand;
 use crate::config::Config;
-use crate::domain::{Scope, Scopes};
+use crate::domain::Scope;
 use crate::secrets::Credentials;
 
 /// A service in which an operator has logged in.
@@ -78,7 +78,7 @@ impl Service {
         let (id, action) = match command {
             C::List => return self.list().await,
             C::Add(id, scopes) => {
-                let body = json!({ "clientId": id.as_str(), "scopes": names(*scopes) });
+                let body = json!({ "clientId": id.as_str(), "scopes": scopes.names() });
                 let request = self.request(Method::POST, "/api/clients").header("content-type", "application/json");
                 return self.call(request.body(body.to_string())).await;
             }
@@ -140,10 +140,6 @@ impl Service {
             None => format!("what answers at {} is not mcp-scheduler: its status is {status}", self.url),
         }
     }
-}
-
-fn names(scopes: Scopes) -> Vec<&'static str> {
-    scopes.iter().map(Scope::as_str).collect()
 }
 
 /// The address without a slash at its end.

@@ -7,7 +7,7 @@ use warp::reply::Response;
 
 use super::oauth_token;
 use crate::api::Problem;
-use crate::domain::{Scope, Scopes};
+use crate::domain::Scopes;
 use crate::http::{RequestContext, json};
 use crate::public_url::Resource;
 
@@ -47,7 +47,7 @@ pub(in crate::http) fn protected_resource(context: &RequestContext, resource: Re
     json(&ProtectedResource {
         resource: origin.resource(resource),
         authorization_servers: [origin.as_str()],
-        scopes_supported: names_of(scopes),
+        scopes_supported: scopes.names(),
         bearer_methods_supported: ["header"],
         resource_name: env!("CARGO_PKG_NAME"),
     })
@@ -64,11 +64,7 @@ pub(in crate::http) fn oauth_metadata(context: &RequestContext) -> Result<Respon
         grant_types_supported: oauth_token::GRANT_TYPES,
         response_types_supported: [],
         // Client libraries request all of them, so `operator` is not among them.
-        scopes_supported: names_of(Scopes::all()),
+        scopes_supported: Scopes::all().names(),
         protected_resources: Resource::ALL.map(|resource| origin.resource(resource)),
     })
-}
-
-fn names_of(scopes: Scopes) -> Vec<&'static str> {
-    scopes.iter().map(Scope::as_str).collect()
 }

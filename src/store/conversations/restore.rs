@@ -34,7 +34,7 @@ impl ConversationStore {
         self.remove_index_mark().await?;
         for partition in Self::partitions() {
             let (mut wanted, mut unread) = (SecondaryRows::new(), HashSet::new());
-            self.each_row(partition, KeyRange::prefix("m~"), |row| {
+            self.each_row(partition, KeyRange::prefix(rows::MAIN_ROWS), |row| {
                 if let Ok(main) = rows::decode_outline(&row) {
                     wanted.extend(self.projection.secondary_rows(&main.conversation, main.projection)?);
                 } else {
@@ -85,7 +85,7 @@ impl ConversationStore {
     /// The client and the id in the key of a conversation's row.
     #[must_use]
     pub fn name_of(key: &str) -> Option<(String, ConversationId)> {
-        let (client, id) = key.split_once("m~")?.1.split_once('~')?;
+        let (client, id) = key.split_once(rows::MAIN_ROWS)?.1.split_once('~')?;
         Some((client.to_owned(), ConversationId::from_inverted(id).ok()?))
     }
 }
