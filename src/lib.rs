@@ -28,6 +28,7 @@ pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod cost;
 pub mod delivery;
 pub mod descriptors;
 pub mod domain;

@@ -1,6 +1,7 @@
 //! The command that the arguments name.
 
 use super::client::ClientArguments;
+use super::cost::CostArguments;
 
 /// The text of `--help`.
 pub(super) const HELP: &str = "\
@@ -31,12 +32,15 @@ Usage:
                                   --replace puts a store with what can be saved in its place, and keeps the damaged one
   mcp-scheduler sweep --once      enqueue the wake-ups that a storage account misses and deliver what is overdue, as the
                                   service does each minute; for a timer outside the service
+  mcp-scheduler cost --per-month NUMBER [--avg-seconds SECONDS] [--json]
+                                  estimate what so many conversations cost on Azure; SECONDS is how long their endpoints
+                                  take to respond on average, 0.1 if it is left out
   mcp-scheduler openapi           print the description of the HTTP API (OpenAPI 3.1)
   mcp-scheduler --version
 ";
 
 /// A command.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Command {
     Serve,
     Demo,
@@ -44,6 +48,7 @@ pub(super) enum Command {
     ClientKeys { name: String, json: bool },
     Repair { replace: bool },
     SweepOnce,
+    Cost(CostArguments),
     OpenApi,
     Help,
     Version,
@@ -66,6 +71,7 @@ impl Command {
             ["repair"] => Ok(Self::Repair { replace: false }),
             ["repair", "--replace"] => Ok(Self::Repair { replace: true }),
             ["sweep", "--once"] => Ok(Self::SweepOnce),
+            ["cost", rest @ ..] => CostArguments::parse(rest).map(Self::Cost).ok_or(UnknownArguments),
             ["openapi"] => Ok(Self::OpenApi),
             ["--help" | "-h" | "help"] => Ok(Self::Help),
             ["--version" | "-V"] => Ok(Self::Version),
@@ -96,6 +102,8 @@ mod tests {
         assert_eq!(parse("repair --replace"), Ok(Command::Repair { replace: true }));
         assert_eq!(parse("sweep --once"), Ok(Command::SweepOnce));
         assert_eq!(parse("openapi"), Ok(Command::OpenApi));
+        let cost = CostArguments::parse(&["--per-month", "1000"]).unwrap();
+        assert_eq!(parse("cost --per-month 1000"), Ok(Command::Cost(cost)));
         let added = ClientArguments::parse(&["add", "anna"]).unwrap();
         assert_eq!(parse("client add anna"), Ok(Command::Client(added)));
         for help in ["--help", "-h", "help"] {
@@ -130,6 +138,7 @@ mod tests {
             "sweep --once --once",
             "sweep --twice",
             "openapi json",
+            "cost",
             "client keys",
             "client keys --json",
             "client keys --json anna",
@@ -150,6 +159,7 @@ mod tests {
             "client keys NAME [--json]",
             "repair [--replace]",
             "sweep --once",
+            "cost --per-month NUMBER",
             "openapi",
             "--version",
         ];

@@ -1,6 +1,7 @@
 //! What conversations cost: the storage operations and the invocations are counted, and docs/cost.md has the figures.
 
 mod bars;
+mod estimate;
 
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ fn conversations_cost_what_the_document_says() {
         bars::check(load, commits);
     }
     slow.iter().for_each(bars::check_beside_first_release);
+    loads.iter().for_each(estimate::check);
     check_part(DOCUMENT, "prices", &tables::prices());
     check_part(DOCUMENT, "batch", &tables::batch(commits));
     check_part(DOCUMENT, "counts", &tables::counts(&loads));
@@ -62,5 +64,7 @@ fn many_at_one_instant_cost_what_the_document_says() {
 
 #[test]
 fn an_idle_month_costs_what_the_document_says() {
-    check_part(DOCUMENT, "month", &tables::month(&Idle::measure()));
+    let idle = Idle::measure();
+    estimate::check_idle(&idle);
+    check_part(DOCUMENT, "month", &tables::month(&idle));
 }

@@ -1,24 +1,12 @@
 //! The money that the counts come to, at list prices and without free grants.
 
+pub use mcp_scheduler::cost::{EXECUTION, GB_SECOND, INSTANCE, MONTH, QUEUE_OPERATION, TABLE_TRANSACTION};
+
 use super::batch;
 use super::counts::Kind;
 use super::load::Measured;
 
 pub const MILLION: f64 = 1_000_000.0;
-
-/// Dollars for an operation on a queue: a general-purpose v2 account, locally redundant.
-pub const QUEUE_OPERATION: f64 = 0.40 / MILLION;
-/// Dollars for a transaction on a table. An entity group transaction is one.
-pub const TABLE_TRANSACTION: f64 = 0.036 / MILLION;
-/// Dollars for an execution of a function on Flex Consumption.
-pub const EXECUTION: f64 = 0.40 / MILLION;
-/// Dollars for a GB-second of an instance on Flex Consumption.
-pub const GB_SECOND: f64 = 0.000_026;
-/// The memory of an instance, in GB.
-pub const INSTANCE: f64 = 0.5;
-
-/// The seconds of a month of 30 days.
-pub const MONTH: f64 = 30.0 * 24.0 * 3600.0;
 
 /// The dollars for a million conversations.
 #[derive(Clone, Copy, Debug, PartialEq)]
