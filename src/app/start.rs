@@ -19,7 +19,7 @@ use crate::http::{
     FunctionsHost, Invocations, Operation, RateLimiter, Server, ServerOptions, Services, invocation_operations,
     operations, router,
 };
-use crate::maintenance::{Indexer, Sweeper};
+use crate::maintenance::{Checkup, Indexer, Sweeper};
 use crate::mcp::McpServer;
 use crate::outbound::{HttpSender, SendError};
 use crate::public_url::PublicUrl;
@@ -84,17 +84,16 @@ impl App {
         let tokens = config.auth.tokens.clone();
         let cursor_keys = CursorKeys::new(signing_keys.derive("the cursors of lists"));
         let authenticator = Authenticator::new(directory, signing_keys, tokens, public_url.clone(), Arc::clone(&clock));
-        let wake_ups = backend.wake_ups();
-        let parts = Parts::of(&backend, &wake_ups, entropy, encryption_keys, config.server.retention);
+        let parts = Parts::of(&backend, entropy, encryption_keys, config.server.retention);
         let deliverer = parts.deliverer(&config, Arc::clone(&signer), descriptors)?;
         let scheduler = parts.scheduler(&config).beside(deliverer.live_attempts().clone());
         let (scheduler, indexer) = (scheduler.with_cursor_keys(cursor_keys), parts.indexer(&backend));
         let (invocations, worker, options) = if under_host {
             warn_if_there_is_no_queue(&backend);
-            let (wake_ups, host) = (parts.wake_up_handler(deliverer, wake_ups), FunctionsHost::calling(address));
+            let (wake_ups, host) = (parts.wake_up_handler(deliverer), FunctionsHost::calling(address));
             (Some(Arc::new(Invocations { wake_ups, host })), None, ServerOptions::under_host())
         } else {
-            (None, Some(parts.worker(&backend, deliverer, wake_ups)), ServerOptions::default())
+            (None, Some(parts.worker(&backend, deliverer)), ServerOptions::default())
         };
         let wake_ups = handler_of(worker.as_ref(), invocations.as_deref());
         let trusted_proxies = config.server.trusted_proxies.clone();
@@ -107,6 +106,7 @@ impl App {
         }
         let called = invocations.clone();
         let services = Services {
+            checkup: parts.checkup(wake_ups.is_some()),
             scheduler,
             authenticator,
             clients,
@@ -136,6 +136,7 @@ fn handler_of(worker: Option<&AppWorker>, invocations: Option<&Invocations>) -> 
 pub(super) struct Parts {
     conversations: ConversationStore,
     waker: Arc<dyn Waker>,
+    wake_ups: Arc<WakeUps>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     retention: Retention,
@@ -144,14 +145,14 @@ pub(super) struct Parts {
 impl Parts {
     pub(super) fn of(
         backend: &Backend,
-        wake_ups: &Arc<WakeUps>,
         entropy: Arc<dyn Entropy>,
         encryption_keys: EncryptionKeys,
         retention: Retention,
     ) -> Self {
         let sealer = Arc::new(Sealer::new(encryption_keys, Arc::clone(&entropy)));
-        let (conversations, waker) = (backend.conversations(sealer), backend.waker(wake_ups));
-        Self { conversations, waker, clock: backend.clock(), entropy, retention }
+        let (conversations, wake_ups) = (backend.conversations(sealer), backend.wake_ups());
+        let waker = backend.waker(&wake_ups);
+        Self { conversations, waker, wake_ups, clock: backend.clock(), entropy, retention }
     }
 
     fn scheduler(&self, config: &Config) -> Scheduler {
@@ -191,24 +192,29 @@ impl Parts {
     }
 
     /// What delivers when there is no Functions host.
-    fn worker(&self, backend: &Backend, deliverer: Arc<Deliverer>, wake_ups: Arc<WakeUps>) -> AppWorker {
+    fn worker(&self, backend: &Backend, deliverer: Arc<Deliverer>) -> AppWorker {
         match backend {
             Backend::Local { next_due, .. } => AppWorker::Follower(self.follower(deliverer, Arc::clone(next_due))),
-            Backend::Azure(store) => {
-                AppWorker::Queue(Worker::new(self.wake_up_handler(deliverer, wake_ups), store.wake_ups()))
-            }
+            Backend::Azure(store) => AppWorker::Queue(Worker::new(self.wake_up_handler(deliverer), store.wake_ups())),
         }
+    }
+
+    /// Examines the store, and the sweeps and the queue if there are sweeps.
+    pub(super) fn checkup(&self, has_sweeps: bool) -> Checkup {
+        let wake_ups = has_sweeps.then(|| Arc::clone(&self.wake_ups));
+        Checkup::new(self.conversations.clone(), wake_ups, Arc::clone(&self.clock))
     }
 
     fn follower(&self, deliverer: Arc<Deliverer>, next_due: Arc<NextDue>) -> Follower {
         Follower::new(deliverer, self.conversations.clone(), next_due, Arc::clone(&self.clock)).keeping(self.retention)
     }
 
-    pub(super) fn wake_up_handler(&self, deliverer: Arc<Deliverer>, wake_ups: Arc<WakeUps>) -> Arc<WakeUpHandler> {
+    pub(super) fn wake_up_handler(&self, deliverer: Arc<Deliverer>) -> Arc<WakeUpHandler> {
+        let wake_ups = || Arc::clone(&self.wake_ups);
         let (clock, entropy) = (|| Arc::clone(&self.clock), Arc::clone(&self.entropy));
         let conversations = || self.conversations.clone();
-        let runner = Arc::new(SlotRunner::new(deliverer, conversations(), Arc::clone(&wake_ups), clock(), entropy));
-        let sweeper = Sweeper::new(conversations(), wake_ups, Arc::clone(&runner) as _, clock());
+        let runner = Arc::new(SlotRunner::new(deliverer, conversations(), wake_ups(), clock(), entropy));
+        let sweeper = Sweeper::new(conversations(), wake_ups(), Arc::clone(&runner) as _, clock());
         let sweeper = sweeper.keeping(self.retention);
         Arc::new(WakeUpHandler::new(runner, Arc::new(sweeper)))
     }

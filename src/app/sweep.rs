@@ -28,12 +28,11 @@ pub async fn sweep_once(config: &Config) -> Result<SweepReport, String> {
     };
     let descriptors = Descriptors::raise();
     let backend = Backend::open(config, descriptors.store_files).map_err(|error| error.to_string())?;
-    let wake_ups = backend.wake_ups();
     let entropy = Arc::new(SystemEntropy::new());
-    let parts = Parts::of(&backend, &wake_ups, entropy, encryption_keys, config.server.retention);
+    let parts = Parts::of(&backend, entropy, encryption_keys, config.server.retention);
     let signer = Arc::new(Signer::new(watch::channel(secrets).1));
     let deliverer = parts.deliverer(config, signer, descriptors).map_err(|error| error.to_string())?;
-    let swept = parts.wake_up_handler(deliverer, wake_ups).sweep().await;
+    let swept = parts.wake_up_handler(deliverer).sweep().await;
     backend.close();
     swept.map_err(|error| format!("the sweep is not complete, and the next one continues: {error}"))
 }

@@ -2,6 +2,7 @@
 
 use super::client::ClientArguments;
 use super::cost::CostArguments;
+use super::doctor::DoctorArguments;
 
 /// The text of `--help`.
 pub(super) const HELP: &str = "\
@@ -32,6 +33,9 @@ Usage:
                                   --replace puts a store with what can be saved in its place, and keeps the damaged one
   mcp-scheduler sweep --once      enqueue the wake-ups that a storage account misses and deliver what is overdue, as the
                                   service does each minute; for a timer outside the service
+  mcp-scheduler doctor [--url URL] [--endpoint URL] [--json]
+                                  say what works and what does not: the service at this address, or its store if nothing
+                                  runs; and whether a delivery can connect to this endpoint
   mcp-scheduler cost --per-month NUMBER [--avg-seconds SECONDS] [--json]
                                   estimate what so many conversations cost on Azure; SECONDS is how long their endpoints
                                   take to respond on average, 0.1 if it is left out
@@ -48,6 +52,7 @@ pub(super) enum Command {
     ClientKeys { name: String, json: bool },
     Repair { replace: bool },
     SweepOnce,
+    Doctor(DoctorArguments),
     Cost(CostArguments),
     OpenApi,
     Help,
@@ -71,6 +76,7 @@ impl Command {
             ["repair"] => Ok(Self::Repair { replace: false }),
             ["repair", "--replace"] => Ok(Self::Repair { replace: true }),
             ["sweep", "--once"] => Ok(Self::SweepOnce),
+            ["doctor", rest @ ..] => DoctorArguments::parse(rest).map(Self::Doctor).ok_or(UnknownArguments),
             ["cost", rest @ ..] => CostArguments::parse(rest).map(Self::Cost).ok_or(UnknownArguments),
             ["openapi"] => Ok(Self::OpenApi),
             ["--help" | "-h" | "help"] => Ok(Self::Help),
@@ -102,6 +108,7 @@ mod tests {
         assert_eq!(parse("repair --replace"), Ok(Command::Repair { replace: true }));
         assert_eq!(parse("sweep --once"), Ok(Command::SweepOnce));
         assert_eq!(parse("openapi"), Ok(Command::OpenApi));
+        assert_eq!(parse("doctor"), Ok(Command::Doctor(DoctorArguments::default())));
         let cost = CostArguments::parse(&["--per-month", "1000"]).unwrap();
         assert_eq!(parse("cost --per-month 1000"), Ok(Command::Cost(cost)));
         let added = ClientArguments::parse(&["add", "anna"]).unwrap();
@@ -139,6 +146,7 @@ mod tests {
             "sweep --twice",
             "openapi json",
             "cost",
+            "doctor store",
             "client keys",
             "client keys --json",
             "client keys --json anna",
@@ -159,6 +167,7 @@ mod tests {
             "client keys NAME [--json]",
             "repair [--replace]",
             "sweep --once",
+            "doctor [--url URL]",
             "cost --per-month NUMBER",
             "openapi",
             "--version",

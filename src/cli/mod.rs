@@ -1,12 +1,14 @@
 //! The command line: `mcp-scheduler` serves, `mcp-scheduler demo` shows one delivery, `mcp-scheduler client` administrates
 //! clients and shows their keys, `mcp-scheduler repair` saves what can be read of a damaged store, `mcp-scheduler sweep`
-//! sweeps a storage account, `mcp-scheduler cost` estimates the bill, `mcp-scheduler openapi` describes the API.
+//! sweeps a storage account, `mcp-scheduler doctor` says what does not work, `mcp-scheduler cost` estimates the bill,
+//! `mcp-scheduler openapi` describes the API.
 
 mod arguments;
 mod client;
 mod client_keys;
 mod cost;
 mod demo;
+mod doctor;
 mod greeting;
 mod output;
 mod repair;
@@ -33,6 +35,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
         Ok(Command::ClientKeys { name, json }) => with_config(async |config| client_keys::print(&config, &name, json)),
         Ok(Command::Repair { replace }) => with_config(async |config| repair::run(&config, replace).await),
         Ok(Command::SweepOnce) => with_config(async |config| sweep::once(&config).await),
+        Ok(Command::Doctor(arguments)) => with_config(async |config| doctor::run(&config, arguments).await),
         Ok(Command::Cost(arguments)) => cost::print(arguments),
         Ok(Command::OpenApi) => output::print(format_args!("{:#}", openapi_document())).map(|()| ExitCode::SUCCESS),
         Ok(Command::Help) => output::print(HELP.trim_end()).map(|()| ExitCode::SUCCESS),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{RunReport, SlotRunner};
-use crate::maintenance::{SweepAge, SweepReason, SweepReport, Sweeper};
+use crate::maintenance::{SweepReason, SweepReport, Sweeper};
 use crate::store::{StoreError, WakeUp};
 use crate::sync::lock;
 
@@ -58,14 +58,6 @@ impl WakeUpHandler {
     /// As [`Sweeper::sweep`].
     pub async fn sweep(&self) -> Result<SweepReport, StoreError> {
         self.sweeper.sweep(SweepReason::Timer).await
-    }
-
-    /// Reads how old the last sweep is.
-    ///
-    /// # Errors
-    /// As [`Sweeper::age`].
-    pub async fn sweep_age(&self) -> Result<SweepAge, StoreError> {
-        self.sweeper.age().await
     }
 
     /// Looks in the background whether the sweeps keep up, and sweeps if they do not: the timer may be dead. At most once

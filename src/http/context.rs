@@ -18,6 +18,7 @@ use crate::api::{ErrorDetail, IDEMPOTENCY_KEY, Problem, read_key, several_keys};
 use crate::auth::{Authenticator, ClientAdmin, Principal, Source};
 use crate::delivery::{Signer, WakeUpHandler};
 use crate::domain::{ClientId, ConversationId, Sha256};
+use crate::maintenance::Checkup;
 use crate::mcp::McpServer;
 use crate::public_url::Origin;
 use crate::scheduler::Scheduler;
@@ -43,6 +44,8 @@ pub struct Services {
     pub rate_limiter: RateLimiter,
     /// Handles wake-ups and looks at the sweeps; `None` for a store of this process alone, which has neither.
     pub wake_ups: Option<Arc<WakeUpHandler>>,
+    /// Examines the store and the queue.
+    pub checkup: Checkup,
     /// The functions that the Functions host invokes; `None` when the service runs without a host.
     pub invocations: Option<Arc<Invocations>>,
 }

@@ -114,6 +114,19 @@ impl HttpSender {
         Ok(Self { connector: EgressConnector::new(policy, resolver, dialer, roots)?, pool: Pool::new(Self::MAX_IDLE) })
     }
 
+    /// Connects to an endpoint, and sends it nothing: the name is looked up, the addresses are checked, and TLS begins.
+    ///
+    /// # Errors
+    /// [`ErrorClass`] of the failure.
+    pub async fn try_connect(&self, endpoint: &str) -> Result<(), ErrorClass> {
+        let destination = self.connector.admit(endpoint)?;
+        let route = self.connector.route(&destination).await.map_err(|error| match error {
+            RouteError::Failed(class) => class,
+            RouteError::NotTried => ErrorClass::DnsError,
+        })?;
+        self.connector.connect(&destination, &route).await.map(drop)
+    }
+
     /// Keeps fewer idle connections, for a process that may open few.
     #[must_use]
     pub fn with_max_idle(mut self, max: usize) -> Self {

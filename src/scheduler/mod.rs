@@ -22,7 +22,7 @@ use crate::domain::{
 };
 use crate::store::{ConversationStore, LiveAttempts, StoreError, Versioned, Waker};
 pub use crate::store::{ListFilter, ListOwner, Listed};
-use crate::time::{Clock, Entropy, MachineOffset, machine_offset, random};
+use crate::time::{Clock, Entropy, random};
 pub use bulk::BulkResult;
 pub use cancel::Cancelled;
 pub use cursor::CursorKeys;
@@ -152,20 +152,6 @@ impl Scheduler {
         let payload = self.store.payload(&read).await?;
         let whole = WholeConversation { conversation: read.value.clone(), payload };
         Ok((read, whole))
-    }
-
-    /// Checks that the store responds.
-    ///
-    /// # Errors
-    /// [`SchedulerError::Unavailable`].
-    pub async fn check(&self) -> Result<(), SchedulerError> {
-        Ok(self.store.check().await?)
-    }
-
-    /// How far the clock of this machine is from the one that decides about deliveries, if that is worth a warning.
-    #[must_use]
-    pub fn machine_offset(&self) -> Option<MachineOffset> {
-        machine_offset(&*self.clock)
     }
 
     /// The current time of the injected clock.

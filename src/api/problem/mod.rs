@@ -15,6 +15,7 @@ use http::{HeaderName, StatusCode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
+use super::HealthCheck;
 use crate::domain::{Status, Timestamp};
 use crate::text::escape_invisible;
 pub use problem_type::ProblemType;
@@ -30,6 +31,7 @@ pub struct Problem {
     hint: Option<Cow<'static, str>>,
     conversation_status: Option<Status>,
     server_time: Option<Timestamp>,
+    checks: Vec<HealthCheck>,
     headers: Vec<(HeaderName, String)>,
 }
 
@@ -72,6 +74,7 @@ impl Problem {
             hint: None,
             conversation_status: None,
             server_time: None,
+            checks: Vec::new(),
             headers: Vec::new(),
         }
     }
@@ -137,6 +140,11 @@ impl Problem {
         self
     }
 
+    /// Adds everything that was examined.
+    pub(crate) fn checks(self, checks: Vec<HealthCheck>) -> Self {
+        Self { checks, ..self }
+    }
+
     /// Ends the connection after the response: the unread rest of the body would be taken for the next request.
     pub(crate) fn closing(self) -> Self {
         self.header(CONNECTION, "close")
@@ -187,6 +195,7 @@ impl Serialize for Problem {
             hint: self.hint.as_deref(),
             conversation_status: self.conversation_status.map(Status::as_str),
             server_time: self.server_time.map(|now| now.to_string()),
+            checks: &self.checks,
         };
         document.serialize(serializer)
     }
@@ -225,4 +234,8 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     server_time: Option<String>,
+    /// What the readiness check has examined. Only its problem has them, so the schema of all problems does not.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schemars(skip)]
+    checks: &'a [HealthCheck],
 }

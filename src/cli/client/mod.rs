@@ -18,7 +18,7 @@ use crate::app::{self, ClientCommand};
 use crate::config::Config;
 use crate::domain::{ClientId, InvalidClientId, Scopes};
 pub(super) use arguments::{ClientAction, ClientArguments};
-use service::Service;
+pub(super) use service::Service;
 
 /// The longest time that a connection to the service's own address may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -58,7 +58,7 @@ fn command(action: ClientAction, name: &str, scopes: Scopes) -> Result<ClientCom
 
 /// The address of the service: the one that the operator names, or that of the settings if something listens there. `PUBLIC_URL`
 /// is not used: it can name another machine, whose store is not the one that the settings name.
-async fn service_url(config: &Config, named: Option<String>) -> Result<Option<String>, String> {
+pub(super) async fn service_url(config: &Config, named: Option<String>) -> Result<Option<String>, String> {
     if named.is_some() {
         return Ok(named);
     }

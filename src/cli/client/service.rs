@@ -14,7 +14,7 @@ use crate::domain::Scope;
 use crate::secrets::Credentials;
 
 /// A service in which an operator has logged in.
-pub(super) struct Service {
+pub(in crate::cli) struct Service {
     http: reqwest::Client,
     url: String,
     token: String,
@@ -67,6 +67,17 @@ impl Service {
             (_, error) if !error.is_empty() => Err(format!("{} refuses the login: {described}", service.url)),
             _ => Err(service.refused(status, &answer)),
         }
+    }
+
+    /// What the service says of itself, whether it is ready or not. This needs no login.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub(in crate::cli) async fn ready(url: &str, limit: Duration) -> Result<Value, String> {
+        let url = checked(url)?;
+        let service = Self { http: http_client(&url)?, url, token: String::new() };
+        let (_, answer) = service.send(service.http.get(service.at("/health/ready")).timeout(limit)).await?;
+        Ok(answer)
     }
 
     /// Calls the operation of a command. A list is read to its end.

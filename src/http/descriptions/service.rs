@@ -3,9 +3,8 @@
 use schemars::{SchemaGenerator, json_schema};
 
 use super::json;
-use crate::api::ProblemType;
 use crate::api::openapi::{Answer, Description, Input, Tag};
-use crate::http::handlers::health::{Health, Ready};
+use crate::api::{Health, ProblemType, Ready};
 
 pub(in crate::http) static HEALTH: Description = Description {
     tag: Tag::Service,
@@ -22,7 +21,8 @@ pub(in crate::http) static HEALTH: Description = Description {
 pub(in crate::http) static READY: Description = Description {
     tag: Tag::Service,
     summary: "Check the process and its store",
-    details: "Says that the store responds too, and warns if the clock of the machine is wrong.",
+    details: "Examines the store, the clock of the machine against that of the storage, overdue conversations and, where \
+              several processes share the store, the last sweep and the queue. A warning is no failure.",
     input: Input::Nothing,
     reads_if_match: false,
     answer: json(

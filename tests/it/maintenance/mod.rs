@@ -13,6 +13,7 @@ use mcp_scheduler::store::{
 
 use crate::support::delivery_harness::{DeliveryHarness, NOON};
 
+mod checkup;
 mod dead_timer;
 mod expiry;
 mod overdue;

@@ -27,6 +27,8 @@ fn version_and_help_are_printed() {
             "client keys NAME",
             "repair",
             "sweep --once",
+            "doctor",
+            "cost --per-month",
             "--version",
         ] {
             assert!(text(&help.stdout).contains(command), "{flag} does not tell of {command}");
@@ -47,6 +49,8 @@ fn unknown_arguments_are_refused_with_the_usage() {
         &["client", "list", "anna"],
         &["demo", "x"],
         &["sweep"],
+        &["doctor", "store"],
+        &["cost"],
         &[""],
     ] {
         let refused = place.run(arguments, &[]);

@@ -6,6 +6,7 @@ mod client_keys;
 mod clocks;
 mod command_line;
 mod configuration;
+mod doctor;
 mod encryption;
 mod first_run;
 mod integration;

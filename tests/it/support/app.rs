@@ -12,6 +12,7 @@ use mcp_scheduler::config::Config;
 use mcp_scheduler::delivery::{ClientKeys, NextDue, Signer, SigningSecrets};
 use mcp_scheduler::domain::{EndpointPolicy, Scope, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{Operation, RateLimiter, Server, ServerOptions, Services, operations, router};
+use mcp_scheduler::maintenance::Checkup;
 use mcp_scheduler::mcp::McpServer;
 use mcp_scheduler::public_url::PublicUrl;
 use mcp_scheduler::scheduler::Scheduler;
@@ -200,8 +201,10 @@ impl BareApi {
     pub async fn start(self) -> Running {
         let entropy = Arc::new(SystemEntropy::new());
         let table: Arc<SimulatedTable> = Arc::new(self.table);
+        let store = ConversationStore::new(Arc::clone(&table) as _, sealer());
+        let checkup = Checkup::new(store.clone(), None, Arc::clone(&self.clock));
         let scheduler = Scheduler::new(
-            ConversationStore::new(Arc::clone(&table) as _, sealer()),
+            store,
             Arc::new(NextDue::default()),
             self.endpoints,
             Arc::clone(&self.clock),
@@ -228,6 +231,7 @@ impl BareApi {
             first_client: CLIENT.parse().unwrap(),
             rate_limiter: RateLimiter::new(self.rate_limit),
             wake_ups: None,
+            checkup,
             invocations: None,
         });
         let server = Server::new(listener, router(services, self.operations), self.options);

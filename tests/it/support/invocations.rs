@@ -14,6 +14,7 @@ use mcp_scheduler::domain::{ConversationId, EndpointPolicy, Scopes, Secret};
 use mcp_scheduler::http::{
     FunctionsHost, Invocations, Operation, RateLimiter, Services, invocation_operations, operations, router,
 };
+use mcp_scheduler::maintenance::Checkup;
 use mcp_scheduler::mcp::McpServer;
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{ClientStore, DueKey, Slot, WakeUp};
@@ -149,7 +150,9 @@ fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<
     let tools: Vec<_> = operations().iter().filter_map(Operation::tool).collect();
     let mcp = McpServer::new(scheduler.clone(), &public_url, tools);
     let authenticator = Authenticator::new(directory, keys, tokens, public_url, clock);
+    let wake_ups = invocations.is_some().then(|| Arc::clone(&harness.wake_ups));
     Arc::new(Services {
+        checkup: Checkup::new(harness.store.clone(), wake_ups, Arc::clone(&harness.clock) as _),
         scheduler,
         authenticator,
         clients,

@@ -13,7 +13,7 @@ use mcp_scheduler::http::{
     FunctionsHost, Invocations, Operation, RateLimiter, Server, ServerOptions, Services, invocation_operations,
     operations, router,
 };
-use mcp_scheduler::maintenance::Sweeper;
+use mcp_scheduler::maintenance::{Checkup, Sweeper};
 use mcp_scheduler::mcp::McpServer;
 use mcp_scheduler::outbound::HttpSender;
 use mcp_scheduler::public_url::PublicUrl;
@@ -102,6 +102,7 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
         Arc::clone(&clock),
         entropy.clone(),
     ));
+    let checkup = Checkup::new(conversations.clone(), Some(Arc::clone(&wake_ups)), Arc::clone(&clock));
     let sweeper = Sweeper::new(conversations, wake_ups, Arc::clone(&runner) as _, clock);
     let handler = Arc::new(WakeUpHandler::new(runner, Arc::new(sweeper)));
     let host = FunctionsHost::calling(address);
@@ -116,6 +117,7 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
         first_client: CLIENT.parse().unwrap(),
         rate_limiter: RateLimiter::new(None),
         wake_ups: Some(handler),
+        checkup,
         invocations,
     });
     let stop = CancellationToken::new();
