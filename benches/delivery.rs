@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use mcp_scheduler::delivery::SigningSecrets;
-use mcp_scheduler::domain::{ClientId, EndpointPolicy, Timestamp, Verdict, classify};
+use mcp_scheduler::domain::{ClientId, EndpointPolicy, Signatures, Timestamp, Verdict, classify};
 use mcp_scheduler::store::Sealer;
 use mcp_scheduler::time::SystemEntropy;
 
@@ -50,7 +50,7 @@ fn derive_keys(bencher: divan::Bencher<'_, '_>) {
 fn sign(bencher: divan::Bencher<'_, '_>, bytes: usize) {
     let Some(keys) = masters().map(|masters| masters.derive(&ClientId::local())) else { return };
     let (id, at, body) = ("01890000-0000-7000-8000-00000000000f", Timestamp::MIN, vec![b'x'; bytes]);
-    bencher.bench_local(|| keys.sign(black_box(id), at, black_box(&body)));
+    bencher.bench_local(|| keys.sign(Signatures::default(), black_box(id), at, black_box(&body)));
 }
 
 const ROW: &str = "m~a-client~fe47253d2bff8fff7fffffffffffffd5";

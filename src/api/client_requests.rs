@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::field_errors::FieldErrors;
 use super::{ErrorDetail, FromObject, ListRequest, ObjectReader, Synonyms};
-use crate::domain::{ClientId, Scope, Scopes};
+use crate::domain::{ClientId, Scope, Scopes, Signatures};
 
 /// The client to add.
 #[derive(Debug, JsonSchema)]
@@ -61,6 +61,44 @@ impl AddClientRequest {
             Some(id) if errors.0.is_empty() => Ok((id, scopes)),
             _ => Err(errors.0),
         }
+    }
+}
+
+/// The signatures of a client.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ClientSignaturesRequest {
+    /// The kinds of signature of its deliveries: v1, or v1 and v1a.
+    #[schemars(
+        required,
+        with = "Vec<String>",
+        length(min = 1, max = ClientSignaturesRequest::MAX),
+        extend("items" = json!({ "type": "string", "enum": Signatures::V1AndV1a.names() })),
+        extend("contains" = json!({ "const": "v1" }), "uniqueItems" = true)
+    )]
+    signatures: Option<Vec<Option<String>>>,
+}
+
+impl FromObject for ClientSignaturesRequest {
+    fn from_object(object: &mut ObjectReader<'_>) -> Self {
+        let signatures = object.items("signatures", r#"["v1"]"#, Self::MAX, |item| serde_json::from_str(item).ok());
+        Self { signatures }
+    }
+}
+
+impl ClientSignaturesRequest {
+    const MAX: usize = Signatures::V1AndV1a.names().len();
+
+    /// The signatures.
+    ///
+    /// # Errors
+    /// An [`ErrorDetail`] if the names are not those of a choice.
+    pub(crate) fn validate(self) -> Result<Signatures, Vec<ErrorDetail>> {
+        let names = self.signatures.unwrap_or_default();
+        let names: Vec<_> = names.iter().map(|name| name.as_deref().unwrap_or_default()).collect();
+        let detail = || r#"must be ["v1"] or ["v1", "v1a"]"#.to_owned();
+        Signatures::named(&names)
+            .ok_or_else(|| vec![ErrorDetail { pointer: "/signatures".to_owned(), detail: detail() }])
     }
 }
 

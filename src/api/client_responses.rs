@@ -13,6 +13,8 @@ use crate::json::text;
 pub(crate) struct ClientResponse {
     client_id: String,
     scopes: ScopeNames,
+    /// The kinds of signature of its deliveries.
+    signatures: Vec<&'static str>,
     /// Whether it gets no token and its tokens are refused.
     disabled: bool,
     /// The number of API keys with which it can log in.
@@ -34,11 +36,12 @@ type ScopeNames = Vec<&'static str>;
 
 impl From<&ClientRecord> for ClientResponse {
     fn from(client: &ClientRecord) -> Self {
-        let ClientRecord { id, scopes, disabled, keys, is_first, created, rotated } = client;
+        let ClientRecord { id, scopes, signatures, disabled, keys, is_first, created, rotated } = client;
         let time = |time: &Option<Timestamp>| time.map(|time| time.to_string());
         Self {
             client_id: id.to_string(),
             scopes: scopes.names(),
+            signatures: signatures.names().to_vec(),
             disabled: *disabled,
             keys: *keys,
             is_first: *is_first,

@@ -40,7 +40,7 @@ pub(crate) use batch_responses::{BatchResponse, BatchResult, BulkCancelResponse,
 pub(crate) use bulk_request::{BulkRequest, Cancelling, Redelivering};
 pub use callback_request::CallbackRequest;
 pub(crate) use cancel_response::CancelResponse;
-pub(crate) use client_requests::{AddClientRequest, ListClientsRequest};
+pub(crate) use client_requests::{AddClientRequest, ClientSignaturesRequest, ListClientsRequest};
 pub(crate) use client_responses::{ClientKeyResponse, ClientResponse, ListClientsResponse};
 pub(crate) use health::{Health, HealthCheck, Ready};
 pub(crate) use idempotency::{IDEMPOTENCY_KEY, MAX_KEY, misplaced_key, read_key, several_keys};

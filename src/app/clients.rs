@@ -11,7 +11,7 @@ use crate::api::{ClientKeyResponse, ClientResponse, ListClientsResponse, ListReq
 use crate::auth::{ClientAdmin, ClientAdminError, ClientDirectory};
 use crate::config::Config;
 use crate::descriptors::Descriptors;
-use crate::domain::{ClientId, Scopes};
+use crate::domain::{ClientId, Scopes, Signatures};
 use crate::store::{Client, OpenError};
 use crate::time::{Entropy, SystemEntropy};
 
@@ -32,6 +32,8 @@ pub enum ClientCommand {
     Disable(ClientId),
     /// Enables a client.
     Enable(ClientId),
+    /// Chooses the signatures of a client's deliveries.
+    SetSignatures(ClientId, Signatures),
 }
 
 /// Runs a command on the store. Returns what the operation of the service returns; a list has all clients on one page.
@@ -70,6 +72,7 @@ async fn run(admin: &ClientAdmin, command: &ClientCommand) -> Result<Value, Stri
         C::Retire(id) => admin.retire(id).await,
         C::Disable(id) => admin.disable(id).await,
         C::Enable(id) => admin.enable(id).await,
+        C::SetSignatures(id, signatures) => admin.set_signatures(id, *signatures).await,
     };
     json(&ClientResponse::from(&client.map_err(text)?))
 }

@@ -6,6 +6,7 @@ mod clients;
 mod doctor;
 mod orphan;
 mod repair;
+mod signatures;
 mod start;
 mod sweep;
 

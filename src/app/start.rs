@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
 use super::backend::Backend;
+use super::signatures::ChosenSignatures;
 use super::{App, AppWorker};
 use crate::auth::{Authenticator, ClientAdmin, ClientDirectory};
 use crate::config::{Config, ServerConfig};
@@ -83,9 +84,9 @@ impl App {
         let clients = ClientAdmin::new(Arc::clone(&directory), Arc::clone(&clock), Arc::clone(&entropy));
         let tokens = config.auth.tokens.clone();
         let cursor_keys = CursorKeys::new(signing_keys.derive("the cursors of lists"));
-        let authenticator = Authenticator::new(directory, signing_keys, tokens, public_url.clone(), Arc::clone(&clock));
         let parts = Parts::of(&backend, entropy, encryption_keys, config.server.retention);
-        let deliverer = parts.deliverer(&config, Arc::clone(&signer), descriptors)?;
+        let deliverer = parts.deliverer(&config, Arc::clone(&signer), &directory, descriptors)?;
+        let authenticator = Authenticator::new(directory, signing_keys, tokens, public_url.clone(), Arc::clone(&clock));
         let scheduler = parts.scheduler(&config).beside(deliverer.live_attempts().clone());
         let (scheduler, indexer) = (scheduler.with_cursor_keys(cursor_keys), parts.indexer(&backend));
         let (invocations, worker, options) = if under_host {
@@ -170,6 +171,7 @@ impl Parts {
         &self,
         config: &Config,
         signer: Arc<Signer>,
+        directory: &Arc<ClientDirectory>,
         descriptors: Descriptors,
     ) -> Result<Arc<Deliverer>, SendError> {
         let max_in_flight =
@@ -183,7 +185,9 @@ impl Parts {
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
         );
-        Ok(Arc::new(deliverer.with_max_in_flight(max_in_flight.min(descriptors.exchanges))))
+        let max_in_flight = max_in_flight.min(descriptors.exchanges);
+        let signatures = ChosenSignatures(Arc::clone(directory));
+        Ok(Arc::new(deliverer.with_signatures(Arc::new(signatures)).with_max_in_flight(max_in_flight)))
     }
 
     fn indexer(&self, backend: &Backend) -> Indexer {

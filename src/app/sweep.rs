@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::backend::Backend;
 use super::start::Parts;
+use crate::auth::ClientDirectory;
 use crate::config::Config;
 use crate::delivery::Signer;
 use crate::descriptors::Descriptors;
@@ -31,7 +32,8 @@ pub async fn sweep_once(config: &Config) -> Result<SweepReport, String> {
     let entropy = Arc::new(SystemEntropy::new());
     let parts = Parts::of(&backend, entropy, encryption_keys, config.server.retention);
     let signer = Arc::new(Signer::new(watch::channel(secrets).1));
-    let deliverer = parts.deliverer(config, signer, descriptors).map_err(|error| error.to_string())?;
+    let directory = Arc::new(ClientDirectory::new(None, backend.clients()));
+    let deliverer = parts.deliverer(config, signer, &directory, descriptors).map_err(|error| error.to_string())?;
     let swept = parts.wake_up_handler(deliverer).sweep().await;
     backend.close();
     swept.map_err(|error| format!("the sweep is not complete, and the next one continues: {error}"))

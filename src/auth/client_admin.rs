@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ApiKey, ClientDirectory, client_with_key, hash_key};
-use crate::domain::{ClientId, Scopes, Timestamp};
+use crate::domain::{ClientId, Scopes, Signatures, Timestamp};
 use crate::store::{Client, StoreError};
 use crate::time::{Clock, Entropy};
 
@@ -21,6 +21,8 @@ pub struct ClientRecord {
     pub id: ClientId,
     /// Its scopes.
     pub scopes: Scopes,
+    /// The signatures of its deliveries.
+    pub signatures: Signatures,
     /// Whether it gets no token and its tokens are refused.
     pub disabled: bool,
     /// The number of API keys with which it can log in.
@@ -203,6 +205,18 @@ impl ClientAdmin {
         self.update(id, |client| Client { disabled: false, ..client.clone() }).await
     }
 
+    /// Changes the signatures of the client's deliveries. The processes that deliver learn it within a minute.
+    ///
+    /// # Errors
+    /// As [`ClientAdmin::rotate`].
+    pub async fn set_signatures(
+        &self,
+        id: &ClientId,
+        signatures: Signatures,
+    ) -> Result<ClientRecord, ClientAdminError> {
+        self.update(id, |client| Client { signatures, ..client.clone() }).await
+    }
+
     /// Changes a client, on the condition that its row is the one that was read. `change` runs again if somebody else was
     /// faster, so a change that is made already must be no change.
     async fn update(
@@ -238,10 +252,11 @@ impl ClientAdmin {
 }
 
 fn stored(client: &Client) -> ClientRecord {
-    let Client { id, key_hashes, scopes, disabled, created, rotated, .. } = client;
+    let Client { id, key_hashes, scopes, signatures, disabled, created, rotated, .. } = client;
     ClientRecord {
         id: id.clone(),
         scopes: *scopes,
+        signatures: *signatures,
         disabled: *disabled,
         keys: key_hashes.len(),
         is_first: false,

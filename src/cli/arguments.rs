@@ -23,6 +23,9 @@ Usage:
                                   end the key before the newest one
   mcp-scheduler client disable NAME
   mcp-scheduler client enable NAME
+  mcp-scheduler client signatures NAME v1|v1,v1a
+                                  let the deliveries of a client have the signature with its secret alone, or also the one
+                                  with its public key
                                   the client commands above call the running service, or open its store if nothing runs;
                                   --url URL names another service, --json prints JSON
   mcp-scheduler client keys NAME [--json]
@@ -164,6 +167,7 @@ mod tests {
             "client add NAME [--read-only",
             "client list",
             "client rotate NAME",
+            "client signatures NAME",
             "client keys NAME [--json]",
             "repair [--replace]",
             "sweep --once",

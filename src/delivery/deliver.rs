@@ -10,10 +10,11 @@ use super::host_limiter::{HostLimiter, HostPermit};
 use super::not_ready::NotReady;
 use super::request::attempt_request;
 use super::retry_schedule::Busy;
-use super::{Signer, retry_delay};
+use super::signing::AllSignatures;
+use super::{SignatureChoice, Signer, retry_delay};
 use crate::domain::{
     Callbacks, Claim, ClaimRefused, ClaimedAttempt, Conversation, DeliveryPolicy, Destination, ErrorClass, LeaseToken,
-    Payload, Status, Timestamp,
+    Payload, Signatures, Status, Timestamp,
 };
 use crate::outbound::{Exchange, Route, RouteError, Sender};
 use crate::store::{ConversationStore, DueKey, LiveAttempts, Revision, StoreError, Versioned, Waker};
@@ -25,6 +26,7 @@ pub struct Deliverer {
     pub(super) waker: Arc<dyn Waker>,
     sender: Arc<dyn Sender>,
     signer: Arc<Signer>,
+    signatures: Arc<dyn SignatureChoice>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     client_limiter: ClientLimiter,
@@ -67,6 +69,7 @@ struct Parts {
     payload: Payload,
     route: Route,
     host_permit: HostPermit,
+    signatures: Signatures,
 }
 
 /// An attempt that this worker has claimed in the store.
@@ -114,6 +117,7 @@ impl Deliverer {
             waker,
             sender,
             signer,
+            signatures: Arc::new(AllSignatures),
             clock,
             entropy,
             client_limiter: ClientLimiter::new(Self::MAX_IN_FLIGHT),
@@ -132,6 +136,12 @@ impl Deliverer {
     #[must_use]
     pub fn with_max_in_flight(self, deliveries: usize) -> Self {
         Self { client_limiter: ClientLimiter::new(deliveries), ..self }
+    }
+
+    /// The same with the signatures that each client has chosen. Otherwise a delivery has all of them.
+    #[must_use]
+    pub fn with_signatures(self, signatures: Arc<dyn SignatureChoice>) -> Self {
+        Self { signatures, ..self }
     }
 
     /// Delivers the conversation of a due row, when its time has come. It waits for permits until the deadline.
@@ -230,7 +240,9 @@ impl Deliverer {
             let _permit = client_permit.look_up().await;
             self.sender.route(target.endpoint.as_str()).await
         };
-        let (payload, route) = tokio::join!(self.payload(conversation, &read.revision), look_up);
+        let signatures = self.signatures.signatures(conversation.client());
+        let (payload, route, signatures) =
+            tokio::join!(self.payload(conversation, &read.revision), look_up, signatures);
         let payload = payload?;
         wait_until(&*self.clock, claimable_from).await;
         match (payload, route) {
@@ -242,7 +254,7 @@ impl Deliverer {
             (Ok(mut payload), Ok(route)) => {
                 let host_permit = self.host_limiter.take(conversation.client(), route.host()).await?;
                 let callbacks = std::mem::take(&mut payload.callbacks);
-                Ok(Prepared { callbacks, request: Ok(Parts { payload, route, host_permit }) })
+                Ok(Prepared { callbacks, request: Ok(Parts { payload, route, host_permit, signatures }) })
             }
         }
     }
@@ -311,9 +323,9 @@ impl Deliverer {
         let mut success_when = None;
         let Prepared { callbacks, request } = prepared;
         let exchange = match request {
-            Ok(Parts { mut payload, route, host_permit }) => {
+            Ok(Parts { mut payload, route, host_permit, signatures }) => {
                 let keys = self.signer.keys(conversation.client());
-                let request = attempt_request(conversation, &payload, attempt, sent_at, &keys);
+                let request = attempt_request(conversation, &payload, attempt, sent_at, &keys, signatures);
                 success_when = payload.success_when.take();
                 // The request has a copy of the text, and the exchange may take a minute.
                 drop(payload);

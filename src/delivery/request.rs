@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::ClientKeys;
 use crate::domain::{
     AdditionalInfo, AttemptStart, BodyTemplate, Conversation, ConversationId, Destination, ErrorClass, Format, Payload,
-    Secret, ThreadId, Timestamp,
+    Secret, Signatures, ThreadId, Timestamp,
 };
 use crate::json::{JsonText, text};
 use crate::outbound::OutboundRequest;
@@ -102,6 +102,7 @@ pub(super) fn attempt_request(
     attempt: AttemptStart,
     now: Timestamp,
     keys: &ClientKeys,
+    signatures: Signatures,
 ) -> Result<OutboundRequest, ErrorClass> {
     let Destination::Endpoint(target) = conversation.destination();
     let id = webhook_id(conversation);
@@ -115,7 +116,7 @@ pub(super) fn attempt_request(
     if body.is_some() && !headers.iter().any(|(n, _)| n == "content-type") {
         set(&mut headers, "content-type", content_type.to_owned());
     }
-    let signature = keys.sign(&id, now, body.as_deref().unwrap_or_default());
+    let signature = keys.sign(signatures, &id, now, body.as_deref().unwrap_or_default());
     set(&mut headers, "webhook-id", id.clone());
     set(&mut headers, "webhook-timestamp", now.as_secs().to_string());
     set(&mut headers, "webhook-signature", signature);

@@ -60,6 +60,13 @@ pub(super) fn client_operations() -> Vec<Operation> {
             &descriptions::ENABLE_CLIENT,
             operator(|context, caller| Box::pin(clients::enable_client(context, caller))),
         ),
+        operation(
+            "setClientSignatures",
+            Method::POST,
+            "/api/clients/{clientId}/signatures",
+            &descriptions::SET_CLIENT_SIGNATURES,
+            operator(|context, caller| Box::pin(clients::set_client_signatures(context, caller))),
+        ),
     ]
 }
 

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::domain::{ClientId, Timestamp};
+use crate::domain::{ClientId, Signatures, Timestamp};
 use crate::time::SystemEntropy;
 
 const KEY: &str = "a-key-of-an-earlier-release";
@@ -26,7 +26,7 @@ fn api_key(secrets: &BootstrapSecrets) -> String {
 
 /// A signature of a delivery.
 fn signature(secrets: &BootstrapSecrets) -> String {
-    secrets.signing_secrets.derive(&ClientId::local()).sign("id", Timestamp::MIN, b"")
+    secrets.signing_secrets.derive(&ClientId::local()).sign(Signatures::default(), "id", Timestamp::MIN, b"")
 }
 
 /// The file of the signing keys.

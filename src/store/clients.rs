@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::rows::{self, ClientRow};
 use super::{Etag, KeyRange, Operation, Partition, StoreError, Table};
-use crate::domain::{ClientId, Scopes, Timestamp};
+use crate::domain::{ClientId, Scopes, Signatures, Timestamp};
 
 /// All clients are in one partition, because there are few of them and they are read rarely: callers cache them.
 const PARTITION: Partition = Partition::new("clients");
@@ -18,6 +18,8 @@ pub struct Client {
     pub key_hashes: Vec<String>,
     /// The scopes of the client. They limit the scopes of its tokens.
     pub scopes: Scopes,
+    /// The signatures of its deliveries.
+    pub signatures: Signatures,
     /// A disabled client gets no token, and its tokens are refused.
     pub disabled: bool,
     /// Tokens that were issued before this time are refused.
@@ -33,7 +35,17 @@ impl Client {
     #[must_use]
     pub const fn without_keys(id: ClientId, scopes: Scopes) -> Self {
         let key_hashes = Vec::new();
-        Self { id, key_hashes, scopes, disabled: false, tokens_valid_from: None, created: None, rotated: None }
+        let signatures = Signatures::V1AndV1a;
+        Self {
+            id,
+            key_hashes,
+            scopes,
+            signatures,
+            disabled: false,
+            tokens_valid_from: None,
+            created: None,
+            rotated: None,
+        }
     }
 }
 

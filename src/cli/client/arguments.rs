@@ -1,6 +1,6 @@
 //! The arguments of `client`.
 
-use crate::domain::{Scope, Scopes};
+use crate::domain::{Scope, Scopes, Signatures};
 
 /// What a command does with clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,10 +12,11 @@ pub(in crate::cli) enum ClientAction {
     Retire,
     Disable,
     Enable,
+    Signatures,
 }
 
 impl ClientAction {
-    const ALL: [(&'static str, Self); 7] = [
+    const ALL: [(&'static str, Self); 8] = [
         ("add", Self::Add),
         ("list", Self::List),
         ("show", Self::Show),
@@ -23,6 +24,7 @@ impl ClientAction {
         ("retire", Self::Retire),
         ("disable", Self::Disable),
         ("enable", Self::Enable),
+        ("signatures", Self::Signatures),
     ];
 }
 
@@ -34,6 +36,8 @@ pub(in crate::cli) struct ClientArguments {
     pub(in crate::cli) name: String,
     /// The scopes of a client that is added.
     pub(in crate::cli) scopes: Scopes,
+    /// The signatures of a client whose signatures are changed.
+    pub(in crate::cli) signatures: Signatures,
     /// The address of the service, if the operator names it.
     pub(in crate::cli) url: Option<String>,
     /// Whether the answer is printed as JSON.
@@ -51,6 +55,10 @@ impl ClientArguments {
             Some((name, options)) if !name.starts_with('-') => (*name, options.iter()),
             _ => return None,
         };
+        let signatures = match action {
+            ClientAction::Signatures => signatures_in(options.next()?)?,
+            _ => Signatures::default(),
+        };
         let (mut scopes, mut url, mut json) = (None, None, false);
         while let Some(option) = options.next() {
             let is_repeated = match *option {
@@ -64,7 +72,8 @@ impl ClientArguments {
                 return None;
             }
         }
-        Some(Self { action, name: name.to_owned(), scopes: scopes.unwrap_or(Scopes::all()), url, json })
+        let scopes = scopes.unwrap_or(Scopes::all());
+        Some(Self { action, name: name.to_owned(), scopes, signatures, url, json })
     }
 }
 
@@ -72,6 +81,11 @@ impl ClientArguments {
 fn scopes_in(text: &str) -> Option<Scopes> {
     let scopes: Scopes = text.replace(',', " ").parse().ok()?;
     (!scopes.is_empty()).then_some(scopes)
+}
+
+/// Names of signatures, separated by commas.
+fn signatures_in(text: &str) -> Option<Signatures> {
+    Signatures::named(&text.split(',').collect::<Vec<_>>())
 }
 
 #[cfg(test)]
@@ -83,7 +97,14 @@ mod tests {
     }
 
     fn anna(action: ClientAction) -> ClientArguments {
-        ClientArguments { action, name: "anna".to_owned(), scopes: Scopes::all(), url: None, json: false }
+        ClientArguments {
+            action,
+            name: "anna".to_owned(),
+            scopes: Scopes::all(),
+            signatures: Signatures::default(),
+            url: None,
+            json: false,
+        }
     }
 
     #[test]
@@ -94,7 +115,11 @@ mod tests {
             } else {
                 anna(action)
             };
-            let command = if action == ClientAction::List { name.to_owned() } else { format!("{name} anna") };
+            let command = match action {
+                ClientAction::List => name.to_owned(),
+                ClientAction::Signatures => format!("{name} anna v1,v1a"),
+                _ => format!("{name} anna"),
+            };
             assert_eq!(parse(&command), Some(expected.clone()));
             let url = Some("https://a.example".to_owned());
             let all = Some(ClientArguments { url, json: true, ..expected });
@@ -135,6 +160,10 @@ mod tests {
             "add anna --scopes ,",
             "add anna --scopes admin",
             "rotate anna --read-only",
+            "signatures anna",
+            "signatures anna v1a",
+            "signatures anna v1 v1",
+            "rotate anna v1",
             "show anna --json --json",
             "show anna --url",
             "show anna --url a --url b",

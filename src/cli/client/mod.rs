@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use super::output;
 use crate::app::{self, ClientCommand};
 use crate::config::Config;
-use crate::domain::{ClientId, InvalidClientId, Scopes};
+use crate::domain::{ClientId, InvalidClientId};
 pub(super) use arguments::{ClientAction, ClientArguments};
 pub(super) use service::Service;
 
@@ -25,8 +25,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 
 /// Runs a command on the service or, if none runs, on the store, and prints what it returns.
 pub(super) async fn run(config: &Config, arguments: ClientArguments) -> Result<ExitCode, String> {
-    let ClientArguments { action, name, scopes, url, json } = arguments;
-    let command = command(action, &name, scopes)?;
+    let command = command(&arguments)?;
+    let ClientArguments { action, name, url, json, .. } = arguments;
     let answer = match service_url(config, url).await? {
         Some(url) => Service::login(config, &url).await?.run(&command).await?,
         None => app::administrate_clients(config, &command).await?,
@@ -40,19 +40,21 @@ pub(super) async fn run(config: &Config, arguments: ClientArguments) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-fn command(action: ClientAction, name: &str, scopes: Scopes) -> Result<ClientCommand, String> {
-    if action == ClientAction::List {
+fn command(arguments: &ClientArguments) -> Result<ClientCommand, String> {
+    let ClientArguments { action, name, scopes, signatures, .. } = arguments;
+    if *action == ClientAction::List {
         return Ok(ClientCommand::List);
     }
     let id: ClientId = name.parse().map_err(|error: InvalidClientId| format!("the client id {error}"))?;
     Ok(match action {
-        ClientAction::Add => ClientCommand::Add(id, scopes),
+        ClientAction::Add => ClientCommand::Add(id, *scopes),
         ClientAction::List => ClientCommand::List,
         ClientAction::Show => ClientCommand::Show(id),
         ClientAction::Rotate => ClientCommand::Rotate(id),
         ClientAction::Retire => ClientCommand::Retire(id),
         ClientAction::Disable => ClientCommand::Disable(id),
         ClientAction::Enable => ClientCommand::Enable(id),
+        ClientAction::Signatures => ClientCommand::SetSignatures(id, *signatures),
     })
 }
 

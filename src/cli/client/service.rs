@@ -93,6 +93,11 @@ impl Service {
                 let request = self.request(Method::POST, "/api/clients").header("content-type", "application/json");
                 return self.call(request.body(body.to_string())).await;
             }
+            C::SetSignatures(id, signatures) => {
+                let body = json!({ "signatures": signatures.names() }).to_string();
+                let request = self.request(Method::POST, &format!("/api/clients/{id}/signatures"));
+                return self.call(request.header("content-type", "application/json").body(body)).await;
+            }
             C::Show(id) => return self.call(self.request(Method::GET, &format!("/api/clients/{id}"))).await,
             C::Rotate(id) => (id, "rotate"),
             C::Retire(id) => (id, "retire"),

@@ -35,6 +35,12 @@ pub(super) fn as_text(action: ClientAction, answer: &Value) -> String {
             format!("{name} is disabled. It gets no token, and within 60 seconds those that it has stop for good.")
         }
         ClientAction::Enable => format!("{name} is enabled. It can log in with its keys."),
+        ClientAction::Signatures => {
+            format!(
+                "Within 60 seconds, the deliveries of {name} have these signatures: {}.",
+                names(answer, "signatures")
+            )
+        }
     }
 }
 
@@ -47,6 +53,7 @@ fn record(client: &Value) -> String {
     let mut lines = vec![
         format!("client id  {}", text(client, "clientId")),
         format!("scopes     {}", scopes(client)),
+        format!("signatures {}", names(client, "signatures")),
         format!("state      {}", state(client)),
         format!("api keys   {}", keys(client)),
     ];
@@ -88,7 +95,12 @@ fn keys(client: &Value) -> u64 {
 }
 
 fn scopes(answer: &Value) -> String {
-    let names = answer.get("scopes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    names(answer, "scopes")
+}
+
+/// A member of an answer that is a list of names.
+fn names(answer: &Value, member: &str) -> String {
+    let names = answer.get(member).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
 }
 

@@ -7,7 +7,7 @@ use ring::hmac;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
 use super::PublicKey;
-use crate::domain::{ClientId, Secret, Timestamp};
+use crate::domain::{ClientId, Secret, Signatures, Timestamp};
 
 /// The keys of one client: a secret and an ed25519 key pair for each master secret, in the order of the masters.
 pub struct ClientKeys(Vec<Pair>);
@@ -38,10 +38,11 @@ impl ClientKeys {
     /// then those with the key pairs, each in the order of the masters: a library for .NET ignores the last signature
     /// of several. A request without content is signed with an empty body.
     #[must_use]
-    pub fn sign(&self, id: &str, timestamp: Timestamp, body: &[u8]) -> String {
+    pub fn sign(&self, signatures: Signatures, id: &str, timestamp: Timestamp, body: &[u8]) -> String {
         let signed = [format!("{id}.{}.", timestamp.as_secs()).as_bytes(), body].concat();
         let symmetric = self.0.iter().map(|pair| format!("v1,{}", STANDARD.encode(hmac::sign(&pair.hmac, &signed))));
-        let asymmetric = self.0.iter().map(|pair| format!("v1a,{}", STANDARD.encode(pair.ed25519.sign(&signed))));
+        let with_v1a = if signatures == Signatures::V1 { &[][..] } else { &self.0 };
+        let asymmetric = with_v1a.iter().map(|pair| format!("v1a,{}", STANDARD.encode(pair.ed25519.sign(&signed))));
         symmetric.chain(asymmetric).collect::<Vec<_>>().join(" ")
     }
 
@@ -105,7 +106,15 @@ mod tests {
 
     fn sign(keys: &ClientKeys) -> Vec<String> {
         let at = Timestamp::from_millis(1_614_265_330_999);
-        keys.sign("msg_1", at, br#"{"test": 1}"#).split(' ').map(str::to_owned).collect()
+        keys.sign(Signatures::default(), "msg_1", at, br#"{"test": 1}"#).split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn without_v1a_the_signatures_with_the_secrets_stay_as_they_are() {
+        let keys = keys(&format!("{ONE} {TWO}"), "anna");
+        let at = Timestamp::from_millis(1_614_265_330_999);
+        let v1 = keys.sign(Signatures::V1, "msg_1", at, br#"{"test": 1}"#);
+        assert_eq!(v1.split(' ').collect::<Vec<_>>(), sign(&keys)[..2]);
     }
 
     /// Another implementation of the standards has computed these values: cryptography 50 for Python.
@@ -156,10 +165,10 @@ mod tests {
         let keys = keys(ONE, "anna");
         let at = Timestamp::from_millis(1000);
         let signatures = [
-            keys.sign("a", at, b"b"),
-            keys.sign("a", at, b""),
-            keys.sign("b", at, b"b"),
-            keys.sign("a", Timestamp::from_millis(2000), b"b"),
+            keys.sign(Signatures::default(), "a", at, b"b"),
+            keys.sign(Signatures::default(), "a", at, b""),
+            keys.sign(Signatures::default(), "b", at, b"b"),
+            keys.sign(Signatures::default(), "a", Timestamp::from_millis(2000), b"b"),
         ];
         let distinct: std::collections::HashSet<_> = signatures.iter().flat_map(|text| text.split(' ')).collect();
         assert_eq!(distinct.len(), 8);

@@ -5,13 +5,16 @@
 //!
 //! `secrets` has the master secrets of the setting. `client_keys` has the keys of one client, which are derived from the
 //! masters, and signs with them. `public_key` is the form in which receivers get a public key. `signer` keeps the derived
-//! keys in memory.
+//! keys in memory. `choice` says which signatures the deliveries of a client carry.
 
+mod choice;
 mod client_keys;
 mod public_key;
 mod secrets;
 mod signer;
 
+pub(super) use choice::AllSignatures;
+pub use choice::SignatureChoice;
 pub use client_keys::ClientKeys;
 pub use public_key::PublicKey;
 pub use secrets::{InvalidSigningSecrets, SigningSecrets};

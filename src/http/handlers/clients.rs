@@ -3,7 +3,8 @@
 use warp::reply::Response;
 
 use crate::api::{
-    AddClientRequest, ClientKeyResponse, ClientResponse, ListClientsRequest, ListClientsResponse, Parsed, Problem,
+    AddClientRequest, ClientKeyResponse, ClientResponse, ClientSignaturesRequest, ListClientsRequest,
+    ListClientsResponse, Parsed, Problem,
 };
 use crate::auth::Principal;
 use crate::domain::ClientId;
@@ -66,6 +67,18 @@ pub(in crate::http) async fn enable_client(context: RequestContext, operator: Pr
     let id = client_id(&context)?;
     let client = context.services().clients.enable(&id).await?;
     log("client enabled", &id, &operator);
+    json(&ClientResponse::from(&client))
+}
+
+/// `setClientSignatures`
+pub(in crate::http) async fn set_client_signatures(
+    mut context: RequestContext,
+    operator: Principal,
+) -> Result<Response, Problem> {
+    let id = client_id(&context)?;
+    let signatures = context.json::<ClientSignaturesRequest>().await?.validate(ClientSignaturesRequest::validate)?;
+    let client = context.services().clients.set_signatures(&id, signatures).await?;
+    log("signatures of a client changed", &id, &operator);
     json(&ClientResponse::from(&client))
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{ClientId, Scopes, Timestamp};
+use crate::domain::{ClientId, Scopes, Signatures, Timestamp};
 use crate::json::text;
 use crate::store::Client;
 
@@ -15,6 +15,9 @@ pub(in crate::store) struct ClientRow {
     /// Rows that were written before scopes existed do not have this field. A scope that is newer than a row is not in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     scopes: Option<String>,
+    /// A row has this field if the client has not all signatures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signatures: Option<String>,
     #[serde(default)]
     disabled: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,6 +35,7 @@ impl From<&Client> for ClientRow {
             id: client.id.clone(),
             key_hashes: client.key_hashes.clone(),
             scopes: Some(client.scopes.to_string()),
+            signatures: (client.signatures != Signatures::default()).then(|| client.signatures.names().join(" ")),
             disabled: client.disabled,
             tokens_valid_from: client.tokens_valid_from.map(Timestamp::as_millis),
             created: client.created.map(Timestamp::as_millis),
@@ -46,6 +50,11 @@ impl From<ClientRow> for Client {
             id: row.id,
             key_hashes: row.key_hashes,
             scopes: row.scopes.map_or_else(Scopes::on_conversations, |scopes| Scopes::known_in(&scopes)),
+            // A newer release may know more signatures. One too many does no harm.
+            signatures: row
+                .signatures
+                .and_then(|names| Signatures::named(&names.split(' ').collect::<Vec<_>>()))
+                .unwrap_or_default(),
             disabled: row.disabled,
             tokens_valid_from: row.tokens_valid_from.map(Timestamp::from_millis),
             created: row.created.map(Timestamp::from_millis),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_scheduler::delivery::ClientKeys;
-use mcp_scheduler::domain::{Method, Secret};
+use mcp_scheduler::domain::{Method, Secret, Signatures};
 
 use crate::support::app::client_keys;
 use crate::support::delivery_harness::{Call, DeliveryHarness, NOON};
@@ -49,7 +49,7 @@ async fn the_body_and_the_id_stay_the_same_and_the_attempt_number_grows() {
         assert_eq!(call.header("scheduler-scheduled-time"), Some(&*due));
         let late = (NOON + Duration::from_millis(1500)).until(call.at).as_millis().to_string();
         assert_eq!(call.header("scheduler-lateness-ms"), Some(&*late));
-        let signature = keys(&harness).sign(&id, call.at, body.as_bytes());
+        let signature = keys(&harness).sign(Signatures::default(), &id, call.at, body.as_bytes());
         assert_eq!(call.header("webhook-signature"), Some(&*signature));
         let trace = format!("00-{}-{number:016x}-01", id.replace('-', ""));
         assert_eq!(call.header("traceparent"), Some(&*trace));
@@ -113,7 +113,7 @@ async fn the_method_of_the_caller_is_used_and_get_and_delete_have_no_body() {
         assert_eq!(call.request.body.is_some(), method.has_content(), "{name}");
         assert_eq!(call.header("content-type").is_some(), method.has_content(), "{name}");
         let body = call.request.body.as_deref().unwrap_or_default();
-        let signature = keys(&harness).sign(call.header("webhook-id").unwrap(), call.at, body);
+        let signature = keys(&harness).sign(Signatures::default(), call.header("webhook-id").unwrap(), call.at, body);
         assert_eq!(call.header("webhook-signature"), Some(&*signature), "{name}");
     }
 }
@@ -170,7 +170,7 @@ async fn the_body_of_the_caller_is_sent_with_its_placeholders_replaced_and_stays
             let body = std::str::from_utf8(call.request.body.as_deref().unwrap()).unwrap();
             assert_eq!(body, expected);
             assert_eq!(call.header("content-type"), Some("application/json"));
-            let signature = keys(&harness).sign(&id.to_string(), call.at, body.as_bytes());
+            let signature = keys(&harness).sign(Signatures::default(), &id.to_string(), call.at, body.as_bytes());
             assert_eq!(call.header("webhook-signature"), Some(&*signature));
         }
     }

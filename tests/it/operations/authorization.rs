@@ -36,8 +36,14 @@ fn scope_of(operation: &str) -> &'static str {
         | "cancelConversations"
         | "redeliverConversations" => "conversations:write",
         "getSigningKeys" => "webhooks:read",
-        "listClients" | "addClient" | "getClient" | "rotateClientKey" | "retireClientKey" | "disableClient"
-        | "enableClient" => "operator",
+        "listClients"
+        | "addClient"
+        | "getClient"
+        | "rotateClientKey"
+        | "retireClientKey"
+        | "disableClient"
+        | "enableClient"
+        | "setClientSignatures" => "operator",
         other => panic!("which scope does {other} need?"),
     }
 }
@@ -66,6 +72,7 @@ async fn every_operation_needs_its_own_scope() {
             let request = request.header("content-type", "application/json");
             let body = match operation.name {
                 "addClient" => json!({ "clientId": "new" }),
+                "setClientSignatures" => json!({ "signatures": ["v1"] }),
                 "previewTime" => json!({ "delay": "0s" }),
                 "scheduleBatch" => json!({ "conversations": [conversation(json!({}))] }),
                 "cancelConversations" | "redeliverConversations" => json!({ "filter": { "label": "no:such" } }),

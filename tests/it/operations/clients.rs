@@ -1,4 +1,5 @@
-//! `listClients`, `addClient`, `getClient`, `rotateClientKey`, `retireClientKey`, `disableClient` and `enableClient`.
+//! `listClients`, `addClient`, `getClient`, `rotateClientKey`, `retireClientKey`, `disableClient`, `enableClient` and
+//! `setClientSignatures`.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -143,6 +144,28 @@ async fn after_a_rotation_both_keys_log_in_until_the_older_one_is_retired_or_dro
     let retired = operator.post(&path("dave", "retire")).await.json();
     assert_eq!(retired["keys"], 1);
     assert!(!can_log_in(&operator, "dave", &keys[1]).await && can_log_in(&operator, "dave", &keys[2]).await);
+}
+
+#[tokio::test]
+async fn the_signatures_of_a_client_are_shown_and_changed() {
+    let app = TestApp::start().await;
+    let operator = operator(&app).await;
+    let both = json!(["v1", "v1a"]);
+    assert_eq!(operator.get(&format!("{PATH}/{OTHER}")).await.json()["signatures"], both);
+    for signatures in [json!(["v1"]), json!(["v1a", "v1"])] {
+        let changed = operator.post_json(&path(OTHER, "signatures"), &json!({ "signatures": signatures })).await;
+        assert_eq!(changed.status, 200, "{}", changed.text);
+        let expected = if signatures == json!(["v1"]) { signatures } else { both.clone() };
+        assert_eq!(changed.json()["signatures"], expected);
+        assert_eq!(operator.get(&format!("{PATH}/{OTHER}")).await.json()["signatures"], expected);
+    }
+    for wrong in [json!(["v1a"]), json!([]), json!(["v1", "v1"]), json!(["v1", 2]), json!("v1"), Value::Null] {
+        let answer = operator.post_json(&path(OTHER, "signatures"), &json!({ "signatures": wrong })).await;
+        answer.assert_invalid(&["/signatures"]);
+    }
+    let v1 = json!({ "signatures": ["v1"] });
+    operator.post_json(&path("nobody", "signatures"), &v1).await.assert_problem(404, "no-such-client");
+    operator.post_json(&path(CLIENT, "signatures"), &v1).await.assert_problem(409, "first-client");
 }
 
 /// In the process that disables it, a client stops at once.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::support::azurite::Azurite;
 use crate::support::ports::fixed_port;
 use crate::support::process_api::Api;
+use crate::support::receiver::{Receiver, Reply};
 use crate::support::service::{CLIENT, CONFIGURED, KEY, Place, Service, names, text};
 
 /// What an operator sets on a machine of its own.
@@ -63,6 +64,29 @@ async fn administrate(service: &Service) {
     for key in [&first, &second] {
         assert!(!log.contains(key["apiKey"].as_str().unwrap().rsplit('_').next().unwrap()), "a key is in the log");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_can_do_without_v1a() {
+    let (place, receiver) = (Place::new(), Receiver::start([Reply::status(200)]).await);
+    let port = fixed_port().to_string();
+    let settings = [CONFIGURED.as_slice(), &[("PORT", port.as_str())]].concat();
+    let service = place.start(&settings);
+    let key = run(&place, "add anna", &settings);
+    let anna = Api::login(service.url(), "anna", key["apiKey"].as_str().unwrap()).await;
+    for (names, kinds) in [("v1,v1a", &["v1", "v1a"][..]), ("v1", &["v1"]), ("v1,v1a", &["v1", "v1a"])] {
+        let changed = run(&place, &format!("signatures anna {names}"), &settings);
+        assert_eq!(changed["signatures"], json!(kinds));
+        let before = receiver.received().len();
+        anna.schedule(Duration::ZERO, &receiver.url("/")).await;
+        assert!(receiver.wait_until(Duration::from_secs(10), |requests| requests.len() > before).await);
+        let signature = receiver.received()[before].headers["webhook-signature"].to_str().unwrap().to_owned();
+        let signed: Vec<_> = signature.split(' ').map(|part| part.split_once(',').unwrap().0).collect();
+        assert_eq!(signed, kinds);
+    }
+    service.stop();
+    let shown = run(&place, "signatures anna v1", &settings);
+    assert_eq!(shown["signatures"], json!(["v1"]), "the store is changed while nothing runs");
 }
 
 #[tokio::test(flavor = "multi_thread")]
