@@ -10,7 +10,7 @@
 //! - [`http`] serves the operations, [`mcp`] offers them as tools to language models, [`api`] has their
 //!   requests, responses and problems
 //! - [`scheduler`] has the use cases of a client, [`delivery`] delivers due conversations, [`maintenance`] finds
-//!   due conversations that have no wake-up, [`auth`] authenticates clients
+//!   due conversations that have no wake-up, [`auth`] authenticates clients, [`backup`] exports and imports the store
 //! - [`secrets`] and [`config`] read the settings of the operator
 //! - [`outbound`] sends one bounded HTTP request to an endpoint
 //! - [`store`] keeps conversations: two small ports, the storage protocol above them, the backends below
@@ -26,6 +26,7 @@
 pub mod api;
 pub mod app;
 pub mod auth;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod cost;

@@ -1,5 +1,6 @@
 //! The representations that callers see: requests, responses and problems. REST and MCP share them.
 
+mod backup;
 mod batch_request;
 mod batch_responses;
 mod body_field;
@@ -35,6 +36,7 @@ mod user_content;
 mod value;
 mod webhook_keys;
 
+pub(crate) use backup::{ExportRequest, ExportResponse, ImportRequest, ImportResponse};
 pub(crate) use batch_request::BatchRequest;
 pub(crate) use batch_responses::{BatchResponse, BatchResult, BulkCancelResponse, BulkRedeliverResponse};
 pub(crate) use bulk_request::{BulkRequest, Cancelling, Redelivering};

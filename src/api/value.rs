@@ -82,6 +82,8 @@ impl Value<'_> {
             Self::Json("true") => Ok(true),
             Self::Json("false") => Ok(false),
             Self::Json(json) => Err(format!("must be true or false, not {}", kind(json))),
+            Self::Parameter(text) if text == "true" => Ok(true),
+            Self::Parameter(text) if text == "false" => Ok(false),
             Self::Parameter(_) | Self::Absent => Err("must be true or false".to_owned()),
         }
     }
@@ -130,6 +132,17 @@ mod tests {
         assert_eq!((parameter("5"), parameter("5.0")), (Ok(5), Ok(5)));
         for text in ["0", "five", "0x5", "1e400", "1,0", "NaN", "inf"] {
             assert_eq!(parameter(text), Err(format!("must be {rule}")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_boolean_is_true_or_false_in_json_and_in_a_query() {
+        let parameter = |text: &str| Value::Parameter(text.to_owned()).into_boolean();
+        for (text, value) in [("true", true), ("false", false)] {
+            assert_eq!((Value::Json(text).into_boolean(), parameter(text)), (Ok(value), Ok(value)));
+        }
+        for text in ["1", "True", "yes", "\"true\""] {
+            assert!(Value::Json(text).into_boolean().is_err() && parameter(text).is_err(), "{text}");
         }
     }
 }

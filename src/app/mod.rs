@@ -1,6 +1,7 @@
 //! The composition root: builds the service from its parts and runs it. Only `backend` names a concrete store.
 
 mod backend;
+mod backup;
 mod client_keys;
 mod clients;
 mod doctor;
@@ -17,12 +18,15 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use crate::api::{ExportResponse, ImportResponse};
+pub(crate) use crate::backup::{BackupError, Verification};
 use crate::delivery::{Follower, Worker};
 use crate::http::{Invocations, Server};
 use crate::maintenance::Indexer;
 pub use crate::maintenance::{Check, CheckStatus, SweepReport};
 use crate::secrets::Credentials;
 use backend::Backend;
+pub use backup::BackupStore;
 pub use client_keys::client_keys;
 pub use clients::{ClientCommand, administrate_clients};
 pub use doctor::{examine_endpoint, examine_secrets, examine_store};

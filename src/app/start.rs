@@ -12,6 +12,7 @@ use super::backend::Backend;
 use super::signatures::ChosenSignatures;
 use super::{App, AppWorker};
 use crate::auth::{Authenticator, ClientAdmin, ClientDirectory};
+use crate::backup::Backup;
 use crate::config::{Config, ServerConfig};
 use crate::delivery::{Deliverer, Follower, NextDue, Signer, SlotRunner, WakeUpHandler, Worker};
 use crate::descriptors::Descriptors;
@@ -76,8 +77,7 @@ impl App {
             BootstrapSecrets::read(&config, &*entropy)?;
         log_egress_policy(&config);
 
-        let under_host = config.server.under_host;
-        let first_client = client.id.clone();
+        let (under_host, first_client) = (config.server.under_host, client.id.clone());
         let signer = Arc::new(Signer::new(watch::channel(signing_secrets).1));
         let public_url = config.server.public_url.clone().unwrap_or_else(|| default_public_url(address, under_host));
         let directory = Arc::new(ClientDirectory::new(Some(client), backend.clients()));
@@ -111,6 +111,7 @@ impl App {
             scheduler,
             authenticator,
             clients,
+            backup: parts.backup(&backend),
             entropy: parts.entropy,
             mcp,
             signer,
@@ -190,7 +191,11 @@ impl Parts {
         Ok(Arc::new(deliverer.with_signatures(Arc::new(signatures)).with_max_in_flight(max_in_flight)))
     }
 
-    fn indexer(&self, backend: &Backend) -> Indexer {
+    pub(super) fn backup(&self, backend: &Backend) -> Backup {
+        Backup::new(self.conversations.clone(), backend.clients(), Arc::clone(&self.waker))
+    }
+
+    pub(super) fn indexer(&self, backend: &Backend) -> Indexer {
         let indexer = Indexer::new(self.conversations.clone(), Arc::clone(&self.clock));
         if backend.is_exclusive() { indexer.alone() } else { indexer }
     }

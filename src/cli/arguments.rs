@@ -1,5 +1,6 @@
 //! The command that the arguments name.
 
+use super::backup::{ExportArguments, ImportArguments};
 use super::client::ClientArguments;
 use super::cost::CostArguments;
 use super::doctor::DoctorArguments;
@@ -31,6 +32,14 @@ Usage:
   mcp-scheduler client keys NAME [--json]
                                   print the secrets and the public keys with which receivers verify the deliveries of
                                   this client; it needs the settings of the service and no store
+  mcp-scheduler export [--reveal] [--url URL]
+                                  write all clients and conversations to standard output, as JSON lines; secrets stay
+                                  encrypted unless --reveal is given
+  mcp-scheduler import [FILE] [--url URL]
+                                  add what an export has, from a file or from standard input; what exists already stays
+                                  as it is, so an import can be run again; stop the old service first
+                                  both call the running service, or open its store if nothing runs
+  mcp-scheduler verify            say whether the store is whole; the exit code is 0 if it is
   mcp-scheduler repair [--replace]
                                   say what can be saved of a damaged embedded store and what is lost;
                                   --replace puts a store with what can be saved in its place, and keeps the damaged one
@@ -53,6 +62,9 @@ pub(super) enum Command {
     Demo,
     Client(ClientArguments),
     ClientKeys { name: String, json: bool },
+    Export(ExportArguments),
+    Import(ImportArguments),
+    Verify,
     Repair { replace: bool },
     SweepOnce,
     Doctor(DoctorArguments),
@@ -76,6 +88,9 @@ impl Command {
             ["client", "keys", name] => Self::client_keys(name, false),
             ["client", "keys", name, "--json"] => Self::client_keys(name, true),
             ["client", rest @ ..] => ClientArguments::parse(rest).map(Self::Client).ok_or(UnknownArguments),
+            ["export", rest @ ..] => ExportArguments::parse(rest).map(Self::Export).ok_or(UnknownArguments),
+            ["import", rest @ ..] => ImportArguments::parse(rest).map(Self::Import).ok_or(UnknownArguments),
+            ["verify"] => Ok(Self::Verify),
             ["repair"] => Ok(Self::Repair { replace: false }),
             ["repair", "--replace"] => Ok(Self::Repair { replace: true }),
             ["sweep", "--once"] => Ok(Self::SweepOnce),
@@ -107,6 +122,10 @@ mod tests {
     fn every_form_names_its_command() {
         assert_eq!(parse(""), Ok(Command::Serve));
         assert_eq!(parse("demo"), Ok(Command::Demo));
+        assert_eq!(parse("export --reveal"), Ok(Command::Export(ExportArguments { reveal: true, url: None })));
+        let file = Some("all.jsonl".into());
+        assert_eq!(parse("import all.jsonl"), Ok(Command::Import(ImportArguments { file, url: None })));
+        assert_eq!(parse("verify"), Ok(Command::Verify));
         assert_eq!(parse("repair"), Ok(Command::Repair { replace: false }));
         assert_eq!(parse("repair --replace"), Ok(Command::Repair { replace: true }));
         assert_eq!(parse("sweep --once"), Ok(Command::SweepOnce));
@@ -142,6 +161,9 @@ mod tests {
             "client",
             "client add",
             "client remove anna",
+            "export file",
+            "import a b",
+            "verify --repair",
             "repair --force",
             "repair --replace --replace",
             "sweep",
@@ -169,6 +191,9 @@ mod tests {
             "client rotate NAME",
             "client signatures NAME",
             "client keys NAME [--json]",
+            "export [--reveal]",
+            "import [FILE]",
+            "verify",
             "repair [--replace]",
             "sweep --once",
             "doctor [--url URL]",

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::client::{Service, service_url};
 use super::output;
+use super::service::{readiness, service_url};
 use crate::app::{self, Check, CheckStatus};
 use crate::config::Config;
 
@@ -92,7 +92,7 @@ pub(super) async fn run(config: &Config, arguments: DoctorArguments) -> Result<E
 async fn of_service(config: &Config, url: Option<String>) -> Vec<Finding> {
     let asked = async {
         match service_url(config, url).await? {
-            Some(url) => Service::ready(&url, LIMIT).await.map(|answer| Some((url, answer))),
+            Some(url) => readiness(&url, LIMIT).await.map(|answer| Some((url, answer))),
             None => Ok(None),
         }
     };

@@ -1,9 +1,10 @@
 //! The command line: `mcp-scheduler` serves, `mcp-scheduler demo` shows one delivery, `mcp-scheduler client` administrates
-//! clients and shows their keys, `mcp-scheduler repair` saves what can be read of a damaged store, `mcp-scheduler sweep`
-//! sweeps a storage account, `mcp-scheduler doctor` says what does not work, `mcp-scheduler cost` estimates the bill,
-//! `mcp-scheduler openapi` describes the API.
+//! clients and shows their keys, `mcp-scheduler export`, `import` and `verify` copy a store and check it, `mcp-scheduler
+//! repair` saves what can be read of a damaged store, `mcp-scheduler sweep` sweeps a storage account, `mcp-scheduler doctor`
+//! says what does not work, `mcp-scheduler cost` estimates the bill, `mcp-scheduler openapi` describes the API.
 
 mod arguments;
+mod backup;
 mod client;
 mod client_keys;
 mod cost;
@@ -13,6 +14,7 @@ mod greeting;
 mod output;
 mod repair;
 mod serve;
+mod service;
 mod sweep;
 
 use std::process::ExitCode;
@@ -33,6 +35,9 @@ pub fn run(arguments: &[String]) -> ExitCode {
         Ok(Command::Demo) => with_config(async |_| demo::run().await.map(|()| ExitCode::SUCCESS)),
         Ok(Command::Client(arguments)) => with_config(async |config| client::run(&config, arguments).await),
         Ok(Command::ClientKeys { name, json }) => with_config(async |config| client_keys::print(&config, &name, json)),
+        Ok(Command::Export(arguments)) => with_config(async |config| backup::export(&config, arguments).await),
+        Ok(Command::Import(arguments)) => with_config(async |config| backup::import(&config, arguments).await),
+        Ok(Command::Verify) => with_config(async |config| backup::verify(&config).await),
         Ok(Command::Repair { replace }) => with_config(async |config| repair::run(&config, replace).await),
         Ok(Command::SweepOnce) => with_config(async |config| sweep::once(&config).await),
         Ok(Command::Doctor(arguments)) => with_config(async |config| doctor::run(&config, arguments).await),

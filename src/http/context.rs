@@ -16,6 +16,7 @@ use super::connection::Connection;
 use super::rate_limiter::RateLimiter;
 use crate::api::{ErrorDetail, IDEMPOTENCY_KEY, Problem, read_key, several_keys};
 use crate::auth::{Authenticator, ClientAdmin, Principal, Source};
+use crate::backup::Backup;
 use crate::delivery::{Signer, WakeUpHandler};
 use crate::domain::{ClientId, ConversationId, Sha256};
 use crate::maintenance::Checkup;
@@ -32,6 +33,8 @@ pub struct Services {
     pub authenticator: Authenticator,
     /// The use cases of an operator on clients.
     pub clients: ClientAdmin,
+    /// Exports and imports the whole store.
+    pub backup: Backup,
     /// Randomness for the ids of tokens.
     pub entropy: Arc<dyn Entropy>,
     /// The use cases as tools for language models.

@@ -6,6 +6,7 @@
 //! functions that only the Functions host may invoke, and `server` owns the connections. `caller` tells the Functions
 //! host from clients. `budget` limits what callers hold: connections, and memory for bodies.
 
+mod backup_operations;
 mod body;
 mod budget;
 mod caller;

@@ -7,6 +7,7 @@ use std::future::ready;
 
 use http::Method;
 
+use super::backup_operations::backup_operations;
 use super::client_operations::client_operations;
 use super::descriptions;
 use super::handlers::{
@@ -30,6 +31,7 @@ pub fn operations() -> Vec<Operation> {
         batch_operations(),
         webhook_operations(),
         client_operations(),
+        backup_operations(),
         vec![mcp_operation()],
     ]
     .concat()

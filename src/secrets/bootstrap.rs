@@ -59,6 +59,21 @@ impl BootstrapSecrets {
         Ok(Self { client, signing_keys, signing_secrets, encryption_keys, credentials })
     }
 
+    /// The keys that encrypt the store alone: those of the configuration, or those in the data directory, which get into it if
+    /// it has none.
+    ///
+    /// # Errors
+    /// [`SecretFileError`] if the data directory is needed and cannot be used.
+    pub fn encryption_keys(config: &Config, entropy: &dyn Entropy) -> Result<EncryptionKeys, SecretFileError> {
+        if let Some(keys) = config.encryption_keys.clone() {
+            return Ok(keys);
+        }
+        let mut file = KeyFile::open(&config.server.data_dir, entropy)?;
+        let keys = file.encryption_keys()?;
+        file.save()?;
+        Ok(keys)
+    }
+
     /// The secrets that sign deliveries alone: those of the configuration, or those that an earlier start has generated.
     /// It changes nothing.
     ///

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::rows::{self, ClientRow};
-use super::{Etag, KeyRange, Operation, Partition, StoreError, Table};
+use super::rows::{self, ClientRow, ExportLine, RowValue};
+use super::{Etag, Exported, KeyRange, Operation, Partition, StoreError, Table};
 use crate::domain::{ClientId, Scopes, Signatures, Timestamp};
 
 /// All clients are in one partition, because there are few of them and they are read rarely: callers cache them.
@@ -105,6 +105,22 @@ impl ClientStore {
             }
         }
         Ok(clients)
+    }
+
+    /// Exports up to `limit` clients behind a key. A row that cannot be read is among the unreadable ones.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn export(&self, behind: Option<&str>, limit: usize) -> Result<Exported, StoreError> {
+        let all = KeyRange::prefix("");
+        let range = if let Some(behind) = behind { all.after(behind) } else { all };
+        let page = self.table.scan(PARTITION, &range, limit).await?;
+        let last = page.last().filter(|_| page.len() == limit).map(|last| last.key.clone());
+        let mut exported = Exported { last, ..Exported::default() };
+        for row in page {
+            exported.add(rows::decode::<ClientRow>(&row).map(|_| Some(ExportLine::Client(RowValue(row.value)))))?;
+        }
+        Ok(exported)
     }
 
     /// Adds a client.

@@ -7,7 +7,9 @@
 mod counting;
 mod due;
 mod expiry;
+mod export;
 mod idempotent;
+mod import;
 mod index;
 mod list_filter;
 mod listing;
@@ -16,6 +18,7 @@ mod removal;
 mod restore;
 mod retention;
 mod single_row;
+mod verify;
 mod watermark;
 
 use std::sync::Arc;
@@ -23,11 +26,14 @@ use std::sync::atomic::AtomicBool;
 
 use ring::digest::{SHA256, digest};
 
+pub use self::export::Exported;
 pub use self::idempotent::Repetition;
+pub use self::import::{ImportLine, LineKind};
 pub use self::list_filter::{ListFilter, ListOwner, Listed};
 pub use self::listing::{ListPlace, ListRows, Listing};
 pub use self::named::NameHolder;
 pub use self::restore::Restored;
+pub use self::verify::{Flaw, RowCounts, Verified};
 use super::monitored::MonitoredTable;
 use super::rows::{self, Projection, Replacement, SecondaryRows, StoredPayload, StoredRows};
 use super::{CommitError, Etag, Operation, Partition, Row, Sealer, StoreError, Table};

@@ -24,8 +24,8 @@ pub use azure::{
 };
 pub use clients::{Client, ClientStore};
 pub use conversations::{
-    ConversationStore, ListFilter, ListOwner, ListPlace, ListRows, Listed, Listing, NameHolder, Repetition, Restored,
-    Revision, Versioned,
+    ConversationStore, Exported, Flaw, ImportLine, LineKind, ListFilter, ListOwner, ListPlace, ListRows, Listed,
+    Listing, NameHolder, Repetition, Restored, Revision, RowCounts, Verified, Versioned,
 };
 pub use embedded::{EmbeddedStore, OpenError, Repair, RepairReport};
 pub use grouped::GroupedTable;
@@ -37,7 +37,7 @@ pub use sealer::{EncryptionKeys, Sealer};
 pub use slot::{InvalidPartitionSet, InvalidSlot, PartitionSet, Slot};
 pub use table::{
     Cause, CommitError, Etag, KeyRange, MAX_COMMIT_OPERATIONS, Operation, Partition, Row, StoreError, Table,
-    check_operations,
+    check_operations, is_key,
 };
 pub use wake_up::{InvalidWakeUp, Part, SlotWakeUp, WakeUp};
 pub use wake_up_queue::{NoQueue, Receipt, ReceivedWakeUp, WakeUpQueue, WakeUpReceiver};

@@ -258,7 +258,7 @@ pub fn check_operations(operations: &[Operation]) -> Result<(), CommitError> {
     }
     for (i, operation) in operations.iter().enumerate() {
         let key = operation.key();
-        if key.is_empty() || key.len() > 512 || !in_alphabet(key) {
+        if !is_key(key) {
             return refuse(format_args!("the key {key:?} is invalid"));
         }
         if operations.iter().take(i).any(|o| o.key() == key) {
@@ -266,6 +266,12 @@ pub fn check_operations(operations: &[Operation]) -> Result<(), CommitError> {
         }
     }
     Ok(())
+}
+
+/// Whether a text can be the key of a row.
+#[must_use]
+pub fn is_key(text: &str) -> bool {
+    (1..=512).contains(&text.len()) && in_alphabet(text)
 }
 
 /// Whether a text has only characters of the key alphabet. The crates for Azure storage write keys into URLs and

@@ -128,6 +128,8 @@ pub enum Tag {
     Tokens,
     /// The administration of clients.
     Clients,
+    /// Backup and move.
+    Backup,
     /// Language models.
     Mcp,
     /// The service itself.
@@ -136,13 +138,14 @@ pub enum Tag {
 
 impl Tag {
     /// All groups, in the order in which people read them.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Conversations,
         Self::Named,
         Self::Batches,
         Self::Webhooks,
         Self::Tokens,
         Self::Clients,
+        Self::Backup,
         Self::Mcp,
         Self::Service,
     ];
@@ -155,6 +158,7 @@ impl Tag {
             Self::Webhooks => "Signatures",
             Self::Tokens => "Tokens",
             Self::Clients => "Clients",
+            Self::Backup => "Backup and move",
             Self::Mcp => "Model Context Protocol",
             Self::Service => "Service",
         }
@@ -169,6 +173,9 @@ impl Tag {
             Self::Tokens => "Exchange an API key for a token, and find out how.",
             Self::Clients => {
                 "Add clients, give them other keys, disable them. A token for this has to ask for the scope operator."
+            }
+            Self::Backup => {
+                "Copy all clients and conversations to a file or to another store. A token for this has to ask for the scope operator."
             }
             Self::Mcp => "The operations on conversations as tools for language models.",
             Self::Service => "Health checks and this documentation.",

@@ -5,6 +5,7 @@ use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use super::constructors::STORE_RETRY_SECONDS;
 use super::{ErrorDetail, Problem, ProblemType};
 use crate::auth::{AuthError, ClientAdminError};
+use crate::backup::BackupError;
 use crate::domain::{Conversation, PauseRefused, RedeliveryRefused, Scope, Status, UpdateRefused};
 use crate::scheduler::{Quota, QuotaExceeded, SchedulerError};
 
@@ -123,6 +124,21 @@ impl From<ClientAdminError> for Problem {
                 .hint("To change its key, change SCHEDULER_API_KEY and start the service again."),
             ClientAdminError::Unavailable(cause) => Self::unavailable(&cause),
             ClientAdminError::Internal(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl From<BackupError> for Problem {
+    fn from(error: BackupError) -> Self {
+        let invalid = |pointer: String, detail: String| Self::invalid(vec![ErrorDetail { pointer, detail }]);
+        match error {
+            BackupError::InvalidCursor => invalid(
+                "/cursor".to_owned(),
+                "must be the nextCursor that an earlier response returned; leave it out to start anew".to_owned(),
+            ),
+            BackupError::Line { at, reason } => invalid(format!("/lines/{at}"), reason),
+            BackupError::Unavailable(cause) => Self::unavailable(&cause),
+            BackupError::Internal(cause) => Self::internal(&cause),
         }
     }
 }

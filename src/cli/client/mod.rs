@@ -2,33 +2,26 @@
 //! address they open the store themselves, and run the same use cases there.
 
 mod arguments;
-mod service;
 mod shown;
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
-use std::time::Duration;
 
-use serde_json::Value;
-use tokio::net::TcpStream;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
 
 use super::output;
+use super::service::{Service, service_url, text};
 use crate::app::{self, ClientCommand};
 use crate::config::Config;
 use crate::domain::{ClientId, InvalidClientId};
 pub(super) use arguments::{ClientAction, ClientArguments};
-pub(super) use service::Service;
-
-/// The longest time that a connection to the service's own address may take.
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// Runs a command on the service or, if none runs, on the store, and prints what it returns.
 pub(super) async fn run(config: &Config, arguments: ClientArguments) -> Result<ExitCode, String> {
     let command = command(&arguments)?;
     let ClientArguments { action, name, url, json, .. } = arguments;
     let answer = match service_url(config, url).await? {
-        Some(url) => Service::login(config, &url).await?.run(&command).await?,
+        Some(url) => call(&mut Service::login(config, &url).await?, &command).await?,
         None => app::administrate_clients(config, &command).await?,
     };
     let text = if json { shown::as_json(action, &answer) } else { shown::as_text(action, &answer) };
@@ -58,36 +51,40 @@ fn command(arguments: &ClientArguments) -> Result<ClientCommand, String> {
     })
 }
 
-/// The address of the service: the one that the operator names, or that of the settings if something listens there. `PUBLIC_URL`
-/// is not used: it can name another machine, whose store is not the one that the settings name.
-pub(super) async fn service_url(config: &Config, named: Option<String>) -> Result<Option<String>, String> {
-    if named.is_some() {
-        return Ok(named);
-    }
-    let address = dialled(config.server.listen);
-    if address.port() == 0 {
-        return Ok(None);
-    }
-    let url = format!("http://{address}");
-    match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
-        Ok(Ok(_)) => Ok(Some(url)),
-        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(None),
-        Ok(Err(error)) => Err(format!("cannot find out whether the service runs at {url}: {error}")),
-        Err(_) => Err(format!("cannot find out whether the service runs at {url}: nothing has answered in time")),
-    }
-}
-
-/// The address under which this machine reaches a service that listens on `address`.
-fn dialled(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+/// Calls the operation of a command.
+async fn call(service: &mut Service, command: &ClientCommand) -> Result<Value, String> {
+    use ClientCommand as C;
+    let (id, action) = match command {
+        C::List => return list(service).await,
+        C::Add(id, scopes) => {
+            let body = json!({ "clientId": id.as_str(), "scopes": scopes.names() });
+            return service.call_with(Method::POST, "/api/clients", Some(body.to_string())).await;
+        }
+        C::SetSignatures(id, signatures) => {
+            let (path, body) = (format!("/api/clients/{id}/signatures"), json!({ "signatures": signatures.names() }));
+            return service.call_with(Method::POST, &path, Some(body.to_string())).await;
+        }
+        C::Show(id) => return service.call(Method::GET, &format!("/api/clients/{id}")).await,
+        C::Rotate(id) => (id, "rotate"),
+        C::Retire(id) => (id, "retire"),
+        C::Disable(id) => (id, "disable"),
+        C::Enable(id) => (id, "enable"),
     };
-    SocketAddr::new(ip, address.port())
+    service.call(Method::POST, &format!("/api/clients/{id}/{action}")).await
 }
 
-/// A member of an answer that is a text.
-fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
-    answer.get(name).and_then(Value::as_str).unwrap_or_default()
+/// A list is read to its end.
+async fn list(service: &mut Service) -> Result<Value, String> {
+    let (mut clients, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = service.call(Method::GET, &format!("/api/clients?limit=100{cursor}")).await?;
+        let Some(of_page) = page.get("clients").and_then(Value::as_array) else {
+            return Err(service.refused(StatusCode::OK, &page));
+        };
+        clients.extend(of_page.iter().cloned());
+        match text(&page, "nextCursor") {
+            "" => return Ok(json!({ "clients": clients })),
+            next => cursor = format!("&cursor={next}"),
+        }
+    }
 }

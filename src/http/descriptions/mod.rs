@@ -1,5 +1,6 @@
 //! What a reader of the documentation needs to know of each operation, beside what the table says.
 
+mod backup;
 mod batches;
 mod clients;
 mod conversations;
@@ -9,6 +10,7 @@ mod service;
 mod tokens;
 mod webhooks;
 
+pub(super) use backup::{EXPORT_CONVERSATIONS, IMPORT_CONVERSATIONS};
 pub(super) use batches::{CANCEL_CONVERSATIONS, REDELIVER_CONVERSATIONS, SCHEDULE_BATCH};
 pub(super) use clients::{
     ADD_CLIENT, DISABLE_CLIENT, ENABLE_CLIENT, GET_CLIENT, LIST_CLIENTS, RETIRE_CLIENT_KEY, ROTATE_CLIENT_KEY,

@@ -1,5 +1,6 @@
 //! The handlers: one function for each operation of the table.
 
+pub(super) mod backup;
 pub(super) mod batches;
 pub(super) mod clients;
 pub(super) mod conversations;

@@ -5,15 +5,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{decode, encode};
+use super::{KEY_ROWS, decode, encode};
 use crate::domain::{ClientId, ConversationId, IdempotentRequest, Sha256, Timestamp};
 use crate::json::text;
 use crate::store::{KeyRange, Row, StoreError};
 
 /// The first part of the keys of expiry rows.
 const EXPIRY: &str = "e~";
-/// The first part of the keys of key rows.
-const KEY: &str = "k~";
 
 /// The value of a key row: what the first request with this key led to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +48,7 @@ impl KeyRow {
 }
 
 pub(in crate::store) fn key_row_key(client: &ClientId, key: Sha256) -> String {
-    format!("{KEY}{client}~{key}")
+    format!("{KEY_ROWS}{client}~{key}")
 }
 
 pub(in crate::store) fn encode_key_row(row: &KeyRow) -> Result<String, StoreError> {
@@ -85,5 +83,5 @@ pub(in crate::store) fn expired_rows(now: Timestamp) -> KeyRange {
 pub(in crate::store) fn expired_key_row(row: &Row) -> Option<&str> {
     let (_, named) = row.key.strip_prefix(EXPIRY)?.split_once('~')?;
     let is_readable = decode::<ExpiryValue>(row).is_ok();
-    (named.starts_with(KEY) && is_readable).then_some(named)
+    (named.starts_with(KEY_ROWS) && is_readable).then_some(named)
 }

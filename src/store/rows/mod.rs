@@ -25,6 +25,7 @@ mod callback;
 mod client;
 mod conversation;
 mod due;
+mod exported;
 mod idempotency;
 mod index;
 mod index_mark;
@@ -46,6 +47,7 @@ use crate::domain::{ClientId, Conversation, ConversationId, Payload, Sha256, Tim
 pub(super) use self::client::ClientRow;
 pub(super) use self::due::decode_due;
 pub use self::due::{DueBound, DueKey, DueRow, InvalidDueKey};
+pub(super) use self::exported::{ConversationLine, ExportLine, Imported, KeyLine, RowValue, decode_line, reveal};
 pub(super) use self::idempotency::{
     KeyRow, decode_key_row, encode_expiry_row, encode_key_row, expired_key_row, expired_rows, expiry_key, key_row_key,
 };
@@ -102,6 +104,12 @@ pub(super) fn key_partition(key: Sha256) -> Partition {
 pub(super) fn numbered(number: u8) -> Partition {
     PARTITIONS.get(usize::from(number)).copied().unwrap_or(Partition::new("0"))
 }
+
+/// The beginning of the keys of all idempotency keys.
+pub(super) const KEY_ROWS: &str = "k~";
+
+/// The beginning of the keys of all payload rows.
+pub(super) const PAYLOAD_ROWS: &str = "p~";
 
 /// The beginning of the keys of all main rows.
 pub(super) const MAIN_ROWS: &str = "m~";

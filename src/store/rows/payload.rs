@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::callback::CallbackRows;
 use super::secrets::{Secrets, seal_payload};
-use super::{FIRST_PROJECTION, decode, encode_sealed};
+use super::{FIRST_PROJECTION, PAYLOAD_ROWS, decode, encode_sealed};
 use crate::domain::{
     AdditionalInfo, BodyTemplate, ClientId, Conversation, ConversationId, Expected, Headers, Payload, Secret,
     SuccessWhen,
@@ -40,7 +40,7 @@ impl StoredPayload {
 }
 
 pub(in crate::store) fn payload_key(client: &ClientId, id: ConversationId) -> String {
-    format!("p~{client}~{id}")
+    format!("{PAYLOAD_ROWS}{client}~{id}")
 }
 
 /// The value of a payload row.

@@ -43,7 +43,9 @@ fn scope_of(operation: &str) -> &'static str {
         | "retireClientKey"
         | "disableClient"
         | "enableClient"
-        | "setClientSignatures" => "operator",
+        | "setClientSignatures"
+        | "exportConversations"
+        | "importConversations" => "operator",
         other => panic!("which scope does {other} need?"),
     }
 }
@@ -73,6 +75,9 @@ async fn every_operation_needs_its_own_scope() {
             let body = match operation.name {
                 "addClient" => json!({ "clientId": "new" }),
                 "setClientSignatures" => json!({ "signatures": ["v1"] }),
+                "importConversations" => {
+                    json!({ "lines": [{ "client": { "v": 1, "row": { "id": "new", "keyHashes": [] } } }] })
+                }
                 "previewTime" => json!({ "delay": "0s" }),
                 "scheduleBatch" => json!({ "conversations": [conversation(json!({}))] }),
                 "cancelConversations" | "redeliverConversations" => json!({ "filter": { "label": "no:such" } }),

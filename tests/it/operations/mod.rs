@@ -1,6 +1,7 @@
 //! One file for each operation, and tests of what holds for all of them.
 
 mod authorization;
+mod backup;
 mod bulk;
 mod cancel_conversation;
 mod cancel_conversations;

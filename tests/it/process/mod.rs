@@ -1,6 +1,7 @@
 //! The real binary as a process: its output, its exit codes, its files, and its recovery after a kill.
 
 mod azure;
+mod backup;
 mod client_administration;
 mod client_keys;
 mod clocks;

@@ -1,6 +1,7 @@
 //! The storage ports: one suite of cases for every backend, and tests of what only one backend does.
 
 mod azurite;
+mod backup;
 mod byte_quota;
 mod embedded;
 mod encryption;

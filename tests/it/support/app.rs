@@ -8,6 +8,7 @@ use mcp_scheduler::app::{self, App, ClientCommand};
 use mcp_scheduler::auth::{
     ApiKey, Authenticator, ClientAdmin, ClientDirectory, SigningKeys, TokenSettings, client_with_key,
 };
+use mcp_scheduler::backup::Backup;
 use mcp_scheduler::config::Config;
 use mcp_scheduler::delivery::{ClientKeys, NextDue, Signer, SigningSecrets};
 use mcp_scheduler::domain::{EndpointPolicy, Scope, Scopes, Secret, Timestamp};
@@ -201,19 +202,17 @@ impl BareApi {
     pub async fn start(self) -> Running {
         let entropy = Arc::new(SystemEntropy::new());
         let table: Arc<SimulatedTable> = Arc::new(self.table);
-        let store = ConversationStore::new(Arc::clone(&table) as _, sealer());
-        let checkup = Checkup::new(store.clone(), None, Arc::clone(&self.clock));
-        let scheduler = Scheduler::new(
-            store,
-            Arc::new(NextDue::default()),
-            self.endpoints,
-            Arc::clone(&self.clock),
-            entropy.clone(),
-        )
-        .with_max_pending(self.max_pending, self.max_pending_bytes);
+        let conversations = ConversationStore::new(Arc::clone(&table) as _, sealer());
+        let client_store = || ClientStore::new(Arc::clone(&table) as _);
+        let waker = || Arc::new(NextDue::default());
+        let backup = Backup::new(conversations.clone(), client_store(), waker());
+        let checkup = Checkup::new(conversations.clone(), None, Arc::clone(&self.clock));
+        let scheduler =
+            Scheduler::new(conversations, waker(), self.endpoints, Arc::clone(&self.clock), entropy.clone())
+                .with_max_pending(self.max_pending, self.max_pending_bytes);
         let key = ApiKey::new(Secret::new(KEY.to_owned())).unwrap();
         let client = client_with_key(CLIENT.parse().unwrap(), &key, Scopes::with_operator(), &*entropy);
-        let directory = Arc::new(ClientDirectory::new(Some(client), ClientStore::new(table)));
+        let directory = Arc::new(ClientDirectory::new(Some(client), client_store()));
         let clients = ClientAdmin::new(Arc::clone(&directory), Arc::clone(&self.clock), entropy.clone());
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -225,6 +224,7 @@ impl BareApi {
             scheduler,
             authenticator,
             clients,
+            backup,
             entropy,
             mcp,
             signer: signer(),

@@ -10,6 +10,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use mcp_scheduler::auth::{ApiKey, Authenticator, ClientAdmin, ClientDirectory, TokenSettings, client_with_key};
+use mcp_scheduler::backup::Backup;
 use mcp_scheduler::domain::{ConversationId, EndpointPolicy, Scopes, Secret};
 use mcp_scheduler::http::{
     FunctionsHost, Invocations, Operation, RateLimiter, Services, invocation_operations, operations, router,
@@ -146,6 +147,8 @@ fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<
     let directory = ClientDirectory::new(Some(client), ClientStore::new(Arc::new(SimulatedTable::new(()))));
     let directory = Arc::new(directory);
     let clients = ClientAdmin::new(Arc::clone(&directory), Arc::clone(&clock) as _, entropy.clone());
+    let client_store = ClientStore::new(Arc::new(SimulatedTable::new(())));
+    let backup = Backup::new(harness.store.clone(), client_store, Arc::clone(&harness.wake_ups) as _);
     let public_url = "https://scheduler.example.com".parse().unwrap();
     let tools: Vec<_> = operations().iter().filter_map(Operation::tool).collect();
     let mcp = McpServer::new(scheduler.clone(), &public_url, tools);
@@ -156,6 +159,7 @@ fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<
         scheduler,
         authenticator,
         clients,
+        backup,
         entropy,
         mcp,
         signer: signer(),

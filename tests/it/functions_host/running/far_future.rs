@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use azure_storage_queues::QueueClient;
 use mcp_scheduler::auth::{ApiKey, Authenticator, ClientAdmin, ClientDirectory, TokenSettings, client_with_key};
+use mcp_scheduler::backup::Backup;
 use mcp_scheduler::delivery::{Deliverer, SlotRunner, WakeUpHandler};
 use mcp_scheduler::domain::{EndpointPolicy, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{
@@ -77,6 +78,7 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
     let client = client_with_key(CLIENT.parse().unwrap(), &key, Scopes::all(), &*entropy);
     let directory = Arc::new(ClientDirectory::new(Some(client), ClientStore::new(store.clients())));
     let clients = ClientAdmin::new(Arc::clone(&directory), Arc::clone(&clock), entropy.clone());
+    let backup = Backup::new(conversations.clone(), ClientStore::new(store.clients()), waker());
     let name = || "mcp-scheduler".to_owned();
     let tokens = TokenSettings { issuer: name(), audience: name(), ttl_seconds: 3600 };
     let listener = TcpListener::bind(("127.0.0.1", harness.options().handler_port)).await.unwrap();
@@ -111,6 +113,7 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
         scheduler,
         authenticator,
         clients,
+        backup,
         entropy,
         mcp,
         signer,

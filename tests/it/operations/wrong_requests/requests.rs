@@ -30,7 +30,9 @@ const LIST: &str = "The operations are GET /health (health), GET /health/ready (
                     POST /api/clients/{clientId}/retire (retireClientKey), \
                     POST /api/clients/{clientId}/disable (disableClient), \
                     POST /api/clients/{clientId}/enable (enableClient), \
-                    POST /api/clients/{clientId}/signatures (setClientSignatures), POST /mcp (mcp).";
+                    POST /api/clients/{clientId}/signatures (setClientSignatures), \
+                    GET /api/export (exportConversations), \
+                    POST /api/import (importConversations), POST /mcp (mcp).";
 
 #[tokio::test]
 async fn a_wrong_path_or_method_is_told_the_right_one_and_all_operations() {
