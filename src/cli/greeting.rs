@@ -7,17 +7,21 @@ use crate::domain::EndpointPolicy;
 use crate::secrets::Credentials;
 
 /// The address on which the service listens and, on the first start, commands to try it.
-pub(super) fn greeting(app: &App, endpoints: &EndpointPolicy, under_host: bool) -> String {
+pub(super) fn greeting(app: &App, endpoints: &EndpointPolicy) -> String {
     let address = app.address();
-    let listening = format!("mcp-scheduler {} is listening on http://{address}", env!("CARGO_PKG_VERSION"));
+    let listening = listening(address);
     match app.credentials() {
-        // The Functions host stores the output of this process, so the output must not contain the API key.
-        Some(credentials) if credentials.new && !under_host => {
+        Some(credentials) if credentials.new => {
             format!("{listening}\n{}", first_steps(address, credentials, endpoints))
         }
         Some(local) => format!("{listening}\nClient {}; its API key is in {}", local.client, local.path.display()),
         None => listening,
     }
+}
+
+/// The address on which the service listens, as a sentence.
+pub(super) fn listening(address: SocketAddr) -> String {
+    format!("mcp-scheduler {} is listening on http://{address}", env!("CARGO_PKG_VERSION"))
 }
 
 /// Commands that schedule one conversation. Its endpoint is the service's own health check if the policy accepts it, so

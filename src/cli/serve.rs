@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::greeting::greeting;
+use super::greeting::{greeting, listening};
 use super::output;
 use crate::app::App;
 use crate::config::Config;
@@ -21,8 +21,13 @@ pub(super) async fn serve(config: Config) -> Result<ExitCode, String> {
     // A signal during the start must not kill the process half-way, so the handlers come first.
     let stop = stop_on_signal().map_err(|error| format!("cannot receive signals: {error}"))?;
     let app = App::start(config).await.map_err(|error| error.to_string())?;
-    // The service is as useful if nobody reads its greeting.
-    let _ = output::print(greeting(&app, &endpoints, under_host));
+    if under_host {
+        // The host keeps the output of this process as its log, so the greeting is a line of the log without secrets.
+        tracing::info!("{}", listening(app.address()));
+    } else {
+        // The service is as useful if nobody reads its greeting.
+        let _ = output::print(greeting(&app, &endpoints));
+    }
     app.run(stop).await.map_err(|error| error.to_string())?;
     Ok(if under_host { ExitCode::from(RESTART) } else { ExitCode::SUCCESS })
 }

@@ -17,7 +17,7 @@ use crate::store::{AzureSettings, EncryptionKeys};
 pub use auth::AuthConfig;
 pub use delivery::DeliveryConfig;
 pub use server::ServerConfig;
-pub use telemetry::TelemetryConfig;
+pub use telemetry::{LogFormat, TelemetryConfig};
 use vars::Vars;
 
 /// All settings.
@@ -33,7 +33,7 @@ pub struct Config {
     pub delivery: DeliveryConfig,
     /// `DATA_ENCRYPTION_KEYS`. Without it the first start generates a key.
     pub encryption_keys: Option<EncryptionKeys>,
-    /// How much is logged.
+    /// How much is logged, and in which form.
     pub telemetry: TelemetryConfig,
 }
 
@@ -142,6 +142,7 @@ mod tests {
             "WEBSITE_SKU",
             "IDENTITY_ENDPOINT",
             "IDENTITY_HEADER",
+            "NO_COLOR",
         ];
         let listed: BTreeSet<_> = settings().map(|(name, _)| name).chain(platform).map(str::to_owned).collect();
         assert_eq!(read.into_inner(), listed);

@@ -1,25 +1,58 @@
-//! How much is logged.
+//! How much is logged, and in which form.
 
 use std::str::FromStr as _;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use super::vars::{Setting, Vars};
+use super::vars::{Setting, Vars, any_text};
 
 const RUST_LOG: Setting<Targets> = Setting { name: "RUST_LOG", default: "info", read: parse_targets };
 
-pub(super) const SETTINGS: [(&str, &str); 1] = [RUST_LOG.entry()];
+const LOG_FORMAT: Setting<LogFormat> = Setting { name: "LOG_FORMAT", default: "auto", read: parse_format };
+/// Not a setting of this program alone: <https://no-color.org>.
+const NO_COLOR: Setting<String> = Setting { name: "NO_COLOR", default: "", read: any_text };
 
-/// How much is logged.
+pub(super) const SETTINGS: [(&str, &str); 2] = [RUST_LOG.entry(), LOG_FORMAT.entry()];
+
+/// How much is logged, and in which form.
 #[derive(Clone, Debug)]
 pub struct TelemetryConfig {
     /// `RUST_LOG`, with the levels of some crates capped.
     pub log: Targets,
+    /// `LOG_FORMAT`.
+    pub format: LogFormat,
+    /// Whether a terminal may show colours: `NO_COLOR` is not set.
+    pub colour: bool,
+}
+
+/// The form of the lines of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people if the log goes to a terminal, otherwise JSON.
+    #[default]
+    Auto,
+    /// One JSON object in each line.
+    Json,
+    /// For people.
+    Human,
 }
 
 impl TelemetryConfig {
     pub(super) fn read(vars: &mut Vars<'_>) -> Self {
-        Self { log: without_requests(&vars.read(&RUST_LOG).unwrap_or_default()) }
+        Self {
+            log: without_requests(&vars.read(&RUST_LOG).unwrap_or_default()),
+            format: vars.read(&LOG_FORMAT).unwrap_or_default(),
+            colour: !vars.is_set(&NO_COLOR),
+        }
+    }
+}
+
+fn parse_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "auto" => Ok(LogFormat::Auto),
+        "json" => Ok(LogFormat::Json),
+        "human" => Ok(LogFormat::Human),
+        _ => Err("must be auto, json or human".to_owned()),
     }
 }
 
@@ -54,7 +87,24 @@ fn cap_level(wanted: &Targets, crates: &str, highest: LevelFilter) -> Targets {
 mod tests {
     use tracing_subscriber::filter::LevelFilter as Level;
 
+    use super::LogFormat;
     use crate::config::tests::config;
+
+    #[test]
+    fn the_format_is_one_of_three_and_no_color_turns_the_colours_off() {
+        let telemetry = |vars: &[(&str, &str)]| config(vars).unwrap().telemetry;
+        for (text, format) in
+            [("", LogFormat::Auto), ("auto", LogFormat::Auto), ("json", LogFormat::Json), ("human", LogFormat::Human)]
+        {
+            assert_eq!(telemetry(&[("LOG_FORMAT", text)]).format, format);
+        }
+        let problem = config(&[("LOG_FORMAT", "JSON ")]).unwrap_err().to_string();
+        assert!(problem.contains("LOG_FORMAT: must be auto, json or human"), "{problem}");
+        // https://no-color.org: any value but an empty one.
+        for (value, colour) in [("", true), ("0", false), ("1", false)] {
+            assert_eq!(telemetry(&[("NO_COLOR", value)]).colour, colour, "{value:?}");
+        }
+    }
 
     #[test]
     fn no_log_level_makes_a_crate_print_the_requests_that_go_through_it() {

@@ -52,7 +52,7 @@ const ALLOWED: [(&str, &[&str]); 27] = [
     ("mcp", &["api", "auth", "domain", "json", "public_url", "scheduler", "text"]),
     ("api", &["auth", "backup", "delivery", "domain", "json", "scheduler", "template", "text"]),
     ("secrets", &["auth", "config", "delivery", "domain", "json", "private_files", "store", "time"]),
-    ("telemetry", &["config"]),
+    ("telemetry", &["config", "domain", "json", "text", "time"]),
     ("config", &["auth", "delivery", "domain", "public_url", "store"]),
     ("delivery", &["domain", "json", "maintenance", "outbound", "store", "sync", "template", "time"]),
     ("scheduler", &["domain", "store", "sync", "time"]),

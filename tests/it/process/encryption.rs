@@ -128,6 +128,8 @@ async fn a_copy_of_the_storage_account_shows_no_secret() {
         ("AzureWebJobsStorage", &*connection),
         ("DELIVERY_ALLOWED_NETWORKS", "127.0.0.0/8"),
         ("RUST_LOG", "trace"),
+        // The other test reads JSON.
+        ("LOG_FORMAT", "human"),
     ];
     let service = place.start(&[&CONFIGURED[..], &on_azure].concat());
     work(&service).await;

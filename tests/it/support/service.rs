@@ -142,8 +142,9 @@ impl Service {
 
     pub fn wait_until_listening(&mut self) {
         let listening = |out: &str| {
-            // Under the Functions host the log is on stdout too.
-            let url = out.lines().find_map(|line| line.split_once(" is listening on "))?.1;
+            // Under the Functions host it is a line of the log.
+            let said = out.lines().find_map(|line| line.split_once(" is listening on "))?.1;
+            let url = said.split('"').next()?;
             Some(url.to_owned()).filter(|_| out.ends_with('\n'))
         };
         let deadline = Instant::now() + Duration::from_secs(30);

@@ -1,0 +1,59 @@
+//! The log: one line for each event, as a JSON object or for people.
+
+mod escaped;
+mod format;
+mod layer;
+mod line;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, IsTerminal as _};
+use std::panic::{self, PanicHookInfo};
+
+use tracing::Level;
+use tracing::field::display;
+use tracing_subscriber::fmt::writer::MakeWriterExt as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::config::{Config, LogFormat, TelemetryConfig};
+use crate::time::SystemClock;
+use format::Format;
+use layer::LogLayer;
+
+/// Starts logging to stderr. The Functions host reads every line on stderr as an error and every line on stdout as
+/// information, so under the host only errors go to stderr and all other lines to stdout.
+pub fn init(config: &Config) {
+    let under_host = config.server.under_host;
+    let to_stderr = io::stderr.with_max_level(if under_host { Level::ERROR } else { Level::TRACE });
+    let format = format_of(&config.telemetry, !under_host && io::stderr().is_terminal());
+    tracing_subscriber::registry()
+        .with(LogLayer::new(format, SystemClock, to_stderr.or_else(io::stdout)))
+        .with(config.telemetry.log.clone())
+        .init();
+    panic::set_hook(Box::new(log_panic));
+}
+
+fn format_of(config: &TelemetryConfig, is_terminal: bool) -> Format {
+    match config.format {
+        LogFormat::Human => Format::Human { colour: is_terminal && config.colour },
+        LogFormat::Auto if is_terminal => Format::Human { colour: config.colour },
+        LogFormat::Auto | LogFormat::Json => Format::Json,
+    }
+}
+
+/// Logs a panic as one line. The hook of the standard library writes several lines.
+fn log_panic(info: &PanicHookInfo<'_>) {
+    let stack = Backtrace::capture();
+    let stack = (stack.status() == BacktraceStatus::Captured).then(|| display(stack));
+    let (file, line) = info.location().map(|location| (location.file(), location.line())).unzip();
+    tracing::error!(
+        exception.message = info.payload_as_str(),
+        exception.stacktrace = stack,
+        code.file.path = file,
+        code.line.number = line,
+        "the program has a defect: it panicked"
+    );
+}
+
+#[cfg(test)]
+mod tests;
