@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::schedule_once::is_of_time;
-use super::{ErrorDetail, Parsed, Problem, ScheduleRequest, ScheduleResponse};
+use super::{ErrorDetail, Parsed, Problem, ScheduleRequest, ScheduleResponse, log_conversation};
 use crate::domain::{ClientId, ConversationId, ConversationName, InvalidName};
 use crate::scheduler::{Definition, NamedOutcome, Scheduler, SchedulerError};
 
@@ -49,6 +49,7 @@ pub(crate) async fn schedule_named(
         }
         Err(errors) => return Err(Problem::invalid(errors)),
     };
+    log_conversation(conversation.id());
     let outcome = match outcome {
         NamedOutcome::Created => "created",
         NamedOutcome::Updated => "updated",
@@ -64,8 +65,12 @@ pub(crate) async fn schedule_named(
 pub(crate) async fn named_id(scheduler: &Scheduler, client: &ClientId, name: &str) -> Result<ConversationId, Problem> {
     let name = check_name(name).map_err(|error| Problem::invalid(vec![error]))?;
     match scheduler.named_id(client, &name).await {
+        Ok(id) => {
+            log_conversation(id);
+            Ok(id)
+        }
         Err(SchedulerError::NotFound) => Err(Problem::no_such_name()),
-        result => Ok(result?),
+        Err(error) => Err(error.into()),
     }
 }
 

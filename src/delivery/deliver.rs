@@ -4,17 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::field::{Empty, display};
+use tracing::{Instrument as _, Span};
 
 use super::client_limiter::{ClientLimiter, ClientPermit};
 use super::host_limiter::{HostLimiter, HostPermit};
 use super::not_ready::NotReady;
-use super::request::attempt_request;
+use super::request::{TraceParent, attempt_request};
 use super::retry_schedule::Busy;
 use super::signing::AllSignatures;
 use super::{SignatureChoice, Signer, retry_delay};
 use crate::domain::{
-    Callbacks, Claim, ClaimRefused, ClaimedAttempt, Conversation, DeliveryPolicy, Destination, ErrorClass, LeaseToken,
-    Payload, Signatures, Status, Timestamp,
+    AttemptStart, Callbacks, Claim, ClaimRefused, ClaimedAttempt, Conversation, DeliveryPolicy, Destination, Endpoint,
+    ErrorClass, LeaseToken, Payload, Signatures, Status, Timestamp,
 };
 use crate::outbound::{Exchange, Route, RouteError, Sender};
 use crate::store::{ConversationStore, DueKey, LiveAttempts, Revision, StoreError, Versioned, Waker};
@@ -149,6 +151,21 @@ impl Deliverer {
     /// # Errors
     /// [`StoreError`] if the store failed before an attempt was claimed.
     pub async fn deliver(&self, due: &DueKey, deadline: Option<Instant>) -> Result<DeliveryOutcome, StoreError> {
+        // The level is error, so that no log filter removes the span from the lines inside it.
+        let span = tracing::error_span!(
+            "delivery",
+            conversation.id = %due.id,
+            client.id = %due.client,
+            server.address = Empty,
+            server.port = Empty,
+            occurrence = Empty,
+            attempt = Empty,
+            traceparent = Empty,
+        );
+        self.deliver_until(due, deadline).instrument(span).await
+    }
+
+    async fn deliver_until(&self, due: &DueKey, deadline: Option<Instant>) -> Result<DeliveryOutcome, StoreError> {
         let (mut permits, mut read) = (1, None);
         loop {
             let Some(permit) = self.client_limiter.acquire(&due.client, permits, deadline).await else {
@@ -159,9 +176,7 @@ impl Deliverer {
                 Err(NotReady::Store(
                     error @ (StoreError::Corrupt { .. } | StoreError::Undecryptable { .. } | StoreError::Refused(_)),
                 )) => {
-                    tracing::error!(
-                        conversation.id = %due.id, client.id = %due.client, %error, "the conversation cannot be delivered"
-                    );
+                    tracing::error!(%error, "the conversation cannot be delivered");
                     return Ok(DeliveryOutcome::Undeliverable(error.to_string()));
                 }
                 Err(NotReady::Store(error)) => return Err(error),
@@ -236,6 +251,7 @@ impl Deliverer {
     ) -> Result<Prepared, NotReady> {
         let conversation = &read.value;
         let Destination::Endpoint(target) = conversation.destination();
+        log_endpoint(&target.endpoint);
         let look_up = async {
             let _permit = client_permit.look_up().await;
             self.sender.route(target.endpoint.as_str()).await
@@ -268,8 +284,7 @@ impl Deliverer {
     ) -> Result<Result<Payload, ErrorClass>, StoreError> {
         match self.store.payload_at(of, revision).await {
             Err(error @ StoreError::Corrupt { .. }) => {
-                let (id, client) = (of.id(), of.client());
-                tracing::error!(conversation.id = %id, client.id = %client, %error, "the payload is lost");
+                tracing::error!(%error, "the payload is lost");
                 Ok(Err(ErrorClass::PayloadLost))
             }
             result => result.map(Ok),
@@ -290,10 +305,7 @@ impl Deliverer {
             Ok(Claim::Expired(next)) => self.expire(read.revision, next, occurrence).await.map(Claimed::Nothing),
             Ok(Claim::Lost(next)) => {
                 let next = self.commit_unsent(read.revision, next, occurrence).await?;
-                tracing::warn!(
-                    conversation.id = %next.id(), client.id = %next.client(), status = next.status().as_str(),
-                    "an attempt was lost with its worker"
-                );
+                tracing::warn!(conversation.status = next.status().as_str(), "an attempt was lost with its worker");
                 Ok(Claimed::Nothing(DeliveryOutcome::NothingToDo))
             }
             Err(ClaimRefused::Leased { .. } | ClaimRefused::Paused | ClaimRefused::Final(_)) => {
@@ -311,12 +323,10 @@ impl Deliverer {
     /// Sends a claimed attempt and writes its result.
     async fn send(&self, claim: CommittedClaim, prepared: Prepared) -> DeliveryOutcome {
         let (conversation, attempt) = (claim.claimed.conversation(), claim.claimed.attempt());
+        log_attempt(conversation, attempt);
         wait_until(&*self.clock, attempt.started).await;
         if !self.lease_suffices(&claim) {
-            tracing::warn!(
-                conversation.id = %conversation.id(), attempt = attempt.number,
-                "attempt abandoned: the claim took too long"
-            );
+            tracing::warn!("attempt abandoned: the claim took too long");
             return DeliveryOutcome::Abandoned;
         }
         let sent_at = self.clock.now();
@@ -348,4 +358,22 @@ impl Deliverer {
         let passed = claim.since.elapsed().max(claim.since_machine.until(self.clock.machine()));
         holds && passed <= DeliveryPolicy::LEASE_MARGIN.saturating_sub(Self::MARGIN_FOR_RESULT)
     }
+}
+
+/// Adds the endpoint to the log lines of the delivery. What follows the host may be a secret.
+fn log_endpoint(endpoint: &Endpoint) {
+    let host = endpoint.origin().split_once("://").map_or("", |(_, host)| host);
+    let (address, port) = match host.rsplit_once(':') {
+        Some((address, port)) if !port.ends_with(']') => (address, port.parse::<u16>().ok()),
+        _ => (host, None),
+    };
+    Span::current().record("server.address", address).record("server.port", port);
+}
+
+/// Adds the attempt to the log lines of the delivery.
+fn log_attempt(conversation: &Conversation, attempt: AttemptStart) {
+    Span::current()
+        .record("attempt", attempt.number)
+        .record("occurrence", conversation.occurrence())
+        .record("traceparent", display(TraceParent::of(conversation, attempt)));
 }

@@ -68,7 +68,7 @@ async fn delete_all(
             let _slot = slots.acquire().await;
             if let Err(error) = receiver.delete(&wake_up).await {
                 let id = wake_up.receipt.message;
-                tracing::warn!(message.id = id, %error, "message not deleted; it will be received again");
+                tracing::warn!(messaging.message.id = id, %error, "message not deleted; it will be received again");
             }
         }
     });

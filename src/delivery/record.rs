@@ -1,12 +1,18 @@
 //! The record of a delivery: the result of an attempt, and the end of a conversation that has expired.
 
+use std::fmt;
 use std::time::Duration;
+
+use tracing::field::display;
 
 use super::callback::Change;
 use super::classify::classify_checked;
 use super::deliver::CommittedClaim;
 use super::{Deliverer, DeliveryOutcome, retry_delay};
-use crate::domain::{Callbacks, ClaimProof, ClaimedAttempt, Conversation, Status, SuccessWhen, Timestamp};
+use crate::domain::{
+    AttemptResult, Callbacks, ClaimProof, ClaimedAttempt, Conversation, Destination, Method, Outcome, Status,
+    SuccessWhen, Timestamp, millis,
+};
 use crate::outbound::Exchange;
 use crate::store::{Revision, StoreError};
 
@@ -23,29 +29,24 @@ impl Deliverer {
         callbacks: &Callbacks,
     ) -> DeliveryOutcome {
         let CommittedClaim { claimed, revision, .. } = claim;
-        let (attempt, lateness) = (claimed.attempt(), claimed.due_at().until(sent_at));
+        let lateness = claimed.due_at().until(sent_at);
         let now = self.clock.now();
         let pause = retry_delay(claimed.conversation().attempts_used(), self.jitter(), exchange.retry_after(), now);
         let pause = pause + now.until(self.clock.latest());
         let result = classify_checked(exchange, success_when);
-        tracing::debug!(
-            conversation.id = %claimed.conversation().id(), client.id = %claimed.conversation().client(),
-            attempt = attempt.number, outcome = ?result.outcome, status = result.http_status, error = ?result.error,
-            duration_ms = result.duration_ms, lateness_ms = lateness.as_millis(), "attempt finished"
-        );
-        let (id, occurrence) = (claimed.conversation().id(), claimed.conversation().occurrence());
+        let Destination::Endpoint(target) = claimed.conversation().destination();
+        let (method, occurrence) = (target.method, claimed.conversation().occurrence());
         let proof = claimed.proof();
         let complete = |claimed: ClaimedAttempt| {
             self.change(claimed.complete(sent_at, result.clone(), pause, now), occurrence, callbacks)
         };
         let change = complete(claimed);
-        let change = match self.write_result(proof, revision, change, complete).await {
+        let written = self.write_result(proof, revision, change, complete).await;
+        log_finished(method, &result, lateness, written.as_ref().ok().map(|change| &change.next));
+        let change = match written {
             Ok(change) => change,
             Err(error) => {
-                tracing::warn!(
-                    conversation.id = %id, attempt = attempt.number, %error,
-                    "result not written; the attempt's lease will run out"
-                );
+                tracing::warn!(%error, "result not written; the attempt's lease will run out");
                 return DeliveryOutcome::Abandoned;
             }
         };
@@ -53,14 +54,9 @@ impl Deliverer {
         let status = next.status();
         let has_failed = occurrence.and_then(|number| next.series()?.failure_of(number)).is_some();
         if status == Status::Failed {
-            tracing::warn!(
-                conversation.id = %id, client.id = %next.client(), attempts = attempt.number, "conversation failed"
-            );
+            tracing::warn!("conversation failed");
         } else if has_failed {
-            tracing::warn!(
-                conversation.id = %id, client.id = %next.client(), occurrence, attempts = attempt.number,
-                "an occurrence failed"
-            );
+            tracing::warn!("an occurrence failed");
         }
         self.wake_after(&change).await;
         DeliveryOutcome::Attempted { status, lateness }
@@ -107,7 +103,7 @@ impl Deliverer {
         // A conversation that recurs has a next occurrence.
         let next = self.commit_unsent(read, expired, occurrence).await?;
         tracing::warn!(
-            conversation.id = %next.id(), client.id = %next.client(), status = next.status().as_str(),
+            conversation.status = next.status().as_str(),
             "a delivery expired before an attempt could begin"
         );
         Ok(DeliveryOutcome::NothingToDo)
@@ -129,5 +125,35 @@ impl Deliverer {
         self.commit(read, &change).await?;
         self.wake_after(&change).await;
         Ok(change.next)
+    }
+}
+
+/// Writes the line of an attempt. `next` is the conversation after it, if the result could be written.
+fn log_finished(method: Method, result: &AttemptResult, lateness: Duration, next: Option<&Conversation>) {
+    let error_type = (result.outcome != Outcome::Success).then(|| display(ErrorType(result)));
+    let next_attempt_time = next.and_then(Conversation::next_wake_at).map(display);
+    tracing::info!(
+        http.request.method = method.as_str(),
+        http.response.status_code = result.http_status,
+        outcome = result.outcome.as_str(),
+        error.type = error_type,
+        duration_ms = result.duration_ms,
+        lateness_ms = millis(lateness),
+        conversation.status = next.map(|next| next.status().as_str()),
+        next_attempt_time,
+        "attempt finished"
+    );
+}
+
+/// The reason why an attempt failed, as OpenTelemetry names it: the class of the error, or the status of the response.
+struct ErrorType<'a>(&'a AttemptResult);
+
+impl fmt::Display for ErrorType<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.error, self.0.http_status) {
+            (Some(class), _) => f.write_str(class.as_str()),
+            (None, Some(status)) => write!(f, "{status}"),
+            (None, None) => f.write_str("_OTHER"),
+        }
     }
 }

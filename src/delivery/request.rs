@@ -1,5 +1,7 @@
 //! The request of one attempt.
 
+use std::fmt;
+
 use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -91,8 +93,7 @@ const JSON: &str = "application/json";
 /// Builds the request of one attempt. `now` is the time at which it is sent.
 ///
 /// `webhook-id`, `webhook-timestamp` and `webhook-signature` follow Standard Webhooks;
-/// `idempotency-key` repeats the id for receivers that read that header. In `traceparent` (W3C Trace Context) the
-/// trace is the conversation's id and the span is the attempt's number, below that of its occurrence.
+/// `idempotency-key` repeats the id for receivers that read that header.
 ///
 /// # Errors
 /// [`ErrorClass::PayloadLost`] if the stored body is damaged.
@@ -131,9 +132,7 @@ pub(super) fn attempt_request(
     if let Some(thread_id) = conversation.thread_id() {
         set(&mut headers, "scheduler-thread-id", thread_id.as_str().to_owned());
     }
-    let occurrence = conversation.occurrence().map_or(0, u64::from);
-    let span = (occurrence << 32) | u64::from(attempt.number);
-    set(&mut headers, "traceparent", format!("00-{}-{span:016x}-01", conversation.id().as_trace()));
+    set(&mut headers, "traceparent", TraceParent::of(conversation, attempt).to_string());
     set(&mut headers, "user-agent", concat!("mcp-scheduler/", env!("CARGO_PKG_VERSION")).to_owned());
     Ok(OutboundRequest {
         method: target.method,
@@ -143,6 +142,26 @@ pub(super) fn attempt_request(
         keep_response: payload.success_when.is_some(),
         timeout: conversation.policy().timeout(),
     })
+}
+
+/// The place of an attempt in a trace (W3C Trace Context). The trace is the conversation's id, and the span is the
+/// attempt's number, below that of its occurrence.
+pub(super) struct TraceParent {
+    trace: ConversationId,
+    span: u64,
+}
+
+impl TraceParent {
+    pub(super) fn of(conversation: &Conversation, attempt: AttemptStart) -> Self {
+        let occurrence = conversation.occurrence().map_or(0, u64::from);
+        Self { trace: conversation.id(), span: (occurrence << 32) | u64::from(attempt.number) }
+    }
+}
+
+impl fmt::Display for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{}-{:016x}-01", self.trace.as_trace(), self.span)
+    }
 }
 
 /// The id of what is delivered. It is the same for all attempts, and each occurrence of a conversation has its own.
@@ -186,7 +205,7 @@ fn from_template(
             conversation.name(),
         );
     template::render(&template.json, &values, usize::MAX).map_err(|errors| {
-        tracing::error!(conversation.id = %conversation.id(), errors = errors.len(), "the body cannot be made of its template");
+        tracing::error!(errors = errors.len(), "the body cannot be made of its template");
         ErrorClass::PayloadLost
     })
 }

@@ -14,7 +14,7 @@ use super::budget::{Owner, Share};
 use super::caller::FunctionsHost;
 use super::connection::Connection;
 use super::rate_limiter::RateLimiter;
-use crate::api::{ErrorDetail, IDEMPOTENCY_KEY, Problem, read_key, several_keys};
+use crate::api::{ErrorDetail, IDEMPOTENCY_KEY, Problem, log_conversation, read_key, several_keys};
 use crate::auth::{Authenticator, ClientAdmin, Principal, Source};
 use crate::backup::Backup;
 use crate::delivery::{Signer, WakeUpHandler};
@@ -181,7 +181,9 @@ impl RequestContext {
 
     /// The conversation that the path names. A malformed id gets the same problem as an unknown one.
     pub(super) fn conversation_id(&self) -> Result<ConversationId, Problem> {
-        self.parameter.parse().map_err(|_| Problem::no_such_conversation())
+        let id = self.parameter.parse().map_err(|_| Problem::no_such_conversation())?;
+        log_conversation(id);
+        Ok(id)
     }
 }
 

@@ -23,6 +23,7 @@ mod pipeline;
 mod precondition;
 mod rate_limiter;
 mod request_head;
+mod request_line;
 mod response;
 mod router;
 mod server;

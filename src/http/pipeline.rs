@@ -2,7 +2,8 @@
 
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
-use tracing::Instrument as _;
+use tracing::Span;
+use tracing::field::display;
 use warp::reply::{Reply as _, Response};
 
 use super::context::RequestContext;
@@ -13,9 +14,9 @@ use crate::auth::{AuthError, Principal};
 /// Serves one request. Every error becomes a problem document that names the operation. A problem of authentication
 /// also gets the address of the metadata that tells the client how to log in.
 pub(super) async fn serve(operation: &Operation, context: RequestContext) -> Response {
-    let span = tracing::debug_span!("request", operation = operation.name);
+    Span::current().record("operation", operation.name);
     let origin = context.origin().clone();
-    match authorise_and_handle(operation, context).instrument(span).await {
+    match authorise_and_handle(operation, context).await {
         Ok(response) => response,
         Err(problem) => {
             let metadata = origin.resource_metadata(operation.resource());
@@ -30,6 +31,7 @@ async fn authorise_and_handle(operation: &Operation, mut context: RequestContext
         Access::AnyClient(handler) | Access::Client { handler, .. } => {
             let caller = authenticate(operation, &context).await?;
             context.belongs_to(&caller);
+            Span::current().record("client.id", display(caller.client()));
             if let Access::Client { scope, .. } = operation.access {
                 caller.require(scope)?;
             }

@@ -20,6 +20,7 @@ pub fn json<T: Serialize>(body: &T) -> Result<Response, Problem> {
 
 impl Reply for Problem {
     fn into_response(self) -> Response {
+        self.log_type();
         let mut response = Response::new(serde_json::to_vec(&self).unwrap_or_default().into());
         *response.status_mut() = self.status();
         let headers = response.headers_mut();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, EXPECT, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -21,13 +21,14 @@ use hyper_util::service::TowerToHyperService;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 use warp::filters::BoxedFilter;
 use warp::reply::{Reply as _, Response};
 
 use super::client_stream::ClientStream;
 use super::connection::{Connection, ConnectionLimits};
 use super::request_head;
+use super::request_line::RequestLine;
 use super::shared_body::SharedBody;
 use crate::api::Problem;
 use crate::auth::TrustedProxies;
@@ -161,13 +162,14 @@ impl RequestHandler {
         // hyper serves requests that a client sends without waiting one after the other. Between them the requests of
         // other connections get their turn.
         tokio::task::yield_now().await;
-        let span = if self.invocation_ids { invocation(request.headers()) } else { Span::none() };
+        let mut line = RequestLine::begin(&request, self.invocation_ids);
         let is_awaited = request.headers().contains_key(EXPECT);
         let (parts, body) = request.into_parts();
         let body = SharedBody::new(body);
         let mut request = Request::from_parts(parts, body.clone());
         request.extensions_mut().insert(connection);
-        let response = self.respond(request).instrument(span).await;
+        let response = self.respond(request).instrument(line.span().clone()).await;
+        line.end(response.status());
         body.discard_rest(is_awaited).await;
         Ok(harden(response))
     }
@@ -189,12 +191,6 @@ impl RequestHandler {
 #[derive(Debug, thiserror::Error)]
 #[error("a handler panicked")]
 struct Panicked;
-
-/// The span that carries the host's invocation id. Its level is error, so that no log filter removes it.
-fn invocation(headers: &HeaderMap) -> Span {
-    let id = headers.get("x-azure-functions-invocationid").and_then(|id| id.to_str().ok());
-    tracing::error_span!("invocation", id = id.filter(|id| id.len() <= 64))
-}
 
 /// How long everybody may keep a response: an extension of the responses that may be kept at all.
 #[derive(Clone, Copy)]

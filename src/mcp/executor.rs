@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::api::{
     self, CancelResponse, ConversationResponse, ErrorDetail, FromObject, ListRequest, ListResponse, MAX_KEY,
     ObjectReader, Parsed, PreviewRequest, PreviewResponse, Problem, RedeliverResponse, ScheduleRequest, Synonyms,
-    UntrustedContent, UpdateRequest, read_key,
+    UntrustedContent, UpdateRequest, log_conversation, read_key,
 };
 use crate::auth::Principal;
 use crate::domain::ConversationId;
@@ -146,6 +146,7 @@ impl ToolExecutor {
         let (request, key) = arguments.split(|arguments| (arguments.request, arguments.idempotency_key));
         let key = key.map(|key| read_key(KEY_ARGUMENT, key.as_bytes()));
         let (id, response) = api::schedule(&self.scheduler, principal.client(), request, key).await?;
+        log_conversation(id);
         Ok(ToolResult::new(id.to_string(), &response)?.with_notes(&response.notes))
     }
 
@@ -173,7 +174,7 @@ impl ToolExecutor {
 
     pub(super) async fn update(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
         let id = Parsed::<UpdateArguments>::from_json(arguments)?.validate(UpdateArguments::id)?;
-        let id = id.parse().map_err(|_| Problem::no_such_conversation())?;
+        let id = parse_id(&id)?;
         let request = UpdateRequest::without(arguments, ID_ARGUMENT)?;
         let Found { whole, .. } = api::update(&self.scheduler, principal.client(), id, &request, |_| true).await?;
         let response = ConversationResponse::<UntrustedContent>::new(&whole, self.scheduler.now());
@@ -210,7 +211,7 @@ impl ToolExecutor {
         let arguments = Parsed::<RunArguments>::from_json(arguments)?;
         let (conversation, key) = arguments.split(|arguments| (arguments.conversation, arguments.idempotency_key));
         let id = conversation.validate(ConversationRequest::validate)?;
-        let id = id.parse().map_err(|_| Problem::no_such_conversation())?;
+        let id = parse_id(&id)?;
         let key = key.map(|key| read_key(KEY_ARGUMENT, key.as_bytes()));
         let (copy, response) = api::run(&self.scheduler, principal.client(), id, key).await?;
         ToolResult::new(copy.to_string(), &response)
@@ -255,6 +256,7 @@ impl ToolResult {
     }
 
     fn error(problem: &Problem) -> Self {
+        problem.log_type();
         Self(CallToolResult::error(vec![ContentBlock::text(problem.to_text())]))
     }
 
@@ -264,6 +266,11 @@ impl ToolResult {
 }
 
 fn conversation_id(arguments: &[u8]) -> Result<ConversationId, Problem> {
-    let id = Parsed::<ConversationRequest>::from_json(arguments)?.validate(ConversationRequest::validate)?;
-    id.parse().map_err(|_| Problem::no_such_conversation())
+    parse_id(&Parsed::<ConversationRequest>::from_json(arguments)?.validate(ConversationRequest::validate)?)
+}
+
+fn parse_id(text: &str) -> Result<ConversationId, Problem> {
+    let id = text.parse().map_err(|_| Problem::no_such_conversation())?;
+    log_conversation(id);
+    Ok(id)
 }

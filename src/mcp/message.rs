@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tracing::Span;
 
 use super::tools::NamedTool;
 use crate::api::Problem;
@@ -71,6 +72,7 @@ impl Caller {
         };
         principal.require(tool.scope)?;
         let arguments = params.arguments.map_or("{}", RawValue::get).into();
+        Span::current().record("gen_ai.tool.name", tool.name);
         Ok(Self { principal, call: Some(ToolCall { tool: Arc::clone(tool), arguments }) })
     }
 }

@@ -137,8 +137,7 @@ impl EgressConnector {
             Verdict::Allowed => "public, but this endpoint may use only DELIVERY_ALLOWED_NETWORKS",
             Verdict::Denied(class) => class.describe(),
         };
-        let host = destination.url.host_str();
-        tracing::warn!(host, %address, class, "delivery blocked: the address is not allowed");
+        tracing::warn!(network.peer.address = %address, class, "delivery blocked: the address is not allowed");
         Err(ErrorClass::Blocked)
     }
 
@@ -150,7 +149,8 @@ impl EgressConnector {
             match timeout(share, self.dialer.connect(*address)).await {
                 Ok(Ok((stream, peer))) if is_same(peer, *address) => return Ok(stream),
                 Ok(Ok((_, peer))) => {
-                    tracing::error!(%address, %peer, "delivery blocked: the peer is not the requested address");
+                    let wanted = address;
+                    tracing::error!(network.peer.address = %peer, %wanted, "delivery blocked: the peer is not the requested address");
                     return Err(ErrorClass::Blocked);
                 }
                 Ok(Err(error)) => failed = connect_error_class(&error),

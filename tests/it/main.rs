@@ -12,6 +12,7 @@ mod cron;
 mod delivery;
 mod functions_host;
 mod limits;
+mod logs;
 mod maintenance;
 mod mcp;
 mod openapi_tools;

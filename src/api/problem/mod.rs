@@ -14,6 +14,7 @@ use http::header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, StatusCode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
+use tracing::Span;
 
 use super::HealthCheck;
 use crate::domain::{Status, Timestamp};
@@ -88,6 +89,11 @@ impl Problem {
     #[must_use]
     pub const fn problem_type(&self) -> ProblemType {
         self.kind
+    }
+
+    /// Adds the type of the problem to the log lines of the request.
+    pub(crate) fn log_type(&self) {
+        Span::current().record("error.type", self.kind.name());
     }
 
     pub(crate) const fn status(&self) -> StatusCode {

@@ -112,6 +112,11 @@ impl ProblemType {
         self.definition().0
     }
 
+    /// The last part of the URN.
+    pub(crate) fn name(self) -> &'static str {
+        self.urn().rsplit(':').next().unwrap_or_default()
+    }
+
     /// The HTTP status of the response.
     #[must_use]
     pub const fn status(self) -> StatusCode {

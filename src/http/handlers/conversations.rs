@@ -4,7 +4,7 @@ use warp::reply::Response;
 
 use crate::api::{
     self, CancelResponse, ConversationResponse, ListViewRequest, ListViewResponse, Parsed, Problem, RawContent,
-    RedeliverResponse, ScheduleRequest, StatusRequest, UpdateRequest,
+    RedeliverResponse, ScheduleRequest, StatusRequest, UpdateRequest, log_conversation,
 };
 use crate::auth::Principal;
 use crate::domain::{Scope, Timestamp};
@@ -21,7 +21,8 @@ pub(in crate::http) async fn schedule_conversation(
     let scheduler = &context.services().scheduler;
     let scheduled = async { api::schedule(scheduler, caller.client(), request?, key).await };
     // The error is often in the time of the request, so the problem has the server's time.
-    let (_, response) = scheduled.await.map_err(|problem: Problem| problem.server_time(scheduler.now()))?;
+    let (id, response) = scheduled.await.map_err(|problem: Problem| problem.server_time(scheduler.now()))?;
+    log_conversation(id);
     json(&response)
 }
 

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use percent_encoding::percent_decode_str;
 use schemars::JsonSchema;
 use serde::Serialize;
+use tracing::Span;
 use url::form_urlencoded;
 use warp::reply::Response;
 
@@ -223,6 +224,7 @@ impl Refusal {
             Self::InvalidTarget(why) => (StatusCode::BAD_REQUEST, None, "invalid_target", why),
             Self::Other(problem) => return Err(problem),
         };
+        Span::current().record("error.type", error);
         let mut response = json(&ErrorResponse { error, error_description: &description })?;
         *response.status_mut() = status;
         response.headers_mut().extend(header);

@@ -78,12 +78,12 @@ impl AzureQueue {
     async fn reject(&self, message: Message, reason: InvalidWakeUp) -> Result<(), StoreError> {
         let id = &message.message_id;
         if message.dequeue_count < Self::TRIES {
-            tracing::warn!(message.id = id, %reason, "received a message that is not a wake-up");
+            tracing::warn!(messaging.message.id = id, %reason, "received a message that is not a wake-up");
             return Ok(());
         }
         put(&self.poison, &message.message_text, Duration::ZERO).await?;
         let to = self.poison.queue_name();
-        tracing::error!(message.id = id, %reason, to, "moved a message that is not a wake-up to the poison queue");
+        tracing::error!(messaging.message.id = id, %reason, to, "moved a message that is not a wake-up to the poison queue");
         remove(&self.queue, message.into()).await
     }
 }

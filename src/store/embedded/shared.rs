@@ -50,7 +50,7 @@ impl Shared {
     pub(super) fn fail(&self, cause: &Cause) {
         if !self.failed.swap(true, Ordering::AcqRel) {
             tracing::error!(
-                error = %cause, path = %self.dir.display(),
+                error = %cause, file.directory = %self.dir.display(),
                 "the store cannot write: requests get 503 until it can; it reopens itself as soon as the disk, the \
                  limit of open files or the directory allow it"
             );

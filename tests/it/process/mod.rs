@@ -13,6 +13,7 @@ mod first_run;
 mod integration;
 mod killing;
 mod lists;
+mod logs;
 mod oauth_client;
 mod secrets;
 mod silent_dns;

@@ -8,8 +8,10 @@ use futures_util::future::join_all;
 use http::Method;
 use mcp_scheduler::http::{Access, Operation, ServerOptions, json as json_response};
 use serde_json::json;
+use tracing::Level;
 
 use crate::support::app::{BareApi, Running, TestApp};
+use crate::support::captured_log::CapturedLog;
 use crate::support::client::{Answer, conversation};
 use crate::support::wire::{Wire, head};
 
@@ -86,6 +88,25 @@ async fn the_oldest_connection_gives_way_and_that_of_a_client_does_not() {
     }
     assert!(first.closes_within(Duration::from_secs(1)).await);
     assert_eq!(of_client.exchange(&list).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_request_whose_connection_gives_way_has_a_line_in_the_log() {
+    let (log, _guard) = CapturedLog::start(Level::INFO);
+    let api = small().await;
+    let mut first = Wire::connect(api.address).await;
+    let headers = [("Content-Type", "application/json"), ("Content-Length", "100")];
+    first.send(head("POST", "/api/auth/token", &headers)).await;
+    let mut others = Vec::new();
+    for _ in 0..41 {
+        let mut wire = Wire::connect(api.address).await;
+        wire.exchange(head("GET", "/health", &[])).await;
+        others.push(wire);
+    }
+    assert!(first.closes_within(Duration::from_secs(1)).await);
+    let text = log.text();
+    let aborted: Vec<_> = text.lines().filter(|line| line.contains("request aborted")).collect();
+    assert!(aborted.len() == 1 && aborted[0].contains("operation=\"issueToken\""), "{text}");
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ pub mod integration;
 pub mod invocations;
 pub mod json_schema;
 pub mod listing;
+pub mod log_lines;
 pub mod mcp_wire;
 pub mod outbound;
 pub mod ports;
