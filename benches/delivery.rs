@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use mcp_scheduler::delivery::SigningSecrets;
 use mcp_scheduler::domain::{ClientId, EndpointPolicy, Signatures, Timestamp, Verdict, classify};
-use mcp_scheduler::store::Sealer;
+use mcp_scheduler::store::{EncryptionKeys, Sealer};
 use mcp_scheduler::time::SystemEntropy;
 
 fn main() {
@@ -56,7 +56,7 @@ fn sign(bencher: divan::Bencher<'_, '_>, bytes: usize) {
 const ROW: &str = "m~a-client~fe47253d2bff8fff7fffffffffffffd5";
 
 fn sealer() -> Sealer {
-    let keys = format!("d1:{}", "5a".repeat(32)).parse().unwrap_or_default();
+    let keys: EncryptionKeys = format!("d1:{}", "5a".repeat(32)).parse().unwrap_or_default();
     Sealer::new(keys, Arc::new(SystemEntropy::new()))
 }
 

@@ -26,10 +26,12 @@
 pub mod api;
 pub mod app;
 pub mod auth;
+pub mod azure;
 pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod cost;
+pub mod current;
 pub mod delivery;
 pub mod descriptors;
 pub mod domain;

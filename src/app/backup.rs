@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::StartError;
 use super::backend::Backend;
-use super::start::Parts;
+use super::build::Parts;
 use crate::api::{ExportResponse, ImportResponse};
 use crate::backup::{Backup, BackupError, Verification};
 use crate::config::Config;
 use crate::descriptors::Descriptors;
 use crate::secrets::BootstrapSecrets;
-use crate::store::OpenError;
-use crate::time::{Entropy, SystemEntropy};
+use crate::store::{EncryptionKeys, OpenError, Sealer};
+use crate::time::{Entropy, SystemClock, SystemEntropy};
 
 /// A store that was opened for a backup.
 pub struct BackupStore {
@@ -47,8 +47,9 @@ impl BackupStore {
             }
             other => other.to_string(),
         })?;
-        let keys = BootstrapSecrets::encryption_keys(config, &*entropy).map_err(|error| error.to_string())?;
-        let parts = Parts::of(&backend, entropy, keys, config.server.retention);
+        let keys = encryption_keys(config, &entropy).await?;
+        let sealer = Arc::new(Sealer::new(keys, Arc::clone(&entropy)));
+        let parts = Parts::of(&backend, entropy, sealer, config.server.retention);
         // A store that is new is indexed from its beginning.
         parts.indexer(&backend).begin().await;
         let backup = parts.backup(&backend);
@@ -83,5 +84,16 @@ impl BackupStore {
     /// Closes the store.
     pub fn close(self) {
         self.backend.close();
+    }
+}
+
+/// The keys that encrypt the store: those of the settings, of the vault, or of the data directory.
+async fn encryption_keys(config: &Config, entropy: &Arc<dyn Entropy>) -> Result<EncryptionKeys, String> {
+    match config.key_vault.as_ref().filter(|_| config.encryption_keys.is_none()) {
+        Some(vault) => {
+            let secrets = BootstrapSecrets::of_vault(config, vault, Arc::new(SystemClock), Arc::clone(entropy));
+            Ok(secrets.await?.encryption_keys)
+        }
+        None => BootstrapSecrets::encryption_keys(config, &**entropy).map_err(|error| error.to_string()),
     }
 }

@@ -1,20 +1,26 @@
 //! The keys that verify the deliveries of a client.
 
+use std::sync::Arc;
+
 use crate::config::Config;
 use crate::delivery::ClientKeys;
 use crate::domain::ClientId;
 use crate::secrets::BootstrapSecrets;
-use crate::time::SystemEntropy;
+use crate::time::{SystemClock, SystemEntropy};
 
-/// The keys of the client with this id, derived from the master secrets of the configuration or of the data directory. It
-/// reads no store, so it works beside a running service, and does not know whether the client exists.
+/// The keys of the client with this id, derived from the master secrets of the configuration, of the vault or of the data
+/// directory. It reads no store, so it works beside a running service, and does not know whether the client exists.
 ///
 /// # Errors
 /// A sentence for the operator.
-pub fn client_keys(config: &Config, name: &str) -> Result<ClientKeys, String> {
+pub async fn client_keys(config: &Config, name: &str) -> Result<ClientKeys, String> {
     let id: ClientId = name.parse().map_err(|error| format!("the client id {error}"))?;
-    let secrets =
-        BootstrapSecrets::signing_secrets(config, &SystemEntropy::new()).map_err(|error| error.to_string())?;
+    let entropy = Arc::new(SystemEntropy::new());
+    if let Some(vault) = config.key_vault.as_ref().filter(|_| config.delivery.signing_secrets.is_none()) {
+        let secrets = BootstrapSecrets::of_vault(config, vault, Arc::new(SystemClock), entropy).await?;
+        return Ok(secrets.signing_secrets.derive(&id));
+    }
+    let secrets = BootstrapSecrets::signing_secrets(config, &*entropy).map_err(|error| error.to_string())?;
     let secrets = secrets.ok_or_else(|| {
         let dir = config.server.data_dir.display();
         format!(

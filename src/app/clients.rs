@@ -12,8 +12,9 @@ use crate::auth::{ClientAdmin, ClientAdminError, ClientDirectory};
 use crate::config::Config;
 use crate::descriptors::Descriptors;
 use crate::domain::{ClientId, Scopes, Signatures};
+use crate::secrets::BootstrapSecrets;
 use crate::store::{Client, OpenError};
-use crate::time::{Entropy, SystemEntropy};
+use crate::time::{Entropy, SystemClock, SystemEntropy};
 
 /// What an operator does with clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,7 @@ pub enum ClientCommand {
 /// A sentence for the operator.
 pub async fn administrate_clients(config: &Config, command: &ClientCommand) -> Result<Value, String> {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
+    let first = first_client(config, Arc::clone(&entropy)).await?;
     let max_files = Descriptors::raise().store_files;
     let backend = Backend::open(config, max_files).map_err(|error| match error {
         StartError::Store(OpenError::Locked(path)) => format!(
@@ -50,16 +52,22 @@ pub async fn administrate_clients(config: &Config, command: &ClientCommand) -> R
         ),
         other => other.to_string(),
     })?;
-    let directory = Arc::new(ClientDirectory::new(Some(first_client(config)), backend.clients()));
+    let directory = Arc::new(ClientDirectory::new(Some(first), backend.clients()));
     let result = run(&ClientAdmin::new(directory, backend.clock(), entropy), command).await;
     backend.close();
     result
 }
 
 /// The first client as the service knows it. It is not in the store, and its key is not needed here.
-fn first_client(config: &Config) -> Client {
-    let configured = config.auth.client.as_ref().map(|(id, _)| id.clone());
-    Client::without_keys(configured.unwrap_or_else(ClientId::local), Scopes::with_operator())
+async fn first_client(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Client, String> {
+    let id = match (&config.auth.client_id, &config.key_vault) {
+        (Some(id), _) => id.clone(),
+        (None, Some(vault)) => {
+            BootstrapSecrets::of_vault(config, vault, Arc::new(SystemClock), entropy).await?.client.id
+        }
+        (None, None) => ClientId::local(),
+    };
+    Ok(Client::without_keys(id, Scopes::with_operator()))
 }
 
 async fn run(admin: &ClientAdmin, command: &ClientCommand) -> Result<Value, String> {

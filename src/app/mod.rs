@@ -2,6 +2,7 @@
 
 mod backend;
 mod backup;
+mod build;
 mod client_keys;
 mod clients;
 mod doctor;
@@ -16,17 +17,17 @@ use std::os::unix::process::parent_id;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use crate::api::{ExportResponse, ImportResponse};
 pub(crate) use crate::backup::{BackupError, Verification};
 use crate::delivery::{Follower, Worker};
-use crate::http::{Invocations, Server};
-use crate::maintenance::Indexer;
+use crate::http::{FunctionsHost, RoutesSender, Server};
 pub use crate::maintenance::{Check, CheckStatus, SweepReport};
-use crate::secrets::Credentials;
-use backend::Backend;
+use crate::secrets::{Credentials, SecretSource};
 pub use backup::BackupStore;
+use build::{Foundation, Service};
 pub use client_keys::client_keys;
 pub use clients::{ClientCommand, administrate_clients};
 pub use doctor::{examine_endpoint, examine_secrets, examine_store};
@@ -53,16 +54,12 @@ enum AppWorker {
 /// The service, ready to run.
 pub struct App {
     server: Server,
-    /// None under the Functions host, which takes the worker's place.
-    worker: Option<AppWorker>,
-    /// Some under the Functions host.
-    invocations: Option<Arc<Invocations>>,
+    routes: RoutesSender,
+    foundation: Foundation,
+    secrets: SecretSource,
     /// The process that started this one.
     parent: u32,
-    indexer: Indexer,
-    backend: Backend,
     address: SocketAddr,
-    credentials: Option<Credentials>,
 }
 
 impl App {
@@ -78,8 +75,8 @@ impl App {
 
     /// The local credentials, if the configuration has no client.
     #[must_use]
-    pub const fn credentials(&self) -> Option<&Credentials> {
-        self.credentials.as_ref()
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.secrets.credentials()
     }
 
     /// Serves and delivers until `stop`, or until the Functions host that started this process is gone. Then finishes
@@ -88,7 +85,8 @@ impl App {
     /// # Errors
     /// [`StoreLost`] if the service has stopped because its store failed for good.
     pub async fn run(self, stop: CancellationToken) -> Result<(), StoreLost> {
-        let given_up = self.backend.given_up();
+        let Self { server, routes, foundation, secrets, parent, .. } = self;
+        let given_up = foundation.backend.given_up();
         tokio::spawn({
             let (given_up, stop) = (given_up.clone(), stop.clone());
             async move {
@@ -98,34 +96,53 @@ impl App {
                 }
             }
         });
-        self.backend.prepare();
-        if let Some(invocations) = self.invocations {
-            let (stop, parent) = (stop.clone(), self.parent);
-            tokio::spawn(async move {
-                let orphaned = orphan::is_orphaned(parent, parent_id, || invocations.host.has_called());
-                if stop.run_until_cancelled(orphaned).await.is_some() {
-                    tracing::warn!("the Functions host is gone and nobody calls; stopping");
-                    stop.cancel();
-                }
-            });
+        foundation.backend.prepare();
+        if let Some(host) = foundation.host.clone() {
+            tokio::spawn(stop_when_orphaned(host, parent, stop.clone()));
         }
-        self.indexer.begin().await;
-        tokio::spawn(stop.clone().run_until_cancelled_owned(self.indexer.run()));
-        let (worker, stopped) = (self.worker, stop.clone());
-        let worker = tokio::spawn(async move {
-            match worker {
-                Some(AppWorker::Follower(follower)) => follower.run(stopped).await,
-                Some(AppWorker::Queue(worker)) => worker.run(stopped).await,
-                None => {}
+        let server = tokio::spawn(server.run(stop.clone()));
+        let worker = match stop.run_until_cancelled(secrets.read()).await {
+            Some((secrets, refresher)) => {
+                if let Some(refresher) = refresher {
+                    tokio::spawn(stop.clone().run_until_cancelled_owned(refresher.run()));
+                }
+                Some(begin(foundation.build(&secrets), routes, &stop).await)
             }
-        });
-        self.server.run(stop.clone()).await;
-        // The server may have ended without a stop.
+            None => None,
+        };
+        // It ends at the stop, or by a defect.
+        let _ = server.await;
         stop.cancel();
-        if tokio::time::timeout(Self::DRAIN, worker).await.is_err() {
+        if let Some(worker) = worker
+            && tokio::time::timeout(Self::DRAIN, worker).await.is_err()
+        {
             tracing::warn!("deliveries that did not finish in time are aborted; they will be tried again");
         }
-        self.backend.close();
+        foundation.backend.close();
         if given_up.is_cancelled() { Err(StoreLost) } else { Ok(()) }
+    }
+}
+
+/// Serves all requests from now on, and delivers until the stop.
+async fn begin(service: Service, routes: RoutesSender, stop: &CancellationToken) -> JoinHandle<()> {
+    let Service { router, indexer, worker } = service;
+    indexer.begin().await;
+    routes.send(router);
+    tokio::spawn(stop.clone().run_until_cancelled_owned(indexer.run()));
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        match worker {
+            Some(AppWorker::Follower(follower)) => follower.run(stop).await,
+            Some(AppWorker::Queue(worker)) => worker.run(stop).await,
+            None => {}
+        }
+    })
+}
+
+async fn stop_when_orphaned(host: Arc<FunctionsHost>, parent: u32, stop: CancellationToken) {
+    let orphaned = orphan::is_orphaned(parent, parent_id, || host.has_called());
+    if stop.run_until_cancelled(orphaned).await.is_some() {
+        tracing::warn!("the Functions host is gone and nobody calls; stopping");
+        stop.cancel();
     }
 }

@@ -1,4 +1,4 @@
-//! The start: builds the parts of the service, each in one function.
+//! The start: takes the port, opens the store, and finds out where the secrets are.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,29 +6,18 @@ use std::os::unix::process::parent_id;
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::watch;
 
+use super::App;
 use super::backend::Backend;
-use super::signatures::ChosenSignatures;
-use super::{App, AppWorker};
-use crate::auth::{Authenticator, ClientAdmin, ClientDirectory};
-use crate::backup::Backup;
+use super::build::Foundation;
 use crate::config::{Config, ServerConfig};
-use crate::delivery::{Deliverer, Follower, NextDue, Signer, SlotRunner, WakeUpHandler, Worker};
 use crate::descriptors::Descriptors;
-use crate::domain::Retention;
-use crate::http::{
-    FunctionsHost, Invocations, Operation, RateLimiter, Server, ServerOptions, Services, invocation_operations,
-    operations, router,
-};
-use crate::maintenance::{Checkup, Indexer, Sweeper};
-use crate::mcp::McpServer;
+use crate::http::{FunctionsHost, Routes, Server, ServerOptions};
 use crate::outbound::{HttpSender, SendError};
 use crate::public_url::PublicUrl;
-use crate::scheduler::{CursorKeys, Scheduler};
-use crate::secrets::{BootstrapSecrets, SecretFileError};
-use crate::store::{AzureSetupError, ConversationStore, EncryptionKeys, OpenError, Sealer, WakeUps, Waker};
-use crate::time::{Clock, Entropy, SystemEntropy};
+use crate::secrets::{SecretSource, SecretSourceError};
+use crate::store::{AzureSetupError, OpenError};
+use crate::time::{Entropy, SystemClock, SystemEntropy};
 
 /// The reason why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -49,16 +38,17 @@ pub enum StartError {
     /// The client for Azure storage cannot be built.
     #[error(transparent)]
     Azure(#[from] AzureSetupError),
-    /// A file of secrets in the data directory cannot be used.
+    /// The secrets cannot be read.
     #[error(transparent)]
-    Secrets(#[from] SecretFileError),
+    Secrets(#[from] SecretSourceError),
     /// The outbound client cannot be built.
     #[error(transparent)]
     Sender(#[from] SendError),
 }
 
 impl App {
-    /// Opens the store, listens on the port, and generates the credentials that the configuration lacks.
+    /// Opens the store, listens on the port, and generates the credentials that the configuration lacks. Secrets of a vault
+    /// are read while the service runs.
     ///
     /// # Errors
     /// [`StartError`], with a remedy where there is one.
@@ -69,163 +59,24 @@ impl App {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
         let descriptors = Descriptors::raise();
         let backend = Backend::open(&config, descriptors.store_files)?;
-        let clock = backend.clock();
         let (listener, address) = listen(&config.server)?;
+        let sender = HttpSender::new(config.delivery.endpoints.clone())?.with_max_idle(descriptors.idle_connections);
         // The user may cause each error above. New credentials are shown only by the start that generates them, so
         // they are generated after all that.
-        let BootstrapSecrets { client, signing_keys, signing_secrets, encryption_keys, credentials } =
-            BootstrapSecrets::read(&config, &*entropy)?;
+        let secrets = SecretSource::open(&config, Arc::new(SystemClock), Arc::clone(&entropy))?;
         log_egress_policy(&config);
 
-        let (under_host, first_client) = (config.server.under_host, client.id.clone());
-        let signer = Arc::new(Signer::new(watch::channel(signing_secrets).1));
-        let public_url = config.server.public_url.clone().unwrap_or_else(|| default_public_url(address, under_host));
-        let directory = Arc::new(ClientDirectory::new(Some(client), backend.clients()));
-        let clients = ClientAdmin::new(Arc::clone(&directory), Arc::clone(&clock), Arc::clone(&entropy));
-        let tokens = config.auth.tokens.clone();
-        let cursor_keys = CursorKeys::new(signing_keys.derive("the cursors of lists"));
-        let parts = Parts::of(&backend, entropy, encryption_keys, config.server.retention);
-        let deliverer = parts.deliverer(&config, Arc::clone(&signer), &directory, descriptors)?;
-        let authenticator = Authenticator::new(directory, signing_keys, tokens, public_url.clone(), Arc::clone(&clock));
-        let scheduler = parts.scheduler(&config).beside(deliverer.live_attempts().clone());
-        let (scheduler, indexer) = (scheduler.with_cursor_keys(cursor_keys), parts.indexer(&backend));
-        let (invocations, worker, options) = if under_host {
-            warn_if_there_is_no_queue(&backend);
-            let (wake_ups, host) = (parts.wake_up_handler(deliverer), FunctionsHost::calling(address));
-            (Some(Arc::new(Invocations { wake_ups, host })), None, ServerOptions::under_host())
-        } else {
-            (None, Some(parts.worker(&backend, deliverer)), ServerOptions::default())
-        };
-        let wake_ups = handler_of(worker.as_ref(), invocations.as_deref());
+        let under_host = config.server.under_host;
+        let options = if under_host { ServerOptions::under_host() } else { ServerOptions::default() };
         let trusted_proxies = config.server.trusted_proxies.clone();
         let options = ServerOptions { trusted_proxies, max_connections: descriptors.connections, ..options };
-
-        let mut operations = operations();
-        let mcp = McpServer::new(scheduler.clone(), &public_url, operations.iter().filter_map(Operation::tool));
-        if under_host {
-            operations.extend(invocation_operations());
-        }
-        let called = invocations.clone();
-        let services = Services {
-            checkup: parts.checkup(wake_ups.is_some()),
-            scheduler,
-            authenticator,
-            clients,
-            backup: parts.backup(&backend),
-            entropy: parts.entropy,
-            mcp,
-            signer,
-            first_client,
-            rate_limiter: RateLimiter::new(config.server.rate_limit),
-            wake_ups,
-            invocations,
-        };
-        let server = Server::new(listener, router(Arc::new(services), operations), options);
-        Ok(Self { server, worker, invocations: called, parent, indexer, backend, address, credentials })
-    }
-}
-
-/// Handles wake-ups; `None` for a store of this process alone, which has none.
-fn handler_of(worker: Option<&AppWorker>, invocations: Option<&Invocations>) -> Option<Arc<WakeUpHandler>> {
-    match worker {
-        Some(AppWorker::Queue(worker)) => Some(worker.handler()),
-        Some(AppWorker::Follower(_)) => None,
-        None => invocations.map(|invocations| Arc::clone(&invocations.wake_ups)),
-    }
-}
-
-/// The ports on which the use cases and the deliveries are built.
-pub(super) struct Parts {
-    conversations: ConversationStore,
-    waker: Arc<dyn Waker>,
-    wake_ups: Arc<WakeUps>,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-    retention: Retention,
-}
-
-impl Parts {
-    pub(super) fn of(
-        backend: &Backend,
-        entropy: Arc<dyn Entropy>,
-        encryption_keys: EncryptionKeys,
-        retention: Retention,
-    ) -> Self {
-        let sealer = Arc::new(Sealer::new(encryption_keys, Arc::clone(&entropy)));
-        let (conversations, wake_ups) = (backend.conversations(sealer), backend.wake_ups());
-        let waker = backend.waker(&wake_ups);
-        Self { conversations, waker, wake_ups, clock: backend.clock(), entropy, retention }
-    }
-
-    fn scheduler(&self, config: &Config) -> Scheduler {
-        Scheduler::new(
-            self.conversations.clone(),
-            Arc::clone(&self.waker),
-            config.delivery.endpoints.clone(),
-            Arc::clone(&self.clock),
-            Arc::clone(&self.entropy),
-        )
-        .with_max_pending(config.server.max_pending, config.server.max_pending_bytes)
-    }
-
-    pub(super) fn deliverer(
-        &self,
-        config: &Config,
-        signer: Arc<Signer>,
-        directory: &Arc<ClientDirectory>,
-        descriptors: Descriptors,
-    ) -> Result<Arc<Deliverer>, SendError> {
-        let max_in_flight =
-            if config.server.under_host { Deliverer::MAX_IN_FLIGHT_UNDER_HOST } else { Deliverer::MAX_IN_FLIGHT };
-        let sender = HttpSender::new(config.delivery.endpoints.clone())?.with_max_idle(descriptors.idle_connections);
-        let deliverer = Deliverer::new(
-            self.conversations.clone(),
-            Arc::clone(&self.waker),
-            Arc::new(sender),
-            signer,
-            Arc::clone(&self.clock),
-            Arc::clone(&self.entropy),
-        );
-        let max_in_flight = max_in_flight.min(descriptors.exchanges);
-        let signatures = ChosenSignatures(Arc::clone(directory));
-        Ok(Arc::new(deliverer.with_signatures(Arc::new(signatures)).with_max_in_flight(max_in_flight)))
-    }
-
-    pub(super) fn backup(&self, backend: &Backend) -> Backup {
-        Backup::new(self.conversations.clone(), backend.clients(), Arc::clone(&self.waker))
-    }
-
-    pub(super) fn indexer(&self, backend: &Backend) -> Indexer {
-        let indexer = Indexer::new(self.conversations.clone(), Arc::clone(&self.clock));
-        if backend.is_exclusive() { indexer.alone() } else { indexer }
-    }
-
-    /// What delivers when there is no Functions host.
-    fn worker(&self, backend: &Backend, deliverer: Arc<Deliverer>) -> AppWorker {
-        match backend {
-            Backend::Local { next_due, .. } => AppWorker::Follower(self.follower(deliverer, Arc::clone(next_due))),
-            Backend::Azure(store) => AppWorker::Queue(Worker::new(self.wake_up_handler(deliverer), store.wake_ups())),
-        }
-    }
-
-    /// Examines the store, and the sweeps and the queue if there are sweeps.
-    pub(super) fn checkup(&self, has_sweeps: bool) -> Checkup {
-        let wake_ups = has_sweeps.then(|| Arc::clone(&self.wake_ups));
-        Checkup::new(self.conversations.clone(), wake_ups, Arc::clone(&self.clock))
-    }
-
-    fn follower(&self, deliverer: Arc<Deliverer>, next_due: Arc<NextDue>) -> Follower {
-        Follower::new(deliverer, self.conversations.clone(), next_due, Arc::clone(&self.clock)).keeping(self.retention)
-    }
-
-    pub(super) fn wake_up_handler(&self, deliverer: Arc<Deliverer>) -> Arc<WakeUpHandler> {
-        let wake_ups = || Arc::clone(&self.wake_ups);
-        let (clock, entropy) = (|| Arc::clone(&self.clock), Arc::clone(&self.entropy));
-        let conversations = || self.conversations.clone();
-        let runner = Arc::new(SlotRunner::new(deliverer, conversations(), wake_ups(), clock(), entropy));
-        let sweeper = Sweeper::new(conversations(), wake_ups(), Arc::clone(&runner) as _, clock());
-        let sweeper = sweeper.keeping(self.retention);
-        Arc::new(WakeUpHandler::new(runner, Arc::new(sweeper)))
+        let (routes, served) = Routes::later(under_host);
+        let public_url = config.server.public_url.clone().unwrap_or_else(|| default_public_url(address, under_host));
+        let host = under_host.then(|| Arc::new(FunctionsHost::calling(address)));
+        let sender = Arc::new(sender);
+        let foundation = Foundation { config, descriptors, backend, entropy, sender, public_url, host };
+        let server = Server::new(listener, served, options);
+        Ok(Self { server, routes, foundation, secrets, parent, address })
     }
 }
 
@@ -275,15 +126,6 @@ fn log_egress_policy(config: &Config) {
         tracing::warn!(
             networks,
             "DELIVERY_ALLOWED_NETWORKS: the egress guard allows these networks, with http or https"
-        );
-    }
-}
-
-fn warn_if_there_is_no_queue(backend: &Backend) {
-    if backend.is_exclusive() {
-        tracing::warn!(
-            "the embedded store has no queue that the Functions host could read: conversations are delivered late or \
-             not at all; set USE_AZURE_SERVICES=true"
         );
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::login_throttle::{LoginThrottle, TooManyFailures};
-use super::token::TokenIssuer;
+use super::token::{Claims, Rejected, TokenIssuer};
 use super::{ClientDirectory, SigningKeys, Source, TokenSettings, api_key};
+use crate::current::{Current, Refresh};
 use crate::domain::{ClientId, Scope, Scopes, Secret};
 use crate::public_url::{PublicUrl, Resource};
 use crate::store::{Client, StoreError};
@@ -16,6 +17,7 @@ use crate::time::{Clock, Entropy};
 pub struct Authenticator {
     directory: Arc<ClientDirectory>,
     tokens: TokenIssuer,
+    refresh: Refresh,
     throttle: LoginThrottle,
     public_url: PublicUrl,
     clock: Arc<dyn Clock>,
@@ -123,14 +125,21 @@ impl Authenticator {
     /// An authenticator for the clients of a directory and the service at a public URL.
     pub fn new(
         directory: impl Into<Arc<ClientDirectory>>,
-        keys: SigningKeys,
+        keys: impl Into<Current<SigningKeys>>,
         settings: TokenSettings,
         public_url: PublicUrl,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let tokens = TokenIssuer::new(keys, settings, &public_url);
+        let tokens = TokenIssuer::new(keys.into(), settings, &public_url);
         let directory = directory.into();
-        Self { directory, tokens, throttle: LoginThrottle::default(), public_url, clock }
+        let (refresh, throttle) = (Refresh::default(), LoginThrottle::default());
+        Self { directory, tokens, refresh, throttle, public_url, clock }
+    }
+
+    /// Asks for the keys to be read again when a token names a key that is missing.
+    #[must_use]
+    pub fn refreshing(self, refresh: Refresh) -> Self {
+        Self { refresh, ..self }
     }
 
     /// The URL by which clients know the service. Tokens name it as their audience.
@@ -195,12 +204,24 @@ impl Authenticator {
         if token.starts_with(api_key::PREFIX) {
             return Err(AuthError::ApiKeyAsToken);
         }
-        let claims = self.tokens.verify(token, resource, self.clock.now()).ok_or(AuthError::InvalidToken)?;
+        let claims = self.verify(token, resource).await.map_err(|_| AuthError::InvalidToken)?;
         let client = self.directory.find(&claims.sub).await?.filter(|c| !c.disabled).ok_or(AuthError::InvalidToken)?;
         if client.tokens_valid_from.is_some_and(|from| claims.iat < from.as_secs()) {
             return Err(AuthError::InvalidToken);
         }
         // A client that has lost a scope loses it for the tokens that it already has, too.
         Ok(Principal { client: claims.sub.clone(), scopes: claims.scope & client.scopes })
+    }
+
+    /// Verifies a token. If no key has its id, the keys are read again first: another process may have signed it with a
+    /// newer one.
+    async fn verify(&self, token: &str, resource: Resource) -> Result<Arc<Claims>, Rejected> {
+        match self.tokens.verify(token, resource, self.clock.now()) {
+            Err(Rejected::UnknownKey) => {
+                self.refresh.ask_and_wait().await;
+                self.tokens.verify(token, resource, self.clock.now())
+            }
+            result => result,
+        }
     }
 }

@@ -124,7 +124,7 @@ impl ClientAdmin {
     /// [`ClientAdminError::NotFound`], [`ClientAdminError::Unavailable`] or [`ClientAdminError::Internal`].
     pub async fn get(&self, id: &ClientId) -> Result<ClientRecord, ClientAdminError> {
         if let Some(client) = self.directory.first().filter(|first| first.id == *id) {
-            return Ok(first(client));
+            return Ok(first(&client));
         }
         let client = self.directory.store().get(id).await?;
         client.as_ref().map(stored).ok_or_else(|| ClientAdminError::NotFound(id.clone()))
@@ -142,7 +142,7 @@ impl ClientAdmin {
             clients.retain(|stored| stored.id != client.id);
             if after.is_none_or(|after| client.id > *after) {
                 let at = clients.partition_point(|stored| stored.id < client.id);
-                clients.insert(at, first(client));
+                clients.insert(at, first(&client));
             }
         }
         let has_more = clients.len() > limit;

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::current::Current;
 use crate::domain::ClientId;
 use crate::store::{Client, ClientStore, StoreError};
 use crate::sync::lock;
 
 /// All clients: one from the configuration, the others from the store.
 pub struct ClientDirectory {
-    configured: Option<Arc<Client>>,
+    /// The client of the configuration. It can change.
+    configured: Option<Current<Arc<Client>>>,
     store: ClientStore,
     /// The clients that were read, and the ids that belong to no client.
     cache: Mutex<HashMap<ClientId, Answer>>,
@@ -33,7 +35,13 @@ impl ClientDirectory {
     /// store is down.
     #[must_use]
     pub fn new(configured: Option<Client>, store: ClientStore) -> Self {
-        Self { configured: configured.map(Arc::new), store, cache: Mutex::default() }
+        Self { configured: configured.map(|client| Arc::new(client).into()), store, cache: Mutex::default() }
+    }
+
+    /// The same with a configured client that can change.
+    #[must_use]
+    pub fn with_first(first: Current<Arc<Client>>, store: ClientStore) -> Self {
+        Self { configured: Some(first), store, cache: Mutex::default() }
     }
 
     /// The client with this id. An answer may be a minute old.
@@ -77,8 +85,8 @@ impl ClientDirectory {
     }
 
     /// The client of the configuration, which is not in the store.
-    pub(super) fn first(&self) -> Option<&Client> {
-        self.configured.as_deref()
+    pub(super) fn first(&self) -> Option<Arc<Client>> {
+        self.configured.as_ref().map(Current::get)
     }
 
     /// The clients in the store.
@@ -92,7 +100,7 @@ impl ClientDirectory {
     }
 
     fn configured(&self, id: &ClientId) -> Option<Arc<Client>> {
-        self.configured.as_ref().filter(|client| client.id == *id).cloned()
+        self.first().filter(|client| client.id == *id)
     }
 }
 

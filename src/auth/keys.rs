@@ -1,6 +1,7 @@
 //! The keys that tokens are signed with.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use ring::hmac;
@@ -10,9 +11,7 @@ use crate::key_list::{InvalidKeys, KeyLength, ListedKey, parse_keys};
 
 /// The keys of `JWT_SIGNING_KEYS`: the first signs, all verify.
 #[derive(Clone)]
-pub struct SigningKeys {
-    keys: Vec<Key>,
-}
+pub struct SigningKeys(Arc<[Key]>);
 
 #[derive(Clone)]
 struct Key {
@@ -26,7 +25,7 @@ impl SigningKeys {
 
     /// The key that signs, and its id.
     pub(super) fn signing(&self) -> Option<(&str, &EncodingKey)> {
-        self.keys.first().map(|k| (k.kid.as_str(), &k.sign))
+        self.0.first().map(|k| (k.kid.as_str(), &k.sign))
     }
 
     /// Secrets for another purpose than tokens, one of each key in their order. Nothing about the keys follows from them.
@@ -38,18 +37,23 @@ impl SigningKeys {
             let derived = hmac::sign(&key, format!("derived for {purpose}").as_bytes());
             derived.as_ref().try_into().unwrap_or_default()
         };
-        self.keys.iter().map(derive).collect()
+        self.0.iter().map(derive).collect()
+    }
+
+    /// Whether two values are clones of one, so that a token which one of them has verified is good for the other.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// The key that verifies tokens with this key id.
     pub(super) fn verifying(&self, kid: &str) -> Option<&DecodingKey> {
-        self.keys.iter().find(|k| k.kid == kid).map(|k| &k.verify)
+        self.0.iter().find(|k| k.kid == kid).map(|k| &k.verify)
     }
 }
 
 impl std::fmt::Debug for SigningKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.keys.iter().map(|k| &k.kid)).finish()
+        f.debug_list().entries(self.0.iter().map(|k| &k.kid)).finish()
     }
 }
 
@@ -64,7 +68,7 @@ impl FromStr for SigningKeys {
             sign: EncodingKey::from_secret(&secret),
             verify: DecodingKey::from_secret(&secret),
         };
-        Ok(Self { keys: parse_keys(text, Self::LENGTH)?.into_iter().map(key).collect() })
+        Ok(Self(parse_keys(text, Self::LENGTH)?.into_iter().map(key).collect()))
     }
 }
 

@@ -9,6 +9,7 @@ use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{IssuedToken, SigningKeys, TokenGrant};
+use crate::current::Current;
 use crate::domain::{ClientId, Scopes, Secret, Timestamp};
 use crate::json::text;
 use crate::public_url::{PublicUrl, Resource};
@@ -27,14 +28,29 @@ pub struct TokenSettings {
 
 /// Makes tokens and verifies them.
 pub(super) struct TokenIssuer {
-    keys: SigningKeys,
+    keys: Current<SigningKeys>,
     settings: TokenSettings,
     validation: Validation,
     /// The audiences of tokens for the whole service. The others are for `/mcp` alone.
     whole_service: Vec<String>,
-    /// Tokens whose signature and claims were verified. Clients send one token thousands of times, and for a token
-    /// in here only the time has to be checked again.
-    verified: RwLock<HashMap<String, Arc<Claims>>>,
+    verified: RwLock<VerifiedTokens>,
+}
+
+/// Tokens whose signature and claims were verified. Clients send one token thousands of times, and for a token in here
+/// only the time has to be checked again.
+struct VerifiedTokens {
+    /// The keys that verified them. With other keys all are forgotten, because the key of one may be retired.
+    keys: SigningKeys,
+    claims: HashMap<String, Arc<Claims>>,
+}
+
+/// The reason why a token is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rejected {
+    /// No key has its id. Another process may have a newer key.
+    UnknownKey,
+    /// It cannot be read, is forged, or is not valid here or now.
+    Invalid,
 }
 
 /// The claims that this service reads. A token may have more.
@@ -104,7 +120,7 @@ impl TokenIssuer {
     const LEEWAY_SECONDS: i64 = 30;
 
     /// An issuer with these keys, for the service at this URL.
-    pub(super) fn new(keys: SigningKeys, settings: TokenSettings, public_url: &PublicUrl) -> Self {
+    pub(super) fn new(keys: Current<SigningKeys>, settings: TokenSettings, public_url: &PublicUrl) -> Self {
         let identifiers = |resource| public_url.origins().map(move |origin| origin.resource(resource));
         let whole_service: Vec<_> = identifiers(Resource::Api).chain([settings.audience.clone()]).collect();
         let audiences: Vec<_> = identifiers(Resource::Mcp).chain(whole_service.iter().cloned()).collect();
@@ -115,7 +131,8 @@ impl TokenIssuer {
         // For these two the library reads the machine's clock. `in_time` checks them against the injected clock.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        Self { keys, settings, validation, whole_service, verified: RwLock::default() }
+        let verified = RwLock::new(VerifiedTokens { keys: keys.get(), claims: HashMap::new() });
+        Self { keys, settings, validation, whole_service, verified }
     }
 
     pub(super) fn issue(
@@ -142,7 +159,7 @@ impl TokenIssuer {
             jti,
             scope: grant.scopes,
         };
-        let token = self.keys.signing().and_then(|(kid, key)| {
+        let token = self.keys.get().signing().and_then(|(kid, key)| {
             let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::HS256) };
             jsonwebtoken::encode(&header, &claims, key).ok()
         });
@@ -153,42 +170,56 @@ impl TokenIssuer {
     /// The claims of a token, if it is genuine, valid now, and for this part of the service. A token for `/mcp` may be
     /// in the hands of a language model's client, and is not accepted anywhere else. A token for the whole service is
     /// accepted at `/mcp` too.
-    pub(super) fn verify(&self, token: &str, resource: Resource, now: Timestamp) -> Option<Arc<Claims>> {
-        let verified = self.verified.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned();
-        let claims = match verified {
+    ///
+    /// # Errors
+    /// [`Rejected`].
+    pub(super) fn verify(&self, token: &str, resource: Resource, now: Timestamp) -> Result<Arc<Claims>, Rejected> {
+        let keys = self.keys.get();
+        let claims = match self.verified(token, &keys) {
             Some(claims) => claims,
-            None => self.remember(token, self.read(token)?),
+            None => self.remember(token, &keys, self.read(token, &keys)?),
         };
         let fits = resource == Resource::Mcp || claims.aud.names().iter().any(|name| self.whole_service.contains(name));
-        (fits && in_time(&claims, now.as_secs())).then_some(claims)
+        if fits && in_time(&claims, now.as_secs()) { Ok(claims) } else { Err(Rejected::Invalid) }
     }
 
-    fn remember(&self, token: &str, claims: Claims) -> Arc<Claims> {
+    /// The claims of a token that these keys have verified before.
+    fn verified(&self, token: &str, keys: &SigningKeys) -> Option<Arc<Claims>> {
+        let verified = self.verified.read().unwrap_or_else(PoisonError::into_inner);
+        if verified.keys.is_same(keys) { verified.claims.get(token).cloned() } else { None }
+    }
+
+    fn remember(&self, token: &str, keys: &SigningKeys, claims: Claims) -> Arc<Claims> {
         let claims = Arc::new(claims);
         let mut verified = self.verified.write().unwrap_or_else(PoisonError::into_inner);
-        if verified.len() == Self::MAX_VERIFIED {
-            verified.clear();
+        if verified.claims.len() == Self::MAX_VERIFIED || !verified.keys.is_same(keys) {
+            *verified = VerifiedTokens { keys: keys.clone(), claims: HashMap::new() };
         }
-        verified.insert(token.to_owned(), Arc::clone(&claims));
+        verified.claims.insert(token.to_owned(), Arc::clone(&claims));
         claims
     }
 
     /// The claims of a token, if its header, signature, issuer and audience are right.
-    fn read(&self, token: &str) -> Option<Claims> {
-        if token.len() > Self::MAX_BYTES {
-            return None;
-        }
-        let (header, rest) = token.split_once('.')?;
-        if rest.split('.').count() != 2 {
-            return None;
-        }
-        let header: StrictHeader = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
-        if header.alg != "HS256" || header.typ.is_some_and(|typ| typ != "JWT") {
-            return None;
-        }
-        let key = self.keys.verifying(&header.kid)?;
-        jsonwebtoken::decode(token, key, &self.validation).ok().map(|decoded| decoded.claims)
+    fn read(&self, token: &str, keys: &SigningKeys) -> Result<Claims, Rejected> {
+        let header = header(token).ok_or(Rejected::Invalid)?;
+        let key = keys.verifying(&header.kid).ok_or(Rejected::UnknownKey)?;
+        let decoded = jsonwebtoken::decode(token, key, &self.validation).map_err(|_| Rejected::Invalid)?;
+        Ok(decoded.claims)
     }
+}
+
+/// The header of a token, if the token has the form of one that this service makes.
+fn header(token: &str) -> Option<StrictHeader> {
+    if token.len() > TokenIssuer::MAX_BYTES {
+        return None;
+    }
+    let (header, rest) = token.split_once('.')?;
+    if rest.split('.').count() != 2 {
+        return None;
+    }
+    let header: StrictHeader = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
+    let is_ours = header.alg == "HS256" && header.typ.as_deref().is_none_or(|typ| typ == "JWT");
+    is_ours.then_some(header)
 }
 
 fn in_time(claims: &Claims, now: i64) -> bool {

@@ -10,8 +10,8 @@ use crate::config::Config;
 use crate::domain::Secret;
 
 /// Prints the secrets and the public keys of a client.
-pub(super) fn print(config: &Config, name: &str, as_json: bool) -> Result<ExitCode, String> {
-    let keys = app::client_keys(config, name)?;
+pub(super) async fn print(config: &Config, name: &str, as_json: bool) -> Result<ExitCode, String> {
+    let keys = app::client_keys(config, name).await?;
     let secrets: Vec<_> = keys.secrets();
     let secrets = secrets.iter().map(Secret::expose);
     if as_json {

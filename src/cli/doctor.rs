@@ -78,8 +78,9 @@ pub(super) async fn run(config: &Config, arguments: DoctorArguments) -> Result<E
         }
     };
     // The settings of this process are not those of a service elsewhere.
-    let secrets = url.is_none().then(|| app::examine_secrets(config).into());
-    let (of_service, endpoint) = tokio::join!(of_service(config, url), endpoint);
+    let has_settings = url.is_none();
+    let secrets = async { if has_settings { Some(app::examine_secrets(config, LIMIT).await.into()) } else { None } };
+    let (of_service, secrets, endpoint) = tokio::join!(of_service(config, url), secrets, endpoint);
     let mut findings = of_service;
     findings.extend(secrets);
     findings.extend(endpoint);
@@ -159,7 +160,7 @@ fn advice(finding: &Finding) -> Option<&'static str> {
         ("queue", _) if finding.is(CheckStatus::Warning) => "See poison-messages in docs/runbook.md.",
         ("queue", _) => "Check that the service may use the queues of the storage account.",
         ("secrets", _) if finding.is(CheckStatus::Warning) => "Start the service once: mcp-scheduler",
-        ("secrets", _) => "Mend the file or the setting that the line names.",
+        ("secrets", _) => "Mend the file, the setting or the secret of the vault that the line names.",
         ("endpoint", Some("dns_error")) => "Check the name, and the name servers of this machine.",
         ("endpoint", Some("tls_error")) => {
             "Its certificate must be valid, for this name, and by an authority of Mozilla's list."

@@ -34,7 +34,9 @@ pub fn run(arguments: &[String]) -> ExitCode {
         Ok(Command::Serve) => with_config(serve::serve),
         Ok(Command::Demo) => with_config(async |_| demo::run().await.map(|()| ExitCode::SUCCESS)),
         Ok(Command::Client(arguments)) => with_config(async |config| client::run(&config, arguments).await),
-        Ok(Command::ClientKeys { name, json }) => with_config(async |config| client_keys::print(&config, &name, json)),
+        Ok(Command::ClientKeys { name, json }) => {
+            with_config(async |config| client_keys::print(&config, &name, json).await)
+        }
         Ok(Command::Export(arguments)) => with_config(async |config| backup::export(&config, arguments).await),
         Ok(Command::Import(arguments)) => with_config(async |config| backup::import(&config, arguments).await),
         Ok(Command::Verify) => with_config(async |config| backup::verify(&config).await),

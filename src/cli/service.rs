@@ -86,7 +86,7 @@ impl Service {
     /// A sentence for the operator.
     pub(super) async fn login(config: &Config, url: &str) -> Result<Self, String> {
         let url = checked(url)?;
-        let (id, key, source) = match &config.auth.client {
+        let (id, key, source) = match config.auth.client() {
             Some((id, key)) => (id.clone(), key.clone(), "SCHEDULER_CLIENT_ID and SCHEDULER_API_KEY".to_owned()),
             None => match Credentials::load(&config.server.data_dir).map_err(|error| error.to_string())? {
                 Some(Credentials { client, api_key, path, .. }) => (client, api_key, path.display().to_string()),

@@ -17,8 +17,10 @@ pub(super) const SETTINGS: [(&str, &str); 6] =
 /// The first client, and the tokens that the service issues.
 #[derive(Clone, Debug)]
 pub struct AuthConfig {
-    /// `SCHEDULER_CLIENT_ID` and `SCHEDULER_API_KEY`. Without them the first start generates a client.
-    pub client: Option<(ClientId, ApiKey)>,
+    /// `SCHEDULER_CLIENT_ID`. Without it and the key the first start generates a client.
+    pub client_id: Option<ClientId>,
+    /// `SCHEDULER_API_KEY`. It is set together with the id, unless a vault has the other one.
+    pub api_key: Option<ApiKey>,
     /// `JWT_SIGNING_KEYS`. Without it the first start generates a key.
     pub signing_keys: Option<SigningKeys>,
     /// `JWT_ISSUER`, `JWT_AUDIENCE` and `JWT_TTL_SECONDS`.
@@ -27,8 +29,10 @@ pub struct AuthConfig {
 
 impl AuthConfig {
     pub(super) fn read(vars: &mut Vars<'_>) -> Self {
+        check_client(vars);
         Self {
-            client: read_client(vars),
+            client_id: vars.read(&CLIENT_ID),
+            api_key: vars.read(&API_KEY),
             signing_keys: vars.read_secret(&SIGNING_KEYS),
             tokens: TokenSettings {
                 issuer: vars.read(&ISSUER).unwrap_or_default(),
@@ -37,17 +41,25 @@ impl AuthConfig {
             },
         }
     }
+
+    /// The client of the settings, if they have both parts.
+    #[must_use]
+    pub fn client(&self) -> Option<(&ClientId, &ApiKey)> {
+        self.client_id.as_ref().zip(self.api_key.as_ref())
+    }
 }
 
-fn read_client(vars: &mut Vars<'_>) -> Option<(ClientId, ApiKey)> {
+/// The settings have the id and the key or neither of them, unless a vault can have the other one.
+fn check_client(vars: &mut Vars<'_>) {
+    if vars.has_vault {
+        return;
+    }
     match (vars.is_set(&CLIENT_ID), vars.is_set(&API_KEY)) {
         (true, false) => vars.problem(API_KEY.name, "is missing; set it together with SCHEDULER_CLIENT_ID"),
         (false, true) => vars.problem(CLIENT_ID.name, "is missing; set it together with SCHEDULER_API_KEY"),
         (false, false) => vars.missing_on_azure(CLIENT_ID.name),
         (true, true) => {}
     }
-    let (id, key) = (vars.read(&CLIENT_ID), vars.read(&API_KEY));
-    id.zip(key)
 }
 
 fn parse_api_key(text: &str) -> Result<ApiKey, String> {

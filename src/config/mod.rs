@@ -7,6 +7,7 @@ mod auth;
 mod azure;
 mod delivery;
 mod encryption;
+mod key_vault;
 mod server;
 mod telemetry;
 mod vars;
@@ -16,6 +17,7 @@ use std::fmt;
 use crate::store::{AzureSettings, EncryptionKeys};
 pub use auth::AuthConfig;
 pub use delivery::DeliveryConfig;
+pub use key_vault::KeyVaultConfig;
 pub use server::ServerConfig;
 pub use telemetry::{LogFormat, TelemetryConfig};
 use vars::Vars;
@@ -33,6 +35,8 @@ pub struct Config {
     pub delivery: DeliveryConfig,
     /// `DATA_ENCRYPTION_KEYS`. Without it the first start generates a key.
     pub encryption_keys: Option<EncryptionKeys>,
+    /// `KEYVAULT_URI`: the vault that has the secrets which are not set. None if all are set.
+    pub key_vault: Option<KeyVaultConfig>,
     /// How much is logged, and in which form.
     pub telemetry: TelemetryConfig,
 }
@@ -40,7 +44,7 @@ pub struct Config {
 /// The names of all settings, with the defaults that a laptop gets.
 pub fn settings() -> impl Iterator<Item = (&'static str, &'static str)> {
     let (server, auth, delivery) = (server::SETTINGS, auth::SETTINGS, delivery::SETTINGS);
-    let stored = azure::SETTINGS.into_iter().chain(encryption::SETTINGS);
+    let stored = azure::SETTINGS.into_iter().chain(key_vault::SETTINGS).chain(encryption::SETTINGS);
     stored.chain(server).chain(auth).chain(delivery).chain(telemetry::SETTINGS)
 }
 
@@ -75,12 +79,18 @@ impl Config {
     pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut vars = Vars::new(&lookup);
         let azure = azure::read(&mut vars);
+        vars.has_vault = key_vault::is_named(&vars);
         let server = ServerConfig::read(&mut vars);
         let auth = AuthConfig::read(&mut vars);
         let delivery = DeliveryConfig::read(&mut vars, &server);
         let encryption_keys = encryption::read(&mut vars);
+        let has_all = auth.client().is_some()
+            && auth.signing_keys.is_some()
+            && delivery.signing_secrets.is_some()
+            && encryption_keys.is_some();
+        let key_vault = key_vault::read(&mut vars, !has_all);
         let telemetry = TelemetryConfig::read(&mut vars);
-        vars.finish(Self { azure, server, auth, delivery, encryption_keys, telemetry })
+        vars.finish(Self { azure, server, auth, delivery, encryption_keys, key_vault, telemetry })
     }
 }
 
@@ -113,7 +123,7 @@ mod tests {
         let config = config(&[]).unwrap();
         assert_eq!(config.server.listen.to_string(), "127.0.0.1:8000");
         assert_eq!(config.server.data_dir, PathBuf::from(".scheduler"));
-        assert!(config.auth.client.is_none() && config.auth.signing_keys.is_none());
+        assert!(config.auth.client().is_none() && config.auth.signing_keys.is_none());
         assert_eq!(config.auth.tokens.ttl_seconds, 3600);
         assert!(config.delivery.endpoints.check("http://127.0.0.1:1/").is_ok());
     }
@@ -126,6 +136,7 @@ mod tests {
             ("AzureWebJobsStorage__accountName", "account"),
             ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/"),
             ("IDENTITY_HEADER", "header"),
+            ("KEYVAULT_URI", "https://kv.vault.azure.net"),
         ]);
         for vars in [HashMap::new(), identity] {
             let _ = Config::from_vars(|name| {

@@ -45,12 +45,14 @@ pub(super) struct Vars<'a> {
     pub(super) lookup: &'a dyn Fn(&str) -> Option<String>,
     /// Whether `USE_AZURE_SERVICES` is true. That setting is read first.
     pub(super) on_azure: bool,
+    /// Whether a Key Vault is named. That is known before the secrets are read.
+    pub(super) has_vault: bool,
     problems: Vec<String>,
 }
 
 impl<'a> Vars<'a> {
     pub(super) const fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { lookup, on_azure: false, problems: Vec::new() }
+        Self { lookup, on_azure: false, has_vault: false, problems: Vec::new() }
     }
 
     /// The text of a setting. An empty text counts as not set.
@@ -86,7 +88,8 @@ impl<'a> Vars<'a> {
         result.map_err(|problem| self.problem(setting.name, problem)).ok()
     }
 
-    /// Reads a secret. Without Azure the first start generates the missing ones; on Azure all must be set.
+    /// Reads a secret. Without Azure the first start generates the missing ones; on Azure those that are not in a vault must
+    /// be set.
     pub(super) fn read_secret<T>(&mut self, setting: &Setting<T>) -> Option<T> {
         if !self.is_set(setting) {
             self.missing_on_azure(setting.name);
@@ -96,8 +99,11 @@ impl<'a> Vars<'a> {
 
     /// Notes that a secret is missing, if this start does not generate it.
     pub(super) fn missing_on_azure(&mut self, name: &str) {
-        if self.on_azure {
-            self.problem(name, "is missing; with USE_AZURE_SERVICES=true no credentials are generated");
+        if self.on_azure && !self.has_vault {
+            self.problem(
+                name,
+                "is missing; with USE_AZURE_SERVICES=true no credentials are generated; set it, or KEYVAULT_URI",
+            );
         }
     }
 

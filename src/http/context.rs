@@ -17,6 +17,7 @@ use super::rate_limiter::RateLimiter;
 use crate::api::{ErrorDetail, IDEMPOTENCY_KEY, Problem, log_conversation, read_key, several_keys};
 use crate::auth::{Authenticator, ClientAdmin, Principal, Source};
 use crate::backup::Backup;
+use crate::current::Current;
 use crate::delivery::{Signer, WakeUpHandler};
 use crate::domain::{ClientId, ConversationId, Sha256};
 use crate::maintenance::Checkup;
@@ -42,7 +43,7 @@ pub struct Services {
     /// The keys that sign deliveries.
     pub signer: Arc<Signer>,
     /// The client of the settings or of the first start.
-    pub first_client: ClientId,
+    pub first_client: Current<ClientId>,
     /// Limits the requests of each client.
     pub rate_limiter: RateLimiter,
     /// Handles wake-ups and looks at the sweeps; `None` for a store of this process alone, which has neither.
@@ -76,7 +77,7 @@ pub struct Invocations {
     /// Serves `deliverDueConversations` and `sweepDueConversations`.
     pub wake_ups: Arc<WakeUpHandler>,
     /// The only caller of these functions.
-    pub host: FunctionsHost,
+    pub host: Arc<FunctionsHost>,
 }
 
 /// A request on its way to a handler.

@@ -26,6 +26,7 @@ mod request_head;
 mod request_line;
 mod response;
 mod router;
+mod routes;
 mod server;
 mod shared_body;
 
@@ -38,4 +39,5 @@ pub use operations::operations;
 pub use rate_limiter::RateLimiter;
 pub use response::json;
 pub use router::router;
+pub use routes::{Routes, RoutesSender};
 pub use server::{Server, ServerOptions};

@@ -22,13 +22,13 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
-use warp::filters::BoxedFilter;
 use warp::reply::{Reply as _, Response};
 
 use super::client_stream::ClientStream;
 use super::connection::{Connection, ConnectionLimits};
 use super::request_head;
 use super::request_line::RequestLine;
+use super::routes::Routes;
 use super::shared_body::SharedBody;
 use crate::api::Problem;
 use crate::auth::TrustedProxies;
@@ -36,7 +36,7 @@ use crate::auth::TrustedProxies;
 /// Serves the API on a listener.
 pub struct Server {
     listener: TcpListener,
-    routes: BoxedFilter<(Response,)>,
+    routes: Routes,
     options: ServerOptions,
 }
 
@@ -86,8 +86,8 @@ impl Server {
 
     /// A server on a listening socket. It accepts connections only while it runs.
     #[must_use]
-    pub fn new(listener: TcpListener, routes: BoxedFilter<(Response,)>, options: ServerOptions) -> Self {
-        Self { listener, routes, options }
+    pub fn new(listener: TcpListener, routes: impl Into<Routes>, options: ServerOptions) -> Self {
+        Self { listener, routes: routes.into(), options }
     }
 
     /// Serves until `stop`, then lets open requests finish within the drain time.
@@ -153,7 +153,7 @@ fn configure(stream: &TcpStream) -> io::Result<()> {
 /// Handles the requests of all connections.
 #[derive(Clone)]
 struct RequestHandler {
-    routes: BoxedFilter<(Response,)>,
+    routes: Routes,
     invocation_ids: bool,
 }
 
@@ -178,9 +178,12 @@ impl RequestHandler {
         if let Err(problem) = request_head::check(&request) {
             return problem.into_response();
         }
-        let routes = TowerToHyperService::new(warp::service(self.routes));
+        let router = match self.routes.for_request(&request).await {
+            Ok(router) => TowerToHyperService::new(warp::service(router)),
+            Err(response) => return response,
+        };
         // Without this a panic would end the connection without a response.
-        match AssertUnwindSafe(async move { routes.call(request).await }).catch_unwind().await {
+        match AssertUnwindSafe(async move { router.call(request).await }).catch_unwind().await {
             Ok(Ok(response)) => response,
             Err(_) => Problem::internal(&Panicked).into_response(),
         }

@@ -50,7 +50,8 @@ impl Scheduler {
     ) -> Result<ListPage, SchedulerError> {
         let ListQuery { filter, limit, cursor } = query;
         let list = ListOfReader { reader, of, filter: &filter };
-        let open = |cursor: String| self.cursors.open(list, &cursor).ok_or(SchedulerError::InvalidCursor);
+        let cursors = self.cursors.get();
+        let open = |cursor: String| cursors.open(list, &cursor).ok_or(SchedulerError::InvalidCursor);
         let place = cursor.map(open).transpose()?;
         let permit = self.lists.take(reader).await.ok_or(SchedulerError::TooManyLists)?;
         let place = if let Some(place) = place { place } else { self.list_from_start(of, &filter).await? };
@@ -64,7 +65,7 @@ impl Scheduler {
         });
         let stopped = |error: tokio::task::JoinError| StoreError::Refused(format!("the list was not read: {error}"));
         let listing = read.await.map_err(stopped)??;
-        let next = listing.next.and_then(|place| self.cursors.seal(list, &place));
+        let next = listing.next.and_then(|place| cursors.seal(list, &place));
         Ok(ListPage { conversations: listing.conversations, next })
     }
 

@@ -16,6 +16,7 @@ mod update;
 
 use std::sync::Arc;
 
+use crate::current::Current;
 use crate::domain::{
     ClientId, Conversation, ConversationId, EndpointPolicy, RedeliveryRefused, Status, Timestamp, TooLate,
     UpdateRefused, WholeConversation,
@@ -44,7 +45,7 @@ pub struct Scheduler {
     live: LiveAttempts,
     lists: Arc<ListLimiter>,
     quota: Option<Arc<PendingQuota>>,
-    cursors: CursorKeys,
+    cursors: Current<CursorKeys>,
 }
 
 /// The reason why a use case failed.
@@ -121,13 +122,13 @@ impl Scheduler {
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         let (live, lists) = (LiveAttempts::default(), Arc::new(ListLimiter::new()));
-        let cursors = CursorKeys::new([random::<32>(&*entropy)]);
+        let cursors = CursorKeys::new([random::<32>(&*entropy)]).into();
         Self { store, waker, endpoints, clock, entropy, live, lists, quota: None, cursors }
     }
 
     /// The same with keys that other processes have, too. Without them, a cursor is valid in this process only.
     #[must_use]
-    pub fn with_cursor_keys(self, cursors: CursorKeys) -> Self {
+    pub fn with_cursor_keys(self, cursors: Current<CursorKeys>) -> Self {
         Self { cursors, ..self }
     }
 

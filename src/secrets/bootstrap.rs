@@ -46,7 +46,7 @@ impl BootstrapSecrets {
         // Without the scope `operator`, a service that nobody can stop would have no way to a second client.
         let first_client =
             |id: &ClientId, key: &ApiKey| client_with_key(id.clone(), key, Scopes::with_operator(), entropy);
-        let (client, credentials) = if let Some((id, key)) = &config.auth.client {
+        let (client, credentials) = if let Some((id, key)) = config.auth.client() {
             // With a storage account this process does not own the directory.
             if config.azure.is_none() {
                 Credentials::set_aside(dir)?;

@@ -19,9 +19,7 @@ mod wake_up;
 mod wake_up_queue;
 mod wake_ups;
 
-pub use azure::{
-    AzureCredential, AzureNames, AzureQueue, AzureSettings, AzureSetupError, AzureStore, IdentitySource, SettingError,
-};
+pub use azure::{AzureCredential, AzureNames, AzureQueue, AzureSettings, AzureSetupError, AzureStore};
 pub use clients::{Client, ClientStore};
 pub use conversations::{
     ConversationStore, Exported, Flaw, ImportLine, LineKind, ListFilter, ListOwner, ListPlace, ListRows, Listed,

@@ -1,7 +1,7 @@
 //! Encryption of the secrets in rows: AES-256-GCM with the keys of `DATA_ENCRYPTION_KEYS` (docs/encryption.md).
 
 use std::str::FromStr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,14 +10,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::StoreError;
+use crate::current::{Current, Refresh};
 use crate::domain::Secret;
 use crate::key_list::{InvalidKeys, KeyLength, ListedKey, parse_keys};
-use crate::sync::lock;
 use crate::time::{Entropy, random};
 
 /// The keys of `DATA_ENCRYPTION_KEYS`: the first encrypts, all decrypt.
 #[derive(Clone, Default)]
-pub struct EncryptionKeys(Vec<Key>);
+pub struct EncryptionKeys(Arc<[Key]>);
 
 #[derive(Clone)]
 struct Key {
@@ -60,24 +60,22 @@ impl FromStr for EncryptionKeys {
 
 /// Encrypts and decrypts parts of rows. The keys can change while the service runs.
 pub struct Sealer {
-    keys: Mutex<Arc<EncryptionKeys>>,
+    keys: Current<EncryptionKeys>,
+    refresh: Refresh,
     entropy: Arc<dyn Entropy>,
 }
 
 impl Sealer {
     /// A sealer with these keys, which takes its nonces from `entropy`.
     #[must_use]
-    pub fn new(keys: EncryptionKeys, entropy: Arc<dyn Entropy>) -> Self {
-        Self { keys: Mutex::new(Arc::new(keys)), entropy }
+    pub fn new(keys: impl Into<Current<EncryptionKeys>>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { keys: keys.into(), refresh: Refresh::default(), entropy }
     }
 
-    /// Uses other keys from now on.
-    pub fn use_keys(&self, keys: EncryptionKeys) {
-        *lock(&self.keys) = Arc::new(keys);
-    }
-
-    fn keys(&self) -> Arc<EncryptionKeys> {
-        Arc::clone(&lock(&self.keys))
+    /// Asks for the keys to be read again when one is missing.
+    #[must_use]
+    pub fn refreshing(self, refresh: Refresh) -> Self {
+        Self { refresh, ..self }
     }
 
     /// Encrypts a value as JSON for one row. In another row it cannot be decrypted. The result is
@@ -86,7 +84,7 @@ impl Sealer {
     /// # Errors
     /// [`StoreError::Refused`] if there is no key, or the value cannot be written as JSON.
     pub fn seal<T: Serialize>(&self, value: &T, row_key: &str) -> Result<String, StoreError> {
-        let keys = self.keys();
+        let keys = self.keys.get();
         let Some(Key { kid, key }) = keys.0.first() else {
             return Err(StoreError::Refused("there is no key to encrypt with".to_owned()));
         };
@@ -115,8 +113,10 @@ impl Sealer {
         let undecryptable = |reason: String| StoreError::Undecryptable { key: row_key.to_owned(), reason };
         let no_form = || corrupt("its encrypted part does not have the form kid.base64url");
         let (kid, encoded) = sealed.rsplit_once('.').ok_or_else(no_form)?;
-        let keys = self.keys();
+        let keys = self.keys.get();
         let key = keys.0.iter().find(|key| key.kid == kid).ok_or_else(|| {
+            // Another process may have the newer list already. The keys are there when the row is read again.
+            self.refresh.ask();
             undecryptable(format!("it was encrypted with the key {kid}, which DATA_ENCRYPTION_KEYS does not have"))
         })?;
         let mut bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| no_form())?;
@@ -131,7 +131,7 @@ impl Sealer {
 
     /// Whether a part was encrypted with the key that encrypts now.
     pub(super) fn is_current(&self, sealed: &str) -> bool {
-        let keys = self.keys();
+        let keys = self.keys.get();
         sealed.rsplit_once('.').is_some_and(|(kid, _)| keys.0.first().is_some_and(|key| key.kid == kid))
     }
 }

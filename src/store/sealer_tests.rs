@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use tokio::sync::watch;
 
 use super::*;
 use crate::time::SystemEntropy;
@@ -45,16 +46,28 @@ fn the_first_key_encrypts_and_all_decrypt() {
 
 #[test]
 fn the_keys_change_while_the_sealer_is_used() {
-    let sealer = with(&key("k1", 1));
+    let (keys_of_vault, current) = watch::channel(keys(&key("k1", 1)));
+    let sealer = Sealer::new(current, Arc::new(SystemEntropy::new()));
     let old = sealer.seal(&"old", ROW).unwrap();
-    sealer.use_keys(keys(&key("k2", 2)));
+    keys_of_vault.send(keys(&key("k2", 2))).unwrap();
     assert!(sealer.seal(&"new", ROW).unwrap().starts_with("k2."));
     let error = sealer.open::<String>(&old, ROW).unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, StoreError::Undecryptable { key, .. } if key == ROW));
     assert!(text.contains("with the key k1, which DATA_ENCRYPTION_KEYS does not have"), "{text}");
-    sealer.use_keys(keys(&format!("{},{}", key("k2", 2), key("k1", 1))));
+    keys_of_vault.send(keys(&format!("{},{}", key("k2", 2), key("k1", 1)))).unwrap();
     assert_eq!(sealer.open::<String>(&old, ROW).unwrap(), "old");
+}
+
+#[test]
+fn whoever_misses_a_key_asks_for_the_keys_to_be_read_again() {
+    let (refresh, mut requests) = Refresh::channel();
+    let sealer = with(&key("k1", 1)).refreshing(refresh);
+    let sealed = sealer.seal(&"secret", ROW).unwrap();
+    sealer.open::<String>(&sealed, ROW).unwrap();
+    assert!(requests.try_recv().is_err());
+    assert!(sealer.open::<String>(&sealed.replace("k1.", "k2."), ROW).is_err());
+    assert!(requests.try_recv().is_ok());
 }
 
 #[test]

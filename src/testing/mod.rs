@@ -5,5 +5,5 @@ mod rows;
 mod simulated;
 
 pub use queue::SimulatedQueue;
-pub use rows::{ENCRYPTION_KEY, as_version_1, conversation_in, sealer};
+pub use rows::{ENCRYPTION_KEY, as_version_1, conversation_in, sealer, sealer_with_keys};
 pub use simulated::{Fault, Faults, SimulatedTable};

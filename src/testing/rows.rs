@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Map, Value};
+use tokio::sync::watch;
 
 use crate::domain::Conversation;
-use crate::store::{Row, Sealer, StoreError, read_conversation};
+use crate::store::{EncryptionKeys, Row, Sealer, StoreError, read_conversation};
 use crate::time::Entropy;
 
 /// The key of [`sealer`], in the form of `DATA_ENCRYPTION_KEYS`.
@@ -15,7 +16,14 @@ pub const ENCRYPTION_KEY: &str = "test:5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5
 /// A sealer with [`ENCRYPTION_KEY`]. Its nonces are counted, so that a run is the same every time.
 #[must_use]
 pub fn sealer() -> Arc<Sealer> {
-    Arc::new(Sealer::new(ENCRYPTION_KEY.parse().unwrap_or_default(), Arc::new(Counted::default())))
+    sealer_with_keys().1
+}
+
+/// The same, and what gives it other keys.
+#[must_use]
+pub fn sealer_with_keys() -> (watch::Sender<EncryptionKeys>, Arc<Sealer>) {
+    let (sender, keys) = watch::channel(ENCRYPTION_KEY.parse().unwrap_or_default());
+    (sender, Arc::new(Sealer::new(keys, Arc::new(Counted::default()))))
 }
 
 /// Bytes that count the calls.

@@ -23,6 +23,7 @@ mod pipeline;
 mod process;
 mod receivers;
 mod recipes;
+mod secrets;
 mod server;
 mod simulation;
 mod store;

@@ -130,6 +130,13 @@ impl Problem {
             .header(RETRY_AFTER, STORE_RETRY_SECONDS)
     }
 
+    /// The service does not have its secrets yet. Only the log says why: it names secrets and the vault.
+    pub(crate) fn starting() -> Self {
+        Self::new(ProblemType::Unavailable, "The service is starting: it could not read its secrets yet.")
+            .hint("Send the same request again after the time in the Retry-After header.")
+            .header(RETRY_AFTER, STORE_RETRY_SECONDS)
+    }
+
     /// A defect or a damaged row. Only the log has the cause: it could tell the caller how the service works inside.
     pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "request failed");

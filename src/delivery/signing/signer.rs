@@ -3,16 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::watch;
-
 use super::{ClientKeys, PublicKey, SigningSecrets};
+use crate::current::Current;
 use crate::domain::ClientId;
 use crate::sync::lock;
 
 /// Gives the keys that sign the deliveries of a client. They are derived once for each client and each change of the
 /// master secrets, because a derivation takes as long as a signature.
 pub struct Signer {
-    masters: watch::Receiver<SigningSecrets>,
+    masters: Current<SigningSecrets>,
     cache: Mutex<Cache>,
 }
 
@@ -28,8 +27,9 @@ impl Signer {
 
     /// A signer whose master secrets can change while it is used.
     #[must_use]
-    pub fn new(masters: watch::Receiver<SigningSecrets>) -> Self {
-        let cache = Cache { masters: masters.borrow().clone(), keys: HashMap::new() };
+    pub fn new(masters: impl Into<Current<SigningSecrets>>) -> Self {
+        let masters = masters.into();
+        let cache = Cache { masters: masters.get(), keys: HashMap::new() };
         Self { masters, cache: Mutex::new(cache) }
     }
 
@@ -37,11 +37,10 @@ impl Signer {
     #[must_use]
     pub fn keys(&self, client: &ClientId) -> Arc<ClientKeys> {
         let mut cache = lock(&self.cache);
-        let masters = self.masters.borrow();
+        let masters = self.masters.get();
         if !cache.masters.is_same(&masters) {
-            *cache = Cache { masters: masters.clone(), keys: HashMap::new() };
+            *cache = Cache { masters, keys: HashMap::new() };
         }
-        drop(masters);
         if let Some(keys) = cache.keys.get(client) {
             return Arc::clone(keys);
         }
@@ -56,13 +55,14 @@ impl Signer {
     /// The public keys of a client. Everybody may ask for them with any id, so they do not go through the cache.
     #[must_use]
     pub fn public_keys(&self, client: &ClientId) -> Vec<PublicKey> {
-        let masters = self.masters.borrow().clone();
-        masters.derive(client).public_keys()
+        self.masters.get().derive(client).public_keys()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::watch;
+
     use super::*;
 
     const ONE: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn keys_are_derived_once_and_only_a_bounded_number_is_kept() {
-        let signer = Signer::new(watch::channel(masters(ONE)).1);
+        let signer = Signer::new(masters(ONE));
         let first = signer.keys(&client("a"));
         assert!(Arc::ptr_eq(&first, &signer.keys(&client("a"))));
         for i in 0..Signer::MAX_CACHED {
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_public_keys_of_strangers_take_no_place_in_the_cache() {
-        let signer = Signer::new(watch::channel(masters(ONE)).1);
+        let signer = Signer::new(masters(ONE));
         assert_eq!(signer.public_keys(&client("a")), masters(ONE).derive(&client("a")).public_keys());
         assert!(lock(&signer.cache).keys.is_empty());
     }

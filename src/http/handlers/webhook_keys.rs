@@ -26,7 +26,7 @@ pub(in crate::http) fn get_signing_keys(context: &RequestContext, caller: &Princ
 pub(in crate::http) fn webhook_keys(context: &RequestContext) -> Result<Response, Problem> {
     let services = context.services();
     let request = Parsed::<WebhookKeysRequest>::from_query(context.query());
-    let client = request.validate(|request| request.client(&services.first_client))?;
+    let client = request.validate(|request| request.client(&services.first_client.get()))?;
     let mut response = json(&WebhookKeysResponse::new(services.signer.public_keys(&client)))?;
     response.extensions_mut().insert(CACHE_FOR);
     Ok(response)

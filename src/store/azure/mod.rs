@@ -21,14 +21,15 @@ use azure_storage::{CloudLocation, StorageCredentials};
 use azure_storage_queues::{QueueServiceClient, QueueServiceClientBuilder};
 
 pub use queue::AzureQueue;
-pub use settings::{AzureCredential, AzureSettings, IdentitySource, SettingError};
+pub use settings::{AzureCredential, AzureSettings};
 
-use self::identity::{InvalidateOn401, ManagedIdentity};
+use self::identity::{InvalidateOn401, STORAGE, StorageIdentity};
 use self::queue::NeverExpire;
 use self::storage_time::{DateByStorage, TimedTransport};
 use self::table::AzureTable;
 use self::transaction::FailedTransactions;
 use super::{GroupedTable, StoreError, Table};
+use crate::azure::{self, ManagedIdentity};
 use crate::time::{Clock, MachineClock, StorageClock};
 
 /// The tables and the queue of one installation in a storage account.
@@ -69,7 +70,6 @@ impl Default for AzureNames {
 }
 
 impl AzureStore {
-    const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
     /// The time limit of a whole call. Storage has a limit of 30 s, which is too long for a client of the API.
     const TIMEOUT: Duration = Duration::from_secs(15);
     const IDLE_PER_HOST: usize = 64;
@@ -137,15 +137,8 @@ impl AzureStore {
     }
 }
 
-#[allow(clippy::disallowed_methods)] // the only place that creates the HTTP client for storage
 fn http_client() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .http1_only()
-        .tcp_nodelay(true)
-        .connect_timeout(AzureStore::CONNECT_TIMEOUT)
+    azure::http_client()
         .timeout(AzureStore::TIMEOUT)
         .pool_idle_timeout(AzureStore::IDLE)
         .pool_max_idle_per_host(AzureStore::IDLE_PER_HOST)
@@ -170,7 +163,8 @@ fn access(
             // The error of the crate is not used, because it quotes the token.
             .map_err(|_| AzureSetupError("the shared access signature cannot be read"))?,
         AzureCredential::ManagedIdentity(source) => {
-            let identity = Arc::new(ManagedIdentity::new(source.clone(), http.clone(), machine));
+            let identity = ManagedIdentity::new(source.clone(), STORAGE, http.clone(), machine);
+            let identity = Arc::new(StorageIdentity(identity));
             options.per_call_policies_mut().push(Arc::new(InvalidateOn401(Arc::clone(&identity))));
             StorageCredentials::token_credential(identity)
         }

@@ -4,12 +4,12 @@
 //! No error quotes a value, because a connection string contains the key of the account.
 
 use std::collections::HashMap;
-use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use url::{Host, Url};
+use url::Url;
 
+use crate::azure::{IdentitySource, SettingError, endpoint, private_endpoint};
 use crate::domain::Secret;
 
 const CONNECTION: &str = "AzureWebJobsStorage";
@@ -18,8 +18,6 @@ const TABLES: &str = "AzureWebJobsStorage__tableServiceUri";
 const QUEUES: &str = "AzureWebJobsStorage__queueServiceUri";
 const CREDENTIAL: &str = "AzureWebJobsStorage__credential";
 const CLIENT_ID: &str = "AzureWebJobsStorage__clientId";
-const IDENTITY_ENDPOINT: &str = "IDENTITY_ENDPOINT";
-const IDENTITY_HEADER: &str = "IDENTITY_HEADER";
 
 /// The account and the key of the emulator. The key is public: all installations of the emulator have the same one.
 const EMULATOR: (&str, &str) =
@@ -50,34 +48,6 @@ pub enum AzureCredential {
     /// Tokens of the managed identity that the platform provides.
     ManagedIdentity(IdentitySource),
 }
-
-/// The endpoint that issues tokens of a managed identity.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdentitySource {
-    /// The setting `IDENTITY_ENDPOINT`.
-    pub endpoint: String,
-    /// The setting `IDENTITY_HEADER`, a secret that authenticates us to the endpoint.
-    pub header: Secret<String>,
-    /// The client id of a user-assigned identity. `None` for the system-assigned one.
-    pub client_id: Option<String>,
-}
-
-/// A setting that is missing or invalid.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettingError {
-    /// The name of the setting.
-    pub name: &'static str,
-    /// The problem. It does not quote the value.
-    pub problem: String,
-}
-
-impl fmt::Display for SettingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.name, self.problem)
-    }
-}
-
-impl std::error::Error for SettingError {}
 
 impl AzureSettings {
     /// Reads the settings with a function that returns the value of a setting.
@@ -113,21 +83,15 @@ fn managed_identity(get: impl Fn(&'static str) -> Option<String>) -> Result<Azur
         check_account(name).map_err(|problem| wrong(ACCOUNT, problem))?;
     }
     let endpoint_of = |name, service| match (get(name), &account) {
-        (Some(uri), _) => endpoint(&uri).and_then(private).map_err(|problem| wrong(name, problem)),
+        (Some(uri), _) => private_endpoint(&uri).map_err(|problem| wrong(name, problem)),
         (None, Some(account)) => Ok(format!("https://{account}.{service}.core.windows.net")),
         (None, None) => Err(wrong(name, format!("is missing; set it, or set {ACCOUNT}"))),
     };
-    let needed =
-        |name| get(name).ok_or_else(|| wrong(name, "is missing; the platform sets it for an app with an identity"));
     Ok(AzureSettings {
         table_endpoint: endpoint_of(TABLES, "table")?,
         queue_endpoint: endpoint_of(QUEUES, "queue")?,
         account: account.clone().unwrap_or_default(),
-        credential: AzureCredential::ManagedIdentity(IdentitySource {
-            endpoint: endpoint(&needed(IDENTITY_ENDPOINT)?).map_err(|problem| wrong(IDENTITY_ENDPOINT, problem))?,
-            header: Secret::new(needed(IDENTITY_HEADER)?),
-            client_id: get(CLIENT_ID),
-        }),
+        credential: AzureCredential::ManagedIdentity(IdentitySource::from_vars(&get, get(CLIENT_ID))?),
     })
 }
 
@@ -240,28 +204,6 @@ fn check_key(key: &str) -> Result<&str, String> {
         Ok(bytes) if !bytes.is_empty() => Ok(key),
         _ => Err("has AccountKey, which is not base64".to_owned()),
     }
-}
-
-/// Checks that paths can be appended to a URL, and removes the slash at its end.
-fn endpoint(text: &str) -> Result<String, String> {
-    let url = Url::parse(text).map_err(|_| "is not a URL such as https://example.table.core.windows.net")?;
-    let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    if !matches!(url.scheme(), "http" | "https") || !plain || url.password().is_some() {
-        return Err("must be an http or https URL without user, query and fragment".to_owned());
-    }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
-}
-
-/// Refuses plain http beyond this machine, because a token must not cross a network unencrypted.
-fn private(endpoint: String) -> Result<String, String> {
-    let url = Url::parse(&endpoint).map_err(|e| e.to_string())?;
-    let loopback = match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    if url.scheme() == "https" || loopback { Ok(endpoint) } else { Err("must be an https URL".to_owned()) }
 }
 
 #[cfg(test)]

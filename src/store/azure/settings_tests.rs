@@ -116,7 +116,7 @@ fn the_error_for_a_connection_string_names_the_wrong_part_and_quotes_no_value() 
 }
 
 const IDENTITY: [(&str, &str); 2] =
-    [(IDENTITY_ENDPOINT, "http://127.0.0.1:8081/msi/token"), (IDENTITY_HEADER, "canary")];
+    [("IDENTITY_ENDPOINT", "http://127.0.0.1:8081/msi/token"), ("IDENTITY_HEADER", "canary")];
 
 fn by_identity(vars: &[(&'static str, &'static str)]) -> Result<AzureSettings, SettingError> {
     read(&[vars, &IDENTITY].concat())

@@ -19,11 +19,11 @@ async fn a_conversation_without_its_key_waits_and_is_delivered_when_the_key_is_b
     for text in ["small".to_owned(), "large".repeat(1000)] {
         let harness = DeliveryHarness::in_one_process();
         let due = harness.schedule(Duration::from_secs(1), |request| request.conversation_text = Some(text)).await;
-        harness.sealer.use_keys(other_key().parse().unwrap());
+        harness.encryption_keys.send_replace(other_key().parse().unwrap());
         harness.start_follower();
         tokio::time::sleep(Duration::from_mins(3)).await;
         assert!(harness.endpoint.calls().is_empty());
-        harness.sealer.use_keys(format!("{},{ENCRYPTION_KEY}", other_key()).parse().unwrap());
+        harness.encryption_keys.send_replace(format!("{},{ENCRYPTION_KEY}", other_key()).parse().unwrap());
         tokio::time::sleep(Duration::from_mins(2)).await;
         assert_eq!(harness.endpoint.calls().len(), 1);
         let conversation = harness.read(due.id).await;

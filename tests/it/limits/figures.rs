@@ -142,6 +142,7 @@ pub const LIMITS: &[(&str, &[Figure])] = &[
     ("deliveries under way in one process", &[]),
     ("clients whose signing keys are in memory", &[code("delivery/signing/signer.rs", "MAX_CACHED: usize = ")]),
     ("names of endpoints that are looked up", &[code("delivery/client_limiter.rs", "LOOK_UPS: usize = ")]),
+    ("wait for the secrets of a vault, after the start", &[code("http/routes.rs", "MAX_WAIT: Duration = ")]),
     ("head", &[code("http/server.rs", "MAX_HEAD: usize = "), code("http/server.rs", "MAX_HEADERS: usize = ")]),
     (
         "body of a client, message to `/mcp`",

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use http::Method;
 use mcp_scheduler::auth::{
-    ApiKey, AuthError, Authenticator, ClientAdmin, ClientDirectory, IssuedToken, TokenGrant, TokenSettings, hash_key,
+    ApiKey, AuthError, Authenticator, ClientAdmin, ClientDirectory, IssuedToken, SigningKeys, TokenGrant,
+    TokenSettings, hash_key,
 };
 use mcp_scheduler::domain::{Scope, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{Access, operations};
@@ -122,7 +123,7 @@ impl Gate {
         let table = Arc::new(SimulatedTable::new(()));
         let directory = ClientDirectory::new(None, ClientStore::new(Arc::clone(&table) as _));
         let settings = TokenSettings { issuer: "i".to_owned(), audience: "a".to_owned(), ttl_seconds: 3600 };
-        let keys = format!("k:{}", "ab".repeat(32)).parse().unwrap();
+        let keys: SigningKeys = format!("k:{}", "ab".repeat(32)).parse().unwrap();
         let public_url = "https://scheduler.example.com".parse().unwrap();
         let clock = Arc::new(Fixed(Timestamp::from_millis(1_900_000_000_000)));
         Self { table, authenticator: Authenticator::new(directory, keys, settings, public_url, clock) }

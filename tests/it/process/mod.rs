@@ -11,6 +11,7 @@ mod doctor;
 mod encryption;
 mod first_run;
 mod integration;
+mod key_vault;
 mod killing;
 mod lists;
 mod logs;

@@ -8,7 +8,7 @@ use mcp_scheduler::domain::{
     Claim, Conversation, ConversationId, EndpointPolicy, LeaseToken, Secret, Status, Timestamp, WholeConversation,
 };
 use mcp_scheduler::store::{ConversationStore, KeyRange, Operation, Row, StoreError, Table, Versioned};
-use mcp_scheduler::testing::{ENCRYPTION_KEY, SimulatedTable, as_version_1, sealer};
+use mcp_scheduler::testing::{ENCRYPTION_KEY, SimulatedTable, as_version_1, sealer, sealer_with_keys};
 
 const NOW: Timestamp = Timestamp::from_millis(1_893_499_200_000);
 
@@ -83,7 +83,7 @@ async fn a_conversation_of_an_earlier_release_is_read_and_encrypted_with_its_nex
 #[tokio::test]
 async fn a_claim_writes_the_encrypted_part_as_it_was_read_and_with_a_new_key_anew() {
     for is_large in [false, true] {
-        let (table, sealer) = (Arc::new(SimulatedTable::new(())), sealer());
+        let (table, (keys, sealer)) = (Arc::new(SimulatedTable::new(())), sealer_with_keys());
         let store = ConversationStore::new(Arc::clone(&table) as _, Arc::clone(&sealer));
         let whole = conversation(7, is_large);
         store.insert(&whole).await.unwrap();
@@ -95,13 +95,13 @@ async fn a_claim_writes_the_encrypted_part_as_it_was_read_and_with_a_new_key_ane
         assert_eq!(rows(&*table, &whole).await.iter().map(sealed).collect::<Vec<_>>(), inserted);
 
         let new_key = format!("new:{}", "11".repeat(32));
-        sealer.use_keys(format!("{new_key},{ENCRYPTION_KEY}").parse().unwrap());
+        keys.send_replace(format!("{new_key},{ENCRYPTION_KEY}").parse().unwrap());
         let result = mcp_scheduler::domain::AttemptResult::unknown(1);
         store.replace(revision, &claimed.complete(NOW, result, Duration::ZERO, NOW)).await.unwrap();
         let rewritten = rows(&*table, &whole).await;
         assert!(rewritten.iter().all(|row| sealed(row).starts_with("new.")), "{rewritten:?}");
         // The old key is not needed any more.
-        sealer.use_keys(new_key.parse().unwrap());
+        keys.send_replace(new_key.parse().unwrap());
         let after = read(&store, &whole).await.unwrap();
         assert_eq!(store.payload(&after).await.unwrap(), whole.payload);
     }
@@ -152,13 +152,13 @@ async fn an_encrypted_part_does_not_open_in_another_conversation() {
 #[tokio::test]
 async fn a_final_conversation_is_removed_without_its_key() {
     for is_large in [false, true] {
-        let (table, sealer) = (Arc::new(SimulatedTable::new(())), sealer());
+        let (table, (keys, sealer)) = (Arc::new(SimulatedTable::new(())), sealer_with_keys());
         let store = ConversationStore::new(Arc::clone(&table) as _, Arc::clone(&sealer));
         let whole = conversation(7, is_large);
         store.insert(&whole).await.unwrap();
         let before = read(&store, &whole).await.unwrap();
         store.replace(before.revision, &before.value.cancel(NOW).unwrap()).await.unwrap();
-        sealer.use_keys(format!("new:{}", "11".repeat(32)).parse().unwrap());
+        keys.send_replace(format!("new:{}", "11".repeat(32)).parse().unwrap());
         assert!(is_undecryptable(&read(&store, &whole).await));
         let partition = ConversationStore::partition(whole.conversation.id());
         store.remove_ended(partition, NOW + Duration::from_secs(1), None).await.unwrap();

@@ -11,7 +11,7 @@ use mcp_scheduler::auth::{
 use mcp_scheduler::backup::Backup;
 use mcp_scheduler::config::Config;
 use mcp_scheduler::delivery::{ClientKeys, NextDue, Signer, SigningSecrets};
-use mcp_scheduler::domain::{EndpointPolicy, Scope, Scopes, Secret, Timestamp};
+use mcp_scheduler::domain::{ClientId, EndpointPolicy, Scope, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{Operation, RateLimiter, Server, ServerOptions, Services, operations, router};
 use mcp_scheduler::maintenance::Checkup;
 use mcp_scheduler::mcp::McpServer;
@@ -22,7 +22,6 @@ use mcp_scheduler::testing::{Fault, Faults, SimulatedTable, sealer};
 use mcp_scheduler::time::{Clock, SystemClock, SystemEntropy};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +36,7 @@ pub const SIGNING_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd
 
 /// What signs deliveries with that master secret.
 pub fn signer() -> Arc<Signer> {
-    Arc::new(Signer::new(watch::channel(masters()).1))
+    Arc::new(Signer::new(masters()))
 }
 
 fn masters() -> SigningSecrets {
@@ -228,7 +227,7 @@ impl BareApi {
             entropy,
             mcp,
             signer: signer(),
-            first_client: CLIENT.parse().unwrap(),
+            first_client: CLIENT.parse::<ClientId>().unwrap().into(),
             rate_limiter: RateLimiter::new(self.rate_limit),
             wake_ups: None,
             checkup,

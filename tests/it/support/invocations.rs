@@ -9,7 +9,9 @@ use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
-use mcp_scheduler::auth::{ApiKey, Authenticator, ClientAdmin, ClientDirectory, TokenSettings, client_with_key};
+use mcp_scheduler::auth::{
+    ApiKey, Authenticator, ClientAdmin, ClientDirectory, SigningKeys, TokenSettings, client_with_key,
+};
 use mcp_scheduler::backup::Backup;
 use mcp_scheduler::domain::{ConversationId, EndpointPolicy, Scopes, Secret};
 use mcp_scheduler::http::{
@@ -48,7 +50,7 @@ pub struct Answer {
 
 impl Host {
     pub fn of(harness: &DeliveryHarness) -> Self {
-        let host = FunctionsHost::calling(ADDRESS.parse().unwrap());
+        let host = Arc::new(FunctionsHost::calling(ADDRESS.parse().unwrap()));
         let invocations = Invocations { wake_ups: harness.handler(), host };
         let table = operations().into_iter().chain(invocation_operations()).collect();
         Self { routes: router(services(harness, Some(invocations)), table) }
@@ -140,7 +142,7 @@ fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<
         Arc::clone(&clock) as _,
         entropy.clone(),
     );
-    let keys = format!("k1:{}", "00".repeat(32)).parse().unwrap();
+    let keys: SigningKeys = format!("k1:{}", "00".repeat(32)).parse().unwrap();
     let tokens = TokenSettings { issuer: "i".to_owned(), audience: "a".to_owned(), ttl_seconds: 60 };
     let key = ApiKey::new(Secret::new(KEY.to_owned())).unwrap();
     let client = client_with_key(harness.client.clone(), &key, Scopes::all(), &*entropy);
@@ -163,7 +165,7 @@ fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<
         entropy,
         mcp,
         signer: signer(),
-        first_client: harness.client.clone(),
+        first_client: harness.client.clone().into(),
         rate_limiter: RateLimiter::new(None),
         wake_ups: invocations.as_ref().map(|invocations| Arc::clone(&invocations.wake_ups)),
         invocations: invocations.map(Arc::new),

@@ -17,6 +17,7 @@ pub mod host_harness;
 pub mod integration;
 pub mod invocations;
 pub mod json_schema;
+pub mod key_vault;
 pub mod listing;
 pub mod log_lines;
 pub mod mcp_wire;

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use azure_storage_queues::QueueClient;
-use mcp_scheduler::auth::{ApiKey, Authenticator, ClientAdmin, ClientDirectory, TokenSettings, client_with_key};
+use mcp_scheduler::auth::{
+    ApiKey, Authenticator, ClientAdmin, ClientDirectory, SigningKeys, TokenSettings, client_with_key,
+};
 use mcp_scheduler::backup::Backup;
 use mcp_scheduler::delivery::{Deliverer, SlotRunner, WakeUpHandler};
-use mcp_scheduler::domain::{EndpointPolicy, Scopes, Secret, Timestamp};
+use mcp_scheduler::domain::{ClientId, EndpointPolicy, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{
     FunctionsHost, Invocations, Operation, RateLimiter, Server, ServerOptions, Services, invocation_operations,
     operations, router,
@@ -84,7 +86,7 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
     let listener = TcpListener::bind(("127.0.0.1", harness.options().handler_port)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let public_url = PublicUrl::of_address(address);
-    let (keys, signer) = (SIGNING_KEYS.parse().unwrap(), signer());
+    let (keys, signer) = (SIGNING_KEYS.parse::<SigningKeys>().unwrap(), signer());
     let table: Vec<_> = operations().into_iter().chain(invocation_operations()).collect();
     let mcp = McpServer::new(scheduler.clone(), &public_url, table.iter().filter_map(Operation::tool));
     let authenticator = Authenticator::new(directory, keys, tokens, public_url, Arc::clone(&clock));
@@ -107,7 +109,7 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
     let checkup = Checkup::new(conversations.clone(), Some(Arc::clone(&wake_ups)), Arc::clone(&clock));
     let sweeper = Sweeper::new(conversations, wake_ups, Arc::clone(&runner) as _, clock);
     let handler = Arc::new(WakeUpHandler::new(runner, Arc::new(sweeper)));
-    let host = FunctionsHost::calling(address);
+    let host = Arc::new(FunctionsHost::calling(address));
     let invocations = Some(Arc::new(Invocations { wake_ups: Arc::clone(&handler), host }));
     let services = Arc::new(Services {
         scheduler,
@@ -117,7 +119,7 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
         entropy,
         mcp,
         signer,
-        first_client: CLIENT.parse().unwrap(),
+        first_client: CLIENT.parse::<ClientId>().unwrap().into(),
         rate_limiter: RateLimiter::new(None),
         wake_ups: Some(handler),
         checkup,

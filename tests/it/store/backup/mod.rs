@@ -16,7 +16,7 @@ use mcp_scheduler::domain::{
 };
 use mcp_scheduler::json::RawJson;
 use mcp_scheduler::store::{
-    Client, ClientStore, ConversationStore, Flaw, KeyRange, Operation, Partition, Row, Sealer, Table,
+    Client, ClientStore, ConversationStore, EncryptionKeys, Flaw, KeyRange, Operation, Partition, Row, Sealer, Table,
 };
 use mcp_scheduler::testing::{SimulatedTable, as_version_1, conversation_in, sealer};
 use serde_json::Value;
@@ -338,7 +338,8 @@ async fn a_line_whose_key_is_unknown_is_refused_and_a_revealed_one_is_not() {
     let from = filled().await;
     let other = || {
         let entropy = mcp_scheduler::time::SystemEntropy::new();
-        Arc::new(Sealer::new(format!("other:{}", "11".repeat(32)).parse().unwrap(), Arc::new(entropy)))
+        let keys: EncryptionKeys = format!("other:{}", "11".repeat(32)).parse().unwrap();
+        Arc::new(Sealer::new(keys, Arc::new(entropy)))
     };
     let to = Place::with_keys(other());
     let (_, reason) = refused(to.backup.import(&from.export(false).await).await);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mcp_scheduler::backup::Verification;
 use mcp_scheduler::store::{ConversationStore, Flaw, Operation, StoreError, Table};
-use mcp_scheduler::testing::sealer;
+use mcp_scheduler::testing::sealer_with_keys;
 
 use super::{CLIENTS, NOW, Place, filled, large, small};
 
@@ -49,11 +49,11 @@ async fn a_store_is_whole_until_a_row_is_missing_or_too_many() {
 
 #[tokio::test]
 async fn each_row_that_cannot_be_decrypted_is_named() {
-    let sealer = sealer();
-    let place = Place::with_keys(Arc::clone(&sealer));
+    let (keys, sealer) = sealer_with_keys();
+    let place = Place::with_keys(sealer);
     place.store.insert(&small(1)).await.unwrap();
     place.store.insert(&large(2)).await.unwrap();
-    sealer.use_keys(format!("other:{}", "11".repeat(32)).parse().unwrap());
+    keys.send(format!("other:{}", "11".repeat(32)).parse().unwrap()).unwrap();
     let flaws = place.flaws().await;
     assert_eq!(flaws.len(), 3, "{flaws:?}");
     assert!(flaws.iter().all(|flaw| flaw.to_string().contains("with the key test")), "{flaws:?}");

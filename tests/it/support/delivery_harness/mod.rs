@@ -15,10 +15,12 @@ use mcp_scheduler::domain::{ClientId, Conversation, ConversationId, EndpointPoli
 use mcp_scheduler::maintenance::Sweeper;
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{
-    ConversationStore, DueBound, DueKey, DueRow, Sealer, Slot, WakeUp, WakeUpQueue, WakeUpReceiver, WakeUps, Waker,
+    ConversationStore, DueBound, DueKey, DueRow, EncryptionKeys, Slot, WakeUp, WakeUpQueue, WakeUpReceiver, WakeUps,
+    Waker,
 };
-use mcp_scheduler::testing::{SimulatedQueue, SimulatedTable, sealer};
+use mcp_scheduler::testing::{SimulatedQueue, SimulatedTable, sealer_with_keys};
 use mcp_scheduler::time::{Clock as _, SystemEntropy};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -45,8 +47,8 @@ pub struct DeliveryHarness {
     waker: Arc<dyn Waker>,
     has_follower: bool,
     pub endpoint: Arc<FakeEndpoint>,
-    /// What encrypts the secrets in the rows.
-    pub sealer: Arc<Sealer>,
+    /// Gives the harness other keys for the secrets in the rows.
+    pub encryption_keys: watch::Sender<EncryptionKeys>,
     pub store: ConversationStore,
     pub scheduler: Scheduler,
     pub client: ClientId,
@@ -70,8 +72,8 @@ impl DeliveryHarness {
     fn with(queue: impl WakeUpQueue + WakeUpReceiver, has_follower: bool) -> Self {
         let (clock, table) = (SettableClock::at_noon(), TableFaults::default());
         let rows = SimulatedTable::new(table.clone());
-        let sealer = sealer();
-        let store = ConversationStore::new(Arc::new(rows.clone()), Arc::clone(&sealer));
+        let (encryption_keys, sealer) = sealer_with_keys();
+        let store = ConversationStore::new(Arc::new(rows.clone()), sealer);
         let queue = Arc::new(RecordingQueue::new(queue, Arc::clone(&clock)));
         let wake_ups = Arc::new(WakeUps::new(Arc::clone(&queue) as _, Arc::clone(&clock) as _));
         let next_due = Arc::new(NextDue::default());
@@ -95,7 +97,7 @@ impl DeliveryHarness {
             waker,
             has_follower,
             endpoint,
-            sealer,
+            encryption_keys,
             store,
             scheduler,
             client,

@@ -26,6 +26,18 @@ impl Authority {
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
+    /// The authority for clients that trust others too.
+    pub fn certificate(&self) -> reqwest::Certificate {
+        reqwest::Certificate::from_der(&self.certificate).unwrap()
+    }
+
+    /// What makes a server of connections, with a certificate for these hosts.
+    pub fn acceptor(&self, names: &[&str]) -> TlsAcceptor {
+        let mut config = self.certify(|_| (), names);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    }
+
     /// A root store with this authority only.
     pub fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();

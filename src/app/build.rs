@@ -1,0 +1,211 @@
+//! Builds the parts of the service, each in one function, once its secrets are known.
+
+use std::sync::Arc;
+
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+use super::AppWorker;
+use super::backend::Backend;
+use super::signatures::ChosenSignatures;
+use crate::auth::{Authenticator, ClientAdmin, ClientDirectory};
+use crate::backup::Backup;
+use crate::config::Config;
+use crate::delivery::{Deliverer, Follower, NextDue, Signer, SlotRunner, WakeUpHandler, Worker};
+use crate::descriptors::Descriptors;
+use crate::domain::Retention;
+use crate::http::{
+    FunctionsHost, Invocations, Operation, RateLimiter, Services, invocation_operations, operations, router,
+};
+use crate::maintenance::{Checkup, Indexer, Sweeper};
+use crate::mcp::McpServer;
+use crate::outbound::HttpSender;
+use crate::public_url::PublicUrl;
+use crate::scheduler::{CursorKeys, Scheduler};
+use crate::secrets::Secrets;
+use crate::store::{ConversationStore, Sealer, WakeUps, Waker};
+use crate::time::{Clock, Entropy};
+
+/// What there is before the secrets are known.
+pub(super) struct Foundation {
+    pub(super) config: Config,
+    pub(super) descriptors: Descriptors,
+    pub(super) backend: Backend,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) sender: Arc<HttpSender>,
+    pub(super) public_url: PublicUrl,
+    /// Some under the Functions host.
+    pub(super) host: Option<Arc<FunctionsHost>>,
+}
+
+/// The service, with its secrets.
+pub(super) struct Service {
+    pub(super) router: BoxedFilter<(Response,)>,
+    pub(super) indexer: Indexer,
+    /// None under the Functions host, which takes the worker's place.
+    pub(super) worker: Option<AppWorker>,
+}
+
+impl Foundation {
+    pub(super) fn build(&self, secrets: &Secrets) -> Service {
+        let (config, backend, clock) = (&self.config, &self.backend, self.backend.clock());
+        let signer = Arc::new(Signer::new(secrets.signing_secrets.clone()));
+        let directory = Arc::new(ClientDirectory::with_first(secrets.client.clone(), backend.clients()));
+        let clients = ClientAdmin::new(Arc::clone(&directory), Arc::clone(&clock), Arc::clone(&self.entropy));
+        let cursor_keys = secrets.signing_keys.map(|keys| CursorKeys::new(keys.derive("the cursors of lists")));
+        let parts = self.parts(secrets);
+        let (sender, shown) = (Arc::clone(&self.sender), Arc::clone(&signer));
+        let deliverer = parts.deliverer(config, sender, shown, &directory, self.descriptors);
+        let authenticator = self.authenticator(directory, secrets);
+        let scheduler = parts.scheduler(config).beside(deliverer.live_attempts().clone());
+        let (scheduler, indexer) = (scheduler.with_cursor_keys(cursor_keys), parts.indexer(backend));
+        let (invocations, worker) = if let Some(host) = &self.host {
+            warn_if_there_is_no_queue(backend);
+            let (wake_ups, host) = (parts.wake_up_handler(deliverer), Arc::clone(host));
+            (Some(Arc::new(Invocations { wake_ups, host })), None)
+        } else {
+            (None, Some(parts.worker(backend, deliverer)))
+        };
+        let wake_ups = handler_of(worker.as_ref(), invocations.as_deref());
+
+        let mut operations = operations();
+        let mcp = McpServer::new(scheduler.clone(), &self.public_url, operations.iter().filter_map(Operation::tool));
+        if invocations.is_some() {
+            operations.extend(invocation_operations());
+        }
+        let services = Services {
+            checkup: parts.checkup(wake_ups.is_some()),
+            backup: parts.backup(backend),
+            scheduler,
+            authenticator,
+            clients,
+            entropy: parts.entropy,
+            mcp,
+            signer,
+            first_client: secrets.client.map(|client| client.id.clone()),
+            rate_limiter: RateLimiter::new(config.server.rate_limit),
+            wake_ups,
+            invocations,
+        };
+        Service { router: router(Arc::new(services), operations), indexer, worker }
+    }
+
+    fn parts(&self, secrets: &Secrets) -> Parts {
+        let sealer = Sealer::new(secrets.encryption_keys.clone(), Arc::clone(&self.entropy));
+        let sealer = Arc::new(sealer.refreshing(secrets.refresh.clone()));
+        Parts::of(&self.backend, Arc::clone(&self.entropy), sealer, self.config.server.retention)
+    }
+
+    fn authenticator(&self, directory: Arc<ClientDirectory>, secrets: &Secrets) -> Authenticator {
+        let (keys, tokens) = (secrets.signing_keys.clone(), self.config.auth.tokens.clone());
+        let authenticator = Authenticator::new(directory, keys, tokens, self.public_url.clone(), self.backend.clock());
+        authenticator.refreshing(secrets.refresh.clone())
+    }
+}
+
+/// Handles wake-ups; `None` for a store of this process alone, which has none.
+fn handler_of(worker: Option<&AppWorker>, invocations: Option<&Invocations>) -> Option<Arc<WakeUpHandler>> {
+    match worker {
+        Some(AppWorker::Queue(worker)) => Some(worker.handler()),
+        Some(AppWorker::Follower(_)) => None,
+        None => invocations.map(|invocations| Arc::clone(&invocations.wake_ups)),
+    }
+}
+
+/// The ports on which the use cases and the deliveries are built.
+pub(super) struct Parts {
+    conversations: ConversationStore,
+    waker: Arc<dyn Waker>,
+    wake_ups: Arc<WakeUps>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    retention: Retention,
+}
+
+impl Parts {
+    pub(super) fn of(backend: &Backend, entropy: Arc<dyn Entropy>, sealer: Arc<Sealer>, retention: Retention) -> Self {
+        let (conversations, wake_ups) = (backend.conversations(sealer), backend.wake_ups());
+        let waker = backend.waker(&wake_ups);
+        Self { conversations, waker, wake_ups, clock: backend.clock(), entropy, retention }
+    }
+
+    fn scheduler(&self, config: &Config) -> Scheduler {
+        Scheduler::new(
+            self.conversations.clone(),
+            Arc::clone(&self.waker),
+            config.delivery.endpoints.clone(),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.entropy),
+        )
+        .with_max_pending(config.server.max_pending, config.server.max_pending_bytes)
+    }
+
+    pub(super) fn deliverer(
+        &self,
+        config: &Config,
+        sender: Arc<HttpSender>,
+        signer: Arc<Signer>,
+        directory: &Arc<ClientDirectory>,
+        descriptors: Descriptors,
+    ) -> Arc<Deliverer> {
+        let max_in_flight =
+            if config.server.under_host { Deliverer::MAX_IN_FLIGHT_UNDER_HOST } else { Deliverer::MAX_IN_FLIGHT };
+        let deliverer = Deliverer::new(
+            self.conversations.clone(),
+            Arc::clone(&self.waker),
+            sender,
+            signer,
+            Arc::clone(&self.clock),
+            Arc::clone(&self.entropy),
+        );
+        let signatures = Arc::new(ChosenSignatures(Arc::clone(directory)));
+        let max_in_flight = max_in_flight.min(descriptors.exchanges);
+        Arc::new(deliverer.with_signatures(signatures).with_max_in_flight(max_in_flight))
+    }
+
+    pub(super) fn backup(&self, backend: &Backend) -> Backup {
+        Backup::new(self.conversations.clone(), backend.clients(), Arc::clone(&self.waker))
+    }
+
+    /// Examines the store, and the sweeps and the queue if there are sweeps.
+    fn checkup(&self, has_sweeps: bool) -> Checkup {
+        let wake_ups = has_sweeps.then(|| Arc::clone(&self.wake_ups));
+        Checkup::new(self.conversations.clone(), wake_ups, Arc::clone(&self.clock))
+    }
+
+    pub(super) fn indexer(&self, backend: &Backend) -> Indexer {
+        let indexer = Indexer::new(self.conversations.clone(), Arc::clone(&self.clock));
+        if backend.is_exclusive() { indexer.alone() } else { indexer }
+    }
+
+    /// What delivers when there is no Functions host.
+    fn worker(&self, backend: &Backend, deliverer: Arc<Deliverer>) -> AppWorker {
+        match backend {
+            Backend::Local { next_due, .. } => AppWorker::Follower(self.follower(deliverer, Arc::clone(next_due))),
+            Backend::Azure(store) => AppWorker::Queue(Worker::new(self.wake_up_handler(deliverer), store.wake_ups())),
+        }
+    }
+
+    fn follower(&self, deliverer: Arc<Deliverer>, next_due: Arc<NextDue>) -> Follower {
+        Follower::new(deliverer, self.conversations.clone(), next_due, Arc::clone(&self.clock)).keeping(self.retention)
+    }
+
+    pub(super) fn wake_up_handler(&self, deliverer: Arc<Deliverer>) -> Arc<WakeUpHandler> {
+        let wake_ups = || Arc::clone(&self.wake_ups);
+        let (clock, entropy) = (|| Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        let conversations = || self.conversations.clone();
+        let runner = Arc::new(SlotRunner::new(deliverer, conversations(), wake_ups(), clock(), entropy));
+        let sweeper = Sweeper::new(conversations(), wake_ups(), Arc::clone(&runner) as _, clock());
+        let sweeper = sweeper.keeping(self.retention);
+        Arc::new(WakeUpHandler::new(runner, Arc::new(sweeper)))
+    }
+}
+
+fn warn_if_there_is_no_queue(backend: &Backend) {
+    if backend.is_exclusive() {
+        tracing::warn!(
+            "the embedded store has no queue that the Functions host could read: conversations are delivered late or \
+             not at all; set USE_AZURE_SERVICES=true"
+        );
+    }
+}
