@@ -128,6 +128,7 @@ def test_classic_consumption_has_a_key_that_is_not_printed_and_a_slot_that_does_
         "FUNCTIONS_EXTENSION_VERSION": "~4",
         "FUNCTIONS_WORKER_RUNTIME": "custom",
         "AzureWebJobsStorage": "AccountName=a;AccountKey=canary",
+        "AZURE_CLIENT_ID": "the-identity",
     }
     silent = {"AzureWebJobs.deliverDueConversations.Disabled": "true", "AzureWebJobs.sweepDueConversations.Disabled": "true"}
     assert settings_of(azure.calls()) == {"": of_the_host, "staging": of_the_host | silent}
