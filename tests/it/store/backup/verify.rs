@@ -1,7 +1,5 @@
 //! What is found in a store that is whole, and in a broken one.
 
-use std::sync::Arc;
-
 use mcp_scheduler::backup::Verification;
 use mcp_scheduler::store::{ConversationStore, Flaw, Operation, StoreError, Table};
 use mcp_scheduler::testing::sealer_with_keys;
