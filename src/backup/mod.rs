@@ -78,12 +78,7 @@ pub enum BackupError {
 
 impl From<StoreError> for BackupError {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Conflict | StoreError::Unavailable(_) | StoreError::Unknown(_) => Self::Unavailable(error),
-            StoreError::Refused(_) | StoreError::Corrupt { .. } | StoreError::Undecryptable { .. } => {
-                Self::Internal(error)
-            }
-        }
+        if error.is_temporary() { Self::Unavailable(error) } else { Self::Internal(error) }
     }
 }
 
