@@ -76,22 +76,21 @@ fn as_text(load: &Load) -> String {
     let names = ["executions of functions", "operations on queues", "transactions on tables", "seconds of instances"];
     let dollars = usage.dollars();
     let total: f64 = dollars.iter().sum();
-    let mut text = format!(
-        "A month of {} conversations on Azure ({} per second), with endpoints that respond in {} s:\n\n",
+    let head = format!(
+        "A month of {} conversations on Azure ({} per second), with endpoints that respond in {} s:\n",
         grouped(f64::from(load.per_month)),
         rate(load.per_second()),
         load.response_seconds
     );
-    for ((name, number), dollars) in names.into_iter().zip(numbers).zip(dollars) {
-        text += &format!("  {name:<24}{:>16}{:>12}\n", grouped(number), money(dollars));
-    }
-    text += &format!("  {:<24}{:>16}{:>12}\n\n", "all in", "", money(total));
-    if load.per_month > 0 {
-        let million = total / f64::from(load.per_month) * 1_000_000.0;
-        text += &format!("That is {} for a million. ", money(million));
-    }
-    text + "This is an estimate, at list prices and without free grants,\nfor conversations that are scheduled one by one. \
-            docs/cost.md says what was counted and what was not."
+    let line = |name: &str, number: &str, dollars: f64| format!("  {name:<24}{number:>16}{:>12}", money(dollars));
+    let billed = names.into_iter().zip(numbers).zip(dollars);
+    let billed = billed.map(|((name, number), dollars)| line(name, &grouped(number), dollars));
+    let of_a_million = (load.per_month > 0).then(|| total / f64::from(load.per_month) * 1_000_000.0);
+    let of_a_million = of_a_million.map(|dollars| format!("That is {} for a million.", money(dollars)));
+    let note = "This is an estimate, at list prices and without free grants, for conversations that are scheduled one by one.\n\
+                docs/cost.md says what was counted and what was not.";
+    let lines = [head].into_iter().chain(billed).chain([line("all in", "", total) + "\n"]).chain(of_a_million);
+    lines.chain([note.to_owned()]).collect::<Vec<_>>().join("\n")
 }
 
 fn rate(per_second: f64) -> String {
