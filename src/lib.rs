@@ -17,7 +17,7 @@
 //! - [`domain`] is the conversation itself and its rules, without I/O
 //! - [`template`] replaces the placeholders of a body
 //! - [`time`] has the injected clock and randomness, [`json`] reads JSON strictly, [`sync`] locks, `text` knows invisible
-//!   characters, [`key_list`] reads keys with ids, [`descriptors`] divides the file descriptors, `private_files` makes files for their owner alone
+//!   characters, [`key_list`] reads keys with ids, [`metrics`] counts and measures, [`descriptors`] divides the file descriptors, `private_files` makes files for their owner alone
 //!
 //! `docs/architecture.md` has the state chart and walks one schedule and one delivery through the files.
 
@@ -40,6 +40,7 @@ pub mod json;
 pub mod key_list;
 pub mod maintenance;
 pub mod mcp;
+pub mod metrics;
 pub mod outbound;
 mod private_files;
 pub mod public_url;

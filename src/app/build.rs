@@ -16,6 +16,7 @@ use crate::descriptors::Descriptors;
 use crate::domain::Retention;
 use crate::http::{
     FunctionsHost, Invocations, Operation, RateLimiter, Services, invocation_operations, operations, router,
+    standalone_operations,
 };
 use crate::maintenance::{Checkup, Indexer, Sweeper};
 use crate::mcp::McpServer;
@@ -70,9 +71,7 @@ impl Foundation {
 
         let mut operations = operations();
         let mcp = McpServer::new(scheduler.clone(), &self.public_url, operations.iter().filter_map(Operation::tool));
-        if invocations.is_some() {
-            operations.extend(invocation_operations());
-        }
+        operations.extend(if invocations.is_some() { invocation_operations() } else { standalone_operations() });
         let services = Services {
             checkup: parts.checkup(wake_ups.is_some()),
             backup: parts.backup(backend),

@@ -9,6 +9,7 @@ use super::token::{Claims, Rejected, TokenIssuer};
 use super::{ClientDirectory, SigningKeys, Source, TokenSettings, api_key};
 use crate::current::{Current, Refresh};
 use crate::domain::{ClientId, Scope, Scopes, Secret};
+use crate::metrics;
 use crate::public_url::{PublicUrl, Resource};
 use crate::store::{Client, StoreError};
 use crate::time::{Clock, Entropy};
@@ -41,8 +42,8 @@ impl Principal {
     ///
     /// # Errors
     /// [`AuthError::InsufficientScope`].
-    pub const fn require(&self, scope: Scope) -> Result<(), AuthError> {
-        if self.scopes.contains(scope) { Ok(()) } else { Err(AuthError::InsufficientScope(scope)) }
+    pub fn require(&self, scope: Scope) -> Result<(), AuthError> {
+        if self.scopes.contains(scope) { Ok(()) } else { Err(counted(AuthError::InsufficientScope(scope))) }
     }
 }
 
@@ -109,6 +110,29 @@ pub enum AuthError {
     Internal(StoreError),
 }
 
+impl AuthError {
+    /// The name in the metrics.
+    const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing_token",
+            Self::InvalidToken => "invalid_token",
+            Self::ApiKeyAsToken => "api_key_as_token",
+            Self::InsufficientScope(_) => "insufficient_scope",
+            Self::WrongCredentials => "wrong_credentials",
+            Self::NoScope => "no_scope",
+            Self::TooManyFailures { .. } => "too_many_failures",
+            Self::Unavailable(_) => "unavailable",
+            Self::Internal(_) => "internal",
+        }
+    }
+}
+
+/// Counts an error.
+fn counted(error: AuthError) -> AuthError {
+    metrics::record(|metrics| metrics.auth_failure(error.as_str()));
+    error
+}
+
 impl From<TooManyFailures> for AuthError {
     fn from(TooManyFailures { retry_after }: TooManyFailures) -> Self {
         Self::TooManyFailures { retry_after }
@@ -162,6 +186,17 @@ impl Authenticator {
         source: Source,
         entropy: &dyn Entropy,
     ) -> Result<IssuedToken, AuthError> {
+        self.check_key_and_issue(client, key, grant, source, entropy).await.map_err(counted)
+    }
+
+    async fn check_key_and_issue(
+        &self,
+        client: &str,
+        key: &Secret<String>,
+        grant: TokenGrant,
+        source: Source,
+        entropy: &dyn Entropy,
+    ) -> Result<IssuedToken, AuthError> {
         // A client id has at most 64 characters. A longer name belongs to no client and is counted by its beginning.
         let name: String = client.chars().take(64).collect();
         self.throttle.check(&name, source, Instant::now())?;
@@ -190,6 +225,10 @@ impl Authenticator {
     /// [`AuthError::Missing`], [`AuthError::InvalidToken`], [`AuthError::ApiKeyAsToken`], [`AuthError::Unavailable`] or
     /// [`AuthError::Internal`].
     pub async fn authenticate(&self, authorization: &[&[u8]], resource: Resource) -> Result<Principal, AuthError> {
+        self.find_caller(authorization, resource).await.map_err(counted)
+    }
+
+    async fn find_caller(&self, authorization: &[&[u8]], resource: Resource) -> Result<Principal, AuthError> {
         let value = match authorization {
             [] => return Err(AuthError::Missing),
             [one] => std::str::from_utf8(one).map_err(|_| AuthError::InvalidToken)?,

@@ -10,6 +10,7 @@ use super::greeting::{greeting, listening};
 use super::output;
 use crate::app::App;
 use crate::config::Config;
+use crate::telemetry::Exports;
 
 /// Exit code 200 asks the Functions host to restart us; after 0 it does not, and fails every call
 /// (`WorkerProcess.OnProcessExited`).
@@ -20,6 +21,7 @@ pub(super) async fn serve(config: Config) -> Result<ExitCode, String> {
     let (under_host, endpoints) = (config.server.under_host, config.delivery.endpoints.clone());
     // A signal during the start must not kill the process half-way, so the handlers come first.
     let stop = stop_on_signal().map_err(|error| format!("cannot receive signals: {error}"))?;
+    let exports = Exports::start(&config).map_err(|error| format!("cannot export telemetry: {error}"))?;
     let app = App::start(config).await.map_err(|error| error.to_string())?;
     if under_host {
         // The host keeps the output of this process as its log, so the greeting is a line of the log without secrets.
@@ -28,7 +30,9 @@ pub(super) async fn serve(config: Config) -> Result<ExitCode, String> {
         // The service is as useful if nobody reads its greeting.
         let _ = output::print(greeting(&app, &endpoints));
     }
-    app.run(stop).await.map_err(|error| error.to_string())?;
+    let ended = app.run(stop).await;
+    exports.stop().await;
+    ended.map_err(|error| error.to_string())?;
     Ok(if under_host { ExitCode::from(RESTART) } else { ExitCode::SUCCESS })
 }
 

@@ -8,6 +8,7 @@ use crate::domain::{
     Destination, DueTime, Format, Method, NewConversation, Payload, Status, Target, WholeConversation,
 };
 use crate::json::text;
+use crate::metrics;
 use crate::store::{ConversationStore, Revision, StoreError};
 use crate::time::random;
 
@@ -15,6 +16,8 @@ use crate::time::random;
 pub(super) struct Change {
     pub(super) next: Conversation,
     pub(super) callback: Option<WholeConversation>,
+    /// Whether the delivery has failed. None if it goes on.
+    has_failed: Option<bool>,
 }
 
 /// The additional info of a callback.
@@ -38,22 +41,27 @@ struct News<'a> {
 impl Deliverer {
     /// The change that a transition has led to. `occurrence` is the number of the occurrence before it.
     pub(super) fn change(&self, next: Conversation, occurrence: Option<u32>, callbacks: &Callbacks) -> Change {
-        let callback = next.delivery_end(occurrence).and_then(|end| {
+        let end = next.delivery_end(occurrence);
+        let has_failed = end.map(|end| end.failure.is_some());
+        let callback = end.and_then(|end| {
             let wanted = if end.failure.is_some() { &callbacks.on_failed } else { &callbacks.on_completed };
             let wanted = wanted.clone()?;
             let id = ConversationId::new(end.ended, &random(&*self.entropy)).in_partition(next.id().partition());
             Some(news(id, &next, end, wanted))
         });
-        Change { next, callback }
+        Change { next, callback, has_failed }
     }
 
     /// Commits a change: the end of a delivery and its callback appear together.
     pub(super) async fn commit(&self, read: Revision, change: &Change) -> Result<(), StoreError> {
-        let Change { next, callback } = change;
+        let Change { next, callback, has_failed } = change;
         match callback {
             None => self.store.replace(read, next).await?,
             Some(callback) => self.store.replace_and_insert(read, next, callback).await?,
         };
+        if let Some(has_failed) = *has_failed {
+            metrics::record(|metrics| metrics.delivery(has_failed));
+        }
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use crate::domain::{
     AttemptResult, Callbacks, ClaimProof, ClaimedAttempt, Conversation, Destination, Method, Outcome, Status,
     SuccessWhen, Timestamp, millis,
 };
+use crate::metrics;
 use crate::outbound::Exchange;
 use crate::store::{Revision, StoreError};
 
@@ -42,6 +43,14 @@ impl Deliverer {
         };
         let change = complete(claimed);
         let written = self.write_result(proof, revision, change, complete).await;
+        metrics::record(|metrics| {
+            metrics.attempt(
+                result.outcome.as_str(),
+                error_class(&result),
+                Duration::from_millis(result.duration_ms.into()),
+                lateness,
+            );
+        });
         log_finished(method, &result, lateness, written.as_ref().ok().map(|change| &change.next));
         let change = match written {
             Ok(change) => change,
@@ -143,6 +152,21 @@ fn log_finished(method: Method, result: &AttemptResult, lateness: Duration, next
         next_attempt_time,
         "attempt finished"
     );
+}
+
+/// Why an attempt failed, for the metrics. An endpoint could answer with each of 500 statuses, so they have five classes.
+fn error_class(result: &AttemptResult) -> Option<&'static str> {
+    if result.outcome == Outcome::Success {
+        return None;
+    }
+    Some(match (result.error, result.http_status) {
+        (Some(class), _) => class.as_str(),
+        (None, Some(200..=299)) => "2xx",
+        (None, Some(300..=399)) => "3xx",
+        (None, Some(400..=499)) => "4xx",
+        (None, Some(500..=599)) => "5xx",
+        (None, _) => "_OTHER",
+    })
 }
 
 /// The reason why an attempt failed, as OpenTelemetry names it: the class of the error, or the status of the response.

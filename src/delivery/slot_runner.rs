@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::{Deliverer, DeliveryOutcome};
 use crate::domain::{ClientId, ConversationId, Timestamp};
 use crate::maintenance::OverdueRunner;
+use crate::metrics;
 use crate::store::{
     ConversationStore, DueBound, DueKey, DueRow, Part, Partition, PartitionSet, Slot, SlotWakeUp, StoreError, WakeUps,
 };
@@ -89,6 +90,7 @@ impl SlotRunner {
         let SlotWakeUp { slot, mut partitions, part } = wake_up.clone();
         let early = self.clock.now().until(slot.start() - WakeUps::LEAD);
         if early > WakeUps::MAX_AHEAD {
+            metrics::record(|metrics| metrics.wake_up_dropped("too_far_ahead"));
             tracing::warn!(%slot, "dropped a wake-up that is too far ahead");
             return Ok(RunReport::default());
         }

@@ -35,7 +35,7 @@ pub use context::{Invocations, RequestContext, Services};
 pub use functions_host::{MAX_DEQUEUE_COUNT, invocation_operations};
 pub use handlers::openapi::openapi_document;
 pub use operation::{Access, ClientHandler, HandlerFuture, Operation};
-pub use operations::operations;
+pub use operations::{operations, standalone_operations};
 pub use rate_limiter::RateLimiter;
 pub use response::json;
 pub use router::router;

@@ -23,7 +23,8 @@ pub struct Operation {
     pub method: Method,
     /// Its path; a segment in braces stands for any one segment.
     pub path: &'static str,
-    /// What readers of the documentation need to know of it. `None` for a function that only the Functions host invokes.
+    /// What readers of the documentation need to know of it. `None` for a function that only the Functions host invokes, and
+    /// for what a service without a host serves beside.
     pub description: Option<&'static Description>,
     /// Its callers, and the handler that serves them.
     pub access: Access,
@@ -136,11 +137,11 @@ pub(super) fn operation(
     description: &'static Description,
     access: Access,
 ) -> Operation {
-    Operation { description: Some(description), ..invocation(name, method, path, access) }
+    Operation { description: Some(description), ..undocumented(name, method, path, access) }
 }
 
-/// A function that only the Functions host invokes.
-pub(super) const fn invocation(name: &'static str, method: Method, path: &'static str, access: Access) -> Operation {
+/// An operation that is no part of the public API: it is for those who run the service.
+pub(super) const fn undocumented(name: &'static str, method: Method, path: &'static str, access: Access) -> Operation {
     let body_limit = access.body_limit();
     Operation { name, method, path, description: None, access, takes_idempotency_key: false, body_limit }
 }

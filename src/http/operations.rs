@@ -11,9 +11,10 @@ use super::backup_operations::backup_operations;
 use super::client_operations::client_operations;
 use super::descriptions;
 use super::handlers::{
-    batches, conversations, health, mcp, metadata, named, oauth_token, openapi, preview_time, token, webhook_keys,
+    batches, conversations, health, mcp, metadata, metrics, named, oauth_token, openapi, preview_time, token,
+    webhook_keys,
 };
-use super::operation::{Access, Operation, client, client_with_tool, operation};
+use super::operation::{Access, Operation, client, client_with_tool, operation, undocumented};
 use crate::domain::Scope;
 use crate::mcp::tools;
 use crate::public_url::Resource;
@@ -64,6 +65,14 @@ fn service_operations() -> Vec<Operation> {
         ),
         operation("docs", Method::GET, "/docs", &descriptions::DOCS, Anyone(|_| Box::pin(ready(Ok(openapi::docs()))))),
     ]
+}
+
+/// What a service without a Functions host serves beside. An app under the host has more processes than one, and the host
+/// chooses which of them answers.
+#[must_use]
+pub fn standalone_operations() -> Vec<Operation> {
+    let read = client(Scope::Operator, |_, _| Box::pin(ready(metrics::metrics())));
+    vec![undocumented("metrics", Method::GET, "/metrics", read)]
 }
 
 /// Logins, and the metadata by which clients find them. They need no token.

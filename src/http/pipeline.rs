@@ -8,6 +8,7 @@ use warp::reply::{Reply as _, Response};
 
 use super::context::RequestContext;
 use super::operation::{Access, Operation};
+use super::request_line::Route;
 use crate::api::{IDEMPOTENCY_KEY, Problem, misplaced_key};
 use crate::auth::{AuthError, Principal};
 
@@ -16,13 +17,15 @@ use crate::auth::{AuthError, Principal};
 pub(super) async fn serve(operation: &Operation, context: RequestContext) -> Response {
     Span::current().record("operation", operation.name);
     let origin = context.origin().clone();
-    match authorise_and_handle(operation, context).await {
+    let mut response = match authorise_and_handle(operation, context).await {
         Ok(response) => response,
         Err(problem) => {
             let metadata = origin.resource_metadata(operation.resource());
             problem.at(operation.instance()).resource_metadata(&metadata).into_response()
         }
-    }
+    };
+    response.extensions_mut().insert(Route(operation.path));
+    response
 }
 
 async fn authorise_and_handle(operation: &Operation, mut context: RequestContext) -> Result<Response, Problem> {

@@ -4,6 +4,9 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use tokio::time::Instant;
 use tracing::Span;
 use tracing::field::Empty;
+use warp::reply::Response;
+
+use crate::metrics::{self, RequestEnd};
 
 /// Writes the line of a request when the request is over, also if its connection was closed before the response.
 pub(super) struct RequestLine {
@@ -11,7 +14,12 @@ pub(super) struct RequestLine {
     method: &'static str,
     began: Instant,
     status: Option<StatusCode>,
+    route: Option<&'static str>,
 }
+
+/// The path of the operation that a request was for, with the names of its parameters: an extension of the response.
+#[derive(Clone, Copy)]
+pub(super) struct Route(pub(super) &'static str);
 
 impl RequestLine {
     /// Begins the request. The invocation id is that of the Functions host; other callers could invent one.
@@ -29,7 +37,7 @@ impl RequestLine {
             faas.invocation_id = invocation,
             traceparent = traceparent(request.headers()),
         );
-        Self { span, method: known(request.method()), began: Instant::now(), status: None }
+        Self { span, method: known(request.method()), began: Instant::now(), status: None, route: None }
     }
 
     /// The span of the request. Whoever handles it adds what it learns of the request.
@@ -38,21 +46,24 @@ impl RequestLine {
     }
 
     /// Ends the request with this response.
-    pub(super) const fn end(&mut self, status: StatusCode) {
-        self.status = Some(status);
+    pub(super) fn end(&mut self, response: &Response) {
+        self.status = Some(response.status());
+        self.route = response.extensions().get::<Route>().map(|Route(path)| *path);
     }
 }
 
 impl Drop for RequestLine {
     fn drop(&mut self) {
         let _inside = self.span.enter();
-        let method = self.method;
+        let (method, duration) = (self.method, self.began.elapsed());
+        let (route, status) = (self.route, self.status.map(|status| status.as_u16()));
+        metrics::record(|metrics| metrics.request(RequestEnd { method, route, status, duration }));
         // Microseconds are exact enough, and the number stays short.
-        let duration_ms = (self.began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
-        match self.status {
+        let duration_ms = (duration.as_secs_f64() * 1e6).round() / 1e3;
+        match status {
             Some(status) => tracing::info!(
                 http.request.method = method,
-                http.response.status_code = status.as_u16(),
+                http.response.status_code = status,
                 duration_ms,
                 "request finished"
             ),

@@ -169,7 +169,7 @@ impl RequestHandler {
         let mut request = Request::from_parts(parts, body.clone());
         request.extensions_mut().insert(connection);
         let response = self.respond(request).instrument(line.span().clone()).await;
-        line.end(response.status());
+        line.end(&response);
         body.discard_rest(is_awaited).await;
         Ok(harden(response))
     }

@@ -15,6 +15,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::remove_expired;
 use crate::domain::{Retention, Timestamp};
+use crate::metrics::{self, Metrics};
 use crate::store::{
     ConversationStore, DueBound, DueKey, Etag, Partition, PartitionSet, Slot, StoreError, WakeUps, Watermark,
 };
@@ -105,6 +106,9 @@ impl Sweeper {
     /// [`StoreError`] if a part was not swept. The next sweep begins there again.
     pub async fn sweep(&self, reason: SweepReason) -> Result<SweepReport, StoreError> {
         let swept = self.sweep_due_rows(reason).await;
+        if swept.is_err() {
+            metrics::record(Metrics::sweep_failed);
+        }
         // A look is made by every process, and one of them is enough.
         if reason != SweepReason::Look {
             remove_expired(&self.store, &*self.clock, self.retention).await;
@@ -149,6 +153,7 @@ impl Sweeper {
             return Err(StoreError::Unavailable("not all wake-ups were enqueued".into()));
         }
         let poison_queue_length = self.wake_ups.poison_queue_length().await?;
+        metrics::record(|metrics| metrics.sweep(enqueued, overdue, poison_queue_length));
         Ok(SweepReport { enqueued, overdue, poison_queue_length })
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::sweep::is_behind;
 use super::{SweepReason, Sweeper};
 use crate::domain::Timestamp;
+use crate::metrics;
 use crate::store::{Etag, Slot, StoreError, WakeUps, Watermark};
 
 impl Sweeper {
@@ -33,6 +34,7 @@ impl Sweeper {
         };
         let early = self.clock.now().until(slot.start() - WakeUps::LEAD);
         if early > WakeUps::MAX_AHEAD {
+            metrics::record(|metrics| metrics.wake_up_dropped("too_far_ahead"));
             tracing::warn!(%slot, "dropped a dead man's switch that is too far ahead");
             return Ok(());
         }

@@ -11,10 +11,12 @@ use rmcp::model::{
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
+use tokio::time::Instant;
 
 use super::executor::ToolExecutor;
 use super::message::Caller;
 use super::tools::NamedTool;
+use crate::metrics;
 use crate::text::escape_invisible;
 
 /// The instructions that a model gets about this server.
@@ -100,8 +102,11 @@ impl ServerHandler for Handler {
                 None,
             ));
         };
-        let result = self.executor.run(call.tool.tool.run, principal, call.arguments.as_bytes()).await;
-        Ok(result.into_rmcp().into())
+        let began = Instant::now();
+        let result = self.executor.run(call.tool.tool.run, principal, call.arguments.as_bytes()).await.into_rmcp();
+        let error = result.is_error.unwrap_or_default().then_some("tool_error");
+        metrics::record(|metrics| metrics.tool(call.tool.name, error, began.elapsed()));
+        Ok(result.into())
     }
 
     /// Requests that rmcp does not know, and calls of tools whose parameters it cannot read.

@@ -5,6 +5,7 @@ use crate::domain::{
     ClientId, Conversation, ConversationId, ConversationName, Named, NewConversation, Pending, Sha256, Status, Update,
     WholeConversation,
 };
+use crate::metrics::{self, Metrics};
 use crate::store::{ConversationStore, NameHolder, StoreError, Versioned};
 
 /// What tells whether a conversation already is what a client wants under its name.
@@ -130,6 +131,7 @@ impl Scheduler {
         let named = Named { name: name.clone(), definition: Some(definition.fingerprint) };
         let new = WholeConversation::new(id, client.clone(), new.clone(), self.clock.now()).named(named);
         self.store.insert_named(&new, name, before).await?;
+        metrics::record(Metrics::scheduled);
         Ok(new.conversation)
     }
 

@@ -4,6 +4,7 @@ use super::{Scheduler, SchedulerError};
 use crate::domain::{
     ClientId, Conversation, ConversationId, IdempotentRequest, NewConversation, Pending, Timestamp, WholeConversation,
 };
+use crate::metrics::{self, Metrics};
 use crate::store::Repetition;
 use crate::time::random;
 
@@ -61,6 +62,7 @@ impl Scheduler {
         let needed = Pending::one(new.conversation.stored_bytes());
         let _admitted = self.admit(new.conversation.client(), needed).await?;
         self.store.insert(&new).await?;
+        metrics::record(Metrics::scheduled);
         self.wake_next(&new.conversation).await;
         Ok(new.conversation)
     }
@@ -78,6 +80,7 @@ impl Scheduler {
         };
         match self.store.insert_once(&new, request).await? {
             None => {
+                metrics::record(Metrics::scheduled);
                 self.wake_next(&new.conversation).await;
                 Ok(new.conversation)
             }

@@ -1,4 +1,4 @@
-//! A table that remembers whether anything could be stored lately.
+//! A table that measures its operations, and remembers whether anything could be stored lately.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{CommitError, Etag, KeyRange, Operation, Partition, Row, StoreError, Table};
+use crate::metrics;
 use crate::sync::lock;
 
 /// A table, and the time since when its commits fail.
@@ -50,19 +51,31 @@ impl MonitoredTable {
     }
 }
 
+fn measure(operation: &'static str, error: Option<&'static str>, began: Instant) {
+    metrics::record(|metrics| metrics.storage(operation, error, began.elapsed()));
+}
+
 #[async_trait]
 impl Table for MonitoredTable {
     async fn commit(&self, partition: Partition, operations: Vec<Operation>) -> Result<Vec<Option<Etag>>, CommitError> {
+        let began = Instant::now();
         let result = self.table.commit(partition, operations).await;
+        measure("commit", result.as_ref().err().map(CommitError::as_str), began);
         self.note(result.as_ref());
         result
     }
 
     async fn get(&self, partition: Partition, key: &str) -> Result<Option<Row>, StoreError> {
-        self.table.get(partition, key).await
+        let began = Instant::now();
+        let result = self.table.get(partition, key).await;
+        measure("get", result.as_ref().err().map(StoreError::as_str), began);
+        result
     }
 
     async fn scan(&self, partition: Partition, range: &KeyRange, limit: usize) -> Result<Vec<Row>, StoreError> {
-        self.table.scan(partition, range, limit).await
+        let began = Instant::now();
+        let result = self.table.scan(partition, range, limit).await;
+        measure("scan", result.as_ref().err().map(StoreError::as_str), began);
+        result
     }
 }

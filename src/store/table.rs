@@ -174,6 +174,18 @@ pub enum CommitError {
     Refused(String),
 }
 
+impl CommitError {
+    /// The kind of error, as the metrics name it.
+    pub(super) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Conflict { .. } => "conflict",
+            Self::Unavailable(_) => "unavailable",
+            Self::Unknown(_) => "unknown",
+            Self::Refused(_) => "refused",
+        }
+    }
+}
+
 impl From<CommitError> for StoreError {
     fn from(error: CommitError) -> Self {
         match error {
@@ -234,6 +246,18 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The kind of error, as the metrics name it.
+    pub(super) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Conflict => "conflict",
+            Self::Unavailable(_) => "unavailable",
+            Self::Unknown(_) => "unknown",
+            Self::Refused(_) => "refused",
+            Self::Corrupt { .. } => "corrupt",
+            Self::Undecryptable { .. } => "undecryptable",
+        }
+    }
+
     /// Whether the same call may succeed later: others changed the rows, or the store was out of reach.
     #[must_use]
     pub const fn is_temporary(&self) -> bool {

@@ -10,6 +10,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Part, Partition, PartitionSet, Slot, SlotWakeUp, StoreError, WakeUp, WakeUpQueue};
 use crate::domain::Timestamp;
+use crate::metrics;
 use crate::sync::lock;
 use crate::time::Clock;
 
@@ -189,6 +190,7 @@ impl Waker for WakeUps {
                 }
                 Step::Enqueue(partitions, _done) => {
                     if let Err(error) = self.enqueue_slot(slot, partitions).await {
+                        metrics::record(|metrics| metrics.wake_up_dropped("not_enqueued"));
                         tracing::warn!(
                             %slot, %partitions, %error, "wake-up not enqueued; the sweep will find what is due"
                         );

@@ -1,6 +1,7 @@
-//! The log: one line for each event, as a JSON object or for people.
+//! What leaves the program for those who watch it: the log, one line for each event, and the metrics.
 
 mod escaped;
+mod exports;
 mod format;
 mod layer;
 mod line;
@@ -17,6 +18,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Config, LogFormat, TelemetryConfig};
 use crate::time::SystemClock;
+pub use exports::Exports;
 use format::Format;
 use layer::LogLayer;
 

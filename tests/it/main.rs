@@ -15,6 +15,7 @@ mod limits;
 mod logs;
 mod maintenance;
 mod mcp;
+mod metrics;
 mod openapi_tools;
 mod operations;
 mod outbound;

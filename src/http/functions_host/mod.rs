@@ -22,24 +22,25 @@ use warp::reply::{Reply as _, Response};
 use self::envelope::Envelope;
 use super::context::{Invocations, RequestContext};
 use super::handlers::health;
-use super::operation::{Access, Operation, invocation};
+use super::operation::{Access, Operation, undocumented};
 use crate::api::Problem;
 use crate::delivery::{InvalidWakeUp, RunReport, WakeUp, WakeUpHandler, WakeUpOutcome};
 use crate::maintenance::SweepReport;
+use crate::metrics;
 
 /// The operations that exist only under the Functions host: its ping and the functions that it invokes. For other
 /// callers these functions do not exist, because they could forge messages of the queue.
 #[must_use]
 pub fn invocation_operations() -> Vec<Operation> {
     vec![
-        invocation("ping", Method::GET, "/", Access::Anyone(|_| Box::pin(ready(health::ping())))),
-        invocation(
+        undocumented("ping", Method::GET, "/", Access::Anyone(|_| Box::pin(ready(health::ping())))),
+        undocumented(
             "deliverDueConversations",
             Method::POST,
             "/deliverDueConversations",
             Access::FunctionsHost(|context, invocations| Box::pin(deliver_due_conversations(context, invocations))),
         ),
-        invocation(
+        undocumented(
             "sweepDueConversations",
             Method::POST,
             "/sweepDueConversations",
@@ -115,6 +116,9 @@ fn respond(result: Result<String, InvocationError>) -> Response {
         Ok(line) => return envelope::outcome(Response::default(), StatusCode::OK, &line),
         Err(error) => error,
     };
+    if matches!(error, InvocationError::Message(_)) {
+        metrics::record(|metrics| metrics.wake_up_dropped("not_a_wake_up"));
+    }
     let (line, status) = (error.to_string(), error.status());
     if status.is_server_error() {
         tracing::warn!("{line}");

@@ -7,6 +7,7 @@ pub(super) mod conversations;
 pub(super) mod health;
 pub(super) mod mcp;
 pub(super) mod metadata;
+pub(super) mod metrics;
 pub(super) mod named;
 pub(super) mod oauth_token;
 pub(super) mod openapi;

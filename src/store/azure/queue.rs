@@ -11,6 +11,7 @@ use azure_storage_queues::{PopReceipt, QueueClient, QueueServiceClient};
 use super::super::{Receipt, ReceivedWakeUp, StoreError, WakeUpQueue, WakeUpReceiver};
 use super::failure::Failure;
 use super::pass_on;
+use crate::metrics;
 use crate::store::{InvalidWakeUp, WakeUp};
 
 /// The queue of wake-ups, and its poison queue.
@@ -82,6 +83,7 @@ impl AzureQueue {
             return Ok(());
         }
         put(&self.poison, &message.message_text, Duration::ZERO).await?;
+        metrics::record(|metrics| metrics.wake_up_dropped("not_a_wake_up"));
         let to = self.poison.queue_name();
         tracing::error!(messaging.message.id = id, %reason, to, "moved a message that is not a wake-up to the poison queue");
         remove(&self.queue, message.into()).await

@@ -15,6 +15,7 @@ mod key_vault;
 mod killing;
 mod lists;
 mod logs;
+mod metrics;
 mod oauth_client;
 mod secrets;
 mod silent_dns;
