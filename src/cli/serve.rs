@@ -21,7 +21,7 @@ pub(super) async fn serve(config: Config) -> Result<ExitCode, String> {
     let (under_host, endpoints) = (config.server.under_host, config.delivery.endpoints.clone());
     // A signal during the start must not kill the process half-way, so the handlers come first.
     let stop = stop_on_signal().map_err(|error| format!("cannot receive signals: {error}"))?;
-    let exports = Exports::start(&config).map_err(|error| format!("cannot export telemetry: {error}"))?;
+    let exports = Exports::start(&config).map_err(|error| error.to_string())?;
     let app = App::start(config).await.map_err(|error| error.to_string())?;
     if under_host {
         // The host keeps the output of this process as its log, so the greeting is a line of the log without secrets.

@@ -1,8 +1,9 @@
-//! How much is logged, and in which form.
+//! How much is logged, and in which form; and where metrics and traces are sent.
 
 use std::str::FromStr as _;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use url::Url;
 
 use super::vars::{Setting, Vars, any_text};
 
@@ -12,9 +13,12 @@ const LOG_FORMAT: Setting<LogFormat> = Setting { name: "LOG_FORMAT", default: "a
 /// Not a setting of this program alone: <https://no-color.org>.
 const NO_COLOR: Setting<String> = Setting { name: "NO_COLOR", default: "", read: any_text };
 
-pub(super) const SETTINGS: [(&str, &str); 2] = [RUST_LOG.entry(), LOG_FORMAT.entry()];
+/// A standard setting of OpenTelemetry.
+const OTLP_ENDPOINT: Setting<Url> = Setting { name: "OTEL_EXPORTER_OTLP_ENDPOINT", default: "", read: parse_otlp };
 
-/// How much is logged, and in which form.
+pub(super) const SETTINGS: [(&str, &str); 3] = [RUST_LOG.entry(), LOG_FORMAT.entry(), OTLP_ENDPOINT.entry()];
+
+/// How much is logged, and in which form; and where metrics and traces are sent.
 #[derive(Clone, Debug)]
 pub struct TelemetryConfig {
     /// `RUST_LOG`, with the levels of some crates capped.
@@ -23,6 +27,8 @@ pub struct TelemetryConfig {
     pub format: LogFormat,
     /// Whether a terminal may show colours: `NO_COLOR` is not set.
     pub colour: bool,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`. Without it nothing is sent.
+    pub otlp_endpoint: Option<Url>,
 }
 
 /// The form of the lines of the log.
@@ -43,6 +49,7 @@ impl TelemetryConfig {
             log: without_requests(&vars.read(&RUST_LOG).unwrap_or_default()),
             format: vars.read(&LOG_FORMAT).unwrap_or_default(),
             colour: !vars.is_set(&NO_COLOR),
+            otlp_endpoint: vars.read(&OTLP_ENDPOINT),
         }
     }
 }
@@ -54,6 +61,19 @@ fn parse_format(text: &str) -> Result<LogFormat, String> {
         "human" => Ok(LogFormat::Human),
         _ => Err("must be auto, json or human".to_owned()),
     }
+}
+
+/// Reads the URL of a collector. Credentials are headers: a URL is shown in errors and lists of processes.
+fn parse_otlp(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = url.ok_or("must be the http or https URL of a collector, such as http://127.0.0.1:4318")?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must have no user and no password; OTEL_EXPORTER_OTLP_HEADERS is for credentials".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must have no query and no fragment: /v1/metrics and /v1/traces are added at its end".to_owned());
+    }
+    Ok(url)
 }
 
 fn parse_targets(text: &str) -> Result<Targets, String> {
@@ -103,6 +123,21 @@ mod tests {
         // https://no-color.org: any value but an empty one.
         for (value, colour) in [("", true), ("0", false), ("1", false)] {
             assert_eq!(telemetry(&[("NO_COLOR", value)]).colour, colour, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn the_collector_has_a_url_without_credentials() {
+        let url = |text: &str| config(&[("OTEL_EXPORTER_OTLP_ENDPOINT", text)]).map(|c| c.telemetry.otlp_endpoint);
+        assert_eq!(url("").unwrap(), None);
+        assert_eq!(url("http://127.0.0.1:4318").unwrap().unwrap().as_str(), "http://127.0.0.1:4318/");
+        assert_eq!(url("https://example.com/otlp").unwrap().unwrap().as_str(), "https://example.com/otlp");
+        for wrong in
+            ["127.0.0.1:4318", "ftp://a", "canary", "http://canary@a", "http://a:canary@b", "https://a/?key=canary"]
+        {
+            let problem = url(wrong).unwrap_err().to_string();
+            assert!(problem.contains("OTEL_EXPORTER_OTLP_ENDPOINT: must"), "{problem}");
+            assert!(!problem.contains("canary"), "{problem}");
         }
     }
 

@@ -63,6 +63,7 @@ impl Drop for RequestLine {
         match status {
             Some(status) => tracing::info!(
                 http.request.method = method,
+                http.route = route,
                 http.response.status_code = status,
                 duration_ms,
                 "request finished"

@@ -1,10 +1,13 @@
-//! What leaves the program for those who watch it: the log, one line for each event, and the metrics.
+//! What leaves the program for those who watch it: the log, one line for each event, the metrics and the traces.
 
 mod escaped;
 mod exports;
 mod format;
 mod layer;
 mod line;
+mod otlp;
+mod span_layer;
+mod span_record;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal as _};
@@ -12,6 +15,7 @@ use std::panic::{self, PanicHookInfo};
 
 use tracing::Level;
 use tracing::field::display;
+use tracing_subscriber::Layer as _;
 use tracing_subscriber::fmt::writer::MakeWriterExt as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -21,6 +25,7 @@ use crate::time::SystemClock;
 pub use exports::Exports;
 use format::Format;
 use layer::LogLayer;
+use span_layer::SpanLayer;
 
 /// Starts logging to stderr. The Functions host reads every line on stderr as an error and every line on stdout as
 /// information, so under the host only errors go to stderr and all other lines to stdout.
@@ -28,10 +33,15 @@ pub fn init(config: &Config) {
     let under_host = config.server.under_host;
     let to_stderr = io::stderr.with_max_level(if under_host { Level::ERROR } else { Level::TRACE });
     let format = format_of(&config.telemetry, !under_host && io::stderr().is_terminal());
-    tracing_subscriber::registry()
-        .with(LogLayer::new(format, SystemClock, to_stderr.or_else(io::stdout)))
-        .with(config.telemetry.log.clone())
-        .init();
+    let (log, filter) =
+        (LogLayer::new(format, SystemClock, to_stderr.or_else(io::stdout)), config.telemetry.log.clone());
+    if config.telemetry.otlp_endpoint.is_some() {
+        // What is traced does not depend on what is logged.
+        let spans = SpanLayer::new(SystemClock).with_filter(SpanLayer::<SystemClock>::filter());
+        tracing_subscriber::registry().with(log.with_filter(filter)).with(spans).init();
+    } else {
+        tracing_subscriber::registry().with(log).with(filter).init();
+    }
     panic::set_hook(Box::new(log_panic));
 }
 

@@ -17,6 +17,7 @@ mod lists;
 mod logs;
 mod metrics;
 mod oauth_client;
+mod otlp;
 mod secrets;
 mod silent_dns;
 mod stopping;
