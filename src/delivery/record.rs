@@ -47,7 +47,7 @@ impl Deliverer {
             metrics.attempt(
                 result.outcome.as_str(),
                 error_class(&result),
-                Duration::from_millis(result.duration_ms.into()),
+                Duration::from_millis(result.duration_ms),
                 lateness,
             );
         });

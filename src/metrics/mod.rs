@@ -166,14 +166,10 @@ impl Metrics {
 
     /// The store has carried out an operation. `error` is the kind of error with which it failed.
     pub fn storage(&self, operation: &'static str, error: Option<&'static str>, duration: Duration) {
+        let (operation, seconds) = (KeyValue::new("db.operation.name", operation), duration.as_secs_f64());
         match error {
-            None => {
-                self.storage_duration.record(duration.as_secs_f64(), &[KeyValue::new("db.operation.name", operation)])
-            }
-            Some(error) => self.storage_duration.record(
-                duration.as_secs_f64(),
-                &[KeyValue::new("db.operation.name", operation), KeyValue::new("error.type", error)],
-            ),
+            None => self.storage_duration.record(seconds, &[operation]),
+            Some(error) => self.storage_duration.record(seconds, &[operation, KeyValue::new("error.type", error)]),
         }
     }
 

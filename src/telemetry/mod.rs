@@ -22,7 +22,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Config, LogFormat, TelemetryConfig};
 use crate::time::SystemClock;
-pub use exports::Exports;
+pub use exports::{ExportError, Exports};
 use format::Format;
 use layer::LogLayer;
 use span_layer::SpanLayer;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Method;
 use serde_json::json;
 
+use crate::support::azurite::Azurite;
 use crate::support::client::http;
 use crate::support::ports::fixed_port;
 use crate::support::process_api::Api;
@@ -86,6 +87,30 @@ async fn a_scrape_has_what_the_service_has_done() {
     }
     for unbounded in ["canary", CLIENT, id.as_str(), &receiver.address.port().to_string()] {
         assert!(!text.contains(unbounded), "{unbounded} in\n{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_has_what_the_sweeps_of_a_storage_account_have_found() {
+    let (azurite, place) = (Azurite::start(), Place::new());
+    let connection = azurite.connection_string();
+    let on_azure = [
+        ("USE_AZURE_SERVICES", "true"),
+        ("AzureWebJobsStorage", connection.as_str()),
+        ("DELIVERY_ALLOWED_NETWORKS", "127.0.0.0/8"),
+        ("RUST_LOG", "mcp_scheduler=debug"),
+    ];
+    let service = place.start(&[&CONFIGURED[..], &on_azure].concat());
+    service.stderr_with("sweep finished");
+    let (_, _, text) = scrape(&service, &operator_token(&service).await).await;
+    let found = values(&text);
+    for (name, value) in [
+        ("scheduler_sweeps_total{outcome=\"success\"}", 1.0),
+        ("scheduler_sweep_enqueued_total", 0.0),
+        ("scheduler_sweep_overdue_seconds", 0.0),
+        ("scheduler_poison_queue_length", 0.0),
+    ] {
+        assert_eq!(found.get(name), Some(&value), "{name} in\n{text}");
     }
 }
 
