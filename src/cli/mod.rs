@@ -31,7 +31,9 @@ use arguments::{Command, HELP, UnknownArguments};
 pub fn run(arguments: &[String]) -> ExitCode {
     restrict_umask();
     let result = match Command::parse(arguments) {
-        Ok(Command::Serve) => with_config(serve::serve),
+        Ok(Command::Serve) => {
+            Config::from_env().map_err(|error| error.to_string()).and_then(|config| run_with(config, serve::serve))
+        }
         Ok(Command::Demo) => with_config(async |_| demo::run().await.map(|()| ExitCode::SUCCESS)),
         Ok(Command::Client(arguments)) => with_config(async |config| client::run(&config, arguments).await),
         Ok(Command::ClientKeys { name, json }) => {
@@ -60,11 +62,19 @@ pub fn run(arguments: &[String]) -> ExitCode {
     })
 }
 
-/// Reads the configuration, starts the log and runs a command.
+/// Reads the configuration and runs a command that prints a result. It logs less than a service.
 fn with_config<F: Future<Output = Result<ExitCode, String>>>(
     command: impl FnOnce(Config) -> F,
 ) -> Result<ExitCode, String> {
     let config = Config::from_env().map_err(|error| error.to_string())?;
+    run_with(Config { telemetry: config.telemetry.clone().for_command(), ..config }, command)
+}
+
+/// Starts the log and runs a command, or the service.
+fn run_with<F: Future<Output = Result<ExitCode, String>>>(
+    config: Config,
+    command: impl FnOnce(Config) -> F,
+) -> Result<ExitCode, String> {
     telemetry::init(&config);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;

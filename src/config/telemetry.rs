@@ -23,6 +23,8 @@ pub(super) const SETTINGS: [(&str, &str); 3] = [RUST_LOG.entry(), LOG_FORMAT.ent
 pub struct TelemetryConfig {
     /// `RUST_LOG`, with the levels of some crates capped.
     pub log: Targets,
+    /// Whether `RUST_LOG` is set.
+    pub is_log_set: bool,
     /// `LOG_FORMAT`.
     pub format: LogFormat,
     /// Whether a terminal may show colours: `NO_COLOR` is not set.
@@ -47,10 +49,19 @@ impl TelemetryConfig {
     pub(super) fn read(vars: &mut Vars<'_>) -> Self {
         Self {
             log: without_requests(&vars.read(&RUST_LOG).unwrap_or_default()),
+            is_log_set: vars.is_set(&RUST_LOG),
             format: vars.read(&LOG_FORMAT).unwrap_or_default(),
             colour: !vars.is_set(&NO_COLOR),
             otlp_endpoint: vars.read(&OTLP_ENDPOINT),
         }
+    }
+
+    /// The same for a command that prints a result: it logs only warnings, unless `RUST_LOG` is set.
+    #[must_use]
+    pub fn for_command(self) -> Self {
+        let log =
+            if self.is_log_set { self.log } else { without_requests(&Targets::new().with_default(LevelFilter::WARN)) };
+        Self { log, ..self }
     }
 }
 
@@ -123,6 +134,15 @@ mod tests {
         // https://no-color.org: any value but an empty one.
         for (value, colour) in [("", true), ("0", false), ("1", false)] {
             assert_eq!(telemetry(&[("NO_COLOR", value)]).colour, colour, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_logs_warnings_alone_unless_rust_log_is_set() {
+        for (set, level) in [(None, Level::WARN), (Some("info"), Level::INFO), (Some("debug"), Level::DEBUG)] {
+            let vars: Vec<_> = set.map(|text| ("RUST_LOG", text)).into_iter().collect();
+            let log = config(&vars).unwrap().telemetry.for_command().log;
+            assert_eq!(log.default_level(), Some(level), "{set:?}");
         }
     }
 

@@ -144,7 +144,10 @@ fn a_person_sees_the_time_the_level_the_message_and_the_fields() {
 #[test]
 fn colours_are_for_a_terminal_without_no_color() {
     let format = |format, colour, is_terminal| {
-        format_of(&TelemetryConfig { log: "info".parse().unwrap(), format, colour, otlp_endpoint: None }, is_terminal)
+        format_of(
+            &TelemetryConfig { log: "info".parse().unwrap(), is_log_set: true, format, colour, otlp_endpoint: None },
+            is_terminal,
+        )
     };
     let (coloured, plain) = (Format::Human { colour: true }, Format::Human { colour: false });
     for (setting, no_color, is_terminal, expected) in [

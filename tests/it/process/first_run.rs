@@ -202,6 +202,7 @@ fn the_demo_shows_an_arrival_with_its_lateness_and_leaves_nothing_behind() {
     let lateness: u32 = before.rsplit(' ').next().unwrap().parse().unwrap();
     assert!(lateness < 2000, "{arrived}");
     assert!(shown.contains("Completed"), "{shown}");
+    assert_eq!(text(&demo.stderr), "", "no line of the log comes between the lines of the demo");
     assert!(names(&place.cwd()).is_empty() && names(&place.tmp()).is_empty());
 }
 
