@@ -37,7 +37,9 @@ pub use follower::Follower;
 pub use next_due::NextDue;
 pub(crate) use request::{CloudEvent, JsonBody};
 pub use retry::retry_delay;
-pub use signing::{ClientKeys, InvalidSigningSecrets, PublicKey, SignatureChoice, Signer, SigningSecrets};
+pub use signing::{
+    ClientKeys, InvalidSigningSecrets, PublicKey, SignatureChoice, Signer, SigningSecrets, Unverified, Verifier,
+};
 pub use slot_runner::{RunReport, SlotRunner};
 pub use wake_up_handler::{WakeUpHandler, WakeUpOutcome};
 pub use worker::Worker;

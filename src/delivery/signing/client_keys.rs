@@ -53,10 +53,18 @@ impl ClientKeys {
         self.0.iter().map(secret).map(Secret::new).collect()
     }
 
+    pub(super) fn hmac_keys(&self) -> Vec<hmac::Key> {
+        self.0.iter().map(|pair| pair.hmac.clone()).collect()
+    }
+
+    pub(super) fn ed25519_keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(|pair| pair.ed25519.public_key().as_ref())
+    }
+
     /// The public keys.
     #[must_use]
     pub fn public_keys(&self) -> Vec<PublicKey> {
-        self.0.iter().map(|pair| PublicKey::new(pair.ed25519.public_key().as_ref())).collect()
+        self.ed25519_keys().map(PublicKey::new).collect()
     }
 }
 

@@ -5,13 +5,14 @@
 //!
 //! `secrets` has the master secrets of the setting. `client_keys` has the keys of one client, which are derived from the
 //! masters, and signs with them. `public_key` is the form in which receivers get a public key. `signer` keeps the derived
-//! keys in memory. `choice` says which signatures the deliveries of a client carry.
+//! keys in memory. `verifier` does what a receiver does with a signature. `choice` says which signatures the deliveries of a client carry.
 
 mod choice;
 mod client_keys;
 mod public_key;
 mod secrets;
 mod signer;
+mod verifier;
 
 pub(super) use choice::AllSignatures;
 pub use choice::SignatureChoice;
@@ -19,3 +20,4 @@ pub use client_keys::ClientKeys;
 pub use public_key::PublicKey;
 pub use secrets::{InvalidSigningSecrets, SigningSecrets};
 pub use signer::Signer;
+pub use verifier::{Unverified, Verifier};

@@ -1,5 +1,6 @@
 //! The master secrets.
 
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -18,9 +19,6 @@ use crate::time::{Entropy, random};
 pub struct SigningSecrets(Arc<[Prk]>);
 
 impl SigningSecrets {
-    /// The length of a secret in bytes, by the standard.
-    const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
-
     /// Generates a secret, in the form of the setting.
     #[must_use]
     pub fn generate(entropy: &dyn Entropy) -> Secret<String> {
@@ -52,17 +50,21 @@ impl FromStr for SigningSecrets {
     fn from_str(text: &str) -> Result<Self, InvalidSigningSecrets> {
         let (salt, mut masters) = (Salt::new(HKDF_SHA256, &[]), Vec::new());
         for (number, secret) in (1..).zip(text.split_whitespace()) {
-            let encoded =
-                secret.strip_prefix(ClientKeys::SECRET_PREFIX).ok_or(InvalidSigningSecrets::Prefix(number))?;
-            // The libraries of the receivers accept only this base64 alphabet, with padding.
-            let bytes = STANDARD.decode(encoded).map_err(|_| InvalidSigningSecrets::Encoding(number))?;
-            if !Self::BYTES.contains(&bytes.len()) {
-                return Err(InvalidSigningSecrets::Length(number));
-            }
-            masters.push(salt.extract(&bytes));
+            masters.push(salt.extract(&decode(number, secret)?));
         }
         if masters.is_empty() { Err(InvalidSigningSecrets::None) } else { Ok(Self(masters.into())) }
     }
+}
+
+/// The length of a secret in bytes, by the standard.
+const BYTES: RangeInclusive<usize> = 24..=64;
+
+/// The bytes of a `whsec_…` secret.
+pub(super) fn decode(number: usize, secret: &str) -> Result<Vec<u8>, InvalidSigningSecrets> {
+    let encoded = secret.strip_prefix(ClientKeys::SECRET_PREFIX).ok_or(InvalidSigningSecrets::Prefix(number))?;
+    // The libraries of the receivers accept only this base64 alphabet, with padding.
+    let bytes = STANDARD.decode(encoded).map_err(|_| InvalidSigningSecrets::Encoding(number))?;
+    if BYTES.contains(&bytes.len()) { Ok(bytes) } else { Err(InvalidSigningSecrets::Length(number)) }
 }
 
 /// A problem of `WEBHOOK_SIGNING_SECRETS`. It names a secret by its number, from 1, and never shows it.
