@@ -4,6 +4,7 @@ use super::backup::{ExportArguments, ImportArguments};
 use super::client::ClientArguments;
 use super::cost::CostArguments;
 use super::doctor::DoctorArguments;
+use super::listen::ListenArguments;
 
 /// The text of `--help`.
 pub(super) const HELP: &str = "\
@@ -12,6 +13,12 @@ mcp-scheduler: deliver a text to an HTTP endpoint at a time
 Usage:
   mcp-scheduler                   start the service (settings: see README.md)
   mcp-scheduler demo              schedule one conversation and show its delivery
+  mcp-scheduler listen [--port PORT] [--client NAME | --secret whsec_…] [--answer ANSWERS | --forward URL]
+                       [--schedule TEXT [--in TIME] [--url URL]] [--once]
+                                  receive deliveries on 127.0.0.1, show each one, and say whether its signature verifies
+                                  and what to change if not; ANSWERS are statuses, or timeout: 500,timeout,200;
+                                  --forward passes each request on to your own server; --schedule schedules a text on
+                                  the running service; --once ends after a delivery, with 0 if it verifies
   mcp-scheduler client add NAME [--read-only | --scopes SCOPE,SCOPE]
                                   add a client and print its API key; the scopes are conversations:read,
                                   conversations:write, webhooks:read (a client has these three if none are named) and
@@ -60,6 +67,7 @@ Usage:
 pub(super) enum Command {
     Serve,
     Demo,
+    Listen(ListenArguments),
     Client(ClientArguments),
     ClientKeys { name: String, json: bool },
     Export(ExportArguments),
@@ -85,6 +93,7 @@ impl Command {
         match arguments.as_slice() {
             [] => Ok(Self::Serve),
             ["demo"] => Ok(Self::Demo),
+            ["listen", rest @ ..] => ListenArguments::parse(rest).map(Self::Listen).ok_or(UnknownArguments),
             ["client", "keys", name] => Self::client_keys(name, false),
             ["client", "keys", name, "--json"] => Self::client_keys(name, true),
             ["client", rest @ ..] => ClientArguments::parse(rest).map(Self::Client).ok_or(UnknownArguments),
@@ -122,6 +131,7 @@ mod tests {
     fn every_form_names_its_command() {
         assert_eq!(parse(""), Ok(Command::Serve));
         assert_eq!(parse("demo"), Ok(Command::Demo));
+        assert_eq!(parse("listen"), Ok(Command::Listen(ListenArguments::default())));
         assert_eq!(parse("export --reveal"), Ok(Command::Export(ExportArguments { reveal: true, url: None })));
         let file = Some("all.jsonl".into());
         assert_eq!(parse("import all.jsonl"), Ok(Command::Import(ImportArguments { file, url: None })));
@@ -158,6 +168,7 @@ mod tests {
             "-v",
             "--help demo",
             "demo x",
+            "listen 8787",
             "client",
             "client add",
             "client remove anna",
@@ -186,6 +197,7 @@ mod tests {
     fn the_help_shows_every_command() {
         let forms = [
             "demo",
+            "listen [--port PORT]",
             "client add NAME [--read-only",
             "client list",
             "client rotate NAME",

@@ -1,7 +1,9 @@
 //! The text that the service prints when it has started.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
+use super::listen;
+use super::service::dialled;
 use crate::app::App;
 use crate::domain::EndpointPolicy;
 use crate::secrets::Credentials;
@@ -24,37 +26,59 @@ pub(super) fn listening(address: SocketAddr) -> String {
     format!("mcp-scheduler {} is listening on http://{address}", env!("CARGO_PKG_VERSION"))
 }
 
-/// Commands that schedule one conversation. Its endpoint is the service's own health check if the policy accepts it, so
-/// that the example needs no receiver. The text contains the API key and is shown once.
-fn first_steps(mut address: SocketAddr, credentials: &Credentials, endpoints: &EndpointPolicy) -> String {
-    if address.ip().is_unspecified() {
-        // 0.0.0.0 cannot be dialled; show loopback.
-        address.set_ip(Ipv4Addr::LOCALHOST.into());
-    }
-    let url = format!("http://{address}");
-    let health = format!("{url}/health");
-    let endpoint = if endpoints.check(&health).is_ok() { &health } else { "https://example.com/" };
+/// Commands that show one delivery. They are commands of this program, so they are the same in every shell. The text contains
+/// the API key and is shown once.
+fn first_steps(address: SocketAddr, credentials: &Credentials, endpoints: &EndpointPolicy) -> String {
+    let program = program(std::env::args().next());
     let Credentials { client, api_key, path, .. } = credentials;
+    // A service that other machines reach delivers nothing to this machine.
+    let example = if endpoints.check(&format!("http://127.0.0.1:{}/", listen::PORT)).is_ok() {
+        format!(
+            "Try it in another terminal, in this directory. A receiver starts, a conversation is delivered to it in three
+seconds, and its signature is verified:
+
+  {program} listen --schedule \"Hello\" --in 3s --once --url http://{}",
+            dialled(address)
+        )
+    } else {
+        format!("Try it in another terminal, with a service and a receiver of its own:\n\n  {program} demo")
+    };
     format!(
-        r#"
+        "
 This first start has created a client. Its credentials are in {path}:
 
   client id  {client}
   api key    {key}
 
-Receivers verify its deliveries with what `mcp-scheduler client keys {client}` prints.
+{example}
 
-Try it: get a token, schedule a GET request to {endpoint} in 10 seconds, and read its status.
+Your own receivers verify its deliveries with the secret that this prints:
 
-TOKEN=$(curl -s {url}/api/auth/token -H 'Content-Type: application/json' \
-  -d '{{"clientId":"{client}","apiKey":"{key}"}}' | sed 's/.*"token":"\([^"]*\)".*/\1/')
-
-ID=$(curl -s {url}/api/scheduler/schedule -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
-  -d '{{"conversationText":"Hello","method":"GET","endpoint":"{endpoint}","scheduledTime":"'$(date -u -d '+10 seconds' +%FT%TZ 2>/dev/null || date -u -v+10S +%FT%TZ)'"}}' \
-  | sed 's/.*"conversationId":"\([^"]*\)".*/\1/'); echo "scheduled $ID"
-
-curl -s {url}/api/scheduler/status/$ID -H "Authorization: Bearer $TOKEN"; echo"#,
+  {program} client keys {client}",
         path = path.display(),
         key = api_key.secret().expose(),
     )
+}
+
+/// The name with which this program was started, if every shell reads it as it is.
+fn program(name: Option<String>) -> String {
+    let is_plain = |name: &String| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
+    name.filter(is_plain).unwrap_or_else(|| "mcp-scheduler".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_a_shell_would_read_in_another_way_is_not_printed() {
+        for (name, printed) in [
+            (Some("target/release/mcp-scheduler"), "target/release/mcp-scheduler"),
+            (Some("/my files/mcp-scheduler"), "mcp-scheduler"),
+            (Some("$(x)"), "mcp-scheduler"),
+            (None, "mcp-scheduler"),
+        ] {
+            assert_eq!(program(name.map(str::to_owned)), printed);
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! The command line: `mcp-scheduler` serves, `mcp-scheduler demo` shows one delivery, `mcp-scheduler client` administrates
+//! The command line: `mcp-scheduler` serves, `mcp-scheduler demo` shows one delivery, `mcp-scheduler listen` receives
+//! deliveries, `mcp-scheduler client` administrates
 //! clients and shows their keys, `mcp-scheduler export`, `import` and `verify` copy a store and check it, `mcp-scheduler
 //! repair` saves what can be read of a damaged store, `mcp-scheduler sweep` sweeps a storage account, `mcp-scheduler doctor`
 //! says what does not work, `mcp-scheduler cost` estimates the bill, `mcp-scheduler openapi` describes the API.
@@ -11,6 +12,7 @@ mod cost;
 mod demo;
 mod doctor;
 mod greeting;
+mod listen;
 mod output;
 mod repair;
 mod serve;
@@ -35,6 +37,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
             Config::from_env().map_err(|error| error.to_string()).and_then(|config| run_with(config, serve::serve))
         }
         Ok(Command::Demo) => with_config(async |_| demo::run().await.map(|()| ExitCode::SUCCESS)),
+        Ok(Command::Listen(arguments)) => with_config(async |config| listen::run(&config, arguments).await),
         Ok(Command::Client(arguments)) => with_config(async |config| client::run(&config, arguments).await),
         Ok(Command::ClientKeys { name, json }) => {
             with_config(async |config| client_keys::print(&config, &name, json).await)
@@ -52,7 +55,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
             output::print(concat!("mcp-scheduler ", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS)
         }
         Err(UnknownArguments) => {
-            output::print_error(format_args!("unknown arguments: {}\n\n{HELP}", arguments.join(" ")));
+            output::print_error(format_args!("unknown arguments: {}\n\n{HELP}", without_secrets(arguments)));
             return ExitCode::from(2);
         }
     };
@@ -60,6 +63,12 @@ pub fn run(arguments: &[String]) -> ExitCode {
         output::print_error(message);
         ExitCode::FAILURE
     })
+}
+
+/// The arguments as one text. A secret of `listen` is left out.
+fn without_secrets(arguments: &[String]) -> String {
+    let shown = arguments.iter().map(|argument| if argument.starts_with("whsec_") { "whsec_…" } else { argument });
+    shown.collect::<Vec<_>>().join(" ")
 }
 
 /// Reads the configuration and runs a command that prints a result. It logs less than a service.

@@ -37,7 +37,7 @@ pub(super) async fn service_url(config: &Config, named: Option<String>) -> Resul
 }
 
 /// The address under which this machine reaches a service that listens on `address`.
-fn dialled(address: SocketAddr) -> SocketAddr {
+pub(super) fn dialled(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -73,7 +73,24 @@ pub(super) struct Service {
     key: Secret<String>,
     /// Where the key is from.
     source: String,
+    /// What the token allows.
+    scope: Scope,
     token: String,
+}
+
+/// The first client of the settings or of the data directory, its key, and where they are from. `None` if there is none.
+///
+/// # Errors
+/// A sentence for the operator.
+pub(super) fn first_client(config: &Config) -> Result<Option<(ClientId, Secret<String>, String)>, String> {
+    if let Some((id, key)) = config.auth.client() {
+        let source = "SCHEDULER_CLIENT_ID and SCHEDULER_API_KEY".to_owned();
+        return Ok(Some((id.clone(), key.secret().clone(), source)));
+    }
+    let loaded = Credentials::load(&config.server.data_dir).map_err(|error| error.to_string())?;
+    Ok(loaded.map(|Credentials { client, api_key, path, .. }| {
+        (client, api_key.secret().clone(), path.display().to_string())
+    }))
 }
 
 impl Service {
@@ -84,23 +101,15 @@ impl Service {
     ///
     /// # Errors
     /// A sentence for the operator.
-    pub(super) async fn login(config: &Config, url: &str) -> Result<Self, String> {
+    pub(super) async fn login(config: &Config, url: &str, scope: Scope) -> Result<Self, String> {
         let url = checked(url)?;
-        let (id, key, source) = match config.auth.client() {
-            Some((id, key)) => (id.clone(), key.clone(), "SCHEDULER_CLIENT_ID and SCHEDULER_API_KEY".to_owned()),
-            None => match Credentials::load(&config.server.data_dir).map_err(|error| error.to_string())? {
-                Some(Credentials { client, api_key, path, .. }) => (client, api_key, path.display().to_string()),
-                None => {
-                    return Err(format!(
-                        "{url} needs a login: set SCHEDULER_CLIENT_ID and SCHEDULER_API_KEY to a client with the scope \
-                         {}, or SCHEDULER_DATA_DIR to the data directory of the service",
-                        Scope::Operator
-                    ));
-                }
-            },
-        };
-        let key = key.secret().clone();
-        let mut service = Self { http: http_client(&url)?, url, id, key, source, token: String::new() };
+        let (id, key, source) = first_client(config)?.ok_or_else(|| {
+            format!(
+                "{url} needs a login: set SCHEDULER_CLIENT_ID and SCHEDULER_API_KEY to a client with the scope {scope}, or \
+                 SCHEDULER_DATA_DIR to the data directory of the service"
+            )
+        })?;
+        let mut service = Self { http: http_client(&url)?, url, id, key, source, scope, token: String::new() };
         service.renew_token().await?;
         Ok(service)
     }
@@ -111,7 +120,7 @@ impl Service {
             ("grant_type", "client_credentials"),
             ("client_id", id.as_str()),
             ("client_secret", self.key.expose()),
-            ("scope", Scope::Operator.as_str()),
+            ("scope", self.scope.as_str()),
         ];
         let (status, answer) = self.send(self.http.post(format!("{url}/oauth/token")).form(&form)).await?;
         let answer = parsed(&answer);
@@ -123,7 +132,7 @@ impl Service {
             }
             (_, "invalid_scope") => Err(format!(
                 "{url} refuses the login: the client {id} does not have the scope {}, or this release does not know it",
-                Scope::Operator
+                self.scope
             )),
             (StatusCode::UNAUTHORIZED, _) => {
                 Err(format!("{url} refuses the client {id} or its key, which are those of {}", self.source))
@@ -244,7 +253,7 @@ fn http_client(url: &str) -> Result<reqwest::Client, String> {
 }
 
 /// An error with its causes. The first one alone does not say what is wrong with a certificate.
-fn causes(error: &dyn Error) -> String {
+pub(super) fn causes(error: &dyn Error) -> String {
     let mut texts = vec![error.to_string()];
     let mut source = error.source();
     while let Some(cause) = source {

@@ -10,7 +10,22 @@ use mcp_scheduler::http::operations;
 /// Each module of the crate, from the outside in, and the modules it may import.
 const ALLOWED: [(&str, &[&str]); 30] = [
     ("main", &["cli"]),
-    ("cli", &["app", "config", "cost", "domain", "http", "private_files", "secrets", "telemetry", "time"]),
+    (
+        "cli",
+        &[
+            "app",
+            "config",
+            "cost",
+            "delivery",
+            "domain",
+            "http",
+            "private_files",
+            "secrets",
+            "telemetry",
+            "text",
+            "time",
+        ],
+    ),
     (
         "app",
         &[

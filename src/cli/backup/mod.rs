@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::service::{Service, service_url, text};
 use crate::app::{BackupError, BackupStore, ExportResponse, ImportResponse};
 use crate::config::Config;
+use crate::domain::Scope;
 pub(super) use arguments::{ExportArguments, ImportArguments};
 pub(super) use export::export;
 pub(super) use import::import;
@@ -38,7 +39,7 @@ impl Target {
     async fn open(config: &Config, url: Option<String>, is_written: bool) -> Result<Self, String> {
         const REMEDY: &str = "HOST and PORT do not name its address; name it with --url";
         Ok(match service_url(config, url).await? {
-            Some(url) => Self::Service(Box::new(Service::login(config, &url).await?)),
+            Some(url) => Self::Service(Box::new(Service::login(config, &url, Scope::Operator).await?)),
             None if is_written => Self::Store(BackupStore::open(config, REMEDY).await?),
             None => Self::Store(BackupStore::open_existing(config, REMEDY).await?),
         })

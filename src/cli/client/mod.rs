@@ -13,7 +13,7 @@ use super::output;
 use super::service::{Service, service_url, text};
 use crate::app::{self, ClientCommand};
 use crate::config::Config;
-use crate::domain::{ClientId, InvalidClientId};
+use crate::domain::{ClientId, InvalidClientId, Scope};
 pub(super) use arguments::{ClientAction, ClientArguments};
 
 /// Runs a command on the service or, if none runs, on the store, and prints what it returns.
@@ -21,7 +21,7 @@ pub(super) async fn run(config: &Config, arguments: ClientArguments) -> Result<E
     let command = command(&arguments)?;
     let ClientArguments { action, name, url, json, .. } = arguments;
     let answer = match service_url(config, url).await? {
-        Some(url) => call(&mut Service::login(config, &url).await?, &command).await?,
+        Some(url) => call(&mut Service::login(config, &url, Scope::Operator).await?, &command).await?,
         None => app::administrate_clients(config, &command).await?,
     };
     let text = if json { shown::as_json(action, &answer) } else { shown::as_text(action, &answer) };

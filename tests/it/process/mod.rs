@@ -13,6 +13,7 @@ mod first_run;
 mod integration;
 mod key_vault;
 mod killing;
+mod listen;
 mod lists;
 mod logs;
 mod metrics;
