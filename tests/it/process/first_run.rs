@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::support::client::random_part;
 use crate::support::ports::fixed_port;
 use crate::support::process_api::Api;
 use crate::support::service::{BINARY, CLIENT, CONFIGURED, KEY, Place, files, names, text};
@@ -52,7 +53,7 @@ async fn the_key_file_is_private_and_the_key_is_printed_once() {
     assert_eq!(names(&place.cwd()), [".scheduler"]);
     assert!(names(&place.tmp()).is_empty());
     let credentials = place.data().join("credentials.json");
-    let secret = key.rsplit('_').next().unwrap();
+    let secret = random_part(&key);
     for file in files(&place.data()).into_iter().filter(|file| *file != credentials) {
         let bytes = fs::read(&file).unwrap();
         assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "the key is in {}", file.display());

@@ -325,3 +325,9 @@ impl Answer {
         assert_eq!(self.header("strict-transport-security"), "max-age=31536000");
     }
 }
+
+/// The random part of an API key. Before it are `msk_`, the id of the client, here one without `_`, and `_`. It may have `_`
+/// itself.
+pub fn random_part(key: &str) -> &str {
+    key.splitn(3, '_').nth(2).unwrap()
+}
