@@ -14,7 +14,7 @@ pub(crate) struct AddClientRequest {
     /// The id of the client. It cannot be changed later.
     #[schemars(required, length(min = 1, max = ClientId::MAX), extend("pattern" = ClientId::PATTERN))]
     client_id: Option<String>,
-    /// Its scopes. Without them, it has conversations:read and conversations:write.
+    /// Its scopes. Without them, it has all but metrics:read and operator.
     #[schemars(
         with = "Option<Vec<String>>",
         length(min = 1, max = AddClientRequest::MAX_SCOPES),

@@ -21,8 +21,8 @@ Usage:
                                   the running service; --once ends after a delivery, with 0 if it verifies
   mcp-scheduler client add NAME [--read-only | --scopes SCOPE,SCOPE]
                                   add a client and print its API key; the scopes are conversations:read,
-                                  conversations:write, webhooks:read (a client has these three if none are named) and
-                                  operator
+                                  conversations:write, webhooks:read (a client has these three if none are named),
+                                  metrics:read and operator
   mcp-scheduler client list
   mcp-scheduler client show NAME
   mcp-scheduler client rotate NAME

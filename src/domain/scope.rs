@@ -13,13 +13,15 @@ pub enum Scope {
     Write,
     /// `webhooks:read` allows reading the client's own secrets, with which its receivers verify deliveries.
     WebhookSecrets,
+    /// `metrics:read` allows reading the metrics of the service, which are about all clients.
+    Metrics,
     /// `operator` allows administrating clients, and with `conversations:read` reading the conversations of all clients.
     Operator,
 }
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::WebhookSecrets, Self::Operator];
+    pub const ALL: [Self; 5] = [Self::Read, Self::Write, Self::WebhookSecrets, Self::Metrics, Self::Operator];
 
     /// The name in tokens, requests, stored rows and the MCP metadata.
     #[must_use]
@@ -28,6 +30,7 @@ impl Scope {
             Self::Read => "conversations:read",
             Self::Write => "conversations:write",
             Self::WebhookSecrets => "webhooks:read",
+            Self::Metrics => "metrics:read",
             Self::Operator => "operator",
         }
     }
@@ -55,7 +58,8 @@ pub struct Scopes(u8);
 
 impl Scopes {
     /// All scopes on what belongs to the client itself. They are the default for clients and tokens where nobody names
-    /// scopes. `operator` has to be named, so that the token that an agent holds cannot add clients.
+    /// scopes. `operator` has to be named, so that the token that an agent holds cannot add clients, and so has
+    /// `metrics:read`, which is about all clients.
     #[must_use]
     pub const fn all() -> Self {
         Self(Self::on_conversations().0 | Scope::WebhookSecrets.bit())
@@ -71,7 +75,7 @@ impl Scopes {
     /// All scopes that exist.
     #[must_use]
     pub const fn with_operator() -> Self {
-        Self::all().with(Scope::Operator)
+        Self::all().with(Scope::Metrics).with(Scope::Operator)
     }
 
     /// The set with one more scope.
@@ -171,8 +175,9 @@ mod tests {
             (Scope::Read.into(), "conversations:read"),
             (Scope::Write.into(), "conversations:write"),
             (Scope::WebhookSecrets.into(), "webhooks:read"),
+            (Scope::Metrics.into(), "metrics:read"),
             (Scope::Operator.into(), "operator"),
-            (Scopes::with_operator(), "conversations:read conversations:write webhooks:read operator"),
+            (Scopes::with_operator(), "conversations:read conversations:write webhooks:read metrics:read operator"),
             (Scopes::none(), ""),
         ] {
             assert_eq!(scopes.to_string(), text);
@@ -197,7 +202,9 @@ mod tests {
         let (read, write) = (Scopes::from(Scope::Read), Scopes::from(Scope::Write));
         assert!(read.contains(Scope::Read) && !read.contains(Scope::Write) && !write.contains(Scope::Read));
         assert_eq!((read & write, read & Scopes::all()), (Scopes::none(), read));
-        assert!(!Scopes::all().contains(Scope::Operator), "it has to be named");
+        for named in [Scope::Metrics, Scope::Operator] {
+            assert!(!Scopes::all().contains(named), "{named} has to be named");
+        }
         assert_eq!(Scope::ALL.into_iter().collect::<Scopes>(), Scopes::with_operator());
     }
 }

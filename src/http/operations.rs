@@ -71,7 +71,7 @@ fn service_operations() -> Vec<Operation> {
 /// chooses which of them answers.
 #[must_use]
 pub fn standalone_operations() -> Vec<Operation> {
-    let read = client(Scope::Operator, |_, _| Box::pin(ready(metrics::metrics())));
+    let read = client(Scope::Metrics, |_, _| Box::pin(ready(metrics::metrics())));
     vec![undocumented("metrics", Method::GET, "/metrics", read)]
 }
 

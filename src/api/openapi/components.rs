@@ -47,6 +47,7 @@ const fn meaning(scope: Scope) -> &'static str {
         Scope::Read => "Read conversations.",
         Scope::Write => "Schedule, change, cancel and redeliver conversations.",
         Scope::WebhookSecrets => "Read the client's own secrets, which verify its deliveries.",
+        Scope::Metrics => "Read the metrics of the service, which are about all clients.",
         Scope::Operator => "Administrate clients, and with conversations:read read the conversations of all clients.",
     }
 }

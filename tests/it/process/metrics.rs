@@ -15,8 +15,12 @@ use crate::support::service::{CLIENT, CONFIGURED, KEY, Place, Service};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn operator_token(service: &Service) -> String {
-    let form = [("grant_type", "client_credentials"), ("scope", "operator")];
+async fn metrics_token(service: &Service) -> String {
+    token(service, "metrics:read").await
+}
+
+async fn token(service: &Service, scope: &str) -> String {
+    let form = [("grant_type", "client_credentials"), ("scope", scope)];
     let login = http().post(format!("{}/oauth/token", service.url())).basic_auth(CLIENT, Some(KEY)).form(&form);
     let answer: serde_json::Value = serde_json::from_str(&login.send().await.unwrap().text().await.unwrap()).unwrap();
     answer["access_token"].as_str().unwrap().to_owned()
@@ -52,7 +56,7 @@ async fn a_scrape_has_what_the_service_has_done() {
     assert_eq!(call.body(message.to_string()).send().await.unwrap().status(), 200);
     http().get(format!("{}/canary-of-a-path", service.url())).send().await.unwrap();
 
-    let (status, kind, text) = scrape(&service, &operator_token(&service).await).await;
+    let (status, kind, text) = scrape(&service, &metrics_token(&service).await).await;
     assert_eq!((status, &*kind), (200, "text/plain; version=0.0.4"));
     let found = values(&text);
     for (name, value) in [
@@ -102,7 +106,7 @@ async fn a_scrape_has_what_the_sweeps_of_a_storage_account_have_found() {
     ];
     let service = place.start(&[&CONFIGURED[..], &on_azure].concat());
     service.stderr_with("sweep finished");
-    let (_, _, text) = scrape(&service, &operator_token(&service).await).await;
+    let (_, _, text) = scrape(&service, &metrics_token(&service).await).await;
     let found = values(&text);
     for (name, value) in [
         ("scheduler_sweeps_total{outcome=\"success\"}", 1.0),
@@ -115,13 +119,15 @@ async fn a_scrape_has_what_the_sweeps_of_a_storage_account_have_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_an_operator_may_read_the_metrics() {
+async fn the_metrics_need_their_scope() {
     let place = Place::new();
     let service = place.start(&CONFIGURED);
     let api = Api::login(service.url(), CLIENT, KEY).await;
-    assert_eq!(scrape(&service, api.token()).await.0, 403);
+    for token in [api.token(), &token(&service, "operator").await] {
+        assert_eq!(scrape(&service, token).await.0, 403);
+    }
     assert_eq!(scrape(&service, "wrong").await.0, 401);
-    assert_eq!(scrape(&service, &operator_token(&service).await).await.0, 200);
+    assert_eq!(scrape(&service, &metrics_token(&service).await).await.0, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,5 +136,5 @@ async fn under_the_functions_host_there_is_no_page_of_metrics() {
     let port = port.to_string();
     let settings = [&CONFIGURED[..], &[("FUNCTIONS_CUSTOMHANDLER_PORT", port.as_str())]].concat();
     let service = place.start(&settings);
-    assert_eq!(scrape(&service, &operator_token(&service).await).await.0, 404);
+    assert_eq!(scrape(&service, &metrics_token(&service).await).await.0, 404);
 }
