@@ -43,7 +43,13 @@ impl Principal {
     /// # Errors
     /// [`AuthError::InsufficientScope`].
     pub fn require(&self, scope: Scope) -> Result<(), AuthError> {
-        if self.scopes.contains(scope) { Ok(()) } else { Err(counted(AuthError::InsufficientScope(scope))) }
+        if self.allows(scope) { Ok(()) } else { Err(counted(AuthError::InsufficientScope(scope))) }
+    }
+
+    /// Whether the caller may do what needs a scope. Nothing is refused, so nothing is counted.
+    #[must_use]
+    pub const fn allows(&self, scope: Scope) -> bool {
+        self.scopes.contains(scope)
     }
 }
 
@@ -186,32 +192,24 @@ impl Authenticator {
         source: Source,
         entropy: &dyn Entropy,
     ) -> Result<IssuedToken, AuthError> {
-        self.check_key_and_issue(client, key, grant, source, entropy).await.map_err(counted)
-    }
-
-    async fn check_key_and_issue(
-        &self,
-        client: &str,
-        key: &Secret<String>,
-        grant: TokenGrant,
-        source: Source,
-        entropy: &dyn Entropy,
-    ) -> Result<IssuedToken, AuthError> {
-        // A client id has at most 64 characters. A longer name belongs to no client and is counted by its beginning.
-        let name: String = client.chars().take(64).collect();
-        self.throttle.check(&name, source, Instant::now())?;
-        let known = match client.parse::<ClientId>() {
-            Ok(id) => self.look_up(&id, source).await?,
-            Err(_) => None,
+        let issued = async {
+            // A client id has at most 64 characters. A longer name belongs to no client and is counted by its beginning.
+            let name: String = client.chars().take(64).collect();
+            self.throttle.check(&name, source, Instant::now())?;
+            let known = match client.parse::<ClientId>() {
+                Ok(id) => self.look_up(&id, source).await?,
+                Err(_) => None,
+            };
+            let is_right = || api_key::verify(known.as_deref(), key);
+            let verified = self.throttle.judge(&name, source, Instant::now(), is_right)?;
+            let known = known.filter(|_| verified).ok_or(AuthError::WrongCredentials)?;
+            let grant = TokenGrant { scopes: grant.scopes & known.scopes, ..grant };
+            if grant.scopes.is_empty() {
+                return Err(AuthError::NoScope);
+            }
+            Ok(self.tokens.issue(&known.id, &grant, self.clock.now(), entropy))
         };
-        let is_right = || api_key::verify(known.as_deref(), key);
-        let verified = self.throttle.judge(&name, source, Instant::now(), is_right)?;
-        let known = known.filter(|_| verified).ok_or(AuthError::WrongCredentials)?;
-        let grant = TokenGrant { scopes: grant.scopes & known.scopes, ..grant };
-        if grant.scopes.is_empty() {
-            return Err(AuthError::NoScope);
-        }
-        Ok(self.tokens.issue(&known.id, &grant, self.clock.now(), entropy))
+        issued.await.map_err(counted)
     }
 
     async fn look_up(&self, id: &ClientId, source: Source) -> Result<Option<Arc<Client>>, AuthError> {

@@ -84,7 +84,7 @@ impl ServerHandler for Handler {
         let caller = caller(&context)?;
         let described = self.described.get_or_init(|| self.tools.iter().map(|tool| tool.describe()).collect());
         let tools = self.tools.iter().zip(described);
-        let usable = tools.filter(|(tool, _)| caller.principal.require(tool.scope).is_ok());
+        let usable = tools.filter(|(tool, _)| caller.principal.allows(tool.scope));
         let tools = usable.map(|(_, described)| described.clone()).collect();
         Ok(ListToolsResult::with_all_items(tools).with_ttl_ms(TOOLS_TTL_MS).with_cache_scope(CacheScope::Private))
     }

@@ -34,6 +34,13 @@ async fn scrape(service: &Service, token: &str) -> (u16, String, String) {
     (response.status().as_u16(), kind, response.text().await.unwrap())
 }
 
+async fn mcp(service: &Service, token: &str, method: &str, params: serde_json::Value) {
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+    let call = http().post(format!("{}/mcp", service.url())).bearer_auth(token);
+    let call = call.header("content-type", "application/json").header("accept", "application/json, text/event-stream");
+    assert_eq!(call.body(message.to_string()).send().await.unwrap().status(), 200);
+}
+
 /// The values of an exposition, by their names and labels.
 fn values(text: &str) -> BTreeMap<&str, f64> {
     let samples = text.lines().filter(|line| !line.starts_with('#'));
@@ -49,11 +56,8 @@ async fn a_scrape_has_what_the_service_has_done() {
     let id = api.schedule(Duration::ZERO, &receiver.url("/canary-path")).await;
     api.completed(&id, PATIENCE).await;
     assert_eq!(Api::try_login(service.url(), CLIENT, "not-the-key-of-this-client").await.err(), Some(401));
-    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
-                          "params": { "name": "previewTime", "arguments": { "delay": "1h" } } });
-    let call = http().post(format!("{}/mcp", service.url())).bearer_auth(api.token());
-    let call = call.header("content-type", "application/json").header("accept", "application/json, text/event-stream");
-    assert_eq!(call.body(message.to_string()).send().await.unwrap().status(), 200);
+    let call = json!({ "name": "previewTime", "arguments": { "delay": "1h" } });
+    mcp(&service, api.token(), "tools/call", call).await;
     http().get(format!("{}/canary-of-a-path", service.url())).send().await.unwrap();
 
     let (status, kind, text) = scrape(&service, &metrics_token(&service).await).await;
@@ -116,6 +120,16 @@ async fn a_scrape_has_what_the_sweeps_of_a_storage_account_have_found() {
     ] {
         assert_eq!(found.get(name), Some(&value), "{name} in\n{text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_the_tools_that_a_token_allows_counts_no_refusal() {
+    let place = Place::new();
+    let service = place.start(&CONFIGURED);
+    let reader = token(&service, "conversations:read").await;
+    mcp(&service, &reader, "tools/list", json!({})).await;
+    let (_, _, text) = scrape(&service, &metrics_token(&service).await).await;
+    assert!(!text.contains("insufficient_scope"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
