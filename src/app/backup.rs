@@ -10,8 +10,8 @@ use crate::backup::{Backup, BackupError, Verification};
 use crate::config::Config;
 use crate::descriptors::Descriptors;
 use crate::secrets::BootstrapSecrets;
-use crate::store::{EncryptionKeys, OpenError, Sealer};
-use crate::time::{Entropy, SystemClock, SystemEntropy};
+use crate::store::{OpenError, Sealer};
+use crate::time::{Entropy, SystemEntropy};
 
 /// A store that was opened for a backup.
 pub struct BackupStore {
@@ -47,7 +47,7 @@ impl BackupStore {
             }
             other => other.to_string(),
         })?;
-        let keys = encryption_keys(config, &entropy).await?;
+        let keys = BootstrapSecrets::encryption_keys(config, Arc::clone(&entropy)).await?;
         let sealer = Arc::new(Sealer::new(keys, Arc::clone(&entropy)));
         let parts = Parts::of(&backend, entropy, sealer, config.server.retention);
         // A store that is new is indexed from its beginning.
@@ -84,16 +84,5 @@ impl BackupStore {
     /// Closes the store.
     pub fn close(self) {
         self.backend.close();
-    }
-}
-
-/// The keys that encrypt the store: those of the settings, of the vault, or of the data directory.
-async fn encryption_keys(config: &Config, entropy: &Arc<dyn Entropy>) -> Result<EncryptionKeys, String> {
-    match config.key_vault.as_ref().filter(|_| config.encryption_keys.is_none()) {
-        Some(vault) => {
-            let secrets = BootstrapSecrets::of_vault(config, vault, Arc::new(SystemClock), Arc::clone(entropy));
-            Ok(secrets.await?.encryption_keys)
-        }
-        None => BootstrapSecrets::encryption_keys(config, &**entropy).map_err(|error| error.to_string()),
     }
 }

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::delivery::ClientKeys;
 use crate::domain::ClientId;
 use crate::secrets::BootstrapSecrets;
-use crate::time::{SystemClock, SystemEntropy};
+use crate::time::SystemEntropy;
 
 /// The keys of the client with this id, derived from the master secrets of the configuration, of the vault or of the data
 /// directory. It reads no store, so it works beside a running service, and does not know whether the client exists.
@@ -15,12 +15,7 @@ use crate::time::{SystemClock, SystemEntropy};
 /// A sentence for the operator.
 pub async fn client_keys(config: &Config, name: &str) -> Result<ClientKeys, String> {
     let id: ClientId = name.parse().map_err(|error| format!("the client id {error}"))?;
-    let entropy = Arc::new(SystemEntropy::new());
-    if let Some(vault) = config.key_vault.as_ref().filter(|_| config.delivery.signing_secrets.is_none()) {
-        let secrets = BootstrapSecrets::of_vault(config, vault, Arc::new(SystemClock), entropy).await?;
-        return Ok(secrets.signing_secrets.derive(&id));
-    }
-    let secrets = BootstrapSecrets::signing_secrets(config, &*entropy).map_err(|error| error.to_string())?;
+    let secrets = BootstrapSecrets::signing_secrets(config, Arc::new(SystemEntropy::new())).await?;
     let secrets = secrets.ok_or_else(|| {
         let dir = config.server.data_dir.display();
         format!(

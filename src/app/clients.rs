@@ -14,7 +14,7 @@ use crate::descriptors::Descriptors;
 use crate::domain::{ClientId, Scopes, Signatures};
 use crate::secrets::BootstrapSecrets;
 use crate::store::{Client, OpenError};
-use crate::time::{Entropy, SystemClock, SystemEntropy};
+use crate::time::{Entropy, SystemEntropy};
 
 /// What an operator does with clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,9 +62,7 @@ pub async fn administrate_clients(config: &Config, command: &ClientCommand) -> R
 async fn first_client(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Client, String> {
     let id = match (&config.auth.client_id, &config.key_vault) {
         (Some(id), _) => id.clone(),
-        (None, Some(vault)) => {
-            BootstrapSecrets::of_vault(config, vault, Arc::new(SystemClock), entropy).await?.client.id
-        }
+        (None, Some(vault)) => BootstrapSecrets::of_vault(config, vault, entropy).await?.client.id,
         (None, None) => ClientId::local(),
     };
     Ok(Client::without_keys(id, Scopes::with_operator()))

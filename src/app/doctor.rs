@@ -10,7 +10,7 @@ use crate::maintenance::{Check, CheckStatus, Checkup};
 use crate::outbound::HttpSender;
 use crate::secrets::BootstrapSecrets;
 use crate::store::{ConversationStore, EncryptionKeys, OpenError, Sealer};
-use crate::time::{SystemClock, SystemEntropy};
+use crate::time::SystemEntropy;
 
 use super::StartError;
 use super::backend::Backend;
@@ -43,19 +43,19 @@ pub async fn examine_store(config: &Config) -> Vec<Check> {
 
 /// Examines the secrets of the settings, those of the vault, or those in the data directory.
 pub async fn examine_secrets(config: &Config, limit: Duration) -> Check {
+    let entropy = Arc::new(SystemEntropy::new());
     if let Some(vault) = &config.key_vault {
-        let entropy = Arc::new(SystemEntropy::new());
-        let read = BootstrapSecrets::of_vault(config, vault, Arc::new(SystemClock), entropy);
+        let read = BootstrapSecrets::of_vault(config, vault, entropy);
         return match tokio::time::timeout(limit, read).await {
             Ok(Ok(_)) => Check::new("secrets", CheckStatus::Ok, "the vault has given them"),
             Ok(Err(error)) => Check::new("secrets", CheckStatus::Failed, error),
             Err(_) => Check::new("secrets", CheckStatus::Failed, "the vault has not answered in time"),
         };
     }
-    match BootstrapSecrets::signing_secrets(config, &SystemEntropy::new()) {
+    match BootstrapSecrets::signing_secrets(config, entropy).await {
         Ok(Some(_)) => Check::ok("secrets"),
         Ok(None) => Check::new("secrets", CheckStatus::Warning, "there are none yet: the first start makes them"),
-        Err(error) => Check::new("secrets", CheckStatus::Failed, error.to_string()),
+        Err(error) => Check::new("secrets", CheckStatus::Failed, error),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::maintenance::SweepReport;
 use crate::outbound::HttpSender;
 use crate::secrets::{BootstrapSecrets, Secrets};
 use crate::store::Sealer;
-use crate::time::{SystemClock, SystemEntropy};
+use crate::time::SystemEntropy;
 
 /// Sweeps the storage account once: enqueues the wake-ups that are missing, and delivers what is overdue.
 ///
@@ -27,12 +27,7 @@ pub async fn sweep_once(config: &Config) -> Result<SweepReport, String> {
         );
     }
     let entropy = Arc::new(SystemEntropy::new());
-    let secrets = match &config.key_vault {
-        Some(vault) => BootstrapSecrets::of_vault(config, vault, Arc::new(SystemClock), entropy.clone()).await?,
-        // With a storage account, the configuration has the secrets.
-        None => BootstrapSecrets::read(config, &*entropy).map_err(|error| error.to_string())?,
-    };
-    let secrets = Secrets::from(secrets);
+    let secrets = Secrets::from(BootstrapSecrets::for_command(config, entropy.clone()).await?);
     let descriptors = Descriptors::raise();
     let backend = Backend::open(config, descriptors.store_files).map_err(|error| error.to_string())?;
     let sealer = Arc::new(Sealer::new(secrets.encryption_keys, entropy.clone()));

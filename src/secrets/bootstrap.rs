@@ -59,31 +59,23 @@ impl BootstrapSecrets {
         Ok(Self { client, signing_keys, signing_secrets, encryption_keys, credentials })
     }
 
-    /// The keys that encrypt the store alone: those of the configuration, or those in the data directory, which get into it if
-    /// it has none.
-    ///
-    /// # Errors
-    /// [`SecretFileError`] if the data directory is needed and cannot be used.
-    pub fn encryption_keys(config: &Config, entropy: &dyn Entropy) -> Result<EncryptionKeys, SecretFileError> {
-        if let Some(keys) = config.encryption_keys.clone() {
-            return Ok(keys);
-        }
+    /// The keys that encrypt the store, in the data directory. They get into it if it has none.
+    pub(super) fn local_encryption_keys(
+        config: &Config,
+        entropy: &dyn Entropy,
+    ) -> Result<EncryptionKeys, SecretFileError> {
         let mut file = KeyFile::open(&config.server.data_dir, entropy)?;
         let keys = file.encryption_keys()?;
         file.save()?;
         Ok(keys)
     }
 
-    /// The secrets that sign deliveries alone: those of the configuration, or those that an earlier start has generated.
-    /// It changes nothing.
-    ///
-    /// # Errors
-    /// [`SecretFileError`] if the data directory is needed and cannot be used.
-    pub fn signing_secrets(config: &Config, entropy: &dyn Entropy) -> Result<Option<SigningSecrets>, SecretFileError> {
-        match config.delivery.signing_secrets.clone() {
-            None => KeyFile::open(&config.server.data_dir, entropy)?.existing_signing_secrets(),
-            configured => Ok(configured),
-        }
+    /// The secrets that sign deliveries, in the data directory, if an earlier start has generated them.
+    pub(super) fn local_signing_secrets(
+        config: &Config,
+        entropy: &dyn Entropy,
+    ) -> Result<Option<SigningSecrets>, SecretFileError> {
+        KeyFile::open(&config.server.data_dir, entropy)?.existing_signing_secrets()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::config::{Config, KeyVaultConfig};
 use crate::current::{Current, Refresh};
 use crate::delivery::SigningSecrets;
 use crate::store::{Client, EncryptionKeys};
-use crate::time::{Clock, Entropy};
+use crate::time::{Clock, Entropy, SystemClock};
 
 /// The secrets as the parts of a service use them. If a vault has them, they can change while the service runs.
 #[derive(Clone)]
@@ -89,17 +89,49 @@ impl SecretSource {
     }
 }
 
+/// For commands, which read what they need once.
 impl BootstrapSecrets {
-    /// The secrets of the settings and of a vault, read once for a command.
+    /// All secrets, from the settings and from where those come that are not set.
     ///
     /// # Errors
     /// A sentence for the operator.
-    pub async fn of_vault(
-        config: &Config,
-        vault: &KeyVaultConfig,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Result<Self, String> {
+    pub async fn for_command(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Self, String> {
+        match &config.key_vault {
+            Some(vault) => Self::of_vault(config, vault, entropy).await,
+            None => Self::read(config, &*entropy).map_err(|error| error.to_string()),
+        }
+    }
+
+    /// The keys that encrypt the store alone. If a data directory has none, they get into it.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub async fn encryption_keys(config: &Config, entropy: Arc<dyn Entropy>) -> Result<EncryptionKeys, String> {
+        match (&config.encryption_keys, &config.key_vault) {
+            (Some(keys), _) => Ok(keys.clone()),
+            (None, Some(vault)) => Ok(Self::of_vault(config, vault, entropy).await?.encryption_keys),
+            (None, None) => Self::local_encryption_keys(config, &*entropy).map_err(|error| error.to_string()),
+        }
+    }
+
+    /// The secrets that sign deliveries alone. `None` if no service has started with the data directory. It changes nothing.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub async fn signing_secrets(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Option<SigningSecrets>, String> {
+        match (&config.delivery.signing_secrets, &config.key_vault) {
+            (Some(secrets), _) => Ok(Some(secrets.clone())),
+            (None, Some(vault)) => Ok(Some(Self::of_vault(config, vault, entropy).await?.signing_secrets)),
+            (None, None) => Self::local_signing_secrets(config, &*entropy).map_err(|error| error.to_string()),
+        }
+    }
+
+    /// The secrets of the settings and of a vault.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub async fn of_vault(config: &Config, vault: &KeyVaultConfig, entropy: Arc<dyn Entropy>) -> Result<Self, String> {
+        let clock = Arc::new(SystemClock);
         let secrets = vault_secrets(config, vault, clock, entropy).map_err(|error| error.to_string())?;
         secrets.read_once().await
     }
