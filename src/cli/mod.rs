@@ -84,7 +84,7 @@ fn run_with<F: Future<Output = Result<ExitCode, String>>>(
     config: Config,
     command: impl FnOnce(Config) -> F,
 ) -> Result<ExitCode, String> {
-    telemetry::init(&config);
+    let _log = telemetry::init(&config).map_err(|error| format!("cannot start the log: {error}"))?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(command(config))
