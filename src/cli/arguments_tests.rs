@@ -99,8 +99,7 @@ fn every_command_line_in_the_documentation_is_right() {
 
 /// Whether a line of a code block starts this program.
 fn is_command(line: &str) -> bool {
-    let line = line.strip_prefix("    ").unwrap_or(line);
-    line.starts_with("mcp-scheduler ")
+    line.starts_with("    mcp-scheduler ")
 }
 
 fn is_incomplete(kind: ErrorKind) -> bool {
