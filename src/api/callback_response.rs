@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::UserContent;
+use super::responses::ShownEndpoints;
 use crate::domain::{Callback, Conversation, WholeConversation};
 
 /// The callbacks of a conversation, and the conversation that it is a callback of.
@@ -32,18 +33,20 @@ struct CallbackResponse<'a, F: UserContent<'a>> {
 }
 
 impl<'a, F: UserContent<'a>> CallbacksResponse<'a, F> {
-    pub(super) fn of(WholeConversation { conversation, payload }: &'a WholeConversation) -> Self {
+    pub(super) fn of(whole: &'a WholeConversation, endpoints: ShownEndpoints) -> Self {
+        let WholeConversation { conversation, payload } = whole;
+        let shown = |callback| CallbackResponse::new(callback, endpoints);
         Self {
-            on_failed: payload.callbacks.on_failed.as_ref().map(CallbackResponse::new),
-            on_completed: payload.callbacks.on_completed.as_ref().map(CallbackResponse::new),
+            on_failed: payload.callbacks.on_failed.as_ref().map(shown),
+            on_completed: payload.callbacks.on_completed.as_ref().map(shown),
             callback_of: callback_of(conversation),
         }
     }
 }
 
 impl<'a, F: UserContent<'a>> CallbackResponse<'a, F> {
-    fn new(Callback { endpoint, headers }: &'a Callback) -> Self {
-        Self { endpoint: F::text(endpoint.as_str()), headers: F::headers(headers) }
+    fn new(Callback { endpoint, headers }: &'a Callback, endpoints: ShownEndpoints) -> Self {
+        Self { endpoint: F::text(endpoints.of(endpoint)), headers: F::headers(headers) }
     }
 }
 

@@ -55,7 +55,9 @@ pub(crate) use parsed::Parsed;
 pub(crate) use preview_request::PreviewRequest;
 pub use problem::{ErrorDetail, Problem, ProblemType};
 pub use recurrence_request::RecurrenceRequest;
-pub(crate) use responses::{ConversationResponse, ListResponse, PreviewResponse, RedeliverResponse, ScheduleResponse};
+pub(crate) use responses::{
+    ConversationResponse, ListResponse, PreviewResponse, RedeliverResponse, ScheduleResponse, ShownEndpoints,
+};
 pub(crate) use run::run;
 pub(crate) use schedule_batch::schedule_batch;
 pub(crate) use schedule_once::schedule;

@@ -6,9 +6,11 @@ use serde::Serialize;
 use super::UserContent;
 use super::callback_response::{CallbacksResponse, callback_of};
 use super::recurrence_response::{RecurrenceResponse, SeriesResponse, next_times};
+use crate::auth::Principal;
 use crate::domain::{
-    Attempt, Conversation, ConversationId, ConversationName, Delay, DeliveryPolicy, Destination, DueTime, ErrorClass,
-    Format, Method, Note, Outcome, Series, State, Status, Target, Timestamp, WholeConversation, millis,
+    Attempt, Conversation, ConversationId, ConversationName, Delay, DeliveryPolicy, Destination, DueTime, Endpoint,
+    ErrorClass, Format, Method, Note, Outcome, Scope, Series, State, Status, Target, Timestamp, WholeConversation,
+    millis,
 };
 use crate::json::text;
 use crate::scheduler::ListPage;
@@ -164,6 +166,7 @@ pub(super) struct ConversationSummary<'a, F: UserContent<'a>> {
     created_time: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<F::Text>,
+    /// The scheme and the host of the endpoint. What follows may be a secret: the status has it, for tokens that may write.
     endpoint: F::Text,
     attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -194,7 +197,7 @@ impl<'a, F: UserContent<'a>> ConversationSummary<'a, F> {
             scheduled_time: conversation.due().to_string(),
             created_time: conversation.created().to_string(),
             name: name::<F>(conversation),
-            endpoint: F::text(target(conversation).endpoint.as_str()),
+            endpoint: F::text(target(conversation).endpoint.origin()),
             attempts: conversation.attempts_begun(),
             recurrence: RecurrenceResponse::of(conversation),
             paused: conversation.series().map(Series::is_paused),
@@ -204,6 +207,29 @@ impl<'a, F: UserContent<'a>> ConversationSummary<'a, F> {
             callback_of: callback_of(conversation),
             next_attempt_time: next_attempt(conversation),
             last_error: last_error(conversation),
+        }
+    }
+}
+
+/// How much of the endpoints a response shows: what follows the host may be a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ShownEndpoints {
+    /// The whole URLs, for callers that could change them.
+    Whole,
+    /// The scheme and the host.
+    Origin,
+}
+
+impl ShownEndpoints {
+    /// What this caller is shown.
+    pub(crate) fn to(caller: &Principal) -> Self {
+        if caller.allows(Scope::Write) { Self::Whole } else { Self::Origin }
+    }
+
+    pub(super) fn of(self, endpoint: &Endpoint) -> &str {
+        match self {
+            Self::Whole => endpoint.as_str(),
+            Self::Origin => endpoint.origin(),
         }
     }
 }
@@ -236,6 +262,7 @@ pub(crate) struct ConversationResponse<'a, F: UserContent<'a>> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<F::Text>,
     conversation_text: F::Text,
+    /// The URL. A token without the scope conversations:write is shown the scheme and the host.
     endpoint: F::Text,
     #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String")]
@@ -299,7 +326,7 @@ struct AttemptResponse<'a, F: UserContent<'a>> {
 }
 
 impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
-    pub(crate) fn new(whole: &'a WholeConversation, now: Timestamp) -> Self {
+    pub(crate) fn new(whole: &'a WholeConversation, endpoints: ShownEndpoints, now: Timestamp) -> Self {
         let WholeConversation { conversation, payload } = whole;
         let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy();
         // The time of the first byte is known once an attempt has a result. An attempt in flight or lost has only the
@@ -317,7 +344,7 @@ impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
             updated_time: conversation.updated().to_string(),
             name: name::<F>(conversation),
             conversation_text: F::text(&payload.text),
-            endpoint: F::text(target.endpoint.as_str()),
+            endpoint: F::text(endpoints.of(&target.endpoint)),
             method: target.method,
             headers: F::headers(&payload.headers),
             additional_info: payload.info.as_ref().map(|info| F::json(info.as_str())),
@@ -334,7 +361,7 @@ impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
             last_error: last_error(conversation),
             attempts: attempts::<F>(conversation),
             series: SeriesResponse::of(conversation),
-            callbacks: CallbacksResponse::of(whole),
+            callbacks: CallbacksResponse::of(whole, endpoints),
         }
     }
 }

@@ -133,7 +133,10 @@ pub(super) fn attempt_request(
         set(&mut headers, "scheduler-thread-id", thread_id.as_str().to_owned());
     }
     set(&mut headers, "traceparent", TraceParent::of(conversation, attempt).to_string());
-    set(&mut headers, "user-agent", concat!("mcp-scheduler/", env!("CARGO_PKG_VERSION")).to_owned());
+    // Some APIs, such as GitHub's, want the caller's own.
+    if !headers.iter().any(|(n, _)| n == "user-agent") {
+        set(&mut headers, "user-agent", concat!("mcp-scheduler/", env!("CARGO_PKG_VERSION")).to_owned());
+    }
     Ok(OutboundRequest {
         method: target.method,
         endpoint: target.endpoint.as_str().to_owned(),

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::api::{
     self, CancelResponse, ConversationResponse, ErrorDetail, FromObject, ListRequest, ListResponse, MAX_KEY,
-    ObjectReader, Parsed, PreviewRequest, PreviewResponse, Problem, RedeliverResponse, ScheduleRequest, Synonyms,
-    UntrustedContent, UpdateRequest, log_conversation, read_key,
+    ObjectReader, Parsed, PreviewRequest, PreviewResponse, Problem, RedeliverResponse, ScheduleRequest, ShownEndpoints,
+    Synonyms, UntrustedContent, UpdateRequest, log_conversation, read_key,
 };
 use crate::auth::Principal;
 use crate::domain::ConversationId;
@@ -147,7 +147,7 @@ impl ToolExecutor {
         let key = key.map(|key| read_key(KEY_ARGUMENT, key.as_bytes()));
         let (id, response) = api::schedule(&self.scheduler, principal, request, key).await?;
         log_conversation(id);
-        Ok(ToolResult::new(id.to_string(), &response)?.with_notes(&response.notes))
+        ToolResult::new(id.to_string(), &response)
     }
 
     pub(super) fn preview(&self, arguments: &[u8]) -> Result<ToolResult, Problem> {
@@ -159,7 +159,7 @@ impl ToolExecutor {
             text = format!("{text} is {local}");
         }
         let text = format!("{text}\nThe server's time is {now}.");
-        Ok(ToolResult::new(text, &response)?.with_notes(&response.notes))
+        ToolResult::new(text, &response)
     }
 
     pub(super) async fn get_status(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
@@ -168,7 +168,11 @@ impl ToolExecutor {
 
     pub(super) async fn show(&self, principal: &Principal, id: ConversationId) -> Result<ToolResult, Problem> {
         let found = self.scheduler.get(principal.client(), id).await?;
-        let response = ConversationResponse::<UntrustedContent>::new(&found.whole, self.scheduler.now());
+        let response = ConversationResponse::<UntrustedContent>::new(
+            &found.whole,
+            ShownEndpoints::to(principal),
+            self.scheduler.now(),
+        );
         ToolResult::new(found.whole.conversation.status().as_str(), &response)
     }
 
@@ -177,7 +181,8 @@ impl ToolExecutor {
         let id = parse_id(&id)?;
         let request = UpdateRequest::without(arguments, ID_ARGUMENT)?;
         let Found { whole, .. } = api::update(&self.scheduler, principal.client(), id, &request, |_| true).await?;
-        let response = ConversationResponse::<UntrustedContent>::new(&whole, self.scheduler.now());
+        let response =
+            ConversationResponse::<UntrustedContent>::new(&whole, ShownEndpoints::to(principal), self.scheduler.now());
         let due = whole.conversation.due();
         ToolResult::new(format!("{} {due}", whole.conversation.status().as_str()), &response)
     }
@@ -190,8 +195,7 @@ impl ToolExecutor {
         match self.scheduler.cancel(principal.client(), id).await {
             Ok(cancelled) => {
                 let response = CancelResponse::new(id, cancelled);
-                Ok(ToolResult::new("true", &response)?
-                    .with_notes(response.notes.as_ref().map_or(&[], <[_; 1]>::as_slice)))
+                ToolResult::new("true", &response)
             }
             // The call was correct and no other call would help, so the result is "false" and not an error.
             Err(SchedulerError::TooLate { status, reason }) => {
@@ -227,10 +231,10 @@ impl ToolExecutor {
                 if page.next.is_some() { "This page has no conversations." } else { "No conversations were found." };
             lines.push(none.to_owned());
         }
-        if page.next.is_some() {
-            lines.push(
-                "There may be more conversations. Call listConversations again with nextCursor as cursor.".to_owned(),
-            );
+        if let Some(cursor) = &page.next {
+            lines.push(format!(
+                "There may be more conversations. Call listConversations again with the cursor {cursor}"
+            ));
         }
         ToolResult::new(lines.join("\n"), &ListResponse::<UntrustedContent>::new(&page, self.scheduler.now()))
     }
@@ -241,18 +245,14 @@ impl ToolExecutor {
 pub(super) struct ToolResult(CallToolResult);
 
 impl ToolResult {
-    /// A result in two forms: a short text for older clients, and the response of the REST API.
+    /// A result: a short text that programs read, and the response of the REST API in two forms. Some clients show a
+    /// model only the texts, and others only the structured content.
     pub(super) fn new<T: Serialize>(text: impl Into<String>, structured: &T) -> Result<Self, Problem> {
-        let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-        result.structured_content = Some(serde_json::to_value(structured).map_err(|error| Problem::internal(&error))?);
+        let structured = serde_json::to_value(structured).map_err(|error| Problem::internal(&error))?;
+        let blocks = [ContentBlock::text(text), ContentBlock::text(structured.to_string())];
+        let mut result = CallToolResult::success(blocks.to_vec());
+        result.structured_content = Some(structured);
         Ok(Self(result))
-    }
-
-    /// The same with the notes as a text of their own, because some clients show a model only the texts. The first text
-    /// stays as it is: programs read it.
-    pub(super) fn with_notes(mut self, notes: &[impl AsRef<str>]) -> Self {
-        self.0.content.extend(notes.iter().map(|note| ContentBlock::text(note.as_ref())));
-        self
     }
 
     fn error(problem: &Problem) -> Self {

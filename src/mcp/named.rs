@@ -59,7 +59,7 @@ impl ToolExecutor {
         };
         let response = api::schedule_named(self.scheduler(), principal, &name, request).await?;
         let text = format!("{} {}", response.outcome, response.scheduled.line());
-        Ok(ToolResult::new(text, &response)?.with_notes(&response.scheduled.notes))
+        ToolResult::new(text, &response)
     }
 
     pub(super) async fn get_named(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use http::request::Parts;
 use rmcp::model::{
     CacheScope, CallToolRequestMethod, CallToolRequestParams, CallToolResponse, ConstString as _, CustomRequest,
-    CustomResult, ErrorCode, ErrorData, Implementation, JsonObject, ListToolsResult, PaginatedRequestParams,
-    ProtocolVersion, ServerCapabilities, ServerConfig,
+    CustomResult, DiscoverResult, ErrorCode, ErrorData, Implementation, JsonObject, ListToolsResult,
+    PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
@@ -44,6 +44,9 @@ const VERSIONS: [ProtocolVersion; 4] = [
 /// token.
 const TOOLS_TTL_MS: u64 = 5 * 60 * 1000;
 
+/// The time for which everybody may cache what the server is, in milliseconds. It changes only with a new release.
+const DISCOVER_TTL_MS: u64 = 60 * 60 * 1000;
+
 /// Responds to the requests of the protocol. rmcp clones it for each message, so everything in it is shared.
 #[derive(Clone)]
 pub(super) struct Handler {
@@ -74,6 +77,11 @@ impl ServerHandler for Handler {
 
     fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
         Cow::Borrowed(&VERSIONS)
+    }
+
+    async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let discovered = DiscoverResult::from_server_info(VERSIONS.to_vec(), self.get_info());
+        Ok(discovered.with_ttl_ms(DISCOVER_TTL_MS).with_cache_scope(CacheScope::Public))
     }
 
     async fn list_tools(

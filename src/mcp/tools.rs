@@ -15,7 +15,7 @@ use super::named::{NameRequest, ScheduleNamedArguments};
 use crate::api::{
     BatchResponse, BulkCancelResponse, BulkRedeliverResponse, BulkRequest, CancelResponse, Cancelling,
     ConversationResponse, ListRequest, ListResponse, NamedResponse, PreviewRequest, PreviewResponse, RedeliverResponse,
-    Redelivering, ScheduleResponse, UntrustedContent, remove_rust_formats,
+    Redelivering, ScheduleResponse, UntrustedContent,
 };
 use crate::domain::Scope;
 
@@ -237,13 +237,16 @@ impl NamedTool {
     }
 }
 
-/// The JSON Schema of a type, without the parts that not every client can read: references, formats that only Rust
-/// uses, and lists of types.
+/// The JSON Schema of a type, without the parts that not every client can read: references, formats, and lists of
+/// types.
 fn schema<T: JsonSchema>(resolve_null: fn(&mut Schema, Value)) -> Arc<JsonObject> {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     RecursiveTransform(|schema: &mut Schema| {
-        remove_rust_formats(schema);
+        // Gemini refuses a schema with any other format.
+        if schema.get("format").is_some_and(|format| format != "date-time") {
+            schema.remove("format");
+        }
         if let Some(one) = beside_null(schema) {
             resolve_null(schema, one);
         }

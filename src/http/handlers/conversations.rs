@@ -4,7 +4,7 @@ use warp::reply::Response;
 
 use crate::api::{
     self, CancelResponse, ConversationResponse, ListViewRequest, ListViewResponse, Parsed, Problem, RawContent,
-    RedeliverResponse, ScheduleRequest, StatusRequest, UpdateRequest, log_conversation,
+    RedeliverResponse, ScheduleRequest, ShownEndpoints, StatusRequest, UpdateRequest, log_conversation,
 };
 use crate::auth::Principal;
 use crate::domain::{Scope, Timestamp};
@@ -41,7 +41,7 @@ pub(in crate::http) async fn get_conversation_status(
         None
     };
     let found = scheduler.get(of.as_ref().unwrap_or(caller.client()), context.conversation_id()?).await?;
-    show(&found, scheduler.now())
+    show(&found, &caller, scheduler.now())
 }
 
 /// `updateConversation`
@@ -53,11 +53,12 @@ pub(in crate::http) async fn update_conversation(
     let request = UpdateRequest::from_json(&context.merge_patch().await?)?;
     let (scheduler, is_expected) = (&context.services().scheduler, if_match(context.headers()));
     let updated = api::update(scheduler, caller.client(), id, &request, is_expected).await?;
-    show(&updated, scheduler.now())
+    show(&updated, &caller, scheduler.now())
 }
 
-pub(super) fn show(Found { whole, entity_tag }: &Found, now: Timestamp) -> Result<Response, Problem> {
-    let response = json(&ConversationResponse::<RawContent>::new(whole, now))?;
+pub(super) fn show(found: &Found, caller: &Principal, now: Timestamp) -> Result<Response, Problem> {
+    let Found { whole, entity_tag } = found;
+    let response = json(&ConversationResponse::<RawContent>::new(whole, ShownEndpoints::to(caller), now))?;
     Ok(with_tag(response, entity_tag))
 }
 

@@ -26,7 +26,7 @@ pub(in crate::http) async fn get_named_conversation(
 ) -> Result<Response, Problem> {
     let scheduler = &context.services().scheduler;
     let id = api::named_id(scheduler, caller.client(), context.parameter()).await?;
-    show(&scheduler.get(caller.client(), id).await?, scheduler.now())
+    show(&scheduler.get(caller.client(), id).await?, &caller, scheduler.now())
 }
 
 /// `cancelNamedConversation`

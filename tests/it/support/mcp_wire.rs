@@ -67,14 +67,15 @@ impl ApiClient {
 }
 
 impl Returned {
-    /// The result in a JSON-RPC response. Every result has exactly one text, and one more for each of its notes.
+    /// The result in a JSON-RPC response. Every result has a text, and its structured content as another one.
     #[track_caller]
     pub fn of(response: &Value) -> Self {
         let result = &response["result"];
         let content = result["content"].as_array().unwrap_or_else(|| panic!("no result: {response}"));
         let texts: Vec<_> = content.iter().filter(|block| block["type"] == "text").map(|b| &b["text"]).collect();
-        let notes = result["structuredContent"]["notes"].as_array().into_iter().flatten();
-        assert!(content.len() == texts.len() && texts[1..].iter().copied().eq(notes), "{response}");
+        let structured = texts[1..].iter().map(|text| serde_json::from_str(text.as_str().unwrap()).unwrap());
+        let expected = Some(result["structuredContent"].clone()).filter(|structured| !structured.is_null());
+        assert!(content.len() == texts.len() && structured.eq(expected), "{response}");
         Self {
             is_error: result["isError"].as_bool().unwrap_or_default(),
             text: content[0]["text"].as_str().unwrap().to_owned(),
