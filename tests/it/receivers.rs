@@ -6,16 +6,19 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Method};
 use mcp_scheduler::delivery::SigningSecrets;
 use mcp_scheduler::time::{Clock as _, SystemClock, SystemEntropy};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
-use tokio::net::TcpListener;
+use tempfile::{NamedTempFile, TempDir};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::app::TestApp;
 use crate::support::client::{ApiClient, http, in_seconds};
+use crate::support::ports::fixed_port;
 use crate::support::receiver::{Received, Receiver};
 
 #[allow(dead_code)] // its main
@@ -28,6 +31,8 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 pub struct Running {
     pub url: String,
     process: Option<Child>,
+    /// Its files.
+    folder: Option<TempDir>,
 }
 
 impl Running {
@@ -36,7 +41,7 @@ impl Running {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let webhook = Webhook::new(secret).unwrap();
         tokio::spawn(async move { in_rust::serve(listener, webhook).await.unwrap() });
-        Self { url, process: None }
+        Self { url, process: None, folder: None }
     }
 
     fn in_python(secret: &str) -> Self {
@@ -63,11 +68,40 @@ impl Running {
     }
 
     fn in_node(secret: &str) -> Self {
-        // Node looks for packages beside the file, so each run writes its own copy there.
-        let packages = installed("target/receivers/node_modules");
-        let copy = tempfile::Builder::new().suffix(".mjs").tempfile_in(packages.parent().unwrap()).unwrap();
-        fs::copy(Path::new(ROOT).join("examples/receiver.mjs"), copy.path()).unwrap();
+        let copy = beside_packages("receiver.mjs");
         Self::process(Command::new("node").arg(copy.path()), secret)
+    }
+
+    fn in_express(secret: &str) -> Self {
+        let copy = beside_packages("receiver-express.ts");
+        // The command tsx would start another process, which would go on after the test.
+        let mut node = Command::new("node");
+        node.args(["--import", "tsx"]).arg(copy.path()).current_dir(installed("target/receivers"));
+        Self::process(&mut node, secret)
+    }
+
+    async fn in_fastapi(secret: &str) -> Self {
+        Self::in_framework(&["uvicorn", "receiver_fastapi:app", "--log-level", "warning"], secret).await
+    }
+
+    async fn in_flask(secret: &str) -> Self {
+        Self::in_framework(&["flask", "--app", "receiver_flask", "run"], secret).await
+    }
+
+    /// Starts a module of Python that serves an application of examples/ on a port of its own.
+    async fn in_framework(module: &[&str], secret: &str) -> Self {
+        let (port, folder) = (fixed_port().to_string(), tempfile::tempdir().unwrap());
+        let mut command = Command::new(installed("target/receivers-venv/bin/python"));
+        command.args(["-B", "-m"]).args(module).args(["--port", &port]).current_dir(Path::new(ROOT).join("examples"));
+        command.env("WEBHOOK_SECRET", secret).env("DATABASE", folder.path().join("received.db"));
+        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let running = Self { url: format!("http://127.0.0.1:{port}"), process: Some(process), folder: Some(folder) };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(("127.0.0.1", port.parse().unwrap())).await.is_err() {
+            assert!(Instant::now() < deadline, "{module:?} does not listen");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        running
     }
 
     /// Starts a receiver that verifies with this secret, or with the public keys at this address.
@@ -81,7 +115,7 @@ impl Running {
             let output = process.wait_with_output().unwrap();
             panic!("no address in {line:?}: {}", String::from_utf8_lossy(&output.stderr));
         };
-        Self { url: url.to_owned(), process: Some(process) }
+        Self { url: url.to_owned(), process: Some(process), folder: None }
     }
 
     /// Sends it a request, and returns the status and the body of its answer.
@@ -98,7 +132,17 @@ impl Drop for Running {
             let _ = process.kill();
             let _ = process.wait();
         }
+        drop(self.folder.take());
     }
+}
+
+/// A copy of an example, where Node finds the packages that it imports.
+fn beside_packages(example: &str) -> NamedTempFile {
+    let (file, packages) = (Path::new(ROOT).join("examples").join(example), installed("target/receivers/node_modules"));
+    let suffix = format!(".{}", file.extension().unwrap().to_str().unwrap());
+    let copy = tempfile::Builder::new().suffix(&suffix).tempfile_in(packages.parent().unwrap()).unwrap();
+    fs::copy(file, copy.path()).unwrap();
+    copy
 }
 
 fn installed(path: &str) -> PathBuf {
@@ -137,7 +181,15 @@ impl Keys {
         ]
     }
 
-    /// All receivers.
+    async fn in_frameworks(&self) -> [(&'static str, Running); 3] {
+        [
+            ("Express", Running::in_express(&self.secret)),
+            ("FastAPI", Running::in_fastapi(&self.secret).await),
+            ("Flask", Running::in_flask(&self.secret).await),
+        ]
+    }
+
+    /// All receivers but those in frameworks, which verify with the same libraries.
     async fn all(&self) -> Vec<(&'static str, Running)> {
         self.with_secret().await.into_iter().chain(self.with_public_keys()).collect()
     }
@@ -178,7 +230,8 @@ fn signatures(delivery: &Received) -> Vec<&str> {
 async fn a_delivery_with_any_method_and_format_is_verified() {
     let app = TestApp::start().await;
     let client = app.client();
-    for (language, receiver) in &Keys::of(&client, 0).await.all().await {
+    let keys = Keys::of(&client, 0).await;
+    for (language, receiver) in keys.all().await.iter().chain(&keys.in_frameworks().await) {
         for (method, format) in [
             ("POST", "json"),
             ("POST", "text"),
@@ -204,7 +257,7 @@ async fn a_duplicate_is_recognised_and_a_forgery_refused() {
         forged.headers.remove(name).expect("it was there");
         forged
     };
-    let minutes_ago = (SystemClock.now() - std::time::Duration::from_mins(10)).as_secs();
+    let minutes_ago = (SystemClock.now() - Duration::from_mins(10)).as_secs();
     let signature = signatures(&original).join(" ");
     let forgeries = [
         Received { body: "{}".into(), ..original.clone() },
@@ -221,7 +274,8 @@ async fn a_duplicate_is_recognised_and_a_forgery_refused() {
         without("webhook-signature"),
         Received { method: Method::GET, headers: HeaderMap::new(), body: "".into(), ..original.clone() },
     ];
-    for (language, receiver) in &Keys::of(&app.client(), 0).await.all().await {
+    let keys = Keys::of(&app.client(), 0).await;
+    for (language, receiver) in keys.all().await.iter().chain(&keys.in_frameworks().await) {
         for forged in &forgeries {
             assert_eq!(receiver.answer_to(forged).await.0, 401, "{language} {forged:?}");
         }
@@ -295,16 +349,28 @@ async fn the_official_sdk_reads_a_cloud_event() {
 }
 
 #[test]
-fn docs_receivers_shows_the_tested_sources() {
-    let page = fs::read_to_string(Path::new(ROOT).join("docs/receivers.md")).unwrap();
-    for (file, language) in [
-        ("receiver.py", "python"),
-        ("receiver.mjs", "javascript"),
-        ("receiver.rs", "rust"),
-        ("receiver_public_key.py", "python"),
-        ("receiver-public-key.mjs", "javascript"),
+fn the_pages_show_the_tested_sources() {
+    for (page, file, language) in [
+        ("receivers.md", "receiver.py", "python"),
+        ("receivers.md", "receiver.mjs", "javascript"),
+        ("receivers.md", "receiver.rs", "rust"),
+        ("receivers.md", "receiver_public_key.py", "python"),
+        ("receivers.md", "receiver-public-key.mjs", "javascript"),
+        ("frameworks.md", "receiver-express.ts", "typescript"),
+        ("frameworks.md", "receiver_fastapi.py", "python"),
+        ("frameworks.md", "receiver_flask.py", "python"),
     ] {
+        let shown = fs::read_to_string(Path::new(ROOT).join("docs").join(page)).unwrap();
         let code = fs::read_to_string(Path::new(ROOT).join("examples").join(file)).unwrap();
-        assert!(page.contains(&format!("```{language}\n{code}```\n")), "{file} is not in docs/receivers.md as it is");
+        assert!(shown.contains(&format!("```{language}\n{code}```\n")), "{file} is not in docs/{page} as it is");
     }
+}
+
+#[test]
+fn the_receiver_in_typescript_has_no_error_of_types() {
+    let copy = beside_packages("receiver-express.ts");
+    let mut check = Command::new(installed("target/receivers/node_modules/.bin/tsc"));
+    check.args(["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022"]).arg(copy.path());
+    let checked = check.current_dir(copy.path().parent().unwrap()).output().unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
 }
