@@ -68,6 +68,7 @@ async fn the_newest_version_needs_no_handshake() {
     let versions = found["result"]["supportedVersions"].as_array().unwrap();
     assert_eq!(*versions, [OLDEST, "2025-06-18", "2025-11-25", NEWEST]);
     assert_eq!(found["result"]["capabilities"]["extensions"][CLIENT_CREDENTIALS], json!({}));
+    assert_eq!((&found["result"]["ttlMs"], &found["result"]["cacheScope"]), (&json!(3_600_000), &json!("public")));
     let listed = client.mcp(newest("tools/list", json!({}))).await.json();
     assert_eq!(
         (&listed["result"]["resultType"], &listed["result"]["cacheScope"]),

@@ -74,7 +74,7 @@ async fn a_tool_returns_what_the_same_rest_request_returns() {
     let mut rest = client.list("?status=scheduled&limit=1").await.json();
     let summary = &mut rest["conversations"][0];
     assert_eq!((&summary["labels"]["team"], &summary["expireAfter"]), (&json!("ops"), &json!("PT5M")));
-    summary["endpoint"] = json!({ "untrusted": "https://example.com/" });
+    summary["endpoint"] = json!({ "untrusted": "https://example.com" });
     summary["labels"] = json!({ "untrusted": r#"{"a":"ü","team":"ops"}"# });
     summary["threadId"] = json!({ "untrusted": "thread-7" });
     rest["serverTime"] = listed.structured["serverTime"].clone();

@@ -26,6 +26,7 @@ mod redeliver_conversations;
 mod run_conversation;
 mod schedule_batch;
 mod schedule_conversation;
+mod shown_endpoints;
 mod update_conversation;
 mod webhook_keys;
 mod wrong_requests;
