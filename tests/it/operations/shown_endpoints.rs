@@ -15,11 +15,11 @@ async fn only_a_token_that_may_write_is_shown_whole_endpoints_and_no_list_has_th
     let id =
         writer.scheduled(json!({ "endpoint": SECRET, "onFailed": callback, "scheduledTime": "2035-06-01T12:00:00Z" }));
     let id = id.await;
-    let whole = writer.status(&id).await;
+    let whole = writer.status(&id).await.json();
     assert_eq!((&whole["endpoint"], &whole["onFailed"]["endpoint"]), (&json!(SECRET), &json!(CALLBACK)));
 
     let reader = app.client().with_scopes("conversations:read").await;
-    let masked = reader.status(&id).await;
+    let masked = reader.status(&id).await.json();
     let shown = [&masked["endpoint"], &masked["onFailed"]["endpoint"]];
     assert_eq!(shown, [&json!("https://hooks.example.com"), &json!("https://alarms.example.com")]);
     let by_tool = reader.call_tool("getConversationStatus", json!({ "conversationId": id })).await;
