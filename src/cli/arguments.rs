@@ -8,9 +8,15 @@ use clap::{Args, Parser, Subcommand};
 use super::backup::{ExportArguments, ImportArguments};
 use super::client::ClientArguments;
 use super::completions::CompletionsArguments;
+use super::conversations::{
+    CancelArguments, ListArguments, MoveArguments, PreviewArguments, RedeliverArguments, ScheduleArguments,
+    ShowArguments, WatchArguments,
+};
 use super::cost::CostArguments;
 use super::doctor::DoctorArguments;
+use super::failure::Failure;
 use super::listen::ListenArguments;
+use super::login::LoginArguments;
 use super::output;
 use super::repair::RepairArguments;
 use super::sweep::SweepArguments;
@@ -39,6 +45,15 @@ pub(super) enum Command {
     /// Schedule one conversation on a service of its own, and show its delivery
     #[command(after_help = "Example:\n  mcp-scheduler demo")]
     Demo,
+    Schedule(ScheduleArguments),
+    Preview(PreviewArguments),
+    List(ListArguments),
+    Show(ShowArguments),
+    Watch(WatchArguments),
+    Cancel(CancelArguments),
+    Move(MoveArguments),
+    Redeliver(RedeliverArguments),
+    Login(LoginArguments),
     Listen(ListenArguments),
     Client(ClientArguments),
     Export(ExportArguments),
@@ -76,7 +91,7 @@ impl Command {
 }
 
 /// Prints the help or the version that the arguments ask for, or what is wrong with them.
-pub(super) fn answer(error: &clap::Error, arguments: &[String]) -> Result<ExitCode, String> {
+pub(super) fn answer(error: &clap::Error, arguments: &[String]) -> Result<ExitCode, Failure> {
     let text = error.render().to_string();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         output::print(text.trim_end())?;

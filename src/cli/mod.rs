@@ -1,16 +1,23 @@
 //! The command line. Each command has a file with its arguments, their help, and what it does. `arguments` is the list of the
 //! commands. Without a command the program serves.
 
+mod api;
 mod arguments;
 mod backup;
 mod client;
 mod completions;
+mod conversations;
 mod cost;
 mod demo;
 mod doctor;
+mod failure;
 mod greeting;
 mod listen;
+mod login;
+mod members;
 mod output;
+mod page;
+mod profile;
 mod repair;
 mod serve;
 mod service;
@@ -23,9 +30,9 @@ use crate::http::openapi_document;
 use crate::private_files::restrict_umask;
 use crate::telemetry;
 use arguments::Command;
+use failure::Failure;
 
-/// Runs the command that the arguments name. The exit code is 0 for success, 1 for failure and 2 for unknown
-/// arguments.
+/// Runs the command that the arguments name. docs/command-line.md lists the exit codes.
 #[must_use]
 pub fn run(arguments: &[String]) -> ExitCode {
     restrict_umask();
@@ -33,18 +40,28 @@ pub fn run(arguments: &[String]) -> ExitCode {
         Ok(command) => execute(command),
         Err(error) => arguments::answer(&error, arguments),
     };
-    result.unwrap_or_else(|message| {
-        output::print_error(message);
-        ExitCode::FAILURE
+    result.unwrap_or_else(|failure| {
+        output::print_error(&failure);
+        failure.exit_code()
     })
 }
 
-fn execute(command: Command) -> Result<ExitCode, String> {
+fn execute(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve => {
-            Config::from_env().map_err(|error| error.to_string()).and_then(|config| run_with(config, serve::serve))
+            let config = Config::from_env().map_err(|error| error.to_string())?;
+            run_with(config, serve::serve)
         }
         Command::Demo => with_config(async |_| demo::run().await.map(|()| ExitCode::SUCCESS)),
+        Command::Schedule(arguments) => with_config(async |config| conversations::schedule(&config, arguments).await),
+        Command::Preview(arguments) => with_config(async |config| conversations::preview(&config, arguments).await),
+        Command::List(arguments) => with_config(async |config| conversations::list(&config, arguments).await),
+        Command::Show(arguments) => with_config(async |config| conversations::show(&config, arguments).await),
+        Command::Watch(arguments) => with_config(async |config| conversations::watch(&config, arguments).await),
+        Command::Cancel(arguments) => with_config(async |config| conversations::cancel(&config, arguments).await),
+        Command::Move(arguments) => with_config(async |config| conversations::move_to(&config, arguments).await),
+        Command::Redeliver(arguments) => with_config(async |config| conversations::redeliver(&config, arguments).await),
+        Command::Login(arguments) => with_config(async |config| login::login(&config, arguments).await),
         Command::Listen(arguments) => with_config(async |config| listen::run(&config, arguments).await),
         Command::Client(arguments) => with_config(async |config| client::run(&config, arguments).await),
         Command::Export(arguments) => with_config(async |config| backup::export(&config, arguments).await),
@@ -53,27 +70,30 @@ fn execute(command: Command) -> Result<ExitCode, String> {
         Command::Repair(arguments) => with_config(async |config| repair::run(&config, arguments).await),
         Command::Sweep(_) => with_config(async |config| sweep::once(&config).await),
         Command::Doctor(arguments) => with_config(async |config| doctor::run(&config, arguments).await),
-        Command::Cost(arguments) => cost::print(arguments),
-        Command::OpenApi => output::print(format_args!("{:#}", openapi_document())).map(|()| ExitCode::SUCCESS),
-        Command::Completions(arguments) => completions::print(arguments),
+        Command::Cost(arguments) => Ok(cost::print(arguments)?),
+        Command::OpenApi => {
+            output::print(format_args!("{:#}", openapi_document()))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Completions(arguments) => Ok(completions::print(arguments)?),
     }
 }
 
 /// Reads the configuration and runs a command that prints a result. It logs less than a service.
-fn with_config<F: Future<Output = Result<ExitCode, String>>>(
+fn with_config<E: Into<Failure>, F: Future<Output = Result<ExitCode, E>>>(
     command: impl FnOnce(Config) -> F,
-) -> Result<ExitCode, String> {
+) -> Result<ExitCode, Failure> {
     let config = Config::from_env().map_err(|error| error.to_string())?;
     run_with(Config { telemetry: config.telemetry.clone().for_command(), ..config }, command)
 }
 
 /// Starts the log and runs a command, or the service.
-fn run_with<F: Future<Output = Result<ExitCode, String>>>(
+fn run_with<E: Into<Failure>, F: Future<Output = Result<ExitCode, E>>>(
     config: Config,
     command: impl FnOnce(Config) -> F,
-) -> Result<ExitCode, String> {
+) -> Result<ExitCode, Failure> {
     let _log = telemetry::init(&config).map_err(|error| format!("cannot start the log: {error}"))?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
-    runtime.block_on(command(config))
+    runtime.block_on(command(config)).map_err(Into::into)
 }

@@ -18,3 +18,8 @@ pub(super) fn print(text: impl Display) -> Result<(), String> {
 pub(super) fn print_error(text: impl Display) {
     let _ = io::stderr().write_all(format!("mcp-scheduler: {text}\n").as_bytes());
 }
+
+/// Asks the person at the terminal for something, without a line end. What is asked for is no result, so it goes to stderr.
+pub(super) fn ask(text: impl Display) {
+    let _ = io::stderr().write_all(text.to_string().as_bytes());
+}

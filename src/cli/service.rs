@@ -10,6 +10,9 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use url::Url;
 
+use super::failure::Failure;
+use super::members::text;
+use super::profile::Profile;
 use crate::config::Config;
 use crate::domain::{ClientId, Scope, Secret};
 use crate::secrets::Credentials;
@@ -58,8 +61,9 @@ pub(super) async fn readiness(url: &str, limit: Duration) -> Result<Value, Strin
 }
 
 /// Sends a request, and returns the status and the text of the answer.
-async fn send(url: &str, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), String> {
-    let failed = |error: reqwest::Error| format!("cannot reach the service at {url}: {}", causes(&error));
+async fn send(url: &str, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), Failure> {
+    let failed =
+        |error: reqwest::Error| Failure::Unreachable(format!("cannot reach the service at {url}: {}", causes(&error)));
     let response = request.send().await.map_err(failed)?;
     let status = response.status();
     Ok((status, response.bytes().await.map_err(failed)?.to_vec()))
@@ -83,9 +87,8 @@ pub(super) struct Service {
 /// # Errors
 /// A sentence for the operator.
 pub(super) fn first_client(config: &Config) -> Result<Option<(ClientId, Secret<String>, String)>, String> {
-    if let Some((id, key)) = config.auth.client() {
-        let source = "SCHEDULER_CLIENT_ID and SCHEDULER_API_KEY".to_owned();
-        return Ok(Some((id.clone(), key.secret().clone(), source)));
+    if let Some(client) = client_of_settings(config) {
+        return Ok(Some(client));
     }
     let loaded = Credentials::load(&config.server.data_dir).map_err(|error| error.to_string())?;
     Ok(loaded.map(|Credentials { client, api_key, path, .. }| {
@@ -93,28 +96,61 @@ pub(super) fn first_client(config: &Config) -> Result<Option<(ClientId, Secret<S
     }))
 }
 
+fn client_of_settings(config: &Config) -> Option<(ClientId, Secret<String>, String)> {
+    let (id, key) = config.auth.client()?;
+    Some((id.clone(), key.secret().clone(), "SCHEDULER_CLIENT_ID and SCHEDULER_API_KEY".to_owned()))
+}
+
+/// The client that logs in at an address: that of the settings, of the profile of this address, or of the data directory.
+fn client_for(config: &Config, url: &str) -> Result<Option<(ClientId, Secret<String>, String)>, String> {
+    if let Some(client) = client_of_settings(config) {
+        return Ok(Some(client));
+    }
+    // Its key is for no other service.
+    match Profile::load(config)?.filter(|profile| profile.url == url) {
+        Some(Profile { client, key, .. }) => Ok(Some((client, key, "mcp-scheduler login".to_owned()))),
+        None => first_client(config),
+    }
+}
+
 impl Service {
     /// The longest time of one request.
     const TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// Logs in at the service with the first client of the settings, or with the one of the data directory.
+    /// Logs in at the service with the client of the settings, of the profile, or of the data directory.
     ///
     /// # Errors
-    /// A sentence for the operator.
-    pub(super) async fn login(config: &Config, url: &str, scope: Scope) -> Result<Self, String> {
+    /// [`Failure`].
+    pub(super) async fn login(config: &Config, url: &str, scope: Scope) -> Result<Self, Failure> {
         let url = checked(url)?;
-        let (id, key, source) = first_client(config)?.ok_or_else(|| {
-            format!(
+        let (id, key, source) = client_for(config, &url)?.ok_or_else(|| {
+            Failure::Login(format!(
                 "{url} needs a login: set SCHEDULER_CLIENT_ID and SCHEDULER_API_KEY to a client with the scope {scope}, or \
-                 SCHEDULER_DATA_DIR to the data directory of the service"
-            )
+                 SCHEDULER_DATA_DIR to the data directory of the service, or run mcp-scheduler login"
+            ))
         })?;
+        Self::login_as(url, (id, key, source), scope).await
+    }
+
+    /// Logs in with a client and its key, which are from this source.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub(super) async fn login_as(
+        url: String,
+        (id, key, source): (ClientId, Secret<String>, String),
+        scope: Scope,
+    ) -> Result<Self, Failure> {
         let mut service = Self { http: http_client(&url)?, url, id, key, source, scope, token: String::new() };
         service.renew_token().await?;
         Ok(service)
     }
 
-    async fn renew_token(&mut self) -> Result<(), String> {
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    async fn renew_token(&mut self) -> Result<(), Failure> {
         let (url, id) = (&self.url, &self.id);
         let form = [
             ("grant_type", "client_credentials"),
@@ -130,53 +166,50 @@ impl Service {
                 text(&answer, "access_token").clone_into(&mut self.token);
                 Ok(())
             }
-            (_, "invalid_scope") => Err(format!(
+            (_, "invalid_scope") => Err(Failure::Login(format!(
                 "{url} refuses the login: the client {id} does not have the scope {}, or this release does not know it",
                 self.scope
-            )),
-            (StatusCode::UNAUTHORIZED, _) => {
-                Err(format!("{url} refuses the client {id} or its key, which are those of {}", self.source))
-            }
-            (_, error) if !error.is_empty() => Err(format!("{url} refuses the login: {described}")),
-            _ => Err(self.refused(status, &answer)),
+            ))),
+            (StatusCode::UNAUTHORIZED, _) => Err(Failure::Login(format!(
+                "{url} refuses the client {id} or its key, which are those of {}",
+                self.source
+            ))),
+            (_, error) if !error.is_empty() => Err(Failure::Login(format!("{url} refuses the login: {described}"))),
+            _ => Err(self.refused(status, answer)),
         }
     }
 
     /// Calls an operation that has no body, and returns the JSON of its answer.
     ///
     /// # Errors
-    /// A sentence for the operator.
-    pub(super) async fn call(&mut self, method: Method, path: &str) -> Result<Value, String> {
+    /// [`Failure`].
+    pub(super) async fn call(&mut self, method: Method, path: &str) -> Result<Value, Failure> {
         self.call_with(method, path, None).await
     }
 
     /// Calls an operation, and returns the JSON of its answer.
     ///
     /// # Errors
-    /// A sentence for the operator.
+    /// [`Failure`].
     pub(super) async fn call_with(
         &mut self,
         method: Method,
         path: &str,
         body: Option<String>,
-    ) -> Result<Value, String> {
-        match self.answer(method, path, body).await? {
-            Ok(answer) => Ok(parsed(&answer)),
-            Err((status, problem)) => Err(self.refused(status, &problem)),
-        }
+    ) -> Result<Value, Failure> {
+        self.answer(method, path, body).await.map(|answer| parsed(&answer))
     }
 
-    /// Calls an operation, and returns the text of its answer, or the status and the problem if it is refused. If the token
-    /// has expired, it gets another one.
+    /// Calls an operation, and returns the text of its answer. If the token has expired, it gets another one.
     ///
     /// # Errors
-    /// A sentence for the operator if the service was not reached.
+    /// [`Failure`].
     pub(super) async fn answer(
         &mut self,
         method: Method,
         path: &str,
         body: Option<String>,
-    ) -> Result<Result<Vec<u8>, (StatusCode, Value)>, String> {
+    ) -> Result<Vec<u8>, Failure> {
         let mut is_renewed = false;
         loop {
             let request = self.http.request(method.clone(), format!("{}{path}", self.url)).bearer_auth(&self.token);
@@ -190,24 +223,25 @@ impl Service {
                 is_renewed = true;
                 continue;
             }
-            return Ok(if status.is_success() { Ok(answer) } else { Err((status, parsed(&answer))) });
+            return if status.is_success() { Ok(answer) } else { Err(self.refused(status, parsed(&answer))) };
         }
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), String> {
+    async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), Failure> {
         send(&self.url, request).await
     }
 
     /// The reason why a call failed: the problem of the service, or that this is no service of ours.
-    pub(super) fn refused(&self, status: StatusCode, answer: &Value) -> String {
-        let (kind, detail, hint) = (text(answer, "type"), text(answer, "detail"), text(answer, "hint"));
-        match kind.strip_prefix("urn:mcp-scheduler:problem:") {
+    pub(super) fn refused(&self, status: StatusCode, answer: Value) -> Failure {
+        match text(&answer, "type").strip_prefix("urn:mcp-scheduler:problem:") {
             Some("no-such-path" | "method-not-allowed") => {
-                format!("the service at {} is of a release without this command", self.url)
+                Failure::Other(format!("the service at {} is of a release without this command", self.url))
             }
-            Some(_) if hint.is_empty() => detail.to_owned(),
-            Some(_) => format!("{detail} {hint}"),
-            None => format!("what answers at {} is not mcp-scheduler: its status is {status}", self.url),
+            Some(_) => Failure::refused(answer),
+            None => Failure::Unreachable(format!(
+                "what answers at {} is not mcp-scheduler: its status is {status}",
+                self.url
+            )),
         }
     }
 }
@@ -217,13 +251,8 @@ fn parsed(answer: &[u8]) -> Value {
     serde_json::from_slice(answer).unwrap_or_default()
 }
 
-/// A member of an answer that is a text.
-pub(super) fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
-    answer.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
 /// The address without a slash at its end.
-fn checked(url: &str) -> Result<String, String> {
+pub(super) fn checked(url: &str) -> Result<String, String> {
     let is_accepted = |parsed: &Url| {
         matches!(parsed.scheme(), "http" | "https")
             && parsed.username().is_empty()

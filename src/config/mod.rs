@@ -5,6 +5,7 @@
 
 mod auth;
 mod azure;
+mod commands;
 mod delivery;
 mod encryption;
 mod key_vault;
@@ -16,6 +17,7 @@ use std::fmt;
 
 use crate::store::{AzureSettings, EncryptionKeys};
 pub use auth::AuthConfig;
+pub use commands::CommandsConfig;
 pub use delivery::DeliveryConfig;
 pub use key_vault::KeyVaultConfig;
 pub use server::ServerConfig;
@@ -39,6 +41,8 @@ pub struct Config {
     pub key_vault: Option<KeyVaultConfig>,
     /// How much is logged, and in which form.
     pub telemetry: TelemetryConfig,
+    /// What the commands know of the person who runs them.
+    pub commands: CommandsConfig,
 }
 
 /// The names of all settings, with the defaults that a laptop gets.
@@ -90,7 +94,8 @@ impl Config {
             && encryption_keys.is_some();
         let key_vault = key_vault::read(&mut vars, !has_all);
         let telemetry = TelemetryConfig::read(&mut vars);
-        vars.finish(Self { azure, server, auth, delivery, encryption_keys, key_vault, telemetry })
+        let commands = CommandsConfig::read(&vars);
+        vars.finish(Self { azure, server, auth, delivery, encryption_keys, key_vault, telemetry, commands })
     }
 }
 
@@ -155,7 +160,9 @@ mod tests {
             "IDENTITY_HEADER",
             "NO_COLOR",
         ];
-        let listed: BTreeSet<_> = settings().map(|(name, _)| name).chain(platform).map(str::to_owned).collect();
+        let of_commands = ["SCHEDULER_URL", "TZ", "XDG_CONFIG_HOME", "HOME"];
+        let others = platform.into_iter().chain(of_commands);
+        let listed: BTreeSet<_> = settings().map(|(name, _)| name).chain(others).map(str::to_owned).collect();
         assert_eq!(read.into_inner(), listed);
     }
 

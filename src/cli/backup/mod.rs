@@ -10,7 +10,10 @@ mod verify;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use super::service::{Service, service_url, text};
+use super::failure::Failure;
+use super::members::text;
+use super::page::counted;
+use super::service::{Service, service_url};
 use crate::app::{BackupError, BackupStore, ExportResponse, ImportResponse};
 use crate::config::Config;
 use crate::domain::Scope;
@@ -51,10 +54,8 @@ impl Target {
             Self::Store(store) => return store.export(cursor, reveal).await,
         };
         let cursor = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
-        match service.answer(Method::GET, &format!("/api/export?reveal={reveal}{cursor}"), None).await? {
-            Ok(answer) => serde_json::from_slice(&answer).map_err(|_| service.refused(StatusCode::OK, &Value::Null)),
-            Err((status, problem)) => Err(service.refused(status, &problem)),
-        }
+        let answer = service.answer(Method::GET, &format!("/api/export?reveal={reveal}{cursor}"), None).await?;
+        serde_json::from_slice(&answer).map_err(|_| service.refused(StatusCode::OK, Value::Null).into())
     }
 
     async fn import(&mut self, lines: &[String]) -> Result<ImportResponse, Refused> {
@@ -69,14 +70,15 @@ impl Target {
         };
         // Each line is JSON, so this is, too.
         let body = format!(r#"{{"lines":[{}]}}"#, lines.join(","));
-        match service.answer(Method::POST, "/api/import", Some(body)).await.map_err(Refused::Other)? {
-            Ok(answer) => serde_json::from_slice(&answer)
-                .map_err(|_| Refused::Other(service.refused(StatusCode::OK, &Value::Null))),
-            Err((status, problem)) => Err(match wrong_line(&problem) {
-                Some((at, reason)) => Refused::Line(at, reason),
-                None => Refused::Other(service.refused(status, &problem)),
-            }),
-        }
+        let answer = service.answer(Method::POST, "/api/import", Some(body)).await.map_err(|failure| {
+            match &failure {
+                Failure::Refused { problem, .. } => wrong_line(problem),
+                _ => None,
+            }
+            .unwrap_or_else(|| Refused::Other(failure.to_string()))
+        })?;
+        serde_json::from_slice(&answer)
+            .map_err(|_| Refused::Other(service.refused(StatusCode::OK, Value::Null).to_string()))
     }
 
     fn close(self) {
@@ -87,13 +89,8 @@ impl Target {
 }
 
 /// The place of the line that a problem is about, and what is wrong with it.
-fn wrong_line(problem: &Value) -> Option<(usize, String)> {
+fn wrong_line(problem: &Value) -> Option<Refused> {
     let error = problem.get("errors")?.get(0)?;
     let at = text(error, "pointer").strip_prefix("/lines/")?.parse().ok()?;
-    Some((at, text(error, "detail").to_owned()))
-}
-
-/// A number with its noun.
-fn counted(number: usize, one: &str, many: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+    Some(Refused::Line(at, text(error, "detail").to_owned()))
 }

@@ -11,8 +11,9 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::arguments::ServiceArguments;
+use super::members::text;
 use super::output;
-use super::service::{Service, service_url, text};
+use super::service::{Service, service_url};
 use crate::app::{self, ClientCommand};
 use crate::config::Config;
 use crate::domain::Scope;
@@ -45,19 +46,19 @@ async fn call(service: &mut Service, command: &ClientCommand) -> Result<Value, S
         C::List => return list(service).await,
         C::Add(id, scopes) => {
             let body = json!({ "clientId": id.as_str(), "scopes": scopes.names() });
-            return service.call_with(Method::POST, "/api/clients", Some(body.to_string())).await;
+            return Ok(service.call_with(Method::POST, "/api/clients", Some(body.to_string())).await?);
         }
         C::SetSignatures(id, signatures) => {
             let (path, body) = (format!("/api/clients/{id}/signatures"), json!({ "signatures": signatures.names() }));
-            return service.call_with(Method::POST, &path, Some(body.to_string())).await;
+            return Ok(service.call_with(Method::POST, &path, Some(body.to_string())).await?);
         }
-        C::Show(id) => return service.call(Method::GET, &format!("/api/clients/{id}")).await,
+        C::Show(id) => return Ok(service.call(Method::GET, &format!("/api/clients/{id}")).await?),
         C::Rotate(id) => (id, "rotate"),
         C::Retire(id) => (id, "retire"),
         C::Disable(id) => (id, "disable"),
         C::Enable(id) => (id, "enable"),
     };
-    service.call(Method::POST, &format!("/api/clients/{id}/{action}")).await
+    Ok(service.call(Method::POST, &format!("/api/clients/{id}/{action}")).await?)
 }
 
 /// A list is read to its end.
@@ -66,7 +67,7 @@ async fn list(service: &mut Service) -> Result<Value, String> {
     loop {
         let page = service.call(Method::GET, &format!("/api/clients?limit=100{cursor}")).await?;
         let Some(of_page) = page.get("clients").and_then(Value::as_array) else {
-            return Err(service.refused(StatusCode::OK, &page));
+            return Err(service.refused(StatusCode::OK, page).into());
         };
         clients.extend(of_page.iter().cloned());
         match text(&page, "nextCursor") {

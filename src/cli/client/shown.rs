@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::text;
 use crate::app::ClientCommand;
+use crate::cli::members::text;
 
 /// The answer for a program. The answer with a key has exactly the two members that a program stores.
 pub(super) fn as_json(command: &ClientCommand, answer: &Value) -> String {

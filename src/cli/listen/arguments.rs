@@ -1,9 +1,9 @@
 //! The arguments behind `listen`.
 
-use std::convert::Infallible;
 use std::str::FromStr;
 
 use clap::Args;
+use clap::builder::{StringValueParser, TypedValueParser as _};
 use http::StatusCode;
 
 use crate::domain::Secret;
@@ -21,7 +21,7 @@ pub(in crate::cli) struct ListenArguments {
     #[arg(long, value_name = "NAME")]
     pub(super) client: Option<String>,
     /// Verify with this secret, and not with the keys of a client
-    #[arg(long, value_name = "whsec_…", value_parser = secret)]
+    #[arg(long, value_name = "whsec_…", value_parser = StringValueParser::new().map(Secret::new))]
     pub(super) secret: Option<Secret<String>>,
     /// Answer with these in their order; the last one stays. Each is a status or timeout
     #[arg(long, value_name = "ANSWERS", value_delimiter = ',', conflicts_with = "forward")]
@@ -41,10 +41,6 @@ pub(in crate::cli) struct ListenArguments {
     /// End after a delivery; the exit code is 0 if it verifies
     #[arg(long)]
     pub(super) once: bool,
-}
-
-fn secret(text: &str) -> Result<Secret<String>, Infallible> {
-    Ok(Secret::new(text.to_owned()))
 }
 
 /// What a request is answered with.

@@ -21,15 +21,16 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use super::members::text;
 use super::output::print;
-use super::service::{Service, service_url, text};
+use super::page::line;
+use super::service::{Service, service_url};
 use crate::config::Config;
 use crate::domain::Scope;
 pub(super) use arguments::ListenArguments;
 use forward::Forward;
 use keys::Keys;
 use receiver::{Answers, Outcome, Receiver};
-use report::line;
 
 /// The port if the developer names none.
 pub(super) const PORT: u16 = 8787;

@@ -22,8 +22,9 @@ use tokio::sync::mpsc;
 use super::arguments::Answer;
 use super::forward::Forward;
 use super::keys::Keys;
-use super::report::{line, lines};
+use super::report::lines;
 use crate::cli::output::print;
+use crate::cli::page::line;
 use crate::time::{Clock as _, SystemClock};
 
 /// The longest body in bytes.

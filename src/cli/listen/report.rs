@@ -4,11 +4,10 @@ use http::request::Parts;
 use serde_json::Value;
 
 use super::keys::Refusal;
+use crate::cli::page::{escaped, line};
 use crate::domain::Timestamp;
 use crate::text::escape_invisible;
 
-/// The longest text of a delivery that is shown, in bytes.
-const MAX_TEXT: usize = 4096;
 /// The longest part of the request's head that is shown, in bytes.
 const MAX_HEADER: usize = 256;
 
@@ -36,11 +35,6 @@ pub(super) fn lines(
     lines.join("\n")
 }
 
-/// A labelled line. The lines of a longer text stand below each other.
-pub(super) fn line(label: &str, text: &str) -> String {
-    format!("{label:<10} {}", text.replace('\n', &format!("\n{:11}", "")))
-}
-
 fn attempt(head: &Parts) -> String {
     let attempt = header(head, "scheduler-attempt").unwrap_or_else(|| "unknown".to_owned());
     let lateness = header(head, "scheduler-lateness-ms").map(|late| format!(", {late} ms late"));
@@ -60,8 +54,7 @@ fn content(body: &[u8]) -> (&'static str, String) {
         Some(text) => ("text", text.to_owned()),
         None => ("body", String::from_utf8_lossy(body).into_owned()),
     };
-    let (escaped, is_longer) = escape_invisible(&text, MAX_TEXT);
-    (label, if is_longer { format!("{escaped}… ({} bytes)", text.len()) } else { escaped })
+    (label, escaped(&text))
 }
 
 fn header(head: &Parts, name: &str) -> Option<String> {
@@ -124,7 +117,7 @@ signature  DOES NOT VERIFY: the header webhook-id is missing
         assert_eq!(content(br#"{"data":{"conversationText":"a"}}"#), ("text", "a".to_owned()));
         assert_eq!(content(b"\x1b[2Ja"), ("body", "\\u{1b}[2Ja".to_owned()));
         assert_eq!(content(b""), ("body", "empty".to_owned()));
-        let long = content(&[b'a'; MAX_TEXT + 1]).1;
+        let long = content(&[b'a'; 4097]).1;
         assert!(long.ends_with("… (4097 bytes)"), "{long}");
     }
 }

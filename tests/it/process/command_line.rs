@@ -20,7 +20,7 @@ fn version_and_help_are_printed() {
     for flag in ["--help", "-h", "help"] {
         let help = place.run(&[flag], &[]);
         assert!(help.status.success());
-        for command in ["serve", "demo", "client", "repair", "sweep", "doctor", "cost", "--version"] {
+        for command in ["serve", "demo", "schedule", "client", "repair", "sweep", "doctor", "cost"] {
             assert!(text(&help.stdout).contains(&format!("  {command}")), "{flag} does not tell of {command}");
         }
     }

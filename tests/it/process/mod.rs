@@ -7,6 +7,7 @@ mod client_keys;
 mod clocks;
 mod command_line;
 mod configuration;
+mod conversations;
 mod doctor;
 mod encryption;
 mod first_run;
