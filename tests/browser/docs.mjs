@@ -14,7 +14,10 @@ await inBrowser(async (browser) => {
   const last = operations.at(-1);
   await page.locator(`nav a[href="#${last}"]`).click();
   await page.waitForFunction((id) => document.getElementById(id).getBoundingClientRect().top < innerHeight, last);
-  for (const [colorScheme, size] of [["light", DESKTOP], ["dark", PHONE]]) {
+  for (const [colorScheme, size] of [
+    ["light", DESKTOP],
+    ["dark", PHONE],
+  ]) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize(size);
     await fits(page, `/docs in ${colorScheme}`);

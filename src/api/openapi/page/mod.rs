@@ -51,7 +51,8 @@ pub fn page(document: &Value) -> String {
     [
         head,
         format!("<nav>\n{}", contents.concat()),
-        "<p><a href=\"#deliveries\">Deliveries</a>, <a href=\"#problems\">Problems</a></p>\n</nav>\n<main>\n".to_owned(),
+        "<p><a href=\"#deliveries\">Deliveries</a>, <a href=\"#problems\">Problems</a></p>\n</nav>\n<main>\n"
+            .to_owned(),
         sections.concat(),
         format!("<h2 id=\"deliveries\">Deliveries</h2>\n{}", webhooks.concat()),
         problems(),
