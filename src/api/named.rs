@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::schedule_once::is_of_time;
+use super::schedule_once::{is_of_time, validate};
 use super::{ErrorDetail, Parsed, Problem, ScheduleRequest, ScheduleResponse, log_conversation};
+use crate::auth::Principal;
 use crate::domain::{ClientId, ConversationId, ConversationName, InvalidName};
 use crate::scheduler::{Definition, NamedOutcome, Scheduler, SchedulerError};
 
@@ -24,13 +25,13 @@ pub(crate) struct NamedResponse {
 /// [`Problem`] with all errors in the name and in the request, or of the use case.
 pub(crate) async fn schedule_named(
     scheduler: &Scheduler,
-    client: &ClientId,
+    caller: &Principal,
     name: &str,
     request: Parsed<ScheduleRequest>,
 ) -> Result<NamedResponse, Problem> {
     let value = request.value();
     let (definition, notes) = (Definition { fingerprint: value.fingerprint(), paused: value.paused }, value.notes());
-    let new = request.check(|request| request.validate(scheduler.now(), scheduler.endpoint_policy()));
+    let new = request.check(|request| validate(scheduler, caller, request));
     let name = match (check_name(name), &new) {
         (Ok(name), _) => name,
         (Err(error), Ok(_)) => return Err(Problem::invalid(vec![error])),
@@ -39,10 +40,10 @@ pub(crate) async fn schedule_named(
         }
     };
     let (conversation, outcome) = match new {
-        Ok(new) => scheduler.schedule_named(client, &name, &new, definition).await?,
+        Ok(new) => scheduler.schedule_named(caller.client(), &name, &new, definition).await?,
         // The time was acceptable when the conversation got this definition, and has passed since.
         Err(errors) if errors.iter().all(|error| is_of_time(&error.pointer)) => {
-            match scheduler.defined_before(client, &name, definition).await? {
+            match scheduler.defined_before(caller.client(), &name, definition).await? {
                 Some(conversation) => (conversation, NamedOutcome::Unchanged),
                 None => return Err(Problem::invalid(errors)),
             }

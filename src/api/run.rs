@@ -2,7 +2,8 @@
 //! share.
 
 use super::{ErrorDetail, Problem, ScheduleResponse, idempotency};
-use crate::domain::{ClientId, ConversationId, IdempotentRequest, Sha256};
+use crate::auth::Principal;
+use crate::domain::{ConversationId, IdempotentRequest, Sha256};
 use crate::scheduler::Scheduler;
 
 /// Schedules a copy of a conversation that is due now. With a key, the repetition of a request gets the id and the response
@@ -12,12 +13,12 @@ use crate::scheduler::Scheduler;
 /// [`Problem`] with the error in the key, or of the use case.
 pub(crate) async fn run(
     scheduler: &Scheduler,
-    client: &ClientId,
+    caller: &Principal,
     id: ConversationId,
     key: Option<Result<Sha256, ErrorDetail>>,
 ) -> Result<(ConversationId, ScheduleResponse), Problem> {
     let key = key.transpose().map_err(|error| Problem::invalid(vec![error]))?;
     let request = key.map(|key| IdempotentRequest { key, fingerprint: idempotency::run_fingerprint(id) });
-    let copy = scheduler.run(client, id, request.as_ref()).await?;
+    let copy = scheduler.run(caller.client(), id, request.as_ref(), caller.trace()).await?;
     Ok((copy.id(), ScheduleResponse::new(&copy, &[])))
 }

@@ -4,7 +4,8 @@ use futures_util::future::join_all;
 
 use super::batch_request::BatchRequest;
 use super::{ErrorDetail, Parsed, Problem, ScheduleResponse, idempotency, schedule};
-use crate::domain::{ClientId, Sha256};
+use crate::auth::Principal;
+use crate::domain::Sha256;
 use crate::scheduler::Scheduler;
 
 /// Schedules the conversations of a batch, each as a request of its own. They are scheduled side by side, so that the
@@ -15,7 +16,7 @@ use crate::scheduler::Scheduler;
 /// [`Problem`] with the errors in the batch as a whole and in its key. Nothing was scheduled then.
 pub(crate) async fn schedule_batch(
     scheduler: &Scheduler,
-    client: &ClientId,
+    caller: &Principal,
     request: Parsed<BatchRequest>,
     key: Option<Result<Sha256, ErrorDetail>>,
 ) -> Result<Vec<Result<ScheduleResponse, Problem>>, Problem> {
@@ -32,7 +33,7 @@ pub(crate) async fn schedule_batch(
     };
     let scheduled = items.into_iter().enumerate().map(|(index, item)| async move {
         let key = key.map(|key| Ok(idempotency::item_key(key, index)));
-        let (_, response) = schedule(scheduler, client, item?, key).await?;
+        let (_, response) = schedule(scheduler, caller, item?, key).await?;
         Ok(response)
     });
     let results = join_all(scheduled).await;

@@ -270,6 +270,7 @@ impl ScheduleRequest {
                     expire_after: expire_after.flatten(),
                     recurrence,
                     paused,
+                    trace: None,
                 })
             }
             _ => Err(errors.0),

@@ -74,8 +74,10 @@ impl App {
         let public_url = config.server.public_url.clone().unwrap_or_else(|| default_public_url(address, under_host));
         let host = under_host.then(|| Arc::new(FunctionsHost::calling(address)));
         let sender = Arc::new(sender);
-        let foundation = Foundation { config, descriptors, backend, entropy, sender, public_url, host };
+        let traces = config.telemetry.otlp_endpoint.is_some();
         let server = Server::new(listener, served, options);
+        let server = if traces { server.with_span_ids(Arc::clone(&entropy)) } else { server };
+        let foundation = Foundation { config, descriptors, backend, entropy, sender, public_url, host };
         Ok(Self { server, routes, foundation, secrets, parent, address })
     }
 }

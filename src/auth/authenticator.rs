@@ -8,7 +8,7 @@ use super::login_throttle::{LoginThrottle, TooManyFailures};
 use super::token::{Claims, Rejected, TokenIssuer};
 use super::{ClientDirectory, SigningKeys, Source, TokenSettings, api_key};
 use crate::current::{Current, Refresh};
-use crate::domain::{ClientId, Scope, Scopes, Secret};
+use crate::domain::{ClientId, Scope, Scopes, Secret, TraceContext};
 use crate::metrics;
 use crate::public_url::{PublicUrl, Resource};
 use crate::store::{Client, StoreError};
@@ -29,6 +29,7 @@ pub struct Authenticator {
 pub struct Principal {
     client: ClientId,
     scopes: Scopes,
+    trace: Option<TraceContext>,
 }
 
 impl Principal {
@@ -36,6 +37,18 @@ impl Principal {
     #[must_use]
     pub const fn client(&self) -> &ClientId {
         &self.client
+    }
+
+    /// The same caller in a request that is traced.
+    #[must_use]
+    pub fn in_trace(self, trace: Option<TraceContext>) -> Self {
+        Self { trace, ..self }
+    }
+
+    /// The place of the caller's request in a trace, if it is traced.
+    #[must_use]
+    pub const fn trace(&self) -> Option<TraceContext> {
+        self.trace
     }
 
     /// Checks that both the token and the client have a scope.
@@ -247,7 +260,7 @@ impl Authenticator {
             return Err(AuthError::InvalidToken);
         }
         // A client that has lost a scope loses it for the tokens that it already has, too.
-        Ok(Principal { client: claims.sub.clone(), scopes: claims.scope & client.scopes })
+        Ok(Principal { client: claims.sub.clone(), scopes: claims.scope & client.scopes, trace: None })
     }
 
     /// Verifies a token. If no key has its id, the keys are read again first: another process may have signed it with a

@@ -1,52 +1,45 @@
 //! `mcp-scheduler cost`: an estimate of what conversations cost on Azure.
 
+use std::num::ParseIntError;
 use std::process::ExitCode;
 
+use clap::Args;
 use serde_json::json;
 
 use super::output;
 use crate::cost::{Load, Usage};
 
-/// The arguments behind `cost`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Estimate what so many conversations cost on Azure
+#[derive(Clone, Copy, Debug, Args)]
+#[command(after_help = "Example:\n  mcp-scheduler cost --per-month 1_000_000 --avg-seconds 2")]
 pub(super) struct CostArguments {
-    load: Load,
+    /// The conversations of a month
+    #[arg(long, value_name = "NUMBER", value_parser = number)]
+    per_month: u32,
+    /// The seconds that their endpoints take to respond on average
+    #[arg(long, value_name = "SECONDS", default_value = "0.1", value_parser = seconds)]
+    avg_seconds: f64,
+    /// Print the estimate as JSON
+    #[arg(long)]
     json: bool,
 }
 
-impl CostArguments {
-    /// The seconds that an endpoint takes to respond, if nobody says it.
-    const RESPONSE_SECONDS: f64 = 0.1;
-    /// The greatest `timeoutSeconds` of a conversation. A later response does not count.
-    const MAX_RESPONSE_SECONDS: f64 = 60.0;
+/// The greatest `timeoutSeconds` of a conversation. A later response does not count.
+const MAX_RESPONSE_SECONDS: f64 = 60.0;
 
-    /// Reads the arguments. `None` if they are not understood.
-    pub(super) fn parse(arguments: &[&str]) -> Option<Self> {
-        let (mut per_month, mut response_seconds, mut json) = (None, None, false);
-        let mut options = arguments.iter();
-        while let Some(option) = options.next() {
-            let is_repeated = match *option {
-                "--per-month" => per_month.replace(options.next()?.replace(['_', ','], "").parse().ok()?).is_some(),
-                "--avg-seconds" => response_seconds.replace(seconds(options.next()?)?).is_some(),
-                "--json" => std::mem::replace(&mut json, true),
-                _ => return None,
-            };
-            if is_repeated {
-                return None;
-            }
-        }
-        let response_seconds = response_seconds.unwrap_or(Self::RESPONSE_SECONDS);
-        Some(Self { load: Load { per_month: per_month?, response_seconds }, json })
-    }
+fn number(text: &str) -> Result<u32, ParseIntError> {
+    text.replace(['_', ','], "").parse()
 }
 
-fn seconds(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|seconds| (0.0..=CostArguments::MAX_RESPONSE_SECONDS).contains(seconds))
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=MAX_RESPONSE_SECONDS).contains(seconds));
+    seconds.ok_or_else(|| format!("must be a number from 0 to {MAX_RESPONSE_SECONDS}"))
 }
 
 /// Prints the estimate.
 pub(super) fn print(arguments: CostArguments) -> Result<ExitCode, String> {
-    let CostArguments { load, json } = arguments;
+    let CostArguments { per_month, avg_seconds, json } = arguments;
+    let load = Load { per_month, response_seconds: avg_seconds };
     output::print(if json { as_json(&load) } else { as_text(&load) })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -117,25 +110,26 @@ fn grouped(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn parse(arguments: &str) -> Option<CostArguments> {
-        CostArguments::parse(&arguments.split_whitespace().collect::<Vec<_>>())
-    }
+    use crate::cli::arguments::Command;
+    use crate::cli::arguments::tests::{parse, refused};
 
     #[test]
     fn the_number_is_needed_and_the_seconds_have_a_default() {
-        let load = |per_month, response_seconds| Load { per_month, response_seconds };
-        for (arguments, expected, json) in [
-            ("--per-month 1000", load(1000, 0.1), false),
-            ("--per-month 1_000,000 --avg-seconds 2.5", load(1_000_000, 2.5), false),
-            ("--json --avg-seconds 0 --per-month 0", load(0, 0.0), true),
+        for (arguments, expected) in [
+            ("--per-month 1000", (1000, 0.1, false)),
+            ("--per-month 1_000,000 --avg-seconds 2.5", (1_000_000, 2.5, false)),
+            ("--json --avg-seconds 0 --per-month 0", (0, 0.0, true)),
         ] {
-            assert_eq!(parse(arguments), Some(CostArguments { load: expected, json }), "{arguments}");
+            let Command::Cost(CostArguments { per_month, avg_seconds, json }) = parse(&format!("cost {arguments}"))
+            else {
+                panic!("{arguments}")
+            };
+            assert_eq!((per_month, avg_seconds, json), expected, "{arguments}");
         }
     }
 
     #[test]
-    fn other_arguments_are_unknown() {
+    fn other_arguments_are_refused() {
         for arguments in [
             "",
             "--avg-seconds 2",
@@ -149,7 +143,7 @@ mod tests {
             "--per-month 1 --json --json",
             "--per-month 1 2",
         ] {
-            assert_eq!(parse(arguments), None, "{arguments}");
+            refused(&format!("cost {arguments}"));
         }
     }
 

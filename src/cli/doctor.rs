@@ -3,42 +3,28 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::arguments::ServiceArguments;
 use super::output;
 use super::service::{readiness, service_url};
 use crate::app::{self, Check, CheckStatus};
 use crate::config::Config;
 
-/// The arguments behind `doctor`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Say what works and what does not, and what to do
+///
+/// It asks the service or, if nothing runs at the address of the settings, examines its store. The exit code is 1 if something
+/// does not work.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  mcp-scheduler doctor --endpoint https://example.com/hook")]
 pub(super) struct DoctorArguments {
-    /// The address of the service, if the operator names it.
-    url: Option<String>,
-    /// An endpoint to which a connection is made.
+    #[command(flatten)]
+    service: ServiceArguments,
+    /// Also say whether a delivery can connect to this endpoint
+    #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
-    json: bool,
-}
-
-impl DoctorArguments {
-    /// Reads the arguments. `None` if they are not understood.
-    pub(super) fn parse(arguments: &[&str]) -> Option<Self> {
-        let mut parsed = Self::default();
-        let mut options = arguments.iter();
-        while let Some(option) = options.next() {
-            let is_repeated = match *option {
-                "--url" => parsed.url.replace((*options.next()?).to_owned()).is_some(),
-                "--endpoint" => parsed.endpoint.replace((*options.next()?).to_owned()).is_some(),
-                "--json" => std::mem::replace(&mut parsed.json, true),
-                _ => return None,
-            };
-            if is_repeated {
-                return None;
-            }
-        }
-        Some(parsed)
-    }
 }
 
 /// A check of the service, or of this program.
@@ -70,7 +56,7 @@ const LIMIT: Duration = Duration::from_millis(1900);
 
 /// Examines the service or, if none runs, its store. The exit code is 1 if something does not work.
 pub(super) async fn run(config: &Config, arguments: DoctorArguments) -> Result<ExitCode, String> {
-    let DoctorArguments { url, endpoint, json } = arguments;
+    let DoctorArguments { service: ServiceArguments { url, json }, endpoint } = arguments;
     let endpoint = async {
         match endpoint {
             Some(endpoint) => Some(app::examine_endpoint(config, &endpoint, LIMIT).await.into()),
@@ -174,22 +160,6 @@ fn advice(finding: &Finding) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn parse(arguments: &[&str]) -> Option<DoctorArguments> {
-        DoctorArguments::parse(arguments)
-    }
-
-    #[test]
-    fn each_option_may_be_given_once() {
-        let all = ["--url", "http://a", "--endpoint", "https://b", "--json"];
-        let expected =
-            DoctorArguments { url: Some("http://a".to_owned()), endpoint: Some("https://b".to_owned()), json: true };
-        assert_eq!(parse(&all), Some(expected));
-        assert_eq!(parse(&[]), Some(DoctorArguments::default()));
-        for wrong in [&["--url"][..], &["x"], &["--json", "--json"], &["--url", "a", "--url", "b"], &["--endpoint"]] {
-            assert_eq!(parse(wrong), None, "{wrong:?}");
-        }
-    }
 
     #[test]
     fn the_checks_of_a_service_are_read_from_both_of_its_answers() {

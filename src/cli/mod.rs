@@ -1,13 +1,10 @@
-//! The command line: `mcp-scheduler` serves, `mcp-scheduler demo` shows one delivery, `mcp-scheduler listen` receives
-//! deliveries, `mcp-scheduler client` administrates
-//! clients and shows their keys, `mcp-scheduler export`, `import` and `verify` copy a store and check it, `mcp-scheduler
-//! repair` saves what can be read of a damaged store, `mcp-scheduler sweep` sweeps a storage account, `mcp-scheduler doctor`
-//! says what does not work, `mcp-scheduler cost` estimates the bill, `mcp-scheduler openapi` describes the API.
+//! The command line. Each command has a file with its arguments, their help, and what it does. `arguments` is the list of the
+//! commands. Without a command the program serves.
 
 mod arguments;
 mod backup;
 mod client;
-mod client_keys;
+mod completions;
 mod cost;
 mod demo;
 mod doctor;
@@ -25,7 +22,7 @@ use crate::config::Config;
 use crate::http::openapi_document;
 use crate::private_files::restrict_umask;
 use crate::telemetry;
-use arguments::{Command, HELP, UnknownArguments};
+use arguments::Command;
 
 /// Runs the command that the arguments name. The exit code is 0 for success, 1 for failure and 2 for unknown
 /// arguments.
@@ -33,31 +30,8 @@ use arguments::{Command, HELP, UnknownArguments};
 pub fn run(arguments: &[String]) -> ExitCode {
     restrict_umask();
     let result = match Command::parse(arguments) {
-        Ok(Command::Serve) => {
-            Config::from_env().map_err(|error| error.to_string()).and_then(|config| run_with(config, serve::serve))
-        }
-        Ok(Command::Demo) => with_config(async |_| demo::run().await.map(|()| ExitCode::SUCCESS)),
-        Ok(Command::Listen(arguments)) => with_config(async |config| listen::run(&config, arguments).await),
-        Ok(Command::Client(arguments)) => with_config(async |config| client::run(&config, arguments).await),
-        Ok(Command::ClientKeys { name, json }) => {
-            with_config(async |config| client_keys::print(&config, &name, json).await)
-        }
-        Ok(Command::Export(arguments)) => with_config(async |config| backup::export(&config, arguments).await),
-        Ok(Command::Import(arguments)) => with_config(async |config| backup::import(&config, arguments).await),
-        Ok(Command::Verify) => with_config(async |config| backup::verify(&config).await),
-        Ok(Command::Repair { replace }) => with_config(async |config| repair::run(&config, replace).await),
-        Ok(Command::SweepOnce) => with_config(async |config| sweep::once(&config).await),
-        Ok(Command::Doctor(arguments)) => with_config(async |config| doctor::run(&config, arguments).await),
-        Ok(Command::Cost(arguments)) => cost::print(arguments),
-        Ok(Command::OpenApi) => output::print(format_args!("{:#}", openapi_document())).map(|()| ExitCode::SUCCESS),
-        Ok(Command::Help) => output::print(HELP.trim_end()).map(|()| ExitCode::SUCCESS),
-        Ok(Command::Version) => {
-            output::print(concat!("mcp-scheduler ", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS)
-        }
-        Err(UnknownArguments) => {
-            output::print_error(format_args!("unknown arguments: {}\n\n{HELP}", without_secrets(arguments)));
-            return ExitCode::from(2);
-        }
+        Ok(command) => execute(command),
+        Err(error) => arguments::answer(&error, arguments),
     };
     result.unwrap_or_else(|message| {
         output::print_error(message);
@@ -65,10 +39,24 @@ pub fn run(arguments: &[String]) -> ExitCode {
     })
 }
 
-/// The arguments as one text. A secret of `listen` is left out.
-fn without_secrets(arguments: &[String]) -> String {
-    let shown = arguments.iter().map(|argument| if argument.starts_with("whsec_") { "whsec_…" } else { argument });
-    shown.collect::<Vec<_>>().join(" ")
+fn execute(command: Command) -> Result<ExitCode, String> {
+    match command {
+        Command::Serve => {
+            Config::from_env().map_err(|error| error.to_string()).and_then(|config| run_with(config, serve::serve))
+        }
+        Command::Demo => with_config(async |_| demo::run().await.map(|()| ExitCode::SUCCESS)),
+        Command::Listen(arguments) => with_config(async |config| listen::run(&config, arguments).await),
+        Command::Client(arguments) => with_config(async |config| client::run(&config, arguments).await),
+        Command::Export(arguments) => with_config(async |config| backup::export(&config, arguments).await),
+        Command::Import(arguments) => with_config(async |config| backup::import(&config, arguments).await),
+        Command::Verify => with_config(async |config| backup::verify(&config).await),
+        Command::Repair(arguments) => with_config(async |config| repair::run(&config, arguments).await),
+        Command::Sweep(_) => with_config(async |config| sweep::once(&config).await),
+        Command::Doctor(arguments) => with_config(async |config| doctor::run(&config, arguments).await),
+        Command::Cost(arguments) => cost::print(arguments),
+        Command::OpenApi => output::print(format_args!("{:#}", openapi_document())).map(|()| ExitCode::SUCCESS),
+        Command::Completions(arguments) => completions::print(arguments),
+    }
 }
 
 /// Reads the configuration and runs a command that prints a result. It logs less than a service.
@@ -84,7 +72,7 @@ fn run_with<F: Future<Output = Result<ExitCode, String>>>(
     config: Config,
     command: impl FnOnce(Config) -> F,
 ) -> Result<ExitCode, String> {
-    telemetry::init(&config);
+    let _log = telemetry::init(&config).map_err(|error| format!("cannot start the log: {error}"))?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(command(config))

@@ -2,12 +2,23 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
+
 use super::output;
 use crate::app::{self, StoreRepair};
 use crate::config::Config;
 
-/// Prints what can be saved and what is lost. With `replace`, the damaged store is replaced.
-pub(super) async fn run(config: &Config, replace: bool) -> Result<ExitCode, String> {
+/// Say what can be saved of a damaged embedded store, and what is lost
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  mcp-scheduler repair")]
+pub(super) struct RepairArguments {
+    /// Put a store with what can be saved in its place, and keep the damaged one
+    #[arg(long)]
+    replace: bool,
+}
+
+/// Prints what can be saved and what is lost.
+pub(super) async fn run(config: &Config, RepairArguments { replace }: RepairArguments) -> Result<ExitCode, String> {
     let repair = app::repair(config, replace).await?;
     output::print(text(&repair, &config.server.data_dir.join("store").display().to_string()))?;
     Ok(ExitCode::SUCCESS)

@@ -2,9 +2,22 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
+
 use super::output;
 use crate::app::{self, SweepReport};
 use crate::config::Config;
+
+/// Enqueue the wake-ups that a storage account misses, and deliver what is overdue
+///
+/// The service does the same each minute. This command is for a timer outside the service.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  mcp-scheduler sweep --once")]
+pub(super) struct SweepArguments {
+    /// Sweep once and end; it is required, because the command never runs on
+    #[arg(long, required = true)]
+    once: bool,
+}
 
 /// Sweeps once and prints what was done.
 pub(super) async fn once(config: &Config) -> Result<ExitCode, String> {

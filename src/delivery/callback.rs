@@ -99,6 +99,7 @@ fn news(id: ConversationId, of: &Conversation, end: DeliveryEnd<'_>, callback: C
         expire_after: None,
         recurrence: None,
         paused: false,
+        trace: of.trace(),
     };
     WholeConversation::new(id, of.client().clone(), new, end.ended).as_callback_of(of.id())
 }

@@ -161,6 +161,7 @@ impl Deliverer {
             occurrence = Empty,
             attempt = Empty,
             traceparent = Empty,
+            schedule.traceparent = Empty,
         );
         self.deliver_until(due, deadline).instrument(span).await
     }
@@ -375,5 +376,6 @@ fn log_attempt(conversation: &Conversation, attempt: AttemptStart) {
     Span::current()
         .record("attempt", attempt.number)
         .record("occurrence", conversation.occurrence())
-        .record("traceparent", display(TraceParent::of(conversation, attempt)));
+        .record("traceparent", display(TraceParent::of(conversation, attempt)))
+        .record("schedule.traceparent", conversation.trace().map(display));
 }

@@ -28,6 +28,7 @@ mod success_when;
 mod target;
 mod thread_id;
 mod timestamp;
+mod trace_context;
 mod when;
 mod words;
 
@@ -63,6 +64,7 @@ pub use success_when::{Expected, SuccessWhen};
 pub use target::{Headers, Method, Target};
 pub use thread_id::{InvalidThreadId, ThreadId};
 pub use timestamp::{Timestamp, millis};
+pub use trace_context::{InvalidTraceContext, TraceContext};
 pub use when::{
     Cron, CronField, Delay, DueTime, EntryProblem, InvalidCron, InvalidDelay, InvalidRecurrence, InvalidRecurring,
     InvalidWhen, LocalTime, MAX_CRON, NextOccurrence, Note, Reading, Recurrence, RecurrenceField, UnknownZone, When,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DeliveryPolicy, Destination, DueTime, Format, Labels, Payload, Recurrence, ThreadId};
+use super::{DeliveryPolicy, Destination, DueTime, Format, Labels, Payload, Recurrence, ThreadId, TraceContext};
 
 /// A schedule request that passed validation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,4 +27,6 @@ pub struct NewConversation {
     pub recurrence: Option<Recurrence>,
     /// Whether the series begins paused.
     pub paused: bool,
+    /// The request that schedules it, if that is traced.
+    pub trace: Option<TraceContext>,
 }

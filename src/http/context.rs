@@ -19,7 +19,7 @@ use crate::auth::{Authenticator, ClientAdmin, Principal, Source};
 use crate::backup::Backup;
 use crate::current::Current;
 use crate::delivery::{Signer, WakeUpHandler};
-use crate::domain::{ClientId, ConversationId, Sha256};
+use crate::domain::{ClientId, ConversationId, Sha256, TraceContext};
 use crate::maintenance::Checkup;
 use crate::mcp::McpServer;
 use crate::public_url::Origin;
@@ -84,6 +84,7 @@ pub struct Invocations {
 pub struct RequestContext {
     services: Arc<Services>,
     connection: Option<Connection>,
+    trace: Option<TraceContext>,
     /// The caller that the memory of the body counts for.
     body_owner: Owner,
     /// The largest body that the operation reads, in bytes.
@@ -100,6 +101,8 @@ pub(super) type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error
 pub(super) struct Arrived {
     /// None if no server has accepted the request.
     pub(super) connection: Option<Connection>,
+    /// None if the request is not traced.
+    pub(super) trace: Option<TraceContext>,
     /// Empty without one.
     pub(super) query: String,
     pub(super) headers: HeaderMap,
@@ -109,9 +112,9 @@ pub(super) struct Arrived {
 impl RequestContext {
     /// A request for an operation with this limit on its body. The parameter of its path is empty if it has none.
     pub(super) fn new(services: Arc<Services>, parameter: String, body_limit: usize, arrived: Arrived) -> Self {
-        let Arrived { connection, query, headers, body } = arrived;
+        let Arrived { connection, trace, query, headers, body } = arrived;
         let body_owner = Owner::anonymous(source(connection.as_ref(), &headers));
-        Self { services, connection, body_owner, body_limit, parameter, query, headers, body }
+        Self { services, connection, trace, body_owner, body_limit, parameter, query, headers, body }
     }
 
     /// Counts the connection, and the memory of the body, for the client that has authenticated.
@@ -140,6 +143,11 @@ impl RequestContext {
             Some(invocations) => invocations.host.client_host(&self.headers),
             None => self.headers.get(HOST).and_then(|host| host.to_str().ok()),
         }
+    }
+
+    /// The place of the request in a trace, if it is traced.
+    pub(super) const fn trace(&self) -> Option<TraceContext> {
+        self.trace
     }
 
     /// The origin that the request was sent to.

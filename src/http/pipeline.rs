@@ -32,7 +32,7 @@ async fn authorise_and_handle(operation: &Operation, mut context: RequestContext
     match operation.access {
         Access::Anyone(handler) => handler(context).await,
         Access::AnyClient(handler) | Access::Client { handler, .. } => {
-            let caller = authenticate(operation, &context).await?;
+            let caller = authenticate(operation, &context).await?.in_trace(context.trace());
             context.belongs_to(&caller);
             Span::current().record("client.id", display(caller.client()));
             if let Access::Client { scope, .. } = operation.access {

@@ -1,12 +1,16 @@
 //! The line that the log has of each request.
 
+use std::num::{NonZeroU64, NonZeroU128};
+
 use http::{HeaderMap, Method, Request, StatusCode};
 use tokio::time::Instant;
 use tracing::Span;
 use tracing::field::Empty;
 use warp::reply::Response;
 
+use crate::domain::TraceContext;
 use crate::metrics::{self, RequestEnd};
+use crate::time::{Entropy, random};
 
 /// Writes the line of a request when the request is over, also if its connection was closed before the response.
 pub(super) struct RequestLine {
@@ -15,6 +19,7 @@ pub(super) struct RequestLine {
     began: Instant,
     status: Option<StatusCode>,
     route: Option<&'static str>,
+    trace: Option<TraceContext>,
 }
 
 /// The path of the operation that a request was for, with the names of its parameters: an extension of the response.
@@ -22,27 +27,42 @@ pub(super) struct RequestLine {
 pub(super) struct Route(pub(super) &'static str);
 
 impl RequestLine {
-    /// Begins the request. The invocation id is that of the Functions host; other callers could invent one.
-    pub(super) fn begin<B>(request: &Request<B>, has_invocation_id: bool) -> Self {
+    /// Begins the request. The invocation id is that of the Functions host; other callers could invent one. With
+    /// randomness for its id, the request has a span of its own.
+    pub(super) fn begin<B>(request: &Request<B>, has_invocation_id: bool, span_ids: Option<&dyn Entropy>) -> Self {
         let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         let invocation = header("x-azure-functions-invocationid").filter(|id| has_invocation_id && id.len() <= 64);
+        let caller = traceparent(request.headers());
+        let own = span_ids.map(|entropy| new_span(caller, entropy));
         // The level is error, so that no log filter removes the span from the lines inside it.
         let span = tracing::error_span!(
             "request",
             operation = Empty,
             client.id = Empty,
             conversation.id = Empty,
+            mcp.method.name = Empty,
             gen_ai.tool.name = Empty,
             error.type = Empty,
+            faas.trigger = Empty,
             faas.invocation_id = invocation,
-            traceparent = traceparent(request.headers()),
+            messaging.system = Empty,
+            messaging.operation.type = Empty,
+            traceparent = caller.map(display),
+            trace_id = own.map(|own| display(own.trace_id())),
+            span_id = own.map(|own| display(own.span_id())),
         );
-        Self { span, method: known(request.method()), began: Instant::now(), status: None, route: None }
+        let (method, trace) = (known(request.method()), own.or(caller));
+        Self { span, method, began: Instant::now(), status: None, route: None, trace }
     }
 
     /// The span of the request. Whoever handles it adds what it learns of the request.
     pub(super) const fn span(&self) -> &Span {
         &self.span
+    }
+
+    /// The place of the request in a trace, if it is traced: its own span, or that of its caller.
+    pub(super) const fn trace(&self) -> Option<TraceContext> {
+        self.trace
     }
 
     /// Ends the request with this response.
@@ -75,21 +95,19 @@ impl Drop for RequestLine {
     }
 }
 
-/// The caller's `traceparent`, if it has the form of W3C Trace Context, version 00.
-fn traceparent(headers: &HeaderMap) -> Option<&str> {
+/// The caller's place in a trace.
+fn traceparent(headers: &HeaderMap) -> Option<TraceContext> {
     let mut given = headers.get_all("traceparent").iter();
     let text = given.next()?.to_str().ok().filter(|_| given.next().is_none())?;
-    let is_hex = |part: &str| part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let is_id = |part: &str| is_hex(part) && part.bytes().any(|b| b != b'0');
-    let mut parts = text.split('-');
-    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let is_valid = version == "00"
-        && (trace.len(), parent.len(), flags.len()) == (32, 16, 2)
-        && is_id(trace)
-        && is_id(parent)
-        && is_hex(flags)
-        && parts.next().is_none();
-    is_valid.then_some(text)
+    text.parse().ok()
+}
+
+/// A new span: of the caller's trace, or of a new one.
+fn new_span(caller: Option<TraceContext>, entropy: &dyn Entropy) -> TraceContext {
+    // Zero is no id. The generator returns it once in 2^64 times.
+    let span = NonZeroU64::new(u64::from_be_bytes(random(entropy))).unwrap_or(NonZeroU64::MIN);
+    let trace = || NonZeroU128::new(u128::from_be_bytes(random(entropy))).unwrap_or(NonZeroU128::MIN);
+    caller.map_or_else(|| TraceContext::sampled(trace(), span), |caller| caller.with_span(span))
 }
 
 /// The name of a method. All that HTTP does not define have one name (OpenTelemetry), because a client can invent any.
@@ -111,29 +129,31 @@ fn known(method: &Method) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::SystemEntropy;
+
+    const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
 
     #[test]
-    fn only_a_traceparent_of_the_standards_form_is_kept() {
-        let kept = |values: &[&str]| {
+    fn a_request_with_two_callers_is_not_traced() {
+        let traced = |values: &[&str]| {
             let values = values.iter().map(|value| ("traceparent".parse().unwrap(), value.parse().unwrap()));
-            traceparent(&values.collect()).map(str::to_owned)
+            traceparent(&values.collect()).map(|trace| trace.to_string())
         };
-        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        assert_eq!(kept(&[good]).as_deref(), Some(good));
-        assert_eq!(kept(&[good, good]), None);
-        for bad in [
-            "",
-            "canary",
-            "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
-            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
-            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0g",
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more",
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920333-011",
-        ] {
-            assert_eq!(kept(&[bad]), None, "{bad}");
-        }
+        assert_eq!(traced(&[CALLER]).as_deref(), Some(CALLER));
+        assert_eq!(traced(&[CALLER, CALLER]), None);
+        assert_eq!(traced(&["canary"]), None);
+    }
+
+    #[test]
+    fn a_span_belongs_to_the_trace_of_the_caller() {
+        let entropy = SystemEntropy::new();
+        let of_caller = new_span(Some(CALLER.parse().unwrap()), &entropy).to_string();
+        assert!(
+            of_caller.starts_with(&CALLER[..36]) && of_caller.ends_with("-00") && of_caller != CALLER,
+            "{of_caller}"
+        );
+        let [first, second] = [(); 2].map(|()| new_span(None, &entropy).to_string());
+        assert!(first[..35] != second[..35] && first.ends_with("-01"), "{first} {second}");
     }
 
     #[test]

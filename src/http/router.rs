@@ -16,6 +16,7 @@ use super::context::{Arrived, BodyStream, RequestContext, Services};
 use super::operation::Operation;
 use super::pipeline;
 use crate::api::Problem;
+use crate::domain::TraceContext;
 
 /// Serves the operations of a table, and answers every other request with 404 or 405.
 #[must_use]
@@ -25,11 +26,12 @@ pub fn router(services: Arc<Services>, operations: Vec<Operation>) -> BoxedFilte
         .and(warp::path::full())
         .and(warp::query::raw().or(warp::any().map(String::new)).unify())
         .and(warp::ext::optional::<Connection>())
+        .and(warp::ext::optional::<TraceContext>())
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
-        .then(move |method: Method, path: FullPath, query, connection, headers, body| {
+        .then(move |method: Method, path: FullPath, query, connection, trace, headers, body| {
             let (table, services) = (Arc::clone(&table), Arc::clone(&services));
-            let arrived = Arrived { connection, query, headers, body: boxed(body) };
+            let arrived = Arrived { connection, trace, query, headers, body: boxed(body) };
             async move {
                 services.note_call();
                 match table.find(&method, path.as_str(), services.is_invocation(&arrived.headers)) {

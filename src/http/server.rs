@@ -32,12 +32,14 @@ use super::routes::Routes;
 use super::shared_body::SharedBody;
 use crate::api::Problem;
 use crate::auth::TrustedProxies;
+use crate::time::Entropy;
 
 /// Serves the API on a listener.
 pub struct Server {
     listener: TcpListener,
     routes: Routes,
     options: ServerOptions,
+    span_ids: Option<Arc<dyn Entropy>>,
 }
 
 /// The limits of a server, and its logging.
@@ -87,12 +89,18 @@ impl Server {
     /// A server on a listening socket. It accepts connections only while it runs.
     #[must_use]
     pub fn new(listener: TcpListener, routes: impl Into<Routes>, options: ServerOptions) -> Self {
-        Self { listener, routes: routes.into(), options }
+        Self { listener, routes: routes.into(), options, span_ids: None }
+    }
+
+    /// The same server, which gives each request a span of its own. The spans are exported.
+    #[must_use]
+    pub fn with_span_ids(self, entropy: Arc<dyn Entropy>) -> Self {
+        Self { span_ids: Some(entropy), ..self }
     }
 
     /// Serves until `stop`, then lets open requests finish within the drain time.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { listener, routes, options } = self;
+        let Self { listener, routes, options, span_ids } = self;
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(options.idle)
@@ -101,7 +109,7 @@ impl Server {
             // A client may shut down its sending side after the request and still wait for the response.
             .half_close(true);
         let limits = Arc::new(ConnectionLimits::new(options.max_connections, options.trusted_proxies));
-        let handler = RequestHandler { routes, invocation_ids: options.invocation_ids };
+        let handler = RequestHandler { routes, invocation_ids: options.invocation_ids, span_ids };
         let open = GracefulShutdown::new();
         loop {
             let accepted = tokio::select! {
@@ -155,6 +163,7 @@ fn configure(stream: &TcpStream) -> io::Result<()> {
 struct RequestHandler {
     routes: Routes,
     invocation_ids: bool,
+    span_ids: Option<Arc<dyn Entropy>>,
 }
 
 impl RequestHandler {
@@ -162,12 +171,15 @@ impl RequestHandler {
         // hyper serves requests that a client sends without waiting one after the other. Between them the requests of
         // other connections get their turn.
         tokio::task::yield_now().await;
-        let mut line = RequestLine::begin(&request, self.invocation_ids);
+        let mut line = RequestLine::begin(&request, self.invocation_ids, self.span_ids.as_deref());
         let is_awaited = request.headers().contains_key(EXPECT);
         let (parts, body) = request.into_parts();
         let body = SharedBody::new(body);
         let mut request = Request::from_parts(parts, body.clone());
         request.extensions_mut().insert(connection);
+        if let Some(trace) = line.trace() {
+            request.extensions_mut().insert(trace);
+        }
         let response = self.respond(request).instrument(line.span().clone()).await;
         line.end(&response);
         body.discard_rest(is_awaited).await;

@@ -36,7 +36,7 @@ impl ToolExecutor {
         let arguments = Parsed::<BatchArguments>::from_json(arguments)?;
         let (request, key) = arguments.split(|arguments| (arguments.request, arguments.idempotency_key));
         let key = key.map(|key| read_key(KEY_ARGUMENT, key.as_bytes()));
-        let results = schedule_batch(self.scheduler(), principal.client(), request, key).await?;
+        let results = schedule_batch(self.scheduler(), principal, request, key).await?;
         let results: Vec<_> = results.into_iter().map(|result| result.map_err(Problem::escaped)).collect();
         let response = BatchResponse::new(results, self.scheduler().now());
         let mut lines: Vec<_> =

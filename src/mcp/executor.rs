@@ -145,7 +145,7 @@ impl ToolExecutor {
         let arguments = Parsed::<ScheduleArguments>::from_json(arguments)?;
         let (request, key) = arguments.split(|arguments| (arguments.request, arguments.idempotency_key));
         let key = key.map(|key| read_key(KEY_ARGUMENT, key.as_bytes()));
-        let (id, response) = api::schedule(&self.scheduler, principal.client(), request, key).await?;
+        let (id, response) = api::schedule(&self.scheduler, principal, request, key).await?;
         log_conversation(id);
         Ok(ToolResult::new(id.to_string(), &response)?.with_notes(&response.notes))
     }
@@ -213,7 +213,7 @@ impl ToolExecutor {
         let id = conversation.validate(ConversationRequest::validate)?;
         let id = parse_id(&id)?;
         let key = key.map(|key| read_key(KEY_ARGUMENT, key.as_bytes()));
-        let (copy, response) = api::run(&self.scheduler, principal.client(), id, key).await?;
+        let (copy, response) = api::run(&self.scheduler, principal, id, key).await?;
         ToolResult::new(copy.to_string(), &response)
     }
 

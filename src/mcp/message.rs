@@ -29,6 +29,9 @@ pub(super) struct ToolCall {
     pub(super) arguments: Arc<str>,
 }
 
+/// The methods that log lines and spans name. A client could invent any other.
+const METHODS: [&str; 5] = ["tools/call", "tools/list", "server/discover", "initialize", "ping"];
+
 /// The members of a message that are read here.
 #[derive(Deserialize)]
 struct Message<'a> {
@@ -62,6 +65,9 @@ impl Caller {
                 Problem::malformed_json(body, &error)
             }
         })?;
+        if let Some(method) = METHODS.iter().find(|known| message.method.as_deref() == Some(**known)) {
+            Span::current().record("mcp.method.name", method);
+        }
         let (Some("tools/call"), Some(params)) = (message.method.as_deref(), message.params) else {
             return Ok(Self { principal, call: None });
         };

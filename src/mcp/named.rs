@@ -57,7 +57,7 @@ impl ToolExecutor {
             errors.extend(no_name());
             return Err(Problem::invalid(errors));
         };
-        let response = api::schedule_named(self.scheduler(), principal.client(), &name, request).await?;
+        let response = api::schedule_named(self.scheduler(), principal, &name, request).await?;
         let text = format!("{} {}", response.outcome, response.scheduled.line());
         Ok(ToolResult::new(text, &response)?.with_notes(&response.scheduled.notes))
     }

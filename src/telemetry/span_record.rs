@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::fmt::Debug;
 use std::time::SystemTime;
 
-use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
+use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue, Value};
-use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator, SpanData, SpanEvents, SpanLinks};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use tokio::time::Instant;
 use tracing::field::{Field, Visit};
 
@@ -31,11 +31,22 @@ pub(super) struct SpanRecord {
     attributes: Vec<KeyValue>,
     /// Of a request: the span of its caller. Of a delivery: the span itself, as the endpoint knows it.
     traceparent: Option<SpanContext>,
+    /// Of a request: the ids of the span itself.
+    ids: (Option<TraceId>, Option<SpanId>),
+    /// Of a delivery: the request that scheduled it.
+    scheduled: Option<SpanContext>,
 }
 
 impl SpanRecord {
     pub(super) fn began(began: SystemTime) -> Self {
-        Self { began, since: Instant::now(), attributes: Vec::with_capacity(12), traceparent: None }
+        Self {
+            began,
+            since: Instant::now(),
+            attributes: Vec::with_capacity(12),
+            traceparent: None,
+            ids: (None, None),
+            scheduled: None,
+        }
     }
 
     /// Adds the attributes that an event has.
@@ -52,10 +63,12 @@ impl SpanRecord {
     }
 
     fn set_text(&mut self, name: &'static str, text: Cow<'_, str>) {
-        if name == "traceparent" {
-            self.traceparent = context(&text);
-        } else {
-            self.set(name, text.into_owned());
+        match name {
+            "traceparent" => self.traceparent = context(&text),
+            "schedule.traceparent" => self.scheduled = context(&text),
+            "trace_id" => self.ids.0 = TraceId::from_hex(&text).ok(),
+            "span_id" => self.ids.1 = SpanId::from_hex(&text).ok(),
+            _ => self.set(name, text.into_owned()),
         }
     }
 
@@ -69,17 +82,22 @@ impl SpanRecord {
         let method = method.map_or(Cow::Borrowed("HTTP"), Value::as_str);
         let (span_context, parent_span_id, name, span_kind) = match (name, &self.traceparent) {
             ("request", parent) => {
-                let (ids, parent) = (RandomIdGenerator::default(), parent.as_ref());
-                let trace = parent.map_or_else(|| ids.new_trace_id(), SpanContext::trace_id);
-                let flags = parent.map_or(TraceFlags::SAMPLED, SpanContext::trace_flags);
-                let own = SpanContext::new(trace, ids.new_span_id(), flags, false, TraceState::default());
+                let (trace, span) = (self.ids.0?, self.ids.1?);
+                let flags = parent.as_ref().map_or(TraceFlags::SAMPLED, SpanContext::trace_flags);
+                let own = SpanContext::new(trace, span, flags, false, TraceState::default());
                 let name = route.map_or_else(|| method.to_string(), |route| format!("{method} {}", route.as_str()));
-                (own, parent.map_or(SpanId::INVALID, SpanContext::span_id), name, SpanKind::Server)
+                let kind = match self.attribute("messaging.system") {
+                    Some(_) => SpanKind::Consumer,
+                    None => SpanKind::Server,
+                };
+                (own, parent.as_ref().map_or(SpanId::INVALID, SpanContext::span_id), name, kind)
             }
             ("delivery", Some(own)) => (own.clone(), SpanId::INVALID, method.to_string(), SpanKind::Client),
             _ => return None,
         };
         let status = self.status(&span_kind);
+        let mut links = SpanLinks::default();
+        links.links.extend(self.scheduled.clone().map(Link::with_context));
         span_context.is_sampled().then(|| SpanData {
             span_context,
             parent_span_is_remote: parent_span_id != SpanId::INVALID,
@@ -91,7 +109,7 @@ impl SpanRecord {
             attributes: self.attributes,
             dropped_attributes_count: 0,
             events: SpanEvents::default(),
-            links: SpanLinks::default(),
+            links,
             status,
             instrumentation_scope: InstrumentationScope::builder(SCOPE).build(),
         })
@@ -101,8 +119,8 @@ impl SpanRecord {
     fn status(&self, kind: &SpanKind) -> Status {
         let status = self.attribute("http.response.status_code");
         let is_error = match (kind, status) {
-            (SpanKind::Server, Some(Value::I64(status))) => *status >= 500,
-            (SpanKind::Server, _) => true,
+            (SpanKind::Server | SpanKind::Consumer, Some(Value::I64(status))) => *status >= 500,
+            (SpanKind::Server | SpanKind::Consumer, _) => true,
             _ => self.attribute("error.type").is_some(),
         };
         if is_error { Status::error("") } else { Status::Unset }

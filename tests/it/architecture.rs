@@ -72,7 +72,7 @@ const ALLOWED: [(&str, &[&str]); 30] = [
         "secrets",
         &["auth", "azure", "config", "current", "delivery", "domain", "json", "private_files", "store", "time"],
     ),
-    ("telemetry", &["config", "domain", "json", "metrics", "text", "time"]),
+    ("telemetry", &["config", "domain", "json", "metrics", "sync", "text", "time"]),
     ("config", &["auth", "azure", "delivery", "domain", "public_url", "store"]),
     (
         "delivery",

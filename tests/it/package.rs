@@ -6,6 +6,7 @@ use std::process::Command;
 fn the_package_tests_pass() {
     let run = Command::new("python3")
         .args(["-B", "-m", "unittest", "discover", "--start-directory", "tests/package"])
+        .env("PROGRAM", env!("CARGO_BIN_EXE_mcp-scheduler"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("python3 is installed");

@@ -1,130 +1,157 @@
 //! The arguments of `client`.
 
-use crate::domain::{Scope, Scopes, Signatures};
+use clap::{Args, Subcommand};
 
-/// What a command does with clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli) enum ClientAction {
-    Add,
-    List,
-    Show,
-    Rotate,
-    Retire,
-    Disable,
-    Enable,
-    Signatures,
+use crate::app::ClientCommand;
+use crate::cli::arguments::ServiceArguments;
+use crate::domain::{ClientId, InvalidClientId, Scope, Scopes, Signatures};
+
+/// Administrate the clients of a service
+///
+/// The commands call the running service. If nothing runs at the address of the settings, they open its store.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mcp-scheduler client add anna\n  mcp-scheduler client list --json")]
+pub(in crate::cli) struct ClientArguments {
+    #[command(subcommand)]
+    pub(super) action: ClientAction,
+}
+
+/// What is done with clients.
+#[derive(Debug, Subcommand)]
+pub(super) enum ClientAction {
+    /// Add a client and print its API key
+    #[command(after_help = "Example:\n  mcp-scheduler client add prometheus --scopes metrics:read")]
+    Add {
+        #[command(flatten)]
+        client: Named,
+        /// The client can read conversations, and nothing else
+        #[arg(long, conflicts_with = "scopes")]
+        read_only: bool,
+        /// conversations:read, conversations:write and webhooks:read, which a client has if none are named; metrics:read;
+        /// operator
+        #[arg(long, value_name = "SCOPE,SCOPE", value_parser = scopes_in)]
+        scopes: Option<Scopes>,
+    },
+    /// List all clients
+    #[command(after_help = "Example:\n  mcp-scheduler client list")]
+    List(ServiceArguments),
+    /// Show a client
+    #[command(after_help = "Example:\n  mcp-scheduler client show anna")]
+    Show(Named),
+    /// Make another API key; the one before it stays valid until `client retire`, or until the next rotation
+    #[command(after_help = "Example:\n  mcp-scheduler client rotate anna")]
+    Rotate(Named),
+    /// End the API key before the newest one
+    #[command(after_help = "Example:\n  mcp-scheduler client retire anna")]
+    Retire(Named),
+    /// Refuse the logins and the tokens of a client
+    #[command(after_help = "Example:\n  mcp-scheduler client disable anna")]
+    Disable(Named),
+    /// Let a client log in again
+    #[command(after_help = "Example:\n  mcp-scheduler client enable anna")]
+    Enable(Named),
+    /// Choose the signatures of a client's deliveries: with its secret (v1), or also with its public key (v1a)
+    #[command(after_help = "Example:\n  mcp-scheduler client signatures anna v1,v1a")]
+    Signatures {
+        #[command(flatten)]
+        client: Named,
+        /// v1, or v1,v1a
+        #[arg(value_parser = signatures_in)]
+        signatures: Signatures,
+    },
+    /// Print the secrets and the public keys with which receivers verify the deliveries of a client
+    ///
+    /// It needs the settings of the service and no store.
+    #[command(after_help = "Example:\n  mcp-scheduler client keys anna")]
+    Keys {
+        /// The id of the client
+        name: String,
+        /// Print the keys as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+// No doc comment: it would be the text of each command that has these arguments.
+#[derive(Debug, Args)]
+pub(super) struct Named {
+    /// The id of the client
+    name: String,
+    #[command(flatten)]
+    service: ServiceArguments,
+}
+
+impl Named {
+    fn id(&self) -> Result<ClientId, String> {
+        self.name.parse().map_err(|error: InvalidClientId| format!("the client id {error}"))
+    }
 }
 
 impl ClientAction {
-    const ALL: [(&'static str, Self); 8] = [
-        ("add", Self::Add),
-        ("list", Self::List),
-        ("show", Self::Show),
-        ("rotate", Self::Rotate),
-        ("retire", Self::Retire),
-        ("disable", Self::Disable),
-        ("enable", Self::Enable),
-        ("signatures", Self::Signatures),
-    ];
-}
-
-/// The arguments behind `client`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::cli) struct ClientArguments {
-    pub(in crate::cli) action: ClientAction,
-    /// The client, as the operator wrote it. Empty for a list.
-    pub(in crate::cli) name: String,
-    /// The scopes of a client that is added.
-    pub(in crate::cli) scopes: Scopes,
-    /// The signatures of a client whose signatures are changed.
-    pub(in crate::cli) signatures: Signatures,
-    /// The address of the service, if the operator names it.
-    pub(in crate::cli) url: Option<String>,
-    /// Whether the answer is printed as JSON.
-    pub(in crate::cli) json: bool,
-}
-
-impl ClientArguments {
-    /// Reads the arguments. `None` if they are not understood.
-    pub(in crate::cli) fn parse(arguments: &[&str]) -> Option<Self> {
-        let (action, rest) = arguments.split_first()?;
-        let (_, action) = ClientAction::ALL.into_iter().find(|(name, _)| name == action)?;
-        let (name, mut options) = match rest.split_first() {
-            _ if action == ClientAction::List => ("", rest.iter()),
-            // A name that begins with a dash is a misplaced option: no client gets that name by accident.
-            Some((name, options)) if !name.starts_with('-') => (*name, options.iter()),
-            _ => return None,
-        };
-        let signatures = match action {
-            ClientAction::Signatures => signatures_in(options.next()?)?,
-            _ => Signatures::default(),
-        };
-        let (mut scopes, mut url, mut json) = (None, None, false);
-        while let Some(option) = options.next() {
-            let is_repeated = match *option {
-                "--read-only" if action == ClientAction::Add => scopes.replace(Scope::Read.into()).is_some(),
-                "--scopes" if action == ClientAction::Add => scopes.replace(scopes_in(options.next()?)?).is_some(),
-                "--url" => url.replace((*options.next()?).to_owned()).is_some(),
-                "--json" => std::mem::replace(&mut json, true),
-                _ => return None,
-            };
-            if is_repeated {
-                return None;
+    /// What is done, and on which service. `None` for the keys, which need no service.
+    pub(super) fn command(&self) -> Result<Option<(ClientCommand, &ServiceArguments)>, String> {
+        let (client, command) = match self {
+            Self::Keys { .. } => return Ok(None),
+            Self::List(service) => return Ok(Some((ClientCommand::List, service))),
+            Self::Add { client, read_only, scopes } => {
+                let usual = if *read_only { Scope::Read.into() } else { Scopes::all() };
+                (client, ClientCommand::Add(client.id()?, scopes.unwrap_or(usual)))
             }
-        }
-        let scopes = scopes.unwrap_or(Scopes::all());
-        Some(Self { action, name: name.to_owned(), scopes, signatures, url, json })
+            Self::Show(client) => (client, ClientCommand::Show(client.id()?)),
+            Self::Rotate(client) => (client, ClientCommand::Rotate(client.id()?)),
+            Self::Retire(client) => (client, ClientCommand::Retire(client.id()?)),
+            Self::Disable(client) => (client, ClientCommand::Disable(client.id()?)),
+            Self::Enable(client) => (client, ClientCommand::Enable(client.id()?)),
+            Self::Signatures { client, signatures } => {
+                (client, ClientCommand::SetSignatures(client.id()?, *signatures))
+            }
+        };
+        Ok(Some((command, &client.service)))
     }
 }
 
 /// Scopes, separated by commas or spaces.
-fn scopes_in(text: &str) -> Option<Scopes> {
-    let scopes: Scopes = text.replace(',', " ").parse().ok()?;
-    (!scopes.is_empty()).then_some(scopes)
+fn scopes_in(text: &str) -> Result<Scopes, String> {
+    let scopes = text.replace(',', " ").parse::<Scopes>().map_err(|error| error.to_string())?;
+    if scopes.is_empty() { Err("name at least one scope".to_owned()) } else { Ok(scopes) }
 }
 
 /// Names of signatures, separated by commas.
-fn signatures_in(text: &str) -> Option<Signatures> {
-    Signatures::named(&text.split(',').collect::<Vec<_>>())
+fn signatures_in(text: &str) -> Result<Signatures, &'static str> {
+    Signatures::named(&text.split(',').collect::<Vec<_>>()).ok_or("must be v1, or v1,v1a")
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::error::ErrorKind;
+
     use super::*;
+    use crate::cli::arguments::Command;
+    use crate::cli::arguments::tests::{parse, refused};
 
-    fn parse(arguments: &str) -> Option<ClientArguments> {
-        ClientArguments::parse(&arguments.split(' ').collect::<Vec<_>>())
-    }
-
-    fn anna(action: ClientAction) -> ClientArguments {
-        ClientArguments {
-            action,
-            name: "anna".to_owned(),
-            scopes: Scopes::all(),
-            signatures: Signatures::default(),
-            url: None,
-            json: false,
-        }
+    fn command(arguments: &str) -> (ClientCommand, ServiceArguments) {
+        let Command::Client(ClientArguments { action }) = parse(&format!("client {arguments}")) else { panic!() };
+        let (command, service) = action.command().unwrap().unwrap();
+        (command, service.clone())
     }
 
     #[test]
-    fn every_action_has_a_name_and_takes_the_address_and_the_form() {
-        for (name, action) in ClientAction::ALL {
-            let expected = if action == ClientAction::List {
-                ClientArguments { name: String::new(), ..anna(action) }
-            } else {
-                anna(action)
-            };
-            let command = match action {
-                ClientAction::List => name.to_owned(),
-                ClientAction::Signatures => format!("{name} anna v1,v1a"),
-                _ => format!("{name} anna"),
-            };
-            assert_eq!(parse(&command), Some(expected.clone()));
-            let url = Some("https://a.example".to_owned());
-            let all = Some(ClientArguments { url, json: true, ..expected });
-            assert_eq!(parse(&format!("{command} --json --url https://a.example")), all);
-            assert_eq!(parse(&format!("{command} --url https://a.example --json")), all);
+    fn every_action_names_a_command_and_takes_the_address_and_the_form() {
+        let anna = || "anna".parse::<ClientId>().unwrap();
+        for (arguments, expected) in [
+            ("add anna", ClientCommand::Add(anna(), Scopes::all())),
+            ("list", ClientCommand::List),
+            ("show anna", ClientCommand::Show(anna())),
+            ("rotate anna", ClientCommand::Rotate(anna())),
+            ("retire anna", ClientCommand::Retire(anna())),
+            ("disable anna", ClientCommand::Disable(anna())),
+            ("enable anna", ClientCommand::Enable(anna())),
+            ("signatures anna v1,v1a", ClientCommand::SetSignatures(anna(), Signatures::default())),
+        ] {
+            let (without, _) = command(arguments);
+            let (with, service) = command(&format!("{arguments} --json --url https://a.example"));
+            assert_eq!((&without, &with), (&expected, &expected));
+            assert!(service.json && service.url.as_deref() == Some("https://a.example"), "{arguments}");
         }
     }
 
@@ -136,40 +163,31 @@ mod tests {
             (" --scopes conversations:read,operator", Scopes::from(Scope::Read).with(Scope::Operator)),
             (" --scopes operator", Scope::Operator.into()),
         ] {
-            let command = format!("add anna{options}");
-            assert_eq!(parse(&command), Some(ClientArguments { scopes, ..anna(ClientAction::Add) }), "{command}");
+            let (command, _) = command(&format!("add anna{options}"));
+            assert_eq!(command, ClientCommand::Add("anna".parse().unwrap(), scopes), "{options}");
         }
-        assert!(ClientArguments::parse(&["add", ""]).is_some(), "the client id is checked later");
     }
 
     #[test]
     fn other_arguments_are_not_understood() {
-        for arguments in [
-            "",
-            "add",
-            "remove anna",
-            "list anna",
-            "show",
-            "show --json",
-            "add --read-only",
-            "add --read-only anna",
-            "add anna --readonly",
-            "add anna --read-only --read-only",
-            "add anna --read-only --scopes operator",
-            "add anna --scopes",
-            "add anna --scopes ,",
-            "add anna --scopes admin",
-            "rotate anna --read-only",
-            "signatures anna",
-            "signatures anna v1a",
-            "signatures anna v1 v1",
-            "rotate anna v1",
-            "show anna --json --json",
-            "show anna --url",
-            "show anna --url a --url b",
-            "show anna bob",
+        for (arguments, kind) in [
+            ("add", ErrorKind::MissingRequiredArgument),
+            ("remove anna", ErrorKind::InvalidSubcommand),
+            ("list anna", ErrorKind::UnknownArgument),
+            ("show --json", ErrorKind::MissingRequiredArgument),
+            ("add anna --readonly", ErrorKind::UnknownArgument),
+            ("add anna --read-only --read-only", ErrorKind::ArgumentConflict),
+            ("add anna --read-only --scopes operator", ErrorKind::ArgumentConflict),
+            ("add anna --scopes ,", ErrorKind::ValueValidation),
+            ("add anna --scopes admin", ErrorKind::ValueValidation),
+            ("rotate anna --read-only", ErrorKind::UnknownArgument),
+            ("signatures anna v1a", ErrorKind::ValueValidation),
+            ("signatures anna", ErrorKind::MissingRequiredArgument),
+            ("show anna --url a --url b", ErrorKind::ArgumentConflict),
+            ("show anna bob", ErrorKind::UnknownArgument),
+            ("keys anna --url a", ErrorKind::UnknownArgument),
         ] {
-            assert_eq!(parse(arguments), None, "{arguments}");
+            assert_eq!(refused(&format!("client {arguments}")), kind, "{arguments}");
         }
     }
 }

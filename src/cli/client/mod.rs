@@ -2,6 +2,7 @@
 //! address they open the store themselves, and run the same use cases there.
 
 mod arguments;
+mod keys;
 mod shown;
 
 use std::process::ExitCode;
@@ -9,46 +10,32 @@ use std::process::ExitCode;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::arguments::ServiceArguments;
 use super::output;
 use super::service::{Service, service_url, text};
 use crate::app::{self, ClientCommand};
 use crate::config::Config;
-use crate::domain::{ClientId, InvalidClientId, Scope};
-pub(super) use arguments::{ClientAction, ClientArguments};
+use crate::domain::Scope;
+use arguments::ClientAction;
+pub(super) use arguments::ClientArguments;
 
 /// Runs a command on the service or, if none runs, on the store, and prints what it returns.
-pub(super) async fn run(config: &Config, arguments: ClientArguments) -> Result<ExitCode, String> {
-    let command = command(&arguments)?;
-    let ClientArguments { action, name, url, json, .. } = arguments;
-    let answer = match service_url(config, url).await? {
+pub(super) async fn run(config: &Config, ClientArguments { action }: ClientArguments) -> Result<ExitCode, String> {
+    if let ClientAction::Keys { name, json } = &action {
+        return keys::print(config, name, *json).await;
+    }
+    let Some((command, ServiceArguments { url, json })) = action.command()? else { return Ok(ExitCode::SUCCESS) };
+    let answer = match service_url(config, url.clone()).await? {
         Some(url) => call(&mut Service::login(config, &url, Scope::Operator).await?, &command).await?,
         None => app::administrate_clients(config, &command).await?,
     };
-    let text = if json { shown::as_json(action, &answer) } else { shown::as_text(action, &answer) };
-    output::print(text).map_err(|error| match action {
-        ClientAction::Add => format!("the client {name} was added, but its key is lost: {error}"),
-        ClientAction::Rotate => format!("the client {name} has another key, but it is lost: {error}"),
+    let text = if *json { shown::as_json(&command, &answer) } else { shown::as_text(&command, &answer) };
+    output::print(text).map_err(|error| match command {
+        ClientCommand::Add(id, _) => format!("the client {id} was added, but its key is lost: {error}"),
+        ClientCommand::Rotate(id) => format!("the client {id} has another key, but it is lost: {error}"),
         _ => error,
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn command(arguments: &ClientArguments) -> Result<ClientCommand, String> {
-    let ClientArguments { action, name, scopes, signatures, .. } = arguments;
-    if *action == ClientAction::List {
-        return Ok(ClientCommand::List);
-    }
-    let id: ClientId = name.parse().map_err(|error: InvalidClientId| format!("the client id {error}"))?;
-    Ok(match action {
-        ClientAction::Add => ClientCommand::Add(id, *scopes),
-        ClientAction::List => ClientCommand::List,
-        ClientAction::Show => ClientCommand::Show(id),
-        ClientAction::Rotate => ClientCommand::Rotate(id),
-        ClientAction::Retire => ClientCommand::Retire(id),
-        ClientAction::Disable => ClientCommand::Disable(id),
-        ClientAction::Enable => ClientCommand::Enable(id),
-        ClientAction::Signatures => ClientCommand::SetSignatures(id, *signatures),
-    })
 }
 
 /// Calls the operation of a command.

@@ -2,40 +2,41 @@
 
 use serde_json::{Value, json};
 
-use super::{ClientAction, text};
+use super::text;
+use crate::app::ClientCommand;
 
 /// The answer for a program. The answer with a key has exactly the two members that a program stores.
-pub(super) fn as_json(action: ClientAction, answer: &Value) -> String {
-    match action {
-        ClientAction::Add | ClientAction::Rotate => {
+pub(super) fn as_json(command: &ClientCommand, answer: &Value) -> String {
+    match command {
+        ClientCommand::Add(..) | ClientCommand::Rotate(_) => {
             let [id, key] = ["clientId", "apiKey"].map(|name| Value::from(text(answer, name)));
             format!(r#"{{"clientId":{id},"apiKey":{key}}}"#)
         }
-        ClientAction::List => json!({ "clients": answer.get("clients") }).to_string(),
+        ClientCommand::List => json!({ "clients": answer.get("clients") }).to_string(),
         _ => answer.to_string(),
     }
 }
 
 /// The answer for a person.
-pub(super) fn as_text(action: ClientAction, answer: &Value) -> String {
+pub(super) fn as_text(command: &ClientCommand, answer: &Value) -> String {
     let name = text(answer, "clientId");
-    match action {
-        ClientAction::Add => {
+    match command {
+        ClientCommand::Add(..) => {
             format!("{}\n\nThe store keeps only a hash of the key. The key will not be shown again.", with_key(answer))
         }
-        ClientAction::Rotate => format!(
+        ClientCommand::Rotate(_) => format!(
             "{}\n\nThe store keeps only a hash of the key. The key will not be shown again. The key before it stays valid until \
              `client retire {name}`, or until the next rotation.",
             with_key(answer)
         ),
-        ClientAction::List => list(answer),
-        ClientAction::Show => record(answer),
-        ClientAction::Retire => format!("Only the newest key of {name} is valid now."),
-        ClientAction::Disable => {
+        ClientCommand::List => list(answer),
+        ClientCommand::Show(_) => record(answer),
+        ClientCommand::Retire(_) => format!("Only the newest key of {name} is valid now."),
+        ClientCommand::Disable(_) => {
             format!("{name} is disabled. It gets no token, and within 60 seconds those that it has stop for good.")
         }
-        ClientAction::Enable => format!("{name} is enabled. It can log in with its keys."),
-        ClientAction::Signatures => {
+        ClientCommand::Enable(_) => format!("{name} is enabled. It can log in with its keys."),
+        ClientCommand::SetSignatures(..) => {
             format!(
                 "Within 60 seconds, the deliveries of {name} have these signatures: {}.",
                 names(answer, "signatures")
@@ -107,12 +108,14 @@ fn names(answer: &Value, member: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Scopes;
 
     #[test]
     fn the_json_of_a_key_has_exactly_two_members() {
         let answer = json!({ "clientId": "anna", "apiKey": "msk_anna_1", "scopes": ["operator"], "later": 1 });
-        for action in [ClientAction::Add, ClientAction::Rotate] {
-            assert_eq!(as_json(action, &answer), r#"{"clientId":"anna","apiKey":"msk_anna_1"}"#);
+        let id = || "anna".parse().unwrap();
+        for command in [ClientCommand::Add(id(), Scopes::all()), ClientCommand::Rotate(id())] {
+            assert_eq!(as_json(&command, &answer), r#"{"clientId":"anna","apiKey":"msk_anna_1"}"#);
         }
     }
 
@@ -121,7 +124,7 @@ mod tests {
         let client = |id: &str, keys: u32, disabled: bool, is_first: bool| json!({ "clientId": id, "keys": keys, "disabled": disabled, "isFirst": is_first, "scopes": ["conversations:read"] });
         let answer = json!({ "clients": [client("a", 1, true, false), client("longer", 2, false, false), client("z", 1, false, true)] });
         assert_eq!(
-            as_text(ClientAction::List, &answer),
+            as_text(&ClientCommand::List, &answer),
             "a       disabled  1 key   conversations:read\n\
              longer  enabled   2 keys  conversations:read\n\
              z       first     1 key   conversations:read"

@@ -1,30 +1,50 @@
 //! The arguments behind `listen`.
 
+use std::convert::Infallible;
+use std::str::FromStr;
+
+use clap::Args;
 use http::StatusCode;
 
 use crate::domain::Secret;
 
-/// What `listen` does.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Receive deliveries on 127.0.0.1, show each one, and say whether its signature verifies and what to change if not
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mcp-scheduler listen --schedule \"Hello\" --in 3s --once\n  \
+                  mcp-scheduler listen --forward http://127.0.0.1:3000/hook\n  \
+                  mcp-scheduler listen --answer 500,timeout,200")]
 pub(in crate::cli) struct ListenArguments {
-    /// The port, if the developer names it.
+    /// The port; without it 8787, or a free one if another program has 8787
+    #[arg(long)]
     pub(super) port: Option<u16>,
-    /// The client whose keys verify.
+    /// Verify with the keys of this client; without it, with those of the first client
+    #[arg(long, value_name = "NAME")]
     pub(super) client: Option<String>,
-    /// The secret that verifies, in the place of the keys of a client.
+    /// Verify with this secret, and not with the keys of a client
+    #[arg(long, value_name = "whsec_…", value_parser = secret)]
     pub(super) secret: Option<Secret<String>>,
-    /// The answers in their order; the last one stays.
-    pub(super) answers: Option<Vec<Answer>>,
-    /// The server to which each request is passed on.
+    /// Answer with these in their order; the last one stays. Each is a status or timeout
+    #[arg(long, value_name = "ANSWERS", value_delimiter = ',', conflicts_with = "forward")]
+    pub(super) answer: Option<Vec<Answer>>,
+    /// Pass each request on to your own server, and answer what it answers
+    #[arg(long, value_name = "URL")]
     pub(super) forward: Option<String>,
-    /// The text of the conversation to schedule.
+    /// Schedule this text on the running service, with this receiver as its endpoint
+    #[arg(long, value_name = "TEXT")]
     pub(super) schedule: Option<String>,
-    /// The time from now to its delivery.
+    /// The time from now to the delivery of that text; without it 3s
+    #[arg(long = "in", value_name = "TIME", requires = "schedule")]
     pub(super) delay: Option<String>,
-    /// The address of the service that schedules.
+    /// The address of the service that schedules
+    #[arg(long, value_name = "URL", requires = "schedule")]
     pub(super) url: Option<String>,
-    /// Whether it ends after a delivery.
+    /// End after a delivery; the exit code is 0 if it verifies
+    #[arg(long)]
     pub(super) once: bool,
+}
+
+fn secret(text: &str) -> Result<Secret<String>, Infallible> {
+    Ok(Secret::new(text.to_owned()))
 }
 
 /// What a request is answered with.
@@ -43,90 +63,59 @@ impl Answer {
             Self::Timeout => None,
         }
     }
-
-    fn parse(text: &str) -> Option<Self> {
-        if text == "timeout" {
-            return Some(Self::Timeout);
-        }
-        // A status below 200 is not the answer to a request, and hyper sends none.
-        StatusCode::from_bytes(text.as_bytes()).ok().filter(|s| (200..600).contains(&s.as_u16())).map(Self::Status)
-    }
 }
 
-impl ListenArguments {
-    /// Reads the arguments. `None` if they are not understood.
-    pub(in crate::cli) fn parse(arguments: &[&str]) -> Option<Self> {
-        let mut parsed = Self::default();
-        let mut options = arguments.iter();
-        while let Some(option) = options.next() {
-            let mut text = || options.next().map(|value| (*value).to_owned());
-            let is_repeated = match *option {
-                "--port" => parsed.port.replace(text()?.parse().ok()?).is_some(),
-                "--client" => parsed.client.replace(text()?).is_some(),
-                "--secret" => parsed.secret.replace(Secret::new(text()?)).is_some(),
-                "--answer" => {
-                    let answers = text()?.split(',').map(Answer::parse).collect::<Option<Vec<_>>>()?;
-                    parsed.answers.replace(answers).is_some()
-                }
-                "--forward" => parsed.forward.replace(text()?).is_some(),
-                "--schedule" => parsed.schedule.replace(text()?).is_some(),
-                "--in" => parsed.delay.replace(text()?).is_some(),
-                "--url" => parsed.url.replace(text()?).is_some(),
-                "--once" => std::mem::replace(&mut parsed.once, true),
-                _ => return None,
-            };
-            if is_repeated {
-                return None;
-            }
+impl FromStr for Answer {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "timeout" {
+            return Ok(Self::Timeout);
         }
-        let answers_twice = parsed.answers.is_some() && parsed.forward.is_some();
-        let schedules_nothing = parsed.schedule.is_none() && (parsed.delay.is_some() || parsed.url.is_some());
-        if answers_twice || schedules_nothing { None } else { Some(parsed) }
+        // A status below 200 is not the answer to a request, and hyper sends none.
+        let status = StatusCode::from_bytes(text.as_bytes()).ok().filter(|s| (200..600).contains(&s.as_u16()));
+        status.map(Self::Status).ok_or("must be timeout, or a status from 200 to 599")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::arguments::Command;
+    use crate::cli::arguments::tests::{parse, refused};
 
-    fn parse(arguments: &str) -> Option<ListenArguments> {
-        ListenArguments::parse(&arguments.split_whitespace().collect::<Vec<_>>())
+    fn arguments(text: &str) -> ListenArguments {
+        let Command::Listen(arguments) = parse(&format!("listen {text}")) else { panic!("{text}") };
+        arguments
     }
 
     #[test]
-    fn each_option_may_be_given_once() {
-        let all = "--port 9000 --client a --secret s --answer 500,timeout,200 --schedule hello --in 3s --url u --once";
+    fn the_answers_are_read_in_their_order() {
         let status = |status| Answer::Status(StatusCode::from_u16(status).unwrap());
-        let expected = ListenArguments {
-            port: Some(9000),
-            client: Some("a".to_owned()),
-            secret: Some(Secret::new("s".to_owned())),
-            answers: Some(vec![status(500), Answer::Timeout, status(200)]),
-            forward: None,
-            schedule: Some("hello".to_owned()),
-            delay: Some("3s".to_owned()),
-            url: Some("u".to_owned()),
-            once: true,
-        };
-        assert_eq!(parse(all), Some(expected));
-        assert_eq!(parse(""), Some(ListenArguments::default()));
-        assert!(parse("--forward http://127.0.0.1:3000/hook").is_some());
-        for wrong in ["--port", "--port x", "x", "--once --once", "--port 1 --port 2", "--schedule"] {
-            assert_eq!(parse(wrong), None, "{wrong}");
-        }
+        let answers = arguments("--answer 500,timeout,200").answer;
+        assert_eq!(answers, Some(vec![status(500), Answer::Timeout, status(200)]));
+        assert_eq!(arguments("").answer, None);
     }
 
     #[test]
     fn an_answer_is_a_final_status_or_a_timeout() {
         for wrong in ["", "100", "199", "600", "20", "500,", "slow", "500,,200"] {
-            assert_eq!(ListenArguments::parse(&["--answer", wrong]), None, "{wrong}");
+            refused(&format!("listen --answer={wrong}"));
         }
     }
 
     #[test]
     fn options_that_contradict_each_other_are_refused() {
-        for wrong in ["--answer 200 --forward http://127.0.0.1:1/", "--in 3s", "--url http://127.0.0.1:1"] {
-            assert_eq!(parse(wrong), None, "{wrong}");
+        for wrong in [
+            "--answer 200 --forward http://127.0.0.1:1/",
+            "--in 3s",
+            "--url http://127.0.0.1:1",
+            "--port x",
+            "--once --once",
+            "8787",
+        ] {
+            refused(&format!("listen {wrong}"));
         }
+        assert_eq!(arguments("--schedule hello --in 3s").delay.as_deref(), Some("3s"));
     }
 }

@@ -43,7 +43,7 @@ const LATENESS: Duration = Duration::from_mins(1);
 /// Receives deliveries. With `--once` the exit code says whether the first one has arrived and verified.
 pub(super) async fn run(config: &Config, arguments: ListenArguments) -> Result<ExitCode, String> {
     let keys = Keys::of(config, &arguments).await?;
-    let answers = match (&arguments.forward, arguments.answers.clone()) {
+    let answers = match (&arguments.forward, arguments.answer.clone()) {
         (Some(url), _) => Answers::Forward(Forward::to(url)?),
         (None, Some(answers)) => Answers::Script { answers, given: AtomicUsize::new(0) },
         (None, None) => Answers::ByVerification,

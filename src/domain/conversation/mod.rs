@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use super::{
     Attempt, AttemptStart, ClientId, ConversationId, ConversationName, DeliveryPolicy, Destination, Expiry, Format,
-    Labels, Named, NewConversation, Payload, State, Status, ThreadId, Timestamp, ZoneRecord,
+    Labels, Named, NewConversation, Payload, State, Status, ThreadId, Timestamp, TraceContext, ZoneRecord,
 };
 
 /// A text that is to reach one destination at one time, without its payload.
@@ -53,6 +53,7 @@ pub struct Conversation {
     series: Option<Box<Series>>,
     named: Option<Named>,
     callback_of: Option<ConversationId>,
+    trace: Option<TraceContext>,
 }
 
 /// A conversation with its payload.
@@ -79,6 +80,7 @@ impl WholeConversation {
             expire_after,
             recurrence,
             paused,
+            trace,
         } = new;
         let conversation = Conversation {
             id,
@@ -102,6 +104,7 @@ impl WholeConversation {
             series: recurrence.map(|recurrence| Box::new(Series::starting(recurrence, paused))),
             named: None,
             callback_of: None,
+            trace,
         };
         Self { conversation, payload }
     }
@@ -132,6 +135,12 @@ impl Conversation {
     #[must_use]
     pub const fn client(&self) -> &ClientId {
         &self.client
+    }
+
+    /// The request that scheduled it, if that was traced.
+    #[must_use]
+    pub const fn trace(&self) -> Option<TraceContext> {
+        self.trace
     }
 
     /// The time at which it was scheduled by its client.

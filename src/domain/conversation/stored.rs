@@ -3,7 +3,7 @@
 use super::{Conversation, Series};
 use crate::domain::{
     Attempt, ClientId, ConversationId, DeliveryPolicy, Destination, Expiry, Format, Labels, Named, State, ThreadId,
-    Timestamp, ZoneRecord,
+    Timestamp, TraceContext, ZoneRecord,
 };
 
 /// The fields of a conversation. A store builds it from a row, to restore the conversation.
@@ -51,6 +51,8 @@ pub struct StoredConversation {
     pub named: Option<Named>,
     /// See [`Conversation::callback_of`].
     pub callback_of: Option<ConversationId>,
+    /// See [`Conversation::trace`].
+    pub trace: Option<TraceContext>,
 }
 
 impl From<StoredConversation> for Conversation {
@@ -77,6 +79,7 @@ impl From<StoredConversation> for Conversation {
             series: stored.series.map(Box::new),
             named: stored.named,
             callback_of: stored.callback_of,
+            trace: stored.trace,
         }
     }
 }

@@ -33,6 +33,7 @@ fn scheduled(max_attempts: u32) -> Conversation {
         expire_after: None,
         recurrence: None,
         paused: false,
+        trace: None,
     };
     let created = Timestamp::from_millis(DUE.as_millis() - 3_600_000);
     let id = ConversationId::new(created, &[0; 10]);

@@ -9,6 +9,7 @@
 //! - Before the first invocation the host sends `GET /` every 25 ms. It accepts any response.
 
 mod envelope;
+mod figures;
 
 use std::future::ready;
 use std::sync::Arc;
@@ -16,16 +17,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 use warp::reply::{Reply as _, Response};
 
 use self::envelope::Envelope;
+use self::figures::Figures;
 use super::context::{Invocations, RequestContext};
 use super::handlers::health;
 use super::operation::{Access, Operation, undocumented};
 use crate::api::Problem;
-use crate::delivery::{InvalidWakeUp, RunReport, WakeUp, WakeUpHandler, WakeUpOutcome};
-use crate::maintenance::SweepReport;
+use crate::delivery::{InvalidWakeUp, WakeUp, WakeUpHandler, WakeUpOutcome};
 use crate::metrics;
 
 /// The operations that exist only under the Functions host: its ping and the functions that it invokes. For other
@@ -94,6 +95,10 @@ async fn deliver_due_conversations(
     mut context: RequestContext,
     invocations: Arc<Invocations>,
 ) -> Result<Response, Problem> {
+    Span::current()
+        .record("faas.trigger", "pubsub")
+        .record("messaging.system", "azure_queue_storage")
+        .record("messaging.operation.type", "process");
     let delivered = match context.bytes().await {
         Ok(body) => deliver(&invocations, &body).await,
         Err(problem) => Err(InvocationError::Body(problem)),
@@ -106,6 +111,7 @@ async fn sweep_due_conversations(
     mut context: RequestContext,
     invocations: Arc<Invocations>,
 ) -> Result<Response, Problem> {
+    Span::current().record("faas.trigger", "timer");
     let _ = context.bytes().await;
     Ok(respond(sweep(&invocations.wake_ups).await))
 }
@@ -142,12 +148,7 @@ async fn deliver(invocations: &Invocations, body: &Bytes) -> Result<String, Invo
     let outcome = run.await.map_err(|_| InvocationError::Panicked)?;
     Ok(match outcome.map_err(|error| InvocationError::Store(error.into()))? {
         WakeUpOutcome::Switched => "the dead man's switch was renewed".to_owned(),
-        // An alert in infra/ reads this line.
-        WakeUpOutcome::Ran(RunReport { attempted, lateness, nothing, left, failed }) => format!(
-            "{attempted} attempts made, the latest {} ms after its time; {nothing} with nothing to do, {left} left to \
-             other wake-ups, {failed} cannot be delivered",
-            lateness.as_millis()
-        ),
+        WakeUpOutcome::Ran(report) => Figures::from(report).line(),
     })
 }
 
@@ -156,12 +157,6 @@ async fn sweep(handler: &WakeUpHandler) -> Result<String, InvocationError> {
         tracing::warn!("the sweep was stopped at its time limit");
         return Ok("stopped at the time limit of a sweep; the next sweep continues".to_owned());
     };
-    let SweepReport { enqueued, overdue, poison_queue_length } =
-        report.map_err(|error| InvocationError::Store(error.into()))?;
-    // The alerts in infra/ read this line.
-    Ok(format!(
-        "{enqueued} wake-ups enqueued; the oldest conversation is overdue by {} s; {poison_queue_length} messages in the \
-         poison queue",
-        overdue.as_secs()
-    ))
+    let report = report.map_err(|error| InvocationError::Store(error.into()))?;
+    Ok(Figures::from(report).line())
 }

@@ -16,7 +16,7 @@ pub(in crate::http) async fn schedule_batch(
 ) -> Result<Response, Problem> {
     let (request, key) = (context.json::<BatchRequest>().await?, context.idempotency_key());
     let scheduler = &context.services().scheduler;
-    let results = schedule_all(scheduler, caller.client(), request, key).await?;
+    let results = schedule_all(scheduler, &caller, request, key).await?;
     json(&BatchResponse::new(results, scheduler.now()))
 }
 

@@ -19,7 +19,7 @@ pub(in crate::http) async fn schedule_conversation(
 ) -> Result<Response, Problem> {
     let (request, key) = (context.json::<ScheduleRequest>().await, context.idempotency_key());
     let scheduler = &context.services().scheduler;
-    let scheduled = async { api::schedule(scheduler, caller.client(), request?, key).await };
+    let scheduled = async { api::schedule(scheduler, &caller, request?, key).await };
     // The error is often in the time of the request, so the problem has the server's time.
     let (id, response) = scheduled.await.map_err(|problem: Problem| problem.server_time(scheduler.now()))?;
     log_conversation(id);
@@ -84,7 +84,7 @@ pub(in crate::http) async fn redeliver_conversation(
 /// `runConversation`
 pub(in crate::http) async fn run_conversation(context: RequestContext, caller: Principal) -> Result<Response, Problem> {
     let (id, key) = (context.conversation_id()?, context.idempotency_key());
-    let (_, response) = api::run(&context.services().scheduler, caller.client(), id, key).await?;
+    let (_, response) = api::run(&context.services().scheduler, &caller, id, key).await?;
     json(&response)
 }
 

@@ -14,7 +14,7 @@ pub(in crate::http) async fn schedule_named_conversation(
 ) -> Result<Response, Problem> {
     let (request, name) = (context.json::<ScheduleRequest>().await, context.parameter().to_owned());
     let scheduler = &context.services().scheduler;
-    let scheduled = async { api::schedule_named(scheduler, caller.client(), &name, request?).await };
+    let scheduled = async { api::schedule_named(scheduler, &caller, &name, request?).await };
     // The error is often in the time of the request, so the problem has the server's time.
     json(&scheduled.await.map_err(|problem: Problem| problem.server_time(scheduler.now()))?)
 }

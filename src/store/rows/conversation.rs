@@ -18,7 +18,7 @@ use super::{SealedSecrets, StoredPayload};
 use crate::domain::{
     Attempt, AttemptResult, AttemptStart, ClientId, Conversation, ConversationId, DeliveryPolicy, Destination,
     Endpoint, ErrorClass, Expiry, Format, Labels, Lease, LeaseToken, Method, Named, Outcome, Payload, State,
-    StoredConversation, Target, ThreadId, Timestamp, ZoneRecord, millis,
+    StoredConversation, Target, ThreadId, Timestamp, TraceContext, ZoneRecord, millis,
 };
 use crate::json::{pairs, text};
 
@@ -55,6 +55,9 @@ pub(super) struct ConversationRow<'a> {
     named: Option<NamedRow<'a>>,
     #[serde(rename = "callbackOf", default, skip_serializing_if = "Option::is_none", with = "text::optional")]
     callback_of: Option<ConversationId>,
+    /// The `traceparent` of the request that scheduled it.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "text::optional")]
+    trace: Option<TraceContext>,
     /// The secrets, encrypted. Rows of version 1 have them in `content` and `target` instead.
     #[serde(default)]
     sealed: Option<Cow<'a, str>>,
@@ -207,6 +210,7 @@ impl<'a> ConversationRow<'a> {
             series: conversation.series().map(SeriesRow::from),
             named: conversation.named().map(NamedRow::from),
             callback_of: conversation.callback_of(),
+            trace: conversation.trace(),
             sealed: Some(secrets.text.as_str().into()),
         })
     }
@@ -332,6 +336,7 @@ impl ConversationRow<'_> {
             series,
             named: row.named.map(Named::from),
             callback_of: row.callback_of,
+            trace: row.trace,
         };
         Ok((conversation.into(), payload, sealed))
     }

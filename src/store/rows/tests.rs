@@ -113,6 +113,7 @@ fn stored() -> StoredConversation {
         series: None,
         named: None,
         callback_of: None,
+        trace: None,
     }
 }
 

@@ -244,7 +244,7 @@ async fn a_callback_calls_nobody_and_its_failure_is_visible() {
     run(&harness).await;
     let [callback] = &callbacks(&harness).await[..] else { panic!("one callback") };
     assert_eq!((callback.status(), callback.callback_of()), (Status::Failed, Some(due.id)));
-    let again = harness.scheduler.run(&harness.client, callback.id(), None).await.unwrap();
+    let again = harness.scheduler.run(&harness.client, callback.id(), None, None).await.unwrap();
     assert_eq!(again.callback_of(), Some(due.id), "a copy of a callback is one, too");
     harness.scheduler.redeliver(&harness.client, callback.id()).await.unwrap();
     run(&harness).await;

@@ -20,28 +20,18 @@ fn version_and_help_are_printed() {
     for flag in ["--help", "-h", "help"] {
         let help = place.run(&[flag], &[]);
         assert!(help.status.success());
-        for command in [
-            "demo",
-            "client add NAME",
-            "client disable NAME",
-            "client keys NAME",
-            "repair",
-            "sweep --once",
-            "doctor",
-            "cost --per-month",
-            "--version",
-        ] {
-            assert!(text(&help.stdout).contains(command), "{flag} does not tell of {command}");
+        for command in ["serve", "demo", "client", "repair", "sweep", "doctor", "cost", "--version"] {
+            assert!(text(&help.stdout).contains(&format!("  {command}")), "{flag} does not tell of {command}");
         }
     }
     assert!(names(&place.cwd()).is_empty(), "asking makes nothing");
 }
 
 #[test]
-fn unknown_arguments_are_refused_with_the_usage() {
+fn wrong_arguments_are_refused_with_the_usage() {
     let place = Place::new();
     for arguments in [
-        &["serve"][..],
+        &["nonsense"][..],
         &["--port", "1"],
         &["client"],
         &["client", "add"],
@@ -57,7 +47,7 @@ fn unknown_arguments_are_refused_with_the_usage() {
         assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
         assert!(refused.stdout.is_empty());
         let errors = text(&refused.stderr);
-        assert!(errors.contains(&arguments.join(" ")) && errors.contains("Usage:"), "{errors}");
+        assert!(errors.contains("Usage: mcp-scheduler"), "{errors}");
     }
     assert!(names(&place.cwd()).is_empty(), "nothing was started");
 }

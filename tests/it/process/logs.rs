@@ -238,7 +238,7 @@ async fn under_the_host_every_line_is_json_and_those_of_an_invocation_have_its_i
     let request = request.header("x-azure-functions-invocationid", "the-invocation");
     let body = invocations::envelope(&invocations::text_of(&wake_up)).to_string();
     assert_eq!(request.body(body).send().await.unwrap().status(), 200);
-    let lines = parse(&service.stdout());
+    let lines = parse(&service.stdout_with("\"deliverDueConversations\""));
     assert!(parse(&service.stderr()).is_empty());
     let invocation = line_of(&lines, "deliverDueConversations", 200);
     let ids = ["faas.invocation_id", "traceparent"].map(|name| &invocation[name]);

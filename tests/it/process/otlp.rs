@@ -27,6 +27,7 @@ const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-
 const PATIENCE: Duration = Duration::from_secs(30);
 const CLIENT_SPAN: i32 = 3;
 const SERVER_SPAN: i32 = 2;
+const CONSUMER_SPAN: i32 = 5;
 
 fn start(place: &Place, collector: &str, more: &[(&str, &str)]) -> Service {
     place.start(&[&CONFIGURED[..], &[("OTEL_EXPORTER_OTLP_ENDPOINT", collector)], more].concat())
@@ -112,6 +113,8 @@ async fn a_collector_gets_the_metrics_and_the_spans_of_a_schedule_and_its_delive
     {
         assert_eq!(text_of(&delivery.attributes, name).as_deref(), Some(value), "{name}");
     }
+    let [link] = delivery.links.as_slice() else { panic!("{delivery:?}") };
+    assert_eq!((&link.trace_id, &link.span_id), (&schedule.trace_id, &schedule.span_id));
     for span in [schedule, delivery] {
         assert!(
             span.start_time_unix_nano < span.end_time_unix_nano && span.status.as_ref().is_none_or(|s| s.code == 0)
@@ -170,6 +173,10 @@ async fn under_the_functions_host_a_collector_gets_the_reasons_for_which_wake_up
     let failed = failed.unwrap();
     assert_eq!(text_of(&failed.attributes, "faas.invocation_id").as_deref(), Some("the-invocation"));
     assert_eq!((failed.name.as_str(), failed.status.as_ref().unwrap().code), ("POST /deliverDueConversations", 2));
+    for (name, value) in [("faas.trigger", "pubsub"), ("messaging.operation.type", "process")] {
+        assert_eq!(text_of(&failed.attributes, name).as_deref(), Some(value));
+    }
+    assert_eq!(failed.kind, CONSUMER_SPAN);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -140,7 +140,7 @@ async fn a_copy_and_a_redelivery_need_room_for_their_bytes() {
     settle().await;
     let waiting = scheduled(&scheduler, 4_001).await;
     refusal(scheduler.redeliver(&client(), failed).await);
-    refusal(scheduler.run(&client(), failed, None).await);
+    refusal(scheduler.run(&client(), failed, None, None).await);
     scheduler.cancel(&client(), waiting).await.unwrap();
     table.take();
     assert!(!refusal(scheduler.redeliver(&client(), failed).await).recount.is_zero());
@@ -233,7 +233,7 @@ async fn apply(event: Event, scheduler: &Scheduler, store: &ConversationStore, i
         Event::Wait(seconds) => advance(std::time::Duration::from_secs(seconds.into())).await,
         Event::Run(which) => {
             let Some(id) = find(which) else { return };
-            ids.extend(scheduler.run(&client(), id, None).await.ok().map(|it| it.id()));
+            ids.extend(scheduler.run(&client(), id, None, None).await.ok().map(|it| it.id()));
         }
         Event::Resize(which, bytes) => {
             let Some(id) = find(which) else { return };

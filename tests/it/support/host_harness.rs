@@ -7,6 +7,7 @@ use azure_storage::{CloudLocation, StorageCredentials};
 use azure_storage_queues::operations::Message;
 use azure_storage_queues::{QueueClient, QueueServiceClientBuilder};
 
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::support::app_folder::AppFolder;
@@ -130,7 +131,12 @@ pub async fn emptied(queue: &QueueClient) {
 
 /// The lines of `deliverDueConversations` that say of one or more attempts, or of none.
 pub fn runs(host: &Host, attempted: bool) -> usize {
-    let is_run = |line: &&String| line.contains(" attempts made, the latest ");
     let lines = host.lines(Source::Function);
-    lines.iter().filter(is_run).filter(|line| line.contains(": 0 attempts") != attempted).count()
+    attempts_of_runs(&lines).filter(|attempts| (*attempts > 0) == attempted).count()
+}
+
+/// The number of attempts of each run of `deliverDueConversations` that the lines of the host have.
+pub fn attempts_of_runs(lines: &[String]) -> impl Iterator<Item = u64> {
+    let figures = lines.iter().filter_map(|line| line.find('{').map(|start| &line[start..]));
+    figures.filter_map(|json| serde_json::from_str::<Value>(json).ok()?["attempts"].as_u64())
 }

@@ -131,6 +131,11 @@ impl Answer {
         let [line] = body["Logs"].as_array().unwrap().as_slice() else { panic!("{}", self.text) };
         line.as_str().unwrap().to_owned()
     }
+
+    /// The figures of the invocation.
+    pub fn figures(&self) -> Value {
+        serde_json::from_str(&self.line()).unwrap_or_else(|_| panic!("{}", self.text))
+    }
 }
 
 fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<Services> {

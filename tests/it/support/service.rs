@@ -120,24 +120,21 @@ impl Service {
     }
 
     pub fn stdout(&self) -> String {
-        fs::read_to_string(&self.out).unwrap()
+        read_log(&self.out)
     }
 
     pub fn stderr(&self) -> String {
-        fs::read_to_string(&self.err).unwrap()
+        read_log(&self.err)
+    }
+
+    /// Waits until stdout contains this text, and returns all of it so far.
+    pub fn stdout_with(&self, text: &str) -> String {
+        read_log_with(&self.out, text)
     }
 
     /// Waits until stderr contains this text, and returns all of it so far.
     pub fn stderr_with(&self, text: &str) -> String {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            let log = self.stderr();
-            if log.contains(text) {
-                return log;
-            }
-            assert!(Instant::now() < deadline, "{text} is not in the log:\n{log}");
-            sleep(Duration::from_millis(10));
-        }
+        read_log_with(&self.err, text)
     }
 
     pub fn wait_until_listening(&mut self) {
@@ -149,7 +146,7 @@ impl Service {
         };
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
-            if let Some(url) = listening(&self.stdout()) {
+            if let Some(url) = listening(&fs::read_to_string(&self.out).unwrap()) {
                 self.url = url;
                 return;
             }
@@ -219,4 +216,21 @@ pub fn files(dir: &Path) -> Vec<PathBuf> {
 /// The names in a directory.
 pub fn names(dir: &Path) -> Vec<String> {
     fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// The log as it is after all that has happened: the service writes it some milliseconds late.
+fn read_log(file: &Path) -> String {
+    sleep(Duration::from_millis(20));
+    fs::read_to_string(file).unwrap()
+}
+
+fn read_log_with(file: &Path, text: &str) -> String {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let log = read_log(file);
+        if log.contains(text) {
+            return log;
+        }
+        assert!(Instant::now() < deadline, "{text} is not in the log:\n{log}");
+    }
 }

@@ -38,8 +38,10 @@ async fn the_timer_enqueues_wake_ups_and_runs_what_is_overdue() {
     let answer = tick(&Host::of(&harness)).await;
     assert_eq!((answer.status, slots(&harness)), (200, 1));
     assert_eq!(harness.read(due.id).await.status(), Status::Completed);
-    let line = "1 wake-ups enqueued; the oldest conversation is overdue by 30 s; 0 messages in the poison queue";
-    assert_eq!(answer.line(), line);
+    assert_eq!(
+        answer.line(),
+        r#"{"message":"swept","scheduler.sweep.enqueued":1,"scheduler.sweep.overdue":30,"scheduler.poison_queue.length":0}"#
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mcp_scheduler::time::{Clock as _, SystemClock};
 
 use crate::support::functions_host::Source;
-use crate::support::host_harness::{HostHarness, PATIENCE, login, until};
+use crate::support::host_harness::{HostHarness, PATIENCE, attempts_of_runs, login, until};
 use crate::support::recording_receiver::Receiver;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,13 +30,7 @@ async fn conversations_arrive_at_their_time() {
         lateness.push(arrival.scheduled.until(arrival.at));
     }
     eprintln!("late by {lateness:?}");
-    until(&host, || attempts(&host.lines(Source::Function)) == ids.len()).await;
+    until(&host, || attempts_of_runs(&host.lines(Source::Function)).sum::<u64>() == ids.len() as u64).await;
     assert_eq!(host.lines(Source::Stderr), [""; 0]);
     assert_eq!(host.lines(Source::Host), [""; 0]);
-}
-
-/// The attempts of which the lines of the runs tell.
-fn attempts(lines: &[String]) -> usize {
-    let runs = lines.iter().filter_map(|line| line.split_once(" attempts made, the latest "));
-    runs.map(|(before, _)| before.rsplit(' ').next().unwrap().parse::<usize>().unwrap()).sum()
 }

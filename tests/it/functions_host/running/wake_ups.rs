@@ -46,7 +46,7 @@ async fn put(queue: &QueueClient, message: &str) {
 
 /// Waits for a sweep, so that the next ones begin three minutes ahead and enqueue nothing for what is due before.
 async fn have_swept(host: &Host) {
-    until(host, || host.lines(Source::Function).iter().any(|line| line.contains(" wake-ups enqueued; "))).await;
+    until(host, || host.lines(Source::Function).iter().any(|line| line.contains("scheduler.sweep.enqueued"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -296,8 +296,9 @@ async fn a_replacement_with_a_new_conversation_adds_it_once_whatever_is_lost() {
     for faults in [&[Nothing][..], &[RequestLost], &[AnswerLost], &[AnswerLost, Refused], &[RequestLost, Refused]] {
         let (faulty, read) = FaultyStore::with_one().await;
         let id = read.value.id();
-        let again =
-            |number| conversation().again(ConversationId::new(NOW, &[number; 10]).in_partition(id.partition()), NOW);
+        let again = |number| {
+            conversation().again(ConversationId::new(NOW, &[number; 10]).in_partition(id.partition()), NOW, None)
+        };
         faulty.faults.0.lock().unwrap().extend(faults);
         let first = faulty.store.replace_and_insert(read.revision.clone(), &cancelled(&read), &again(2)).await;
         assert!(first.is_ok() || is_unknown(&first), "{faults:?} gave {first:?}");

@@ -101,6 +101,7 @@ fn unchanged(whole: &WholeConversation, paused: bool) -> Update {
         expire_after: conversation.expiry().map(|expiry| expiry.after),
         recurrence: conversation.series().map(|series| series.recurrence.clone()),
         paused,
+        trace: None,
     };
     Update { new, sets_time: false, paused: Some(paused), definition: None }
 }

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::output;
 use crate::app;
+use crate::cli::output;
 use crate::config::Config;
 use crate::domain::Secret;
 
