@@ -1,5 +1,6 @@
 //! The representations that callers see: requests, responses and problems. REST and MCP share them.
 
+mod attempt_response;
 mod backup;
 mod batch_request;
 mod batch_responses;

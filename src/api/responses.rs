@@ -4,13 +4,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::UserContent;
+use super::attempt_response::{AttemptResponse, attempts, lateness_ms};
 use super::callback_response::{CallbacksResponse, callback_of};
 use super::recurrence_response::{RecurrenceResponse, SeriesResponse, next_times};
 use crate::auth::Principal;
 use crate::domain::{
-    Attempt, Conversation, ConversationId, ConversationName, Delay, DeliveryPolicy, Destination, DueTime, Endpoint,
-    ErrorClass, Format, Method, Note, Outcome, Scope, Series, State, Status, Target, Timestamp, WholeConversation,
-    millis,
+    Conversation, ConversationId, ConversationName, Delay, DeliveryPolicy, Destination, DueTime, Endpoint, Format,
+    Method, Note, Outcome, Scope, Series, State, Status, Target, Timestamp, WholeConversation,
 };
 use crate::json::text;
 use crate::scheduler::ListPage;
@@ -185,6 +185,12 @@ pub(super) struct ConversationSummary<'a, F: UserContent<'a>> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     next_attempt_time: Option<String>,
+    /// The time at which it was completed, failed or cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    ended_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lateness_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
 }
@@ -206,6 +212,8 @@ impl<'a, F: UserContent<'a>> ConversationSummary<'a, F> {
             expire_after: conversation.expiry().map(|expiry| Delay::from(expiry.after).to_string()),
             callback_of: callback_of(conversation),
             next_attempt_time: next_attempt(conversation),
+            ended_time: conversation.ended().map(|ended| ended.to_string()),
+            lateness_ms: lateness_ms(conversation),
             last_error: last_error(conversation),
         }
     }
@@ -306,32 +314,10 @@ struct RetryResponse {
     max_attempts: u32,
 }
 
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", bound = "F: UserContent<'a>")]
-#[schemars(rename = "AttemptResponse", bound = "F: UserContent<'a>")]
-struct AttemptResponse<'a, F: UserContent<'a>> {
-    number: u32,
-    #[schemars(extend("format" = "date-time"))]
-    started_time: String,
-    outcome: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    duration_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    http_status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text::optional::serialize")]
-    #[schemars(with = "Option<String>")]
-    error: Option<ErrorClass>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response_excerpt: Option<F::Text>,
-}
-
 impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
     pub(crate) fn new(whole: &'a WholeConversation, endpoints: ShownEndpoints, now: Timestamp) -> Self {
         let WholeConversation { conversation, payload } = whole;
         let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy();
-        // The time of the first byte is known once an attempt has a result. An attempt in flight or lost has only the
-        // time of its claim.
-        let first = conversation.attempts().first().filter(|a| a.result.outcome != Outcome::Unknown).map(|a| a.start);
         let target = target(conversation);
         Self {
             conversation_id: conversation.id(),
@@ -357,35 +343,13 @@ impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
             thread_id: conversation.thread_id().map(|id| F::text(id.as_str())),
             expire_after: conversation.expiry().map(|expiry| Delay::from(expiry.after).to_string()),
             next_attempt_time: next_attempt(conversation),
-            lateness_ms: first.filter(|a| a.number == 1).map(|a| millis(conversation.due().until(a.started))),
+            lateness_ms: lateness_ms(conversation),
             last_error: last_error(conversation),
             attempts: attempts::<F>(conversation),
             series: SeriesResponse::of(conversation),
             callbacks: CallbacksResponse::of(whole, endpoints),
         }
     }
-}
-
-fn attempts<'a, F: UserContent<'a>>(conversation: &'a Conversation) -> Vec<AttemptResponse<'a, F>> {
-    let over = conversation.attempts().iter().map(|Attempt { start, result }| AttemptResponse {
-        number: start.number,
-        started_time: start.started.to_string(),
-        outcome: result.outcome.as_str(),
-        duration_ms: Some(result.duration_ms),
-        http_status: result.http_status,
-        error: result.error,
-        response_excerpt: Some(&*result.response_excerpt).filter(|text| !text.is_empty()).map(F::text),
-    });
-    let in_flight = conversation.in_flight().map(|start| AttemptResponse {
-        number: start.number,
-        started_time: start.started.to_string(),
-        outcome: "inFlight",
-        duration_ms: None,
-        http_status: None,
-        error: None,
-        response_excerpt: None,
-    });
-    over.chain(in_flight).collect()
 }
 
 /// The due time in the zone that the client named.

@@ -14,6 +14,7 @@ mod client_operations;
 mod client_stream;
 mod connection;
 mod context;
+mod dashboard_operations;
 mod descriptions;
 mod functions_host;
 mod handlers;

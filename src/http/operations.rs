@@ -9,6 +9,7 @@ use http::Method;
 
 use super::backup_operations::backup_operations;
 use super::client_operations::client_operations;
+use super::dashboard_operations::dashboard_operations;
 use super::descriptions;
 use super::handlers::{
     batches, conversations, health, mcp, metadata, metrics, named, oauth_token, openapi, preview_time, token,
@@ -24,6 +25,7 @@ use crate::public_url::Resource;
 pub fn operations() -> Vec<Operation> {
     [
         service_operations(),
+        dashboard_operations(),
         login_operations(),
         conversation_operations(),
         redelivery_operations(),

@@ -1,6 +1,7 @@
-//! The tag of a conversation's state, and changes that are made only to the state that the caller has seen.
+//! The tag of a state, changes that are made only to the state that the caller has seen, and responses that a caller has
+//! already.
 
-use http::header::{ETAG, IF_MATCH};
+use http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue};
 use warp::reply::Response;
 
@@ -13,6 +14,14 @@ pub(super) fn if_match(headers: &HeaderMap) -> impl Fn(&str) -> bool + use<> {
     let listed: Vec<_> = listed.map(|tag| tag.trim().to_owned()).collect();
     // A weak tag has W/ in front of its quotation mark, and never matches.
     move |tag| is_absent || listed.iter().any(|listed| listed == "*" || *listed == quoted(tag))
+}
+
+/// Whether the header `If-None-Match` (RFC 9110 §13.1.2) lists this tag: the caller has the response with it. Here a weak
+/// tag, which a proxy makes when it compresses, is as good as a strong one.
+pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut listed = values.flat_map(|value| value.split(',')).map(str::trim);
+    listed.any(|listed| listed == "*" || listed.trim_start_matches("W/") == quoted(tag))
 }
 
 /// A response with the tag of the state that it shows.
@@ -43,5 +52,20 @@ mod tests {
         for values in [&["\"1\""][..], &["3f2a"], &["W/\"3f2a\""], &[""], &["\"3F2A\""]] {
             assert!(!allows(values), "{values:?}");
         }
+    }
+
+    #[test]
+    fn a_response_is_known_if_its_tag_is_listed_also_as_a_weak_one() {
+        let knows = |value: &'static str| {
+            let header = (IF_NONE_MATCH, HeaderValue::from_static(value));
+            is_known(&HeaderMap::from_iter([header]), "3f2a")
+        };
+        for value in ["*", "\"3f2a\"", "W/\"3f2a\"", "\"1\", W/\"3f2a\""] {
+            assert!(knows(value), "{value}");
+        }
+        for value in ["", "3f2a", "\"3f2a", "\"1\"", "\"3F2A\""] {
+            assert!(!knows(value), "{value}");
+        }
+        assert!(!is_known(&HeaderMap::new(), "3f2a"));
     }
 }

@@ -207,15 +207,28 @@ impl RequestHandler {
 #[error("a handler panicked")]
 struct Panicked;
 
-/// How long everybody may keep a response: an extension of the responses that may be kept at all.
+/// How everybody may keep a response: an extension of the responses that may be kept at all.
 #[derive(Clone, Copy)]
-pub(super) struct CacheFor(pub(super) Duration);
+pub(super) enum Caching {
+    /// For this time.
+    For(Duration),
+    /// For ever, but with each use the service is asked whether it is still the same.
+    Revalidated,
+}
 
-/// Adds the headers of every response: it must not be cached, unless its handler says for how long it may be; its type
+impl Caching {
+    fn header(self) -> Option<HeaderValue> {
+        match self {
+            Self::For(time) => format!("public, max-age={}", time.as_secs()).parse().ok(),
+            Self::Revalidated => Some(HeaderValue::from_static("public, no-cache")),
+        }
+    }
+}
+
+/// Adds the headers of every response: it must not be cached, unless its handler says how it may be; its type
 /// must not be guessed, and a browser must not render it, unless it is a page with a policy of its own.
 fn harden(mut response: Response) -> Response {
-    let cache_for = response.extensions_mut().remove::<CacheFor>();
-    let cached = cache_for.and_then(|CacheFor(time)| format!("public, max-age={}", time.as_secs()).parse().ok());
+    let cached = response.extensions_mut().remove::<Caching>().and_then(Caching::header);
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, cached.unwrap_or(HeaderValue::from_static("no-store")));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

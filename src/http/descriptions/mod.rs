@@ -4,6 +4,7 @@ mod backup;
 mod batches;
 mod clients;
 mod conversations;
+mod dashboard;
 mod mcp;
 mod named;
 mod service;
@@ -20,6 +21,7 @@ pub(super) use conversations::{
     CANCEL_CONVERSATION, GET_CONVERSATION_STATUS, LIST_CONVERSATIONS, PREVIEW_TIME, REDELIVER_CONVERSATION,
     RUN_CONVERSATION, SCHEDULE_CONVERSATION, UPDATE_CONVERSATION,
 };
+pub(super) use dashboard::{DASHBOARD, DASHBOARD_SCRIPT, DASHBOARD_STYLE};
 pub(super) use mcp::MCP;
 pub(super) use named::{CANCEL_NAMED_CONVERSATION, GET_NAMED_CONVERSATION, SCHEDULE_NAMED_CONVERSATION};
 pub(super) use service::{DOCS, HEALTH, OPENAPI, READY};

@@ -4,6 +4,7 @@ pub(super) mod backup;
 pub(super) mod batches;
 pub(super) mod clients;
 pub(super) mod conversations;
+pub(super) mod dashboard;
 pub(super) mod health;
 pub(super) mod mcp;
 pub(super) mod metadata;

@@ -6,13 +6,13 @@ use warp::reply::Response;
 
 use crate::api::{Parsed, Problem, SigningKeysResponse, WebhookKeysRequest, WebhookKeysResponse};
 use crate::auth::Principal;
-use crate::http::server::CacheFor;
+use crate::http::server::Caching;
 use crate::http::{RequestContext, json};
 
 /// The path of `webhookKeys`.
 pub(in crate::http) const PATH: &str = "/.well-known/webhook-keys.json";
 /// A receiver learns of another key within this time, and trusts a key this long after it was taken off the list.
-const CACHE_FOR: CacheFor = CacheFor(Duration::from_mins(5));
+const CACHING: Caching = Caching::For(Duration::from_mins(5));
 
 /// `getSigningKeys`
 pub(in crate::http) fn get_signing_keys(context: &RequestContext, caller: &Principal) -> Result<Response, Problem> {
@@ -28,6 +28,6 @@ pub(in crate::http) fn webhook_keys(context: &RequestContext) -> Result<Response
     let request = Parsed::<WebhookKeysRequest>::from_query(context.query());
     let client = request.validate(|request| request.client(&services.first_client.get()))?;
     let mut response = json(&WebhookKeysResponse::new(services.signer.public_keys(&client)))?;
-    response.extensions_mut().insert(CACHE_FOR);
+    response.extensions_mut().insert(CACHING);
     Ok(response)
 }

@@ -101,7 +101,10 @@ async fn a_list_can_be_filtered_by_status() {
     }
     let now = json!({ "scheduledTime": in_seconds(0), "endpoint": receiver.url("/") });
     let completed = client.scheduled(now).await;
-    client.wait_for(&completed, "Completed").await;
+    let record = client.wait_for(&completed, "Completed").await;
+    let listed = client.list("?status=Completed").await.json()["conversations"][0].clone();
+    assert_eq!((&listed["endedTime"], &listed["latenessMs"]), (&record["updatedTime"], &record["latenessMs"]));
+    assert!(listed["latenessMs"].is_u64(), "{listed}");
     of.entry("Completed").or_default().push(completed);
     for status in ["Scheduled", "InProgress", "Completed", "Failed", "Cancelled", "cancelled"] {
         let key = if status == "cancelled" { "Cancelled" } else { status };

@@ -7,6 +7,7 @@ mod cancel_conversation;
 mod cancel_conversations;
 mod clients;
 mod corpus;
+mod dashboard;
 mod get_conversation_status;
 mod get_signing_keys;
 mod health;

@@ -4,6 +4,7 @@
 pub mod app;
 pub mod app_folder;
 pub mod azurite;
+pub mod browser;
 pub mod captured_log;
 pub mod client;
 pub mod contract;

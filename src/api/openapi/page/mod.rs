@@ -33,8 +33,8 @@ pub fn page(document: &Value) -> String {
     let head = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>{STYLE}</style>\n<h1>{title}</h1>\n{introduction}\n\
-         <p>The same for programs: <a href=\"openapi.json\">openapi.json</a> (OpenAPI 3.1).</p>\n",
+         <title>{title}</title>\n<style>{STYLE}</style>\n<header>\n<h1>{title}</h1>\n{introduction}\n\
+         <p>The same for programs: <a href=\"openapi.json\">openapi.json</a> (OpenAPI 3.1).</p>\n</header>\n",
         title = text(string(document, "/info/title")),
         introduction = prose(string(document, "/info/description")),
     );
@@ -51,11 +51,12 @@ pub fn page(document: &Value) -> String {
     [
         head,
         format!("<nav>\n{}", contents.concat()),
-        "<p><a href=\"#deliveries\">Deliveries</a>, <a href=\"#problems\">Problems</a></p>\n</nav>\n".to_owned(),
+        "<p><a href=\"#deliveries\">Deliveries</a>, <a href=\"#problems\">Problems</a></p>\n</nav>\n<main>\n"
+            .to_owned(),
         sections.concat(),
         format!("<h2 id=\"deliveries\">Deliveries</h2>\n{}", webhooks.concat()),
         problems(),
-        "</html>\n".to_owned(),
+        "</main>\n</html>\n".to_owned(),
     ]
     .concat()
 }

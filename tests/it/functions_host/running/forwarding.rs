@@ -171,7 +171,7 @@ async fn the_program_answers_what_no_function_takes_as_it_does_alone() {
         });
         assert_eq!(through.await.status, alone.await.status, "{path}");
     }
-    // The host's own page and names stay the host's, and it knows no other methods.
+    // The host's own names stay the host's, its page answers other methods than GET, and it knows no other methods.
     for (method, path, status) in
         [("GET", "/", 200), ("PUT", "/", 200), ("GET", "/admin/x", 401), ("FOO", "/health", 404)]
     {

@@ -1,6 +1,7 @@
 //! The packaged function app under the stand-in host, on Azurite.
 
 mod cancelling;
+mod dashboard;
 mod delivering;
 mod deploying;
 mod example_settings;

@@ -9,7 +9,8 @@ use crate::support::app::KEY;
 use crate::support::client::Answer;
 
 const LIST: &str = "The operations are GET /health (health), GET /health/ready (ready), \
-                    GET /openapi.json (openapi), GET /docs (docs), POST /api/auth/token (issueToken), POST /oauth/token (issueOauthToken), GET /.well-known/oauth-authorization-server (oauthMetadata), \
+                    GET /openapi.json (openapi), GET /docs (docs), GET / (dashboard), GET /dashboard/app.js (dashboardScript), \
+                    GET /dashboard/app.css (dashboardStyle), POST /api/auth/token (issueToken), POST /oauth/token (issueOauthToken), GET /.well-known/oauth-authorization-server (oauthMetadata), \
                     GET /.well-known/oauth-protected-resource (protectedResource), \
                     GET /.well-known/oauth-protected-resource/mcp (protectedMcpResource), \
                     POST /api/scheduler/schedule (scheduleConversation), \
@@ -44,7 +45,7 @@ async fn a_wrong_path_or_method_is_told_the_right_one_and_all_operations() {
     let id = "01890000-0000-7000-8000-00000000000f";
     for (method, path, status, detail) in [
         (Method::GET, "/api/nope".to_owned(), 404, unknown.to_owned()),
-        (Method::GET, "/".to_owned(), 404, unknown.to_owned()),
+        (Method::GET, "/dashboard".to_owned(), 404, unknown.to_owned()),
         (Method::POST, "/schedule".to_owned(), 404, unknown.to_owned()),
         (Method::POST, "/api/scheduler/schedule/".to_owned(), 404, use_path("/api/scheduler/schedule")),
         (Method::POST, "/API/Scheduler/Schedule".to_owned(), 404, use_path("/api/scheduler/schedule")),

@@ -1,0 +1,60 @@
+//! The pages of the service in a real browser, which scripts/test installs.
+
+use std::fs;
+use std::path::Path;
+
+use mcp_scheduler::http::operations;
+
+use crate::support::browser::{node, run};
+use crate::support::service::{CLIENT, CONFIGURED, KEY, Place};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+#[test]
+fn the_page_of_the_api_shows_every_operation() {
+    let place = Place::new();
+    let service = place.start(&CONFIGURED);
+    let names = operations().into_iter().map(|operation| operation.name);
+    run("docs.mjs", [service.url()].into_iter().chain(names));
+}
+
+/// The script has one part for each view. Its screenshots are in target/screenshots.
+#[test]
+fn people_see_and_change_their_conversations_in_the_dashboard() {
+    let place = Place::new();
+    let own = [("DELIVERY_ALLOWED_NETWORKS", "127.0.0.0/8")];
+    let service = place.start(&[&CONFIGURED[..], &own].concat());
+    let screenshots = Path::new(ROOT).join("target/screenshots");
+    run("dashboard.mjs", [service.url(), CLIENT, KEY, screenshots.to_str().unwrap()]);
+}
+
+#[test]
+fn the_committed_dashboard_is_what_its_sources_make() {
+    let built = tempfile::tempdir().unwrap();
+    let root = Path::new(ROOT).join("dashboard");
+    node(&root.join("build.mjs"), "target/dashboard", [built.path().to_str().unwrap()]);
+    let names = |dir: &Path| {
+        let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let committed = root.join("dist");
+    assert_eq!(names(&committed), names(built.path()));
+    for name in names(&committed) {
+        let same = fs::read(committed.join(&name)).unwrap() == fs::read(built.path().join(&name)).unwrap();
+        assert!(same, "dashboard/dist/{} is not what `node dashboard/build.mjs` makes", name.display());
+    }
+}
+
+/// Each file of the dashboard has one task.
+#[test]
+fn no_source_of_the_dashboard_is_longer_than_300_lines() {
+    let sources = ["dashboard/src", "dashboard/src/views", "tests/browser"].map(|dir| Path::new(ROOT).join(dir));
+    for source in sources.iter().flat_map(|dir| fs::read_dir(dir).unwrap()) {
+        let path = source.unwrap().path();
+        if path.extension().is_some_and(|extension| extension != "json") {
+            let lines = fs::read_to_string(&path).unwrap().lines().count();
+            assert!(lines <= 300, "{} has {lines} lines", path.display());
+        }
+    }
+}
