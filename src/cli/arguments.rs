@@ -19,10 +19,11 @@ Usage:
                                   and what to change if not; ANSWERS are statuses, or timeout: 500,timeout,200;
                                   --forward passes each request on to your own server; --schedule schedules a text on
                                   the running service; --once ends after a delivery, with 0 if it verifies
-  mcp-scheduler client add NAME [--read-only | --scopes SCOPE,SCOPE]
+  mcp-scheduler client add NAME [--read-only | --scopes SCOPE,SCOPE] [--redirect URI]…
                                   add a client and print its API key; the scopes are conversations:read,
                                   conversations:write, webhooks:read (a client has these three if none are named),
-                                  metrics:read and operator
+                                  metrics:read and operator; --redirect is for programs that cannot register
+                                  themselves, and whose users type the id of the client in: logins return to this address
   mcp-scheduler client list
   mcp-scheduler client show NAME
   mcp-scheduler client rotate NAME

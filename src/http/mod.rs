@@ -17,6 +17,7 @@ mod context;
 mod descriptions;
 mod functions_host;
 mod handlers;
+mod oauth_operations;
 mod operation;
 mod operations;
 mod pipeline;

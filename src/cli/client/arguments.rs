@@ -1,6 +1,6 @@
 //! The arguments of `client`.
 
-use crate::domain::{Scope, Scopes, Signatures};
+use crate::domain::{RedirectUri, Scope, Scopes, Signatures};
 
 /// What a command does with clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub(in crate::cli) struct ClientArguments {
     pub(in crate::cli) name: String,
     /// The scopes of a client that is added.
     pub(in crate::cli) scopes: Scopes,
+    /// The addresses to which logins by the id of a client that is added return the browser.
+    pub(in crate::cli) redirect_uris: Vec<RedirectUri>,
     /// The signatures of a client whose signatures are changed.
     pub(in crate::cli) signatures: Signatures,
     /// The address of the service, if the operator names it.
@@ -59,11 +61,15 @@ impl ClientArguments {
             ClientAction::Signatures => signatures_in(options.next()?)?,
             _ => Signatures::default(),
         };
-        let (mut scopes, mut url, mut json) = (None, None, false);
+        let (mut scopes, mut redirect_uris, mut url, mut json) = (None, Vec::new(), None, false);
         while let Some(option) = options.next() {
             let is_repeated = match *option {
                 "--read-only" if action == ClientAction::Add => scopes.replace(Scope::Read.into()).is_some(),
                 "--scopes" if action == ClientAction::Add => scopes.replace(scopes_in(options.next()?)?).is_some(),
+                "--redirect" if action == ClientAction::Add => {
+                    redirect_uris.push(options.next()?.parse().ok()?);
+                    false
+                }
                 "--url" => url.replace((*options.next()?).to_owned()).is_some(),
                 "--json" => std::mem::replace(&mut json, true),
                 _ => return None,
@@ -73,7 +79,7 @@ impl ClientArguments {
             }
         }
         let scopes = scopes.unwrap_or(Scopes::all());
-        Some(Self { action, name: name.to_owned(), scopes, signatures, url, json })
+        Some(Self { action, name: name.to_owned(), scopes, redirect_uris, signatures, url, json })
     }
 }
 
@@ -101,6 +107,7 @@ mod tests {
             action,
             name: "anna".to_owned(),
             scopes: Scopes::all(),
+            redirect_uris: Vec::new(),
             signatures: Signatures::default(),
             url: None,
             json: false,

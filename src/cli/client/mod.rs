@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::output;
 use super::service::{Service, service_url, text};
-use crate::app::{self, ClientCommand};
+use crate::app::{self, ClientCommand, NewClient};
 use crate::config::Config;
-use crate::domain::{ClientId, InvalidClientId, Scope};
+use crate::domain::{ClientId, InvalidClientId, RedirectUri, Scope};
 pub(super) use arguments::{ClientAction, ClientArguments};
 
 /// Runs a command on the service or, if none runs, on the store, and prints what it returns.
@@ -34,13 +34,15 @@ pub(super) async fn run(config: &Config, arguments: ClientArguments) -> Result<E
 }
 
 fn command(arguments: &ClientArguments) -> Result<ClientCommand, String> {
-    let ClientArguments { action, name, scopes, signatures, .. } = arguments;
+    let ClientArguments { action, name, scopes, redirect_uris, signatures, .. } = arguments;
     if *action == ClientAction::List {
         return Ok(ClientCommand::List);
     }
     let id: ClientId = name.parse().map_err(|error: InvalidClientId| format!("the client id {error}"))?;
     Ok(match action {
-        ClientAction::Add => ClientCommand::Add(id, *scopes),
+        ClientAction::Add => {
+            ClientCommand::Add(id, NewClient { scopes: *scopes, redirect_uris: redirect_uris.clone() })
+        }
         ClientAction::List => ClientCommand::List,
         ClientAction::Show => ClientCommand::Show(id),
         ClientAction::Rotate => ClientCommand::Rotate(id),
@@ -56,8 +58,14 @@ async fn call(service: &mut Service, command: &ClientCommand) -> Result<Value, S
     use ClientCommand as C;
     let (id, action) = match command {
         C::List => return list(service).await,
-        C::Add(id, scopes) => {
-            let body = json!({ "clientId": id.as_str(), "scopes": scopes.names() });
+        C::Add(id, NewClient { scopes, redirect_uris }) => {
+            let (scopes, uris) = (scopes.names(), redirect_uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>());
+            // An older service does not know the field.
+            let body = if uris.is_empty() {
+                json!({ "clientId": id.as_str(), "scopes": scopes })
+            } else {
+                json!({ "clientId": id.as_str(), "scopes": scopes, "redirectUris": uris })
+            };
             return service.call_with(Method::POST, "/api/clients", Some(body.to_string())).await;
         }
         C::SetSignatures(id, signatures) => {

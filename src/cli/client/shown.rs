@@ -57,6 +57,10 @@ fn record(client: &Value) -> String {
         format!("state      {}", state(client)),
         format!("api keys   {}", keys(client)),
     ];
+    let redirects = names(client, "redirectUris");
+    if !redirects.is_empty() {
+        lines.push(format!("redirects  {redirects}"));
+    }
     for (label, name) in [("added", "createdTime"), ("rotated", "rotatedTime")] {
         let time = text(client, name);
         if !time.is_empty() {
