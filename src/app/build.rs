@@ -102,7 +102,11 @@ impl Foundation {
     fn authenticator(&self, directory: Arc<ClientDirectory>, secrets: &Secrets) -> Authenticator {
         let (keys, tokens) = (secrets.signing_keys.clone(), self.config.auth.tokens.clone());
         let authenticator = Authenticator::new(directory, keys, tokens, self.public_url.clone(), self.backend.clock());
-        authenticator.refreshing(secrets.refresh.clone())
+        let authenticator = authenticator.refreshing(secrets.refresh.clone());
+        match self.config.auth.trusted_issuers.clone() {
+            Some(issuers) => authenticator.trusting(issuers, Arc::new(GuardedFetcher(Arc::clone(&self.sender)))),
+            None => authenticator,
+        }
     }
 
     fn logins(&self, authenticator: &Arc<Authenticator>, directory: Arc<ClientDirectory>, secrets: &Secrets) -> Logins {

@@ -1,4 +1,4 @@
-//! Reads the documents of programs through the egress guard.
+//! Reads the documents of programs, and the keys of other issuers, through the egress guard.
 
 use std::sync::Arc;
 

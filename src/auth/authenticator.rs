@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::accepted_keys::AcceptedKeys;
+use super::foreign_tokens::ForeignTokens;
 use super::login_throttle::{LoginThrottle, TooManyFailures};
 use super::token::{Claims, Rejected, TokenIssuer};
-use super::{ClientDirectory, SigningKeys, Source, TokenSettings, api_key};
+use super::{ClientDirectory, DocumentFetcher, SigningKeys, Source, TokenSettings, TrustedIssuers, api_key};
 use crate::current::{Current, Refresh};
 use crate::domain::{ClientId, Scope, Scopes, Secret, Timestamp};
 use crate::metrics;
@@ -22,6 +23,8 @@ pub struct Authenticator {
     refresh: Refresh,
     throttle: LoginThrottle,
     accepted: AcceptedKeys,
+    /// None if no other issuer is trusted.
+    foreign: Option<ForeignTokens>,
     public_url: PublicUrl,
     clock: Arc<dyn Clock>,
 }
@@ -163,13 +166,28 @@ impl Authenticator {
         let tokens = TokenIssuer::new(keys.into(), settings, &public_url);
         let directory = directory.into();
         let (refresh, throttle) = (Refresh::default(), LoginThrottle::default());
-        Self { directory, tokens, refresh, throttle, accepted: AcceptedKeys::default(), public_url, clock }
+        Self {
+            directory,
+            tokens,
+            refresh,
+            throttle,
+            accepted: AcceptedKeys::default(),
+            foreign: None,
+            public_url,
+            clock,
+        }
     }
 
     /// Asks for the keys to be read again when a token names a key that is missing.
     #[must_use]
     pub fn refreshing(self, refresh: Refresh) -> Self {
         Self { refresh, ..self }
+    }
+
+    /// Accepts tokens of these issuers, too.
+    #[must_use]
+    pub fn trusting(self, issuers: TrustedIssuers, fetcher: Arc<dyn DocumentFetcher>) -> Self {
+        Self { foreign: Some(ForeignTokens::new(issuers, fetcher)), ..self }
     }
 
     /// The URL by which clients know the service. Tokens name it as their audience.
@@ -295,13 +313,25 @@ impl Authenticator {
             let client = self.find_by_key(client, Secret::new(key.to_owned()), source).await?;
             return Ok(Principal { client: client.id.clone(), scopes: client.scopes });
         }
-        let claims = self.verify(token, resource).await.map_err(|_| AuthError::InvalidToken)?;
+        let Ok(claims) = self.verify(token, resource).await else { return self.find_foreign(token).await };
         let client = self.directory.find(&claims.sub).await?.filter(|c| !c.disabled).ok_or(AuthError::InvalidToken)?;
         if client.tokens_valid_from.is_some_and(|from| claims.iat < from.as_secs()) {
             return Err(AuthError::InvalidToken);
         }
         // A client that has lost a scope loses it for the tokens that it already has, too.
         Ok(Principal { client: claims.sub.clone(), scopes: claims.scope & client.scopes })
+    }
+
+    /// The client that a token of another issuer stands for. It has no scope that is about other clients.
+    async fn find_foreign(&self, token: &str) -> Result<Principal, AuthError> {
+        let foreign = self.foreign.as_ref().ok_or(AuthError::InvalidToken)?;
+        let caller = foreign.caller(token, self.clock.now()).await.ok_or(AuthError::InvalidToken)?;
+        let client =
+            self.directory.find(&caller.client).await?.filter(|c| !c.disabled).ok_or(AuthError::InvalidToken)?;
+        if client.tokens_valid_from.is_some_and(|from| caller.issued < from.as_secs()) {
+            return Err(AuthError::InvalidToken);
+        }
+        Ok(Principal { client: caller.client, scopes: client.scopes & Scopes::all() })
     }
 
     /// The client with this key. A key that was right before is no login: the client comes from the cache.

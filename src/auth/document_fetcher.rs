@@ -1,4 +1,4 @@
-//! The port for documents on the internet.
+//! The port for documents on the internet: those of programs, and the keys of other issuers.
 
 use async_trait::async_trait;
 use bytes::Bytes;

@@ -7,10 +7,12 @@ mod client_admin;
 mod client_directory;
 mod crypto;
 mod document_fetcher;
+mod foreign_tokens;
 mod keys;
 mod login_throttle;
 mod source;
 mod token;
+mod trusted_issuers;
 
 pub use api_key::{ApiKey, InvalidApiKey, client_with_key, hash_key};
 pub use authenticator::{AuthError, Authenticator, IssuedToken, Principal, TokenGrant};
@@ -20,3 +22,4 @@ pub use document_fetcher::DocumentFetcher;
 pub use keys::SigningKeys;
 pub use source::{Source, TrustedProxies};
 pub use token::TokenSettings;
+pub use trusted_issuers::{TrustedIssuer, TrustedIssuers};

@@ -28,6 +28,7 @@ mod redeliver_conversations;
 mod run_conversation;
 mod schedule_batch;
 mod schedule_conversation;
+mod trusted_issuers;
 mod update_conversation;
 mod webhook_keys;
 mod wrong_requests;
