@@ -10,14 +10,15 @@
 //! - [`http`] serves the operations, [`mcp`] offers them as tools to language models, [`api`] has their
 //!   requests, responses and problems
 //! - [`scheduler`] has the use cases of a client, [`delivery`] delivers due conversations, [`maintenance`] finds
-//!   due conversations that have no wake-up, [`auth`] authenticates clients, [`backup`] exports and imports the store
+//!   due conversations that have no wake-up, [`auth`] authenticates clients, [`login`] lets programs in for a
+//!   user, [`backup`] exports and imports the store
 //! - [`secrets`] and [`config`] read the settings of the operator
 //! - [`outbound`] sends one bounded HTTP request to an endpoint
 //! - [`store`] keeps conversations: two small ports, the storage protocol above them, the backends below
 //! - [`domain`] is the conversation itself and its rules, without I/O
 //! - [`template`] replaces the placeholders of a body
 //! - [`time`] has the injected clock and randomness, [`json`] reads JSON strictly, [`sync`] locks, `text` knows invisible
-//!   characters, [`key_list`] reads keys with ids, [`metrics`] counts and measures, [`descriptors`] divides the file descriptors, `private_files` makes files for their owner alone
+//!   characters and escapes HTML, [`key_list`] reads keys with ids, [`metrics`] counts and measures, [`descriptors`] divides the file descriptors, `private_files` makes files for their owner alone
 //!
 //! `docs/architecture.md` has the state chart and walks one schedule and one delivery through the files.
 
@@ -38,6 +39,7 @@ pub mod domain;
 pub mod http;
 pub mod json;
 pub mod key_list;
+pub mod login;
 pub mod maintenance;
 pub mod mcp;
 pub mod metrics;

@@ -26,6 +26,11 @@ const INVISIBLE: [(char, char); 16] = [
     ('\u{e0000}', '\u{e0fff}'), // tags, variation selectors supplement
 ];
 
+/// The text with the characters escaped that HTML gives a meaning.
+pub(crate) fn escape_html(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
 /// Whether a character is a control character, does not show, or changes the direction of text.
 pub(crate) fn is_invisible(character: char) -> bool {
     character.is_control() || INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&character))

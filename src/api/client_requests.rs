@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::field_errors::FieldErrors;
 use super::{ErrorDetail, FromObject, ListRequest, ObjectReader, Synonyms};
-use crate::domain::{ClientId, Scope, Scopes, Signatures};
+use crate::auth::NewClient;
+use crate::domain::{ClientId, RedirectUri, Scope, Scopes, Signatures};
 
 /// The client to add.
 #[derive(Debug, JsonSchema)]
@@ -21,29 +22,47 @@ pub(crate) struct AddClientRequest {
         extend("items" = json!({ "type": "string", "enum": Scope::ALL.map(Scope::as_str) }))
     )]
     scopes: Option<Vec<Option<String>>>,
+    /// The addresses to which a login by the id of this client returns the browser. A program needs them if it cannot register
+    /// itself and its user types the id in.
+    #[schemars(
+        with = "Option<Vec<String>>",
+        length(min = 1, max = AddClientRequest::MAX_REDIRECT_URIS),
+        extend("items" = json!({ "type": "string", "minLength": 1, "maxLength": RedirectUri::MAX }))
+    )]
+    redirect_uris: Option<Vec<Option<String>>>,
 }
 
 impl FromObject for AddClientRequest {
-    const SYNONYMS: Synonyms =
-        &[("clientId", &["client", "id", "name", "clientname"]), ("scopes", &["scope", "rights", "permissions"])];
+    const SYNONYMS: Synonyms = &[
+        ("clientId", &["client", "id", "name", "clientname"]),
+        ("scopes", &["scope", "rights", "permissions"]),
+        ("redirectUris", &["redirecturi", "redirect", "redirects", "callback", "callbacks"]),
+    ];
 
     fn from_object(object: &mut ObjectReader<'_>) -> Self {
         Self {
             client_id: object.string("clientId"),
             scopes: object
                 .items("scopes", r#"["conversations:read"]"#, Self::MAX_SCOPES, |item| serde_json::from_str(item).ok()),
+            redirect_uris: object.items(
+                "redirectUris",
+                r#"["https://claude.ai/api/mcp/auth_callback"]"#,
+                Self::MAX_REDIRECT_URIS,
+                |item| serde_json::from_str(item).ok(),
+            ),
         }
     }
 }
 
 impl AddClientRequest {
     const MAX_SCOPES: usize = Scope::ALL.len();
+    const MAX_REDIRECT_URIS: usize = 10;
 
-    /// The id and the scopes of the client.
+    /// The id and the properties of the client.
     ///
     /// # Errors
-    /// One [`ErrorDetail`] for each field or scope that is not accepted.
-    pub(crate) fn validate(self) -> Result<(ClientId, Scopes), Vec<ErrorDetail>> {
+    /// One [`ErrorDetail`] for each field, scope or address that is not accepted.
+    pub(crate) fn validate(self) -> Result<(ClientId, NewClient), Vec<ErrorDetail>> {
         let mut errors = FieldErrors::default();
         let id = self.client_id.unwrap_or_default();
         let id = errors.check("/clientId", id.parse::<ClientId>());
@@ -57,8 +76,13 @@ impl AddClientRequest {
                 ),
             }
         }
+        let mut redirect_uris = Vec::new();
+        for (position, uri) in self.redirect_uris.unwrap_or_default().into_iter().enumerate() {
+            let uri = uri.unwrap_or_default().parse::<RedirectUri>();
+            redirect_uris.extend(errors.check(&format!("/redirectUris/{position}"), uri));
+        }
         match id {
-            Some(id) if errors.0.is_empty() => Ok((id, scopes)),
+            Some(id) if errors.0.is_empty() => Ok((id, NewClient { scopes, redirect_uris })),
             _ => Err(errors.0),
         }
     }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::auth::{ClientPage, ClientRecord, NewKey};
-use crate::domain::{ClientId, Timestamp};
+use crate::domain::{ClientId, RedirectUri, Timestamp};
 use crate::json::text;
 
 /// A client.
@@ -15,6 +15,10 @@ pub(crate) struct ClientResponse {
     scopes: ScopeNames,
     /// The kinds of signature of its deliveries.
     signatures: Vec<&'static str>,
+    /// The addresses to which a login by its id returns the browser.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    redirect_uris: Vec<String>,
     /// Whether it gets no token and its tokens are refused.
     disabled: bool,
     /// The number of API keys with which it can log in.
@@ -36,12 +40,13 @@ type ScopeNames = Vec<&'static str>;
 
 impl From<&ClientRecord> for ClientResponse {
     fn from(client: &ClientRecord) -> Self {
-        let ClientRecord { id, scopes, signatures, disabled, keys, is_first, created, rotated } = client;
+        let ClientRecord { id, scopes, signatures, redirect_uris, disabled, keys, is_first, created, rotated } = client;
         let time = |time: &Option<Timestamp>| time.map(|time| time.to_string());
         Self {
             client_id: id.to_string(),
             scopes: scopes.names(),
             signatures: signatures.names().to_vec(),
+            redirect_uris: redirect_uris.iter().map(RedirectUri::to_string).collect(),
             disabled: *disabled,
             keys: *keys,
             is_first: *is_first,

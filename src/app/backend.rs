@@ -8,7 +8,8 @@ use super::StartError;
 use crate::config::Config;
 use crate::delivery::NextDue;
 use crate::store::{
-    AzureNames, AzureStore, ClientStore, ConversationStore, EmbeddedStore, NoQueue, Sealer, WakeUpQueue, WakeUps, Waker,
+    AzureNames, AzureStore, ClientStore, ConversationStore, EmbeddedStore, LoginStore, NoQueue, Sealer, WakeUpQueue,
+    WakeUps, Waker,
 };
 use crate::time::{Clock, SystemClock};
 
@@ -53,6 +54,13 @@ impl Backend {
 
     pub(super) fn clients(&self) -> ClientStore {
         ClientStore::new(match self {
+            Self::Local { store, .. } => store.clients(),
+            Self::Azure(store) => store.clients(),
+        })
+    }
+
+    pub(super) fn logins(&self) -> LoginStore {
+        LoginStore::new(match self {
             Self::Local { store, .. } => store.clients(),
             Self::Azure(store) => store.clients(),
         })

@@ -7,6 +7,7 @@ use warp::reply::Response;
 
 use super::AppWorker;
 use super::backend::Backend;
+use super::documents::GuardedFetcher;
 use super::signatures::ChosenSignatures;
 use crate::auth::{Authenticator, ClientAdmin, ClientDirectory};
 use crate::backup::Backup;
@@ -18,13 +19,14 @@ use crate::http::{
     FunctionsHost, Invocations, Operation, RateLimiter, Services, invocation_operations, operations, router,
     standalone_operations,
 };
+use crate::login::{Documents, Logins, Seals};
 use crate::maintenance::{Checkup, Indexer, Sweeper};
 use crate::mcp::McpServer;
 use crate::outbound::HttpSender;
 use crate::public_url::PublicUrl;
 use crate::scheduler::{CursorKeys, Scheduler};
 use crate::secrets::Secrets;
-use crate::store::{ConversationStore, Sealer, WakeUps, Waker};
+use crate::store::{ConversationStore, LoginStore, Sealer, WakeUps, Waker};
 use crate::time::{Clock, Entropy};
 
 /// What there is before the secrets are known.
@@ -57,7 +59,8 @@ impl Foundation {
         let parts = self.parts(secrets);
         let (sender, shown) = (Arc::clone(&self.sender), Arc::clone(&signer));
         let deliverer = parts.deliverer(config, sender, shown, &directory, self.descriptors);
-        let authenticator = self.authenticator(directory, secrets);
+        let authenticator = Arc::new(self.authenticator(Arc::clone(&directory), secrets));
+        let logins = self.logins(&authenticator, directory, secrets);
         let scheduler = parts.scheduler(config).beside(deliverer.live_attempts().clone());
         let (scheduler, indexer) = (scheduler.with_cursor_keys(cursor_keys), parts.indexer(backend));
         let (invocations, worker) = if let Some(host) = &self.host {
@@ -77,6 +80,7 @@ impl Foundation {
             backup: parts.backup(backend),
             scheduler,
             authenticator,
+            logins,
             clients,
             entropy: parts.entropy,
             mcp,
@@ -98,7 +102,18 @@ impl Foundation {
     fn authenticator(&self, directory: Arc<ClientDirectory>, secrets: &Secrets) -> Authenticator {
         let (keys, tokens) = (secrets.signing_keys.clone(), self.config.auth.tokens.clone());
         let authenticator = Authenticator::new(directory, keys, tokens, self.public_url.clone(), self.backend.clock());
-        authenticator.refreshing(secrets.refresh.clone())
+        let authenticator = authenticator.refreshing(secrets.refresh.clone());
+        match self.config.auth.trusted_issuers.clone() {
+            Some(issuers) => authenticator.trusting(issuers, Arc::new(GuardedFetcher(Arc::clone(&self.sender)))),
+            None => authenticator,
+        }
+    }
+
+    fn logins(&self, authenticator: &Arc<Authenticator>, directory: Arc<ClientDirectory>, secrets: &Secrets) -> Logins {
+        let seals = Seals::new(secrets.signing_keys.clone(), Arc::clone(&self.entropy));
+        let documents = Documents::new(Arc::new(GuardedFetcher(Arc::clone(&self.sender))));
+        let (store, clock) = (self.backend.logins(), self.backend.clock());
+        Logins::new(Arc::clone(authenticator), directory, store, seals, documents, clock, Arc::clone(&self.entropy))
     }
 }
 
@@ -119,13 +134,15 @@ pub(super) struct Parts {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     retention: Retention,
+    logins: LoginStore,
 }
 
 impl Parts {
     pub(super) fn of(backend: &Backend, entropy: Arc<dyn Entropy>, sealer: Arc<Sealer>, retention: Retention) -> Self {
         let (conversations, wake_ups) = (backend.conversations(sealer), backend.wake_ups());
         let waker = backend.waker(&wake_ups);
-        Self { conversations, waker, wake_ups, clock: backend.clock(), entropy, retention }
+        let (clock, logins) = (backend.clock(), backend.logins());
+        Self { conversations, waker, wake_ups, clock, entropy, retention, logins }
     }
 
     fn scheduler(&self, config: &Config) -> Scheduler {
@@ -186,7 +203,8 @@ impl Parts {
     }
 
     fn follower(&self, deliverer: Arc<Deliverer>, next_due: Arc<NextDue>) -> Follower {
-        Follower::new(deliverer, self.conversations.clone(), next_due, Arc::clone(&self.clock)).keeping(self.retention)
+        let follower = Follower::new(deliverer, self.conversations.clone(), next_due, Arc::clone(&self.clock));
+        follower.keeping(self.retention).removing_from(self.logins.clone())
     }
 
     pub(super) fn wake_up_handler(&self, deliverer: Arc<Deliverer>) -> Arc<WakeUpHandler> {
@@ -195,7 +213,7 @@ impl Parts {
         let conversations = || self.conversations.clone();
         let runner = Arc::new(SlotRunner::new(deliverer, conversations(), wake_ups(), clock(), entropy));
         let sweeper = Sweeper::new(conversations(), wake_ups(), Arc::clone(&runner) as _, clock());
-        let sweeper = sweeper.keeping(self.retention);
+        let sweeper = sweeper.keeping(self.retention).removing_from(self.logins.clone());
         Arc::new(WakeUpHandler::new(runner, Arc::new(sweeper)))
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::StartError;
 use super::backend::Backend;
 use crate::api::{ClientKeyResponse, ClientResponse, ListClientsResponse, ListRequest};
-use crate::auth::{ClientAdmin, ClientAdminError, ClientDirectory};
+use crate::auth::{ClientAdmin, ClientAdminError, ClientDirectory, NewClient};
 use crate::config::Config;
 use crate::descriptors::Descriptors;
 use crate::domain::{ClientId, Scopes, Signatures};
@@ -19,8 +19,8 @@ use crate::time::{Entropy, SystemEntropy};
 /// What an operator does with clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientCommand {
-    /// Adds a client with these scopes.
-    Add(ClientId, Scopes),
+    /// Adds a client with these properties.
+    Add(ClientId, NewClient),
     /// Lists all clients.
     List,
     /// Reads a client.
@@ -71,7 +71,7 @@ async fn first_client(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Clie
 async fn run(admin: &ClientAdmin, command: &ClientCommand) -> Result<Value, String> {
     use ClientCommand as C;
     let client = match command {
-        C::Add(id, scopes) => return json(&ClientKeyResponse::from(&admin.add(id, *scopes).await.map_err(text)?)),
+        C::Add(id, new) => return json(&ClientKeyResponse::from(&admin.add(id, new.clone()).await.map_err(text)?)),
         C::Rotate(id) => return json(&ClientKeyResponse::from(&admin.rotate(id).await.map_err(text)?)),
         C::List => return list(admin).await,
         C::Show(id) => admin.get(id).await,

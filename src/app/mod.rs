@@ -6,6 +6,7 @@ mod build;
 mod client_keys;
 mod clients;
 mod doctor;
+mod documents;
 mod orphan;
 mod repair;
 mod signatures;
@@ -21,6 +22,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use crate::api::{ExportResponse, ImportResponse};
+pub use crate::auth::NewClient;
 pub(crate) use crate::backup::{BackupError, Verification};
 use crate::delivery::{Follower, Worker};
 use crate::http::{FunctionsHost, RoutesSender, Server};

@@ -11,6 +11,20 @@ use crate::time::{Entropy, random};
 /// The beginning of every key that we make.
 pub(super) const PREFIX: &str = "msk_";
 
+/// The characters of a generated key behind its last `_`: the secret and the checksum.
+const SECRET: usize = 49;
+
+/// The client and the key in a bearer token that is a key: a key that we made names its client, and before another one
+/// the client's id and a colon are written. `None` if it is no key. A JSON Web Token has no colon.
+pub(super) fn in_bearer(text: &str) -> Option<(&str, &str)> {
+    if let Some(pair) = text.split_once(':') {
+        return Some(pair);
+    }
+    let rest = text.strip_prefix(PREFIX)?;
+    let (client, secret) = rest.split_at_checked(rest.len().checked_sub(SECRET + 1)?)?;
+    secret.starts_with('_').then_some((client, text))
+}
+
 /// The secret that a client logs in with.
 #[derive(Clone, Debug)]
 pub struct ApiKey(Secret<String>);
@@ -112,6 +126,21 @@ mod tests {
         assert_eq!(URL_SAFE_NO_PAD.decode(checksum).unwrap(), crc32fast::hash(secret.as_bytes()).to_be_bytes());
         assert!(ApiKey::new(Secret::new(text.clone())).is_ok());
         assert!(!format!("{key:?}").contains(secret));
+    }
+
+    #[test]
+    fn a_bearer_key_names_its_client() {
+        for id in ["a", "agent-1", "a_b_", &"x".repeat(64)] {
+            let key = ApiKey::generate(&id.parse().unwrap(), &SystemEntropy::new());
+            let text = key.secret().expose();
+            assert_eq!(in_bearer(text), Some((id, text.as_str())));
+            assert_eq!(in_bearer(&format!("{id}:{text}")), Some((id, text.as_str())));
+        }
+        assert_eq!(in_bearer("anna:a key:of hers"), Some(("anna", "a key:of hers")));
+        for bad in ["", "msk_", "msk_a", "eyJh.eyJ.x", &format!("msk_{}", "x".repeat(60)), &"x".repeat(60), "msk_é_é"]
+        {
+            assert_eq!(in_bearer(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::accepted_keys::AcceptedKeys;
+use super::foreign_tokens::ForeignTokens;
 use super::login_throttle::{LoginThrottle, TooManyFailures};
 use super::token::{Claims, Rejected, TokenIssuer};
-use super::{ClientDirectory, SigningKeys, Source, TokenSettings, api_key};
+use super::{ClientDirectory, DocumentFetcher, SigningKeys, Source, TokenSettings, TrustedIssuers, api_key};
 use crate::current::{Current, Refresh};
-use crate::domain::{ClientId, Scope, Scopes, Secret, TraceContext};
+use crate::domain::{ClientId, Scope, Scopes, Secret, Timestamp, TraceContext};
 use crate::metrics;
 use crate::public_url::{PublicUrl, Resource};
 use crate::store::{Client, StoreError};
@@ -20,6 +22,9 @@ pub struct Authenticator {
     tokens: TokenIssuer,
     refresh: Refresh,
     throttle: LoginThrottle,
+    accepted: AcceptedKeys,
+    /// None if no other issuer is trusted.
+    foreign: Option<ForeignTokens>,
     public_url: PublicUrl,
     clock: Arc<dyn Clock>,
 }
@@ -73,12 +78,14 @@ pub struct TokenGrant {
     pub scopes: Scopes,
     /// The identifiers of the resources that the token is for. Without any, the token is for the default audience.
     pub audience: Vec<String>,
+    /// The id of the program that acts for the client, if a user has logged in with it.
+    pub program: Option<String>,
 }
 
 impl Default for TokenGrant {
     /// All scopes of the client, and the default audience.
     fn default() -> Self {
-        Self { scopes: Scopes::all(), audience: Vec::new() }
+        Self { scopes: Scopes::all(), audience: Vec::new(), program: None }
     }
 }
 
@@ -99,12 +106,9 @@ pub enum AuthError {
     /// The request has no bearer token.
     #[error("no bearer token")]
     Missing,
-    /// The request has a token that is not accepted. The reason is kept back, because it would help a forger.
+    /// The request has a token or a key that is not accepted. The reason is kept back, because it would help a forger.
     #[error("the token is not accepted")]
     InvalidToken,
-    /// The bearer token has the form of an API key. Whether it is a right one is not looked at.
-    #[error("the bearer token is an API key")]
-    ApiKeyAsToken,
     /// The token is valid, but it does not have the scope that the operation needs.
     #[error("the token does not have the scope {0}")]
     InsufficientScope(Scope),
@@ -135,7 +139,6 @@ impl AuthError {
         match self {
             Self::Missing => "missing_token",
             Self::InvalidToken => "invalid_token",
-            Self::ApiKeyAsToken => "api_key_as_token",
             Self::InsufficientScope(_) => "insufficient_scope",
             Self::WrongCredentials => "wrong_credentials",
             Self::NoScope => "no_scope",
@@ -176,13 +179,28 @@ impl Authenticator {
         let tokens = TokenIssuer::new(keys.into(), settings, &public_url);
         let directory = directory.into();
         let (refresh, throttle) = (Refresh::default(), LoginThrottle::default());
-        Self { directory, tokens, refresh, throttle, public_url, clock }
+        Self {
+            directory,
+            tokens,
+            refresh,
+            throttle,
+            accepted: AcceptedKeys::default(),
+            foreign: None,
+            public_url,
+            clock,
+        }
     }
 
     /// Asks for the keys to be read again when a token names a key that is missing.
     #[must_use]
     pub fn refreshing(self, refresh: Refresh) -> Self {
         Self { refresh, ..self }
+    }
+
+    /// Accepts tokens of these issuers, too.
+    #[must_use]
+    pub fn trusting(self, issuers: TrustedIssuers, fetcher: Arc<dyn DocumentFetcher>) -> Self {
+        Self { foreign: Some(ForeignTokens::new(issuers, fetcher)), ..self }
     }
 
     /// The URL by which clients know the service. Tokens name it as their audience.
@@ -195,8 +213,8 @@ impl Authenticator {
     ///
     /// # Errors
     /// [`AuthError::WrongCredentials`]; after ten of those in a minute, for one client from one source,
-    /// [`AuthError::TooManyFailures`] for up to 15 minutes, whether the key is right or not; [`AuthError::NoScope`] if the token would have
-    /// no scope; [`AuthError::Unavailable`] or [`AuthError::Internal`].
+    /// [`AuthError::TooManyFailures`] for up to 15 minutes, whether the key is right or not; [`AuthError::NoScope`] if
+    /// the token would have no scope; [`AuthError::Unavailable`] or [`AuthError::Internal`].
     pub async fn issue(
         &self,
         client: &str,
@@ -205,24 +223,65 @@ impl Authenticator {
         source: Source,
         entropy: &dyn Entropy,
     ) -> Result<IssuedToken, AuthError> {
-        let issued = async {
-            // A client id has at most 64 characters. A longer name belongs to no client and is counted by its beginning.
-            let name: String = client.chars().take(64).collect();
-            self.throttle.check(&name, source, Instant::now())?;
-            let known = match client.parse::<ClientId>() {
-                Ok(id) => self.look_up(&id, source).await?,
-                Err(_) => None,
-            };
-            let is_right = || api_key::verify(known.as_deref(), key);
-            let verified = self.throttle.judge(&name, source, Instant::now(), is_right)?;
-            let known = known.filter(|_| verified).ok_or(AuthError::WrongCredentials)?;
-            let grant = TokenGrant { scopes: grant.scopes & known.scopes, ..grant };
-            if grant.scopes.is_empty() {
-                return Err(AuthError::NoScope);
-            }
-            Ok(self.tokens.issue(&known.id, &grant, self.clock.now(), entropy))
+        let known = self.log_in(client, key, source).await?;
+        self.issue_to(&known, grant, entropy)
+    }
+
+    /// The client with this id, if the key is one of its keys.
+    ///
+    /// # Errors
+    /// As [`Authenticator::issue`], without [`AuthError::NoScope`].
+    pub async fn log_in(&self, client: &str, key: &Secret<String>, source: Source) -> Result<Arc<Client>, AuthError> {
+        self.check_key(client, key, source).await.map_err(counted)
+    }
+
+    async fn check_key(&self, client: &str, key: &Secret<String>, source: Source) -> Result<Arc<Client>, AuthError> {
+        // A client id has at most 64 characters. A longer name belongs to no client and is counted by its beginning.
+        let name: String = client.chars().take(64).collect();
+        self.throttle.check(&name, source, Instant::now())?;
+        let known = match client.parse::<ClientId>() {
+            Ok(id) => self.look_up(&id, source).await?,
+            Err(_) => None,
         };
-        issued.await.map_err(counted)
+        let is_right = || api_key::verify(known.as_deref(), key);
+        let verified = self.throttle.judge(&name, source, Instant::now(), is_right)?;
+        known.filter(|_| verified).ok_or(AuthError::WrongCredentials)
+    }
+
+    /// Makes another token for a client that has logged in at a time in the past.
+    ///
+    /// # Errors
+    /// [`AuthError::WrongCredentials`] if the client is gone, is disabled, or was since that time;
+    /// [`AuthError::NoScope`],
+    /// [`AuthError::Unavailable`] or [`AuthError::Internal`].
+    pub async fn issue_again(
+        &self,
+        client: &ClientId,
+        login: Timestamp,
+        grant: TokenGrant,
+        entropy: &dyn Entropy,
+    ) -> Result<IssuedToken, AuthError> {
+        let known = self.directory.find(client).await.map_err(|error| counted(error.into()))?;
+        let known =
+            known.filter(|client| !client.disabled && client.tokens_valid_from.is_none_or(|from| login >= from));
+        let known = known.ok_or_else(|| counted(AuthError::WrongCredentials))?;
+        self.issue_to(&known, grant, entropy)
+    }
+
+    fn issue_to(&self, client: &Client, grant: TokenGrant, entropy: &dyn Entropy) -> Result<IssuedToken, AuthError> {
+        let grant = TokenGrant { scopes: grant.scopes & client.scopes, ..grant };
+        if grant.scopes.is_empty() {
+            return Err(counted(AuthError::NoScope));
+        }
+        Ok(self.tokens.issue(&client.id, &grant, self.clock.now(), entropy))
+    }
+
+    /// Counts a program that registers itself.
+    ///
+    /// # Errors
+    /// [`AuthError::TooManyFailures`] after thirty in a minute from one source that is one caller.
+    pub fn count_registration(&self, source: Source) -> Result<(), AuthError> {
+        self.throttle.count_registration(source, Instant::now()).map_err(|error| counted(error.into()))
     }
 
     async fn look_up(&self, id: &ClientId, source: Source) -> Result<Option<Arc<Client>>, AuthError> {
@@ -230,16 +289,28 @@ impl Authenticator {
         Ok(self.directory.find_for_login(id).await?)
     }
 
-    /// Finds the calling client by the values of all `Authorization` headers of a request to a part of the service.
+    /// Finds the calling client by the values of all `Authorization` headers of a request to a part of the service: by
+    /// a token, or by an API key, which counts as a login from the source.
     ///
     /// # Errors
-    /// [`AuthError::Missing`], [`AuthError::InvalidToken`], [`AuthError::ApiKeyAsToken`], [`AuthError::Unavailable`] or
+    /// [`AuthError::Missing`], [`AuthError::InvalidToken`], [`AuthError::TooManyFailures`], [`AuthError::Unavailable`]
+    /// or
     /// [`AuthError::Internal`].
-    pub async fn authenticate(&self, authorization: &[&[u8]], resource: Resource) -> Result<Principal, AuthError> {
-        self.find_caller(authorization, resource).await.map_err(counted)
+    pub async fn authenticate(
+        &self,
+        authorization: &[&[u8]],
+        resource: Resource,
+        source: Source,
+    ) -> Result<Principal, AuthError> {
+        self.find_caller(authorization, resource, source).await.map_err(counted)
     }
 
-    async fn find_caller(&self, authorization: &[&[u8]], resource: Resource) -> Result<Principal, AuthError> {
+    async fn find_caller(
+        &self,
+        authorization: &[&[u8]],
+        resource: Resource,
+        source: Source,
+    ) -> Result<Principal, AuthError> {
         let value = match authorization {
             [] => return Err(AuthError::Missing),
             [one] => std::str::from_utf8(one).map_err(|_| AuthError::InvalidToken)?,
@@ -251,16 +322,46 @@ impl Authenticator {
         }
         // RFC 9110 §11.4 allows more than one space.
         let token = token.trim_start_matches(' ');
-        if token.starts_with(api_key::PREFIX) {
-            return Err(AuthError::ApiKeyAsToken);
+        if let Some((client, key)) = api_key::in_bearer(token) {
+            let client = self.find_by_key(client, Secret::new(key.to_owned()), source).await?;
+            return Ok(Principal { client: client.id.clone(), scopes: client.scopes, trace: None });
         }
-        let claims = self.verify(token, resource).await.map_err(|_| AuthError::InvalidToken)?;
+        let Ok(claims) = self.verify(token, resource).await else { return self.find_foreign(token).await };
         let client = self.directory.find(&claims.sub).await?.filter(|c| !c.disabled).ok_or(AuthError::InvalidToken)?;
         if client.tokens_valid_from.is_some_and(|from| claims.iat < from.as_secs()) {
             return Err(AuthError::InvalidToken);
         }
         // A client that has lost a scope loses it for the tokens that it already has, too.
         Ok(Principal { client: claims.sub.clone(), scopes: claims.scope & client.scopes, trace: None })
+    }
+
+    /// The client that a token of another issuer stands for. It has no scope that is about other clients.
+    async fn find_foreign(&self, token: &str) -> Result<Principal, AuthError> {
+        let foreign = self.foreign.as_ref().ok_or(AuthError::InvalidToken)?;
+        let caller = foreign.caller(token, self.clock.now()).await.ok_or(AuthError::InvalidToken)?;
+        let client =
+            self.directory.find(&caller.client).await?.filter(|c| !c.disabled).ok_or(AuthError::InvalidToken)?;
+        if client.tokens_valid_from.is_some_and(|from| caller.issued < from.as_secs()) {
+            return Err(AuthError::InvalidToken);
+        }
+        Ok(Principal { client: caller.client, scopes: client.scopes & Scopes::all(), trace: None })
+    }
+
+    /// The client with this key. A key that was right before is no login: the client comes from the cache.
+    async fn find_by_key(&self, client: &str, key: Secret<String>, source: Source) -> Result<Arc<Client>, AuthError> {
+        if self.accepted.contains(client, &key)
+            && let Ok(id) = client.parse()
+            && let Some(known) = self.directory.find(&id).await?
+            && api_key::verify(Some(&known), &key)
+        {
+            return Ok(known);
+        }
+        let known = self.check_key(client, &key, source).await.map_err(|error| match error {
+            AuthError::WrongCredentials => AuthError::InvalidToken,
+            error => error,
+        })?;
+        self.accepted.insert(client, &key);
+        Ok(known)
     }
 
     /// Verifies a token. If no key has its id, the keys are read again first: another process may have signed it with a

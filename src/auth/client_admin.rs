@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ApiKey, ClientDirectory, client_with_key, hash_key};
-use crate::domain::{ClientId, Scopes, Signatures, Timestamp};
+use crate::domain::{ClientId, RedirectUri, Scopes, Signatures, Timestamp};
 use crate::store::{Client, StoreError};
 use crate::time::{Clock, Entropy};
 
@@ -23,6 +23,8 @@ pub struct ClientRecord {
     pub scopes: Scopes,
     /// The signatures of its deliveries.
     pub signatures: Signatures,
+    /// The addresses to which a login by its id returns the browser.
+    pub redirect_uris: Vec<RedirectUri>,
     /// Whether it gets no token and its tokens are refused.
     pub disabled: bool,
     /// The number of API keys with which it can log in.
@@ -33,6 +35,22 @@ pub struct ClientRecord {
     pub created: Option<Timestamp>,
     /// The time at which it last got another key.
     pub rotated: Option<Timestamp>,
+}
+
+/// The properties of a client that is added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewClient {
+    /// Its scopes.
+    pub scopes: Scopes,
+    /// The addresses to which a login by its id returns the browser. Without any, its id begins no login.
+    pub redirect_uris: Vec<RedirectUri>,
+}
+
+impl From<Scopes> for NewClient {
+    /// A client without addresses.
+    fn from(scopes: Scopes) -> Self {
+        Self { scopes, redirect_uris: Vec::new() }
+    }
 }
 
 /// A client and an API key that was just made for it. The store has only a hash of the key.
@@ -93,16 +111,18 @@ impl ClientAdmin {
         Self { directory, clock, entropy }
     }
 
-    /// Adds a client with these scopes and one key.
+    /// Adds a client with these properties and one key.
     ///
     /// # Errors
     /// [`ClientAdminError::Exists`], [`ClientAdminError::First`], [`ClientAdminError::Unavailable`] or
     /// [`ClientAdminError::Internal`].
-    pub async fn add(&self, id: &ClientId, scopes: Scopes) -> Result<NewKey, ClientAdminError> {
+    pub async fn add(&self, id: &ClientId, properties: NewClient) -> Result<NewKey, ClientAdminError> {
         self.refuse_first(id)?;
+        let NewClient { scopes, redirect_uris } = properties;
         let api_key = ApiKey::generate(id, &*self.entropy);
         let created = Some(self.clock.now());
-        let client = Client { created, ..client_with_key(id.clone(), &api_key, scopes, &*self.entropy) };
+        let client = client_with_key(id.clone(), &api_key, scopes, &*self.entropy);
+        let client = Client { redirect_uris, created, ..client };
         match self.directory.store().insert(&client).await {
             Ok(()) => {}
             // A hash has a salt of its own, so a client with this one is ours.
@@ -252,11 +272,12 @@ impl ClientAdmin {
 }
 
 fn stored(client: &Client) -> ClientRecord {
-    let Client { id, key_hashes, scopes, signatures, disabled, created, rotated, .. } = client;
+    let Client { id, key_hashes, scopes, signatures, redirect_uris, disabled, created, rotated, .. } = client;
     ClientRecord {
         id: id.clone(),
         scopes: *scopes,
         signatures: *signatures,
+        redirect_uris: redirect_uris.clone(),
         disabled: *disabled,
         keys: key_hashes.len(),
         is_first: false,
@@ -316,7 +337,7 @@ mod tests {
         }
 
         async fn add(&self, name: &str) -> NewKey {
-            self.admin.add(&id(name), Scopes::all()).await.unwrap()
+            self.admin.add(&id(name), Scopes::all().into()).await.unwrap()
         }
 
         async fn accepts(&self, NewKey { client, api_key }: &NewKey) -> bool {
@@ -379,7 +400,7 @@ mod tests {
             let place = Place::new();
             // The calls are those of the store: a commit, or a read and a commit.
             place.fail([fault]);
-            match place.admin.add(&id("anna"), Scopes::all()).await {
+            match place.admin.add(&id("anna"), Scopes::all().into()).await {
                 Ok(key) => assert!(fault == Fault::AnswerLost && place.accepts(&key).await),
                 Err(error) => {
                     assert!(
@@ -421,7 +442,7 @@ mod tests {
         let record = place.admin.get(&first).await.unwrap();
         assert_eq!((record.is_first, record.keys, record.scopes), (true, 1, Scopes::with_operator()));
         let refused = [
-            place.admin.add(&first, Scopes::all()).await.map(drop),
+            place.admin.add(&first, Scopes::all().into()).await.map(drop),
             place.admin.rotate(&first).await.map(drop),
             place.admin.retire(&first).await.map(drop),
             place.admin.disable(&first).await.map(drop),
@@ -435,7 +456,7 @@ mod tests {
     async fn an_unknown_client_is_not_found_and_a_known_one_is_not_added() {
         let place = Place::new();
         let key = place.add("anna").await;
-        let again = place.admin.add(&id("anna"), Scopes::with_operator()).await;
+        let again = place.admin.add(&id("anna"), Scopes::with_operator().into()).await;
         assert!(matches!(again, Err(ClientAdminError::Exists(_))));
         assert!(place.accepts(&key).await && place.admin.get(&id("anna")).await.unwrap().scopes == Scopes::all());
         let unknown = id("anne");

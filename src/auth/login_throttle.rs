@@ -40,8 +40,8 @@ impl Default for LoginThrottle {
 impl LoginThrottle {
     /// The limit of one client from one source. Whoever uses it up again and again waits longer each time.
     const OF_PAIR: Limit = Limit { failures: 10, longest: Windows::LONGEST };
-    /// The same, if many callers may share the address. The wait does not grow, because a stranger could keep the client
-    /// out with ten requests in a quarter of an hour.
+    /// The same, if many callers may share the address. The wait does not grow, because a stranger could keep the
+    /// client out with ten requests in a quarter of an hour.
     const OF_SHARED_PAIR: Limit = Limit { failures: 10, longest: Windows::SHORTEST };
     /// The same, if the client has logged in from the source lately. The caller may share the source with somebody who
     /// guesses, so it has a larger limit of its own and never waits longer than a minute, and the limit of the source
@@ -49,6 +49,8 @@ impl LoginThrottle {
     const OF_PAIR_AFTER_SUCCESS: Limit = Limit { failures: 100, longest: Windows::SHORTEST };
     /// The limit of all clients from one source. They may have nothing to do with each other, so it does not grow.
     const OF_SOURCE: Limit = Limit { failures: 30, longest: Windows::SHORTEST };
+    /// The programs that may register themselves from one source. None is refused for what others do.
+    const OF_REGISTRATIONS: Limit = Limit { failures: 30, longest: Windows::SHORTEST };
     /// The time for which a success counts. A client logs in again when its token ends, which is within an hour.
     const SUCCESS_COUNTS_FOR: Duration = Duration::from_hours(24);
     const MAX_SUCCESSES: usize = 10_000;
@@ -96,6 +98,15 @@ impl LoginThrottle {
         }
         let turn = tokio::time::timeout(Self::MAX_LOOK_UP_WAIT, self.look_ups.acquire()).await;
         turn.ok().and_then(Result::ok).map(Some).ok_or(TooManyFailures { retry_after: 1 })
+    }
+
+    /// Counts a program that registers itself. A source that may be many callers has no limit.
+    pub(super) fn count_registration(&self, source: Source, now: Instant) -> Result<(), TooManyFailures> {
+        let Some(network) = source.counted() else { return Ok(()) };
+        let (key, mut counted) = (("registration", network), lock(&self.failures));
+        counted.check(&key, Self::OF_REGISTRATIONS, now)?;
+        counted.count(&key, Self::OF_REGISTRATIONS, now);
+        Ok(())
     }
 
     fn check_in(&self, failures: &Windows, client: &str, source: Source, now: Instant) -> Result<(), TooManyFailures> {

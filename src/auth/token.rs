@@ -73,6 +73,9 @@ pub(super) struct Claims {
         deserialize_with = "known_scopes"
     )]
     pub(super) scope: Scopes,
+    /// The program that acts for the client (RFC 9068 §2.2). A token that the client itself asked for has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
 }
 
 /// The scopes of a token that newer code may have issued.
@@ -158,6 +161,7 @@ impl TokenIssuer {
             nbf: Some(iat),
             jti,
             scope: grant.scopes,
+            client_id: grant.program.clone(),
         };
         let token = self.keys.get().signing().and_then(|(kid, key)| {
             let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::HS256) };

@@ -1,7 +1,7 @@
 //! The first client, and the tokens that the service issues.
 
 use super::vars::{Setting, Vars, any_text, parsed};
-use crate::auth::{ApiKey, SigningKeys, TokenSettings};
+use crate::auth::{ApiKey, SigningKeys, TokenSettings, TrustedIssuers};
 use crate::domain::{ClientId, Secret};
 
 const CLIENT_ID: Setting<ClientId> = Setting { name: "SCHEDULER_CLIENT_ID", default: "", read: parsed };
@@ -11,8 +11,17 @@ const ISSUER: Setting<String> = Setting { name: "JWT_ISSUER", default: "mcp-sche
 const AUDIENCE: Setting<String> = Setting { name: "JWT_AUDIENCE", default: "mcp-scheduler", read: any_text };
 const TTL_SECONDS: Setting<u32> = Setting { name: "JWT_TTL_SECONDS", default: "3600", read: parse_ttl };
 
-pub(super) const SETTINGS: [(&str, &str); 6] =
-    [CLIENT_ID.entry(), API_KEY.entry(), SIGNING_KEYS.entry(), ISSUER.entry(), AUDIENCE.entry(), TTL_SECONDS.entry()];
+const TRUSTED_ISSUERS: Setting<TrustedIssuers> = Setting { name: "TRUSTED_ISSUERS", default: "", read: parsed };
+
+pub(super) const SETTINGS: [(&str, &str); 7] = [
+    CLIENT_ID.entry(),
+    API_KEY.entry(),
+    SIGNING_KEYS.entry(),
+    ISSUER.entry(),
+    AUDIENCE.entry(),
+    TTL_SECONDS.entry(),
+    TRUSTED_ISSUERS.entry(),
+];
 
 /// The first client, and the tokens that the service issues.
 #[derive(Clone, Debug)]
@@ -25,6 +34,8 @@ pub struct AuthConfig {
     pub signing_keys: Option<SigningKeys>,
     /// `JWT_ISSUER`, `JWT_AUDIENCE` and `JWT_TTL_SECONDS`.
     pub tokens: TokenSettings,
+    /// `TRUSTED_ISSUERS`: the issuers whose tokens are accepted too.
+    pub trusted_issuers: Option<TrustedIssuers>,
 }
 
 impl AuthConfig {
@@ -39,6 +50,7 @@ impl AuthConfig {
                 audience: vars.read(&AUDIENCE).unwrap_or_default(),
                 ttl_seconds: vars.read(&TTL_SECONDS).unwrap_or_default(),
             },
+            trusted_issuers: vars.read(&TRUSTED_ISSUERS),
         }
     }
 

@@ -11,8 +11,8 @@ use tokio_util::task::TaskTracker;
 
 use super::{Deliverer, DeliveryOutcome, NextDue};
 use crate::domain::{ClientId, Retention, Timestamp};
-use crate::maintenance::remove_expired;
-use crate::store::{ConversationStore, DueBound, DueKey, Partition, StoreError};
+use crate::maintenance::{remove_expired, remove_expired_logins};
+use crate::store::{ConversationStore, DueBound, DueKey, LoginStore, Partition, StoreError};
 use crate::sync::lock;
 use crate::time::Clock;
 
@@ -27,6 +27,8 @@ pub struct Follower {
     pub(super) next_due: Arc<NextDue>,
     pub(super) clock: Arc<dyn Clock>,
     retention: Retention,
+    /// None in a store that has no logins.
+    logins: Option<LoginStore>,
     started: Arc<Mutex<Started>>,
     deliveries: TaskTracker,
 }
@@ -76,7 +78,13 @@ impl Follower {
     ) -> Self {
         let (started, deliveries) = (Arc::default(), TaskTracker::new());
         let retention = Retention::default();
-        Self { deliverer, store, next_due, clock, retention, started, deliveries }
+        Self { deliverer, store, next_due, clock, retention, logins: None, started, deliveries }
+    }
+
+    /// Removes expired logins, too.
+    #[must_use]
+    pub fn removing_from(self, logins: LoginStore) -> Self {
+        Self { logins: Some(logins), ..self }
     }
 
     /// Keeps final conversations for this time.
@@ -104,6 +112,9 @@ impl Follower {
         loop {
             tokio::time::sleep(Self::REMOVE_EVERY).await;
             remove_expired(&self.store, &*self.clock, self.retention).await;
+            if let Some(logins) = &self.logins {
+                remove_expired_logins(logins, &*self.clock).await;
+            }
         }
     }
 

@@ -20,6 +20,7 @@ use crate::backup::Backup;
 use crate::current::Current;
 use crate::delivery::{Signer, WakeUpHandler};
 use crate::domain::{ClientId, ConversationId, Sha256, TraceContext};
+use crate::login::Logins;
 use crate::maintenance::Checkup;
 use crate::mcp::McpServer;
 use crate::public_url::Origin;
@@ -31,7 +32,9 @@ pub struct Services {
     /// The use cases of a client.
     pub scheduler: Scheduler,
     /// Authenticates clients.
-    pub authenticator: Authenticator,
+    pub authenticator: Arc<Authenticator>,
+    /// The logins of users in a browser.
+    pub logins: Logins,
     /// The use cases of an operator on clients.
     pub clients: ClientAdmin,
     /// Exports and imports the whole store.

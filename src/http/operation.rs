@@ -10,7 +10,7 @@ use super::context::{Invocations, RequestContext};
 use crate::api::Problem;
 use crate::api::openapi::{Description, Documented};
 use crate::auth::Principal;
-use crate::domain::Scope;
+use crate::domain::{Scope, Scopes};
 use crate::mcp::{NamedTool, Tool};
 use crate::public_url::Resource;
 
@@ -97,6 +97,15 @@ impl Operation {
     #[must_use]
     pub fn resource(&self) -> Resource {
         if self.path == Resource::Mcp.path() { Resource::Mcp } else { Resource::Api }
+    }
+
+    /// The scopes that a caller without a token should ask for. `None` if the operation needs no token.
+    pub(super) fn scopes(&self) -> Option<Scopes> {
+        match self.access {
+            Access::Client { scope, .. } => Some(scope.into()),
+            Access::AnyClient(_) => Some(Scopes::on_conversations()),
+            Access::Anyone(_) | Access::FunctionsHost(_) => None,
+        }
     }
 
     /// Whether only the Functions host may know that the operation exists.

@@ -12,9 +12,9 @@ use super::client_operations::client_operations;
 use super::dashboard_operations::dashboard_operations;
 use super::descriptions;
 use super::handlers::{
-    batches, conversations, health, mcp, metadata, metrics, named, oauth_token, openapi, preview_time, token,
-    webhook_keys,
+    batches, conversations, health, mcp, metadata, metrics, named, openapi, preview_time, token, webhook_keys,
 };
+use super::oauth_operations::oauth_operations;
 use super::operation::{Access, Operation, client, client_with_tool, operation, undocumented};
 use crate::domain::Scope;
 use crate::mcp::tools;
@@ -27,6 +27,7 @@ pub fn operations() -> Vec<Operation> {
         service_operations(),
         dashboard_operations(),
         login_operations(),
+        oauth_operations(),
         conversation_operations(),
         redelivery_operations(),
         query_operations(),
@@ -77,7 +78,7 @@ pub fn standalone_operations() -> Vec<Operation> {
     vec![undocumented("metrics", Method::GET, "/metrics", read)]
 }
 
-/// Logins, and the metadata by which clients find them. They need no token.
+/// The login with an API key, and the metadata by which clients find the others. They need no token.
 fn login_operations() -> Vec<Operation> {
     use Access::Anyone;
     vec![
@@ -87,13 +88,6 @@ fn login_operations() -> Vec<Operation> {
             "/api/auth/token",
             &descriptions::ISSUE_TOKEN,
             Anyone(|context| Box::pin(token::issue_token(context))),
-        ),
-        operation(
-            "issueOauthToken",
-            Method::POST,
-            oauth_token::PATH,
-            &descriptions::ISSUE_OAUTH_TOKEN,
-            Anyone(|context| Box::pin(oauth_token::issue_oauth_token(context))),
         ),
         operation(
             "oauthMetadata",

@@ -9,7 +9,7 @@ use http::Method;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
-use warp::reply::{Reply as _, Response};
+use warp::reply::Response;
 
 use super::connection::Connection;
 use super::context::{Arrived, BodyStream, RequestContext, Services};
@@ -40,7 +40,10 @@ pub fn router(services: Arc<Services>, operations: Vec<Operation>) -> BoxedFilte
                         let context = RequestContext::new(services, parameter.to_owned(), limit, arrived);
                         pipeline::serve(operation, context).await
                     }
-                    Err(problem) => problem.into_response(),
+                    Err(problem) => {
+                        let context = RequestContext::new(services, String::new(), 0, arrived);
+                        pipeline::refuse(problem, path.as_str(), context).await
+                    }
                 }
             }
         })

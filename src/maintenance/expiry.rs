@@ -1,4 +1,4 @@
-//! Removes what has expired: idempotency keys, and conversations that ended long ago.
+//! Removes what has expired: idempotency keys, logins, and conversations that ended long ago.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 
 use crate::domain::{Retention, Timestamp};
-use crate::store::{ConversationStore, Partition, StoreError};
+use crate::store::{ConversationStore, LoginStore, Partition, StoreError};
 use crate::time::Clock;
 
 /// The partitions in which rows are removed at one time. Each has one commit on its way, so that the commits of
@@ -35,6 +35,22 @@ pub async fn remove_expired(store: &ConversationStore, clock: &dyn Clock, retent
     let removals =
         ConversationStore::partitions().map(|partition| remove_in(partition, store, clock, retention, until));
     stream::iter(removals).buffer_unordered(PARTITIONS_AT_ONCE).collect::<()>().await;
+}
+
+/// Removes logins whose time is over.
+pub async fn remove_expired_logins(logins: &LoginStore, clock: &dyn Clock) {
+    let (now, until) = (clock.now(), Instant::now() + MAX_TIME);
+    let mut behind = None;
+    while Instant::now() < until {
+        match logins.remove_expired(now, behind.as_deref()).await {
+            Ok(None) => return,
+            Ok(last) => behind = last,
+            Err(error) => {
+                tracing::warn!(%error, "expired logins were not removed; the next run removes them");
+                return;
+            }
+        }
+    }
 }
 
 async fn remove_in(

@@ -9,6 +9,6 @@ mod sweep;
 mod switch;
 
 pub use checkup::{Check, CheckStatus, Checkup};
-pub use expiry::remove_expired;
+pub use expiry::{remove_expired, remove_expired_logins};
 pub use indexer::Indexer;
 pub use sweep::{OverdueRunner, SweepReason, SweepReport, Sweeper};

@@ -13,11 +13,12 @@ use async_trait::async_trait;
 use futures_util::future::{self, join_all};
 use futures_util::stream::{self, StreamExt as _};
 
-use super::remove_expired;
+use super::{remove_expired, remove_expired_logins};
 use crate::domain::{Retention, Timestamp};
 use crate::metrics::{self, Metrics};
 use crate::store::{
-    ConversationStore, DueBound, DueKey, Etag, Partition, PartitionSet, Slot, StoreError, WakeUps, Watermark,
+    ConversationStore, DueBound, DueKey, Etag, LoginStore, Partition, PartitionSet, Slot, StoreError, WakeUps,
+    Watermark,
 };
 use crate::time::Clock;
 
@@ -38,6 +39,8 @@ pub struct Sweeper {
     pub(super) runner: Arc<dyn OverdueRunner>,
     pub(super) clock: Arc<dyn Clock>,
     retention: Retention,
+    /// None in a store that has no logins.
+    logins: Option<LoginStore>,
 }
 
 /// The reason for a sweep.
@@ -91,7 +94,13 @@ impl Sweeper {
         runner: Arc<dyn OverdueRunner>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, wake_ups, runner, clock, retention: Retention::default() }
+        Self { store, wake_ups, runner, clock, retention: Retention::default(), logins: None }
+    }
+
+    /// Removes expired logins, too.
+    #[must_use]
+    pub fn removing_from(self, logins: LoginStore) -> Self {
+        Self { logins: Some(logins), ..self }
     }
 
     /// Keeps final conversations for this time.
@@ -112,6 +121,9 @@ impl Sweeper {
         // A look is made by every process, and one of them is enough.
         if reason != SweepReason::Look {
             remove_expired(&self.store, &*self.clock, self.retention).await;
+            if let Some(logins) = &self.logins {
+                remove_expired_logins(logins, &*self.clock).await;
+            }
         }
         swept
     }

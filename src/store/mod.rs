@@ -10,6 +10,7 @@ mod conversations;
 mod embedded;
 mod grouped;
 mod live_attempts;
+mod logins;
 mod monitored;
 mod rows;
 mod sealer;
@@ -28,6 +29,7 @@ pub use conversations::{
 pub use embedded::{EmbeddedStore, OpenError, Repair, RepairReport};
 pub use grouped::GroupedTable;
 pub use live_attempts::{LiveAttempt, LiveAttempts};
+pub use logins::LoginStore;
 #[cfg(feature = "testing")]
 pub(crate) use rows::read_conversation;
 pub use rows::{DueBound, DueKey, DueRow, IndexMark, InvalidDueKey, ProjectRow, Projection, RowKind, Watermark};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::api::MAX_KEY;
-use crate::domain::{ClientId, ConversationName, Scope};
+use crate::domain::{ClientId, ConversationName, Scope, Scopes};
 
 /// The beginning of the document.
 pub(super) const INTRODUCTION: &str = "\
@@ -21,15 +21,25 @@ pub(super) const BEARER: &str = "bearer";
 
 /// The ways to authenticate.
 pub(super) fn security_schemes() -> Value {
-    let scopes = Scope::ALL.map(|scope| (scope.as_str().to_owned(), Value::from(meaning(scope))));
+    let scopes = |scopes: Scopes| {
+        let pairs = scopes.iter().map(|scope| (scope.as_str().to_owned(), Value::from(meaning(scope))));
+        Value::Object(pairs.collect())
+    };
     json!({
         OAUTH: {
             "type": "oauth2",
-            "description": "The client credentials grant (RFC 6749 §4.4), with the API key as the client secret.",
+            "description": "The login of a user in a browser, or the client credentials grant (RFC 6749 §4.4) with the API \
+                            key as the client secret.",
             "flows": {
+                "authorizationCode": {
+                    "authorizationUrl": "/oauth/authorize",
+                    "tokenUrl": "/oauth/token",
+                    "refreshUrl": "/oauth/token",
+                    "scopes": scopes(Scopes::all()),
+                },
                 "clientCredentials": {
                     "tokenUrl": "/oauth/token",
-                    "scopes": scopes.into_iter().collect::<serde_json::Map<_, _>>(),
+                    "scopes": scopes(Scopes::with_operator()),
                 },
             },
         },
@@ -37,7 +47,7 @@ pub(super) fn security_schemes() -> Value {
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "A token of issueToken or issueOauthToken.",
+            "description": "A token of issueToken or issueOauthToken, or an API key.",
         },
     })
 }

@@ -55,9 +55,11 @@ pub struct Body {
     pub examples: &'static [(&'static str, &'static str)],
 }
 
-/// The body of a response.
+/// The usual response.
 #[derive(Debug)]
 pub struct Answer {
+    /// The status.
+    pub status: u16,
     /// What the body is, in a sentence.
     pub details: &'static str,
     /// The content type.
@@ -90,6 +92,8 @@ pub enum Refusal {
     Json(SchemaOf, &'static str),
     /// A problem of this type.
     Problem(ProblemType),
+    /// A page for people.
+    Page,
 }
 
 /// An operation of the table and its description.

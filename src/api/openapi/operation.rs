@@ -9,6 +9,7 @@ use crate::api::{Problem, ProblemType};
 
 const PROBLEM: &str = "application/problem+json";
 const JSON: &str = "application/json";
+const HTML: &str = "text/html";
 
 /// The operation object of an operation. It refers to the responses that it shares with others.
 pub(super) fn write(operation: &Documented, schemas: &mut Schemas, shared: &mut Map<String, Value>) -> Value {
@@ -82,7 +83,7 @@ fn request_body(body: &Body, limit: usize, schemas: &mut Schemas) -> Value {
 fn responses(operation: &Documented, schemas: &mut Schemas, shared: &mut Map<String, Value>) -> Value {
     let description = operation.description;
     let mut responses = Map::new();
-    responses.insert("200".to_owned(), success(operation, schemas));
+    responses.insert(description.answer.status.to_string(), success(operation, schemas));
     let mut problems = problems::of(operation);
     for other in description.other_answers {
         let types = problems.remove(&other.status).unwrap_or_default();
@@ -95,7 +96,7 @@ fn responses(operation: &Documented, schemas: &mut Schemas, shared: &mut Map<Str
 }
 
 fn success(operation: &Documented, schemas: &mut Schemas) -> Value {
-    let Answer { details, media_type, schema, example, has_tag } = &operation.description.answer;
+    let Answer { details, media_type, schema, example, has_tag, .. } = &operation.description.answer;
     let schema = schema.map_or_else(|| json!({ "type": "string" }), |schema| schemas.response(schema).to_value());
     let media = json!({ "schema": schema });
     let media = if let Some(example) = example { with(media, "example", parsed(example)) } else { media };
@@ -157,6 +158,9 @@ fn other_answer(other: &OtherAnswer, problems: &[ProblemType], schemas: &mut Sch
             content.insert(JSON.to_owned(), json!({ "schema": schema, "example": parsed(example) }));
         }
         Refusal::Problem(problem) => types.push(problem),
+        Refusal::Page => {
+            content.insert(HTML.to_owned(), json!({ "schema": { "type": "string" } }));
+        }
     }
     if !types.is_empty() {
         content.insert(PROBLEM.to_owned(), problem_media(other.status, &types, schemas));

@@ -11,7 +11,7 @@ pub(super) fn of(operation: &Documented) -> BTreeMap<u16, Vec<ProblemType>> {
     let mut problems = vec![P::MalformedRequest, P::Internal];
     if operation.needs_token {
         // The request is invalid if it has an Idempotency-Key where none is read.
-        problems.extend([P::Unauthorized, P::RateLimited, P::Unavailable, P::InvalidRequest]);
+        problems.extend([P::Unauthorized, P::TooManyFailures, P::RateLimited, P::Unavailable, P::InvalidRequest]);
     }
     if operation.scope.is_some() {
         problems.push(P::InsufficientScope);

@@ -92,7 +92,6 @@ impl From<AuthError> for Problem {
         match error {
             AuthError::Missing => Self::unauthorized("Bearer"),
             AuthError::InvalidToken => Self::unauthorized("Bearer error=\"invalid_token\""),
-            AuthError::ApiKeyAsToken => Self::api_key_as_token(),
             AuthError::InsufficientScope(scope) => Self::insufficient_scope(scope),
             AuthError::WrongCredentials => {
                 Self::new(ProblemType::WrongCredentials, "The clientId or the apiKey is wrong.")
@@ -210,18 +209,11 @@ impl Problem {
     /// The text is the same for every error of a token: a precise one would help somebody who forges tokens.
     fn unauthorized(challenge: &'static str) -> Self {
         Self::new(ProblemType::Unauthorized, "The request has no valid bearer token.")
-            .hint("Get a token with POST /api/auth/token and send it as Authorization: Bearer <token>.")
-            .header(WWW_AUTHENTICATE, challenge)
-    }
-
-    /// Nothing is said about the key itself: whether it is right shows when it is exchanged.
-    fn api_key_as_token() -> Self {
-        Self::new(ProblemType::Unauthorized, "The bearer token is an API key, which is exchanged for a token first.")
             .hint(
-                "Send {\"clientId\": \"<client id>\", \"apiKey\": \"<API key>\"} with POST /api/auth/token, and the token of \
-                 the response as Authorization: Bearer <token>.",
+                "Get a token with POST /api/auth/token and send it as Authorization: Bearer <token>. An API key can stand in \
+                 place of the token: msk_…, or <client id>:<API key> for one of another form.",
             )
-            .header(WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")
+            .header(WWW_AUTHENTICATE, challenge)
     }
 
     fn insufficient_scope(scope: Scope) -> Self {

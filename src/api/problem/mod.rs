@@ -17,7 +17,7 @@ use serde::{Serialize, Serializer};
 use tracing::Span;
 
 use super::HealthCheck;
-use crate::domain::{Status, Timestamp};
+use crate::domain::{Scopes, Status, Timestamp};
 use crate::text::escape_invisible;
 pub use problem_type::ProblemType;
 
@@ -156,14 +156,14 @@ impl Problem {
         self.header(CONNECTION, "close")
     }
 
-    /// Adds the address at which a client learns how to log in (RFC 9728 §5.1), if the problem is one of
-    /// authentication.
-    pub(crate) fn resource_metadata(mut self, url: &str) -> Self {
+    /// Adds the address at which a client learns how to log in (RFC 9728 §5.1) and the scopes to ask for, if the problem is
+    /// one of authentication.
+    pub(crate) fn challenge(mut self, metadata: &str, scopes: Option<Scopes>) -> Self {
         if let Some((_, challenge)) = self.headers.iter_mut().find(|(name, _)| *name == WWW_AUTHENTICATE) {
             challenge.push_str(if challenge.contains(' ') { ", " } else { " " });
-            challenge.push_str("resource_metadata=\"");
-            challenge.push_str(url);
-            challenge.push('"');
+            let scopes = scopes.filter(|_| !challenge.contains("scope="));
+            let scopes = scopes.map(|scopes| format!(", scope=\"{scopes}\"")).unwrap_or_default();
+            *challenge = format!("{challenge}resource_metadata=\"{metadata}\"{scopes}");
         }
         self
     }

@@ -2,9 +2,9 @@
 
 use clap::{Args, Subcommand};
 
-use crate::app::ClientCommand;
+use crate::app::{ClientCommand, NewClient};
 use crate::cli::arguments::ServiceArguments;
-use crate::domain::{ClientId, InvalidClientId, Scope, Scopes, Signatures};
+use crate::domain::{ClientId, InvalidClientId, RedirectUri, Scope, Scopes, Signatures};
 
 /// Administrate the clients of a service
 ///
@@ -31,6 +31,10 @@ pub(super) enum ClientAction {
         /// operator
         #[arg(long, value_name = "SCOPE,SCOPE", value_parser = scopes_in)]
         scopes: Option<Scopes>,
+        /// An address to which a login by the id of the client returns, for programs that cannot register themselves; give
+        /// the option again for another one
+        #[arg(long = "redirect", value_name = "URI")]
+        redirect_uris: Vec<RedirectUri>,
     },
     /// List all clients
     #[command(after_help = "Example:\n  mcp-scheduler client list")]
@@ -93,9 +97,10 @@ impl ClientAction {
         let (client, command) = match self {
             Self::Keys { .. } => return Ok(None),
             Self::List(service) => return Ok(Some((ClientCommand::List, service))),
-            Self::Add { client, read_only, scopes } => {
+            Self::Add { client, read_only, scopes, redirect_uris } => {
                 let usual = if *read_only { Scope::Read.into() } else { Scopes::all() };
-                (client, ClientCommand::Add(client.id()?, scopes.unwrap_or(usual)))
+                let new = NewClient { scopes: scopes.unwrap_or(usual), redirect_uris: redirect_uris.clone() };
+                (client, ClientCommand::Add(client.id()?, new))
             }
             Self::Show(client) => (client, ClientCommand::Show(client.id()?)),
             Self::Rotate(client) => (client, ClientCommand::Rotate(client.id()?)),
@@ -139,7 +144,7 @@ mod tests {
     fn every_action_names_a_command_and_takes_the_address_and_the_form() {
         let anna = || "anna".parse::<ClientId>().unwrap();
         for (arguments, expected) in [
-            ("add anna", ClientCommand::Add(anna(), Scopes::all())),
+            ("add anna", ClientCommand::Add(anna(), Scopes::all().into())),
             ("list", ClientCommand::List),
             ("show anna", ClientCommand::Show(anna())),
             ("rotate anna", ClientCommand::Rotate(anna())),
@@ -164,8 +169,17 @@ mod tests {
             (" --scopes operator", Scope::Operator.into()),
         ] {
             let (command, _) = command(&format!("add anna{options}"));
-            assert_eq!(command, ClientCommand::Add("anna".parse().unwrap(), scopes), "{options}");
+            assert_eq!(command, ClientCommand::Add("anna".parse().unwrap(), NewClient::from(scopes)), "{options}");
         }
+    }
+
+    #[test]
+    fn a_client_can_have_several_addresses_for_logins() {
+        let addresses = ["https://claude.ai/api/mcp/auth_callback", "http://localhost:8787/callback"];
+        let (command, _) = command(&format!("add anna --redirect {} --redirect {}", addresses[0], addresses[1]));
+        let redirect_uris = addresses.map(|address| address.parse().unwrap()).to_vec();
+        let new = NewClient { scopes: Scopes::all(), redirect_uris };
+        assert_eq!(command, ClientCommand::Add("anna".parse().unwrap(), new));
     }
 
     #[test]
@@ -180,6 +194,7 @@ mod tests {
             ("add anna --read-only --scopes operator", ErrorKind::ArgumentConflict),
             ("add anna --scopes ,", ErrorKind::ValueValidation),
             ("add anna --scopes admin", ErrorKind::ValueValidation),
+            ("add anna --redirect http://a.example", ErrorKind::ValueValidation),
             ("rotate anna --read-only", ErrorKind::UnknownArgument),
             ("signatures anna v1a", ErrorKind::ValueValidation),
             ("signatures anna", ErrorKind::MissingRequiredArgument),

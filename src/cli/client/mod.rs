@@ -14,9 +14,9 @@ use super::arguments::ServiceArguments;
 use super::members::text;
 use super::output;
 use super::service::{Service, service_url};
-use crate::app::{self, ClientCommand};
+use crate::app::{self, ClientCommand, NewClient};
 use crate::config::Config;
-use crate::domain::Scope;
+use crate::domain::{RedirectUri, Scope};
 use arguments::ClientAction;
 pub(super) use arguments::ClientArguments;
 
@@ -44,8 +44,12 @@ async fn call(service: &mut Service, command: &ClientCommand) -> Result<Value, S
     use ClientCommand as C;
     let (id, action) = match command {
         C::List => return list(service).await,
-        C::Add(id, scopes) => {
-            let body = json!({ "clientId": id.as_str(), "scopes": scopes.names() });
+        C::Add(id, NewClient { scopes, redirect_uris }) => {
+            let mut body = json!({ "clientId": id.as_str(), "scopes": scopes.names() });
+            // An older service does not know the field.
+            if let (Some(body), false) = (body.as_object_mut(), redirect_uris.is_empty()) {
+                body.insert("redirectUris".to_owned(), redirect_uris.iter().map(RedirectUri::as_str).collect());
+            }
             return Ok(service.call_with(Method::POST, "/api/clients", Some(body.to_string())).await?);
         }
         C::SetSignatures(id, signatures) => {

@@ -58,6 +58,10 @@ fn record(client: &Value) -> String {
         format!("state      {}", state(client)),
         format!("api keys   {}", keys(client)),
     ];
+    let redirects = names(client, "redirectUris");
+    if !redirects.is_empty() {
+        lines.push(format!("redirects  {redirects}"));
+    }
     for (label, name) in [("added", "createdTime"), ("rotated", "rotatedTime")] {
         let time = text(client, name);
         if !time.is_empty() {
@@ -114,7 +118,7 @@ mod tests {
     fn the_json_of_a_key_has_exactly_two_members() {
         let answer = json!({ "clientId": "anna", "apiKey": "msk_anna_1", "scopes": ["operator"], "later": 1 });
         let id = || "anna".parse().unwrap();
-        for command in [ClientCommand::Add(id(), Scopes::all()), ClientCommand::Rotate(id())] {
+        for command in [ClientCommand::Add(id(), Scopes::all().into()), ClientCommand::Rotate(id())] {
             assert_eq!(as_json(&command, &answer), r#"{"clientId":"anna","apiKey":"msk_anna_1"}"#);
         }
     }

@@ -42,5 +42,5 @@ const FILE: Description = Description {
 };
 
 const fn file(details: &'static str, media_type: &'static str) -> Answer {
-    Answer { details, media_type, schema: None, example: None, has_tag: false }
+    Answer { status: 200, details, media_type, schema: None, example: None, has_tag: false }
 }

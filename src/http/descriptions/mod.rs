@@ -7,6 +7,7 @@ mod conversations;
 mod dashboard;
 mod mcp;
 mod named;
+mod oauth;
 mod service;
 mod tokens;
 mod webhooks;
@@ -24,15 +25,28 @@ pub(super) use conversations::{
 pub(super) use dashboard::{DASHBOARD, DASHBOARD_SCRIPT, DASHBOARD_STYLE};
 pub(super) use mcp::MCP;
 pub(super) use named::{CANCEL_NAMED_CONVERSATION, GET_NAMED_CONVERSATION, SCHEDULE_NAMED_CONVERSATION};
+pub(super) use oauth::{AUTHORIZE, ISSUE_OAUTH_TOKEN, REGISTER_OAUTH_CLIENT, REVOKE_OAUTH_TOKEN, SUBMIT_AUTHORIZATION};
 pub(super) use service::{DOCS, HEALTH, OPENAPI, READY};
-pub(super) use tokens::{ISSUE_OAUTH_TOKEN, ISSUE_TOKEN, OAUTH_METADATA, PROTECTED_MCP_RESOURCE, PROTECTED_RESOURCE};
+pub(super) use tokens::{ISSUE_TOKEN, OAUTH_METADATA, PROTECTED_MCP_RESOURCE, PROTECTED_RESOURCE};
 pub(super) use webhooks::{GET_SIGNING_KEYS, WEBHOOK_KEYS};
 
 use crate::api::openapi::{Answer, Body, Input, SchemaOf};
 
 /// A JSON response.
 const fn json(details: &'static str, schema: SchemaOf, example: &'static str) -> Answer {
-    Answer { details, media_type: "application/json", schema: Some(schema), example: Some(example), has_tag: false }
+    Answer {
+        status: 200,
+        details,
+        media_type: "application/json",
+        schema: Some(schema),
+        example: Some(example),
+        has_tag: false,
+    }
+}
+
+/// A page for people.
+const fn page(details: &'static str) -> Answer {
+    Answer { status: 200, details, media_type: "text/html", schema: None, example: None, has_tag: false }
 }
 
 /// A JSON body.

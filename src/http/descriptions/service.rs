@@ -2,8 +2,8 @@
 
 use schemars::{SchemaGenerator, json_schema};
 
-use super::json;
-use crate::api::openapi::{Answer, Description, Input, Tag};
+use super::{json, page};
+use crate::api::openapi::{Description, Input, Tag};
 use crate::api::{Health, ProblemType, Ready};
 
 pub(in crate::http) static HEALTH: Description = Description {
@@ -53,7 +53,7 @@ pub(in crate::http) static DOCS: Description = Description {
     details: "The same as a page for people. It needs no script and no other host.",
     input: Input::Nothing,
     reads_if_match: false,
-    answer: Answer { details: "The page.", media_type: "text/html", schema: None, example: None, has_tag: false },
+    answer: page("The page."),
     other_answers: &[],
     problems: &[],
     links: &[],

@@ -1,12 +1,11 @@
-//! Logins, and the metadata by which clients find them.
+//! The login with an API key, and the metadata by which clients find the others.
 
 use schemars::SchemaGenerator;
 
 use super::{body, json};
 use crate::api::ProblemType;
-use crate::api::openapi::{Answer, Body, Description, Input, OtherAnswer, Refusal, SchemaOf, Tag};
+use crate::api::openapi::{Answer, Description, Input, Tag};
 use crate::http::handlers::metadata::{AuthorizationServer, ProtectedResource};
-use crate::http::handlers::oauth_token::{ErrorResponse, TokenForm, TokenResponse as OauthToken};
 use crate::http::handlers::token::{TokenRequest, TokenResponse};
 
 pub(in crate::http) static ISSUE_TOKEN: Description = Description {
@@ -28,58 +27,6 @@ pub(in crate::http) static ISSUE_TOKEN: Description = Description {
     links: &[],
 };
 
-const ERROR: SchemaOf = SchemaGenerator::subschema_for::<ErrorResponse<'_>>;
-
-pub(in crate::http) static ISSUE_OAUTH_TOKEN: Description = Description {
-    tag: Tag::Tokens,
-    summary: "Exchange an API key for a token, with an OAuth library",
-    details: "The client credentials grant of OAuth (RFC 6749 §4.4). The client sends its id and its key by HTTP Basic or in the \
-              form. Errors about the login have the form of OAuth.",
-    input: Input::Body(Body {
-        media_types: &["application/x-www-form-urlencoded"],
-        schema: SchemaGenerator::subschema_for::<TokenForm>,
-        examples: &[(
-            "inTheForm",
-            r#"{ "grant_type": "client_credentials", "client_id": "local", "client_secret": "msk_local_…" }"#,
-        )],
-    }),
-    reads_if_match: false,
-    answer: json(
-        "The token.",
-        SchemaGenerator::subschema_for::<OauthToken<'_>>,
-        r#"{ "access_token": "eyJ…", "token_type": "Bearer", "expires_in": 3600,
-             "scope": "conversations:read conversations:write" }"#,
-    ),
-    other_answers: &[
-        OtherAnswer {
-            status: 400,
-            details: "The login is not valid.",
-            body: Refusal::Json(
-                ERROR,
-                r#"{ "error": "invalid_request", "error_description": "grant_type is required." }"#,
-            ),
-        },
-        OtherAnswer {
-            status: 401,
-            details: "The id or the key is wrong or missing.",
-            body: Refusal::Json(
-                ERROR,
-                r#"{ "error": "invalid_client", "error_description": "The client id or the API key is wrong or missing." }"#,
-            ),
-        },
-        OtherAnswer {
-            status: 429,
-            details: "Too many logins had wrong keys.",
-            body: Refusal::Json(
-                ERROR,
-                r#"{ "error": "invalid_client", "error_description": "Too many logins had wrong credentials." }"#,
-            ),
-        },
-    ],
-    problems: &[],
-    links: &[],
-};
-
 pub(in crate::http) static OAUTH_METADATA: Description = Description {
     tag: Tag::Tokens,
     summary: "Describe the login for OAuth libraries",
@@ -92,8 +39,15 @@ pub(in crate::http) static OAUTH_METADATA: Description = Description {
         r#"{ "issuer": "https://scheduler.example.com",
              "authorization_endpoint": "https://scheduler.example.com/oauth/authorize",
              "token_endpoint": "https://scheduler.example.com/oauth/token",
-             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
-             "grant_types_supported": ["client_credentials"], "response_types_supported": [],
+             "registration_endpoint": "https://scheduler.example.com/oauth/register",
+             "revocation_endpoint": "https://scheduler.example.com/oauth/revoke",
+             "response_types_supported": ["code"],
+             "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+             "code_challenge_methods_supported": ["S256"],
+             "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
+             "revocation_endpoint_auth_methods_supported": ["none"],
+             "client_id_metadata_document_supported": true,
+             "authorization_response_iss_parameter_supported": true,
              "scopes_supported": ["conversations:read", "conversations:write", "webhooks:read"],
              "protected_resources": ["https://scheduler.example.com", "https://scheduler.example.com/mcp"] }"#,
     ),

@@ -20,8 +20,8 @@ pub(in crate::http) async fn list_clients(context: RequestContext, _: Principal)
 
 /// `addClient`
 pub(in crate::http) async fn add_client(mut context: RequestContext, operator: Principal) -> Result<Response, Problem> {
-    let (id, scopes) = context.json::<AddClientRequest>().await?.validate(AddClientRequest::validate)?;
-    let added = context.services().clients.add(&id, scopes).await?;
+    let (id, properties) = context.json::<AddClientRequest>().await?.validate(AddClientRequest::validate)?;
+    let added = context.services().clients.add(&id, properties).await?;
     log("client added", &id, &operator);
     json(&ClientKeyResponse::from(&added))
 }

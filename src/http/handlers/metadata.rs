@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use warp::reply::Response;
 
-use super::oauth_token;
+use super::oauth::{authorize, register, revoke, token};
 use crate::api::Problem;
 use crate::domain::Scopes;
 use crate::http::{RequestContext, json};
@@ -23,14 +23,17 @@ pub(in crate::http) struct ProtectedResource<'a> {
 #[derive(Serialize, JsonSchema)]
 pub(in crate::http) struct AuthorizationServer<'a> {
     issuer: &'a str,
-    /// No operation has this address, because our only grant does not use it. MCP client libraries ignore metadata
-    /// without it.
     authorization_endpoint: String,
     token_endpoint: String,
-    token_endpoint_auth_methods_supported: [&'static str; 2],
-    grant_types_supported: [&'static str; 1],
-    #[schemars(with = "Vec<String>")]
-    response_types_supported: [&'static str; 0],
+    registration_endpoint: String,
+    revocation_endpoint: String,
+    response_types_supported: [&'static str; 1],
+    grant_types_supported: [&'static str; 3],
+    code_challenge_methods_supported: [&'static str; 1],
+    token_endpoint_auth_methods_supported: [&'static str; 3],
+    revocation_endpoint_auth_methods_supported: [&'static str; 1],
+    client_id_metadata_document_supported: bool,
+    authorization_response_iss_parameter_supported: bool,
     scopes_supported: Vec<&'static str>,
     protected_resources: [String; 2],
 }
@@ -56,13 +59,20 @@ pub(in crate::http) fn protected_resource(context: &RequestContext, resource: Re
 /// `oauthMetadata`
 pub(in crate::http) fn oauth_metadata(context: &RequestContext) -> Result<Response, Problem> {
     let origin = context.origin();
+    let at = |path: &str| format!("{}{path}", origin.as_str());
     json(&AuthorizationServer {
         issuer: origin.as_str(),
-        authorization_endpoint: format!("{}/oauth/authorize", origin.as_str()),
-        token_endpoint: format!("{}{}", origin.as_str(), oauth_token::PATH),
-        token_endpoint_auth_methods_supported: oauth_token::CLIENT_AUTHENTICATION,
-        grant_types_supported: oauth_token::GRANT_TYPES,
-        response_types_supported: [],
+        authorization_endpoint: at(authorize::PATH),
+        token_endpoint: at(token::PATH),
+        registration_endpoint: at(register::PATH),
+        revocation_endpoint: at(revoke::PATH),
+        response_types_supported: ["code"],
+        grant_types_supported: token::GRANT_TYPES,
+        code_challenge_methods_supported: ["S256"],
+        token_endpoint_auth_methods_supported: token::CLIENT_AUTHENTICATION,
+        revocation_endpoint_auth_methods_supported: ["none"],
+        client_id_metadata_document_supported: true,
+        authorization_response_iss_parameter_supported: true,
         // Client libraries request all of them, so `operator` is not among them.
         scopes_supported: Scopes::all().names(),
         protected_resources: Resource::ALL.map(|resource| origin.resource(resource)),

@@ -10,7 +10,7 @@ pub(super) mod mcp;
 pub(super) mod metadata;
 pub(super) mod metrics;
 pub(super) mod named;
-pub(super) mod oauth_token;
+pub(super) mod oauth;
 pub(super) mod openapi;
 pub(super) mod preview_time;
 pub(super) mod token;

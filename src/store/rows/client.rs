@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{ClientId, Scopes, Signatures, Timestamp};
+use crate::domain::{ClientId, RedirectUri, Scopes, Signatures, Timestamp};
 use crate::json::text;
 use crate::store::Client;
 
@@ -18,6 +18,9 @@ pub(in crate::store) struct ClientRow {
     /// A row has this field if the client has not all signatures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     signatures: Option<String>,
+    /// A row has this field if logins begin with the client's id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    redirect_uris: Vec<String>,
     #[serde(default)]
     disabled: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,6 +39,7 @@ impl From<&Client> for ClientRow {
             key_hashes: client.key_hashes.clone(),
             scopes: Some(client.scopes.to_string()),
             signatures: (client.signatures != Signatures::default()).then(|| client.signatures.names().join(" ")),
+            redirect_uris: client.redirect_uris.iter().map(RedirectUri::to_string).collect(),
             disabled: client.disabled,
             tokens_valid_from: client.tokens_valid_from.map(Timestamp::as_millis),
             created: client.created.map(Timestamp::as_millis),
@@ -55,6 +59,8 @@ impl From<ClientRow> for Client {
                 .signatures
                 .and_then(|names| Signatures::named(&names.split(' ').collect::<Vec<_>>()))
                 .unwrap_or_default(),
+            // One that this release does not accept begins no login.
+            redirect_uris: row.redirect_uris.iter().filter_map(|uri| uri.parse().ok()).collect(),
             disabled: row.disabled,
             tokens_valid_from: row.tokens_valid_from.map(Timestamp::from_millis),
             created: row.created.map(Timestamp::from_millis),

@@ -29,6 +29,7 @@ mod exported;
 mod idempotency;
 mod index;
 mod index_mark;
+mod login;
 mod name;
 mod payload;
 mod projection;
@@ -54,6 +55,7 @@ pub(super) use self::idempotency::{
 pub(super) use self::index::{IndexGroup, index_key, index_prefix, index_rows, indexed_bytes, indexed_id, listed_at};
 pub use self::index_mark::IndexMark;
 pub(super) use self::index_mark::{INDEX_MARK, decode_index_mark, encode_index_mark};
+pub(super) use self::login::{decode_grant, encode_grant, expired_login, expired_logins, grant_key, login_expiry};
 pub(super) use self::name::{decode_name_row, encode_name_row, name_key, name_partition};
 pub(super) use self::payload::{StoredPayload, decode_payload, payload_key};
 pub use self::projection::{ProjectRow, Projection, RowKind};

@@ -154,6 +154,7 @@ pub const LIMITS: &[(&str, &[Figure])] = &[
     ("page of `exportConversations`", &[code("backup/mod.rs", "PAGE_BYTES: usize = ")]),
     ("line of an import", &[code("cli/backup/import.rs", "MAX_LINE: usize = ")]),
     ("body without authentication, such as a login", &[code("http/operation.rs", "Self::Anyone(_) => ")]),
+    ("body of the operations at `/oauth`", &[code("http/handlers/oauth/mod.rs", "BODY_LIMIT: usize = ")]),
     ("time of a body", &[code("http/body.rs", "MAX_TIME: Duration = ")]),
     ("`conversations` of `scheduleBatch`", &[code("api/batch_request.rs", "MAX: usize = ")]),
     ("`limit` of `cancelConversations`, `redeliverConversations`", &[code("api/list_request.rs", "MAX_LIMIT: u32 = ")]),
@@ -204,6 +205,31 @@ pub const LIMITS: &[(&str, &[Figure])] = &[
     (
         "wrong keys of all clients from one address",
         &[code("auth/login_throttle.rs", "OF_SOURCE: Limit = Limit { failures: ")],
+    ),
+    ("time to answer the page of a login", &[code("login/request.rs", "LIFETIME: Duration = ")]),
+    ("life of the code of a login", &[code("login/sealed.rs", "LIFETIME: Duration = ")]),
+    ("login of a program without a refresh", &[code("domain/grant.rs", "MAX_IDLE: Duration = ")]),
+    ("login of a program", &[code("domain/grant.rs", "MAX_AGE: Duration = ")]),
+    ("second use of a refresh token", &[code("domain/grant.rs", "GRACE: Duration = ")]),
+    (
+        "`redirect_uris` of a program or a client",
+        &[
+            code("api/client_requests.rs", "MAX_REDIRECT_URIS: usize = "),
+            code("domain/redirect_uri.rs", "MAX: usize = "),
+        ],
+    ),
+    ("id that a program gets by its registration", &[code("login/registration.rs", "MAX_ID: usize = ")]),
+    (
+        "registrations from one address",
+        &[code("auth/login_throttle.rs", "OF_REGISTRATIONS: Limit = Limit { failures: ")],
+    ),
+    (
+        "document of a program",
+        &[
+            code("login/document.rs", "MAX_BYTES: usize = "),
+            code("login/document.rs", "TIMEOUT: Duration = "),
+            code("login/document.rs", "const CACHED_FOR: Duration = "),
+        ],
     ),
     (
         "waiting for a complete request head, idle time included",

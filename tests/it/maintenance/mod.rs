@@ -16,6 +16,7 @@ use crate::support::delivery_harness::{DeliveryHarness, NOON};
 mod checkup;
 mod dead_timer;
 mod expiry;
+mod logins;
 mod overdue;
 mod retention;
 mod slots;

@@ -98,6 +98,22 @@ impl Given {
         fs::remove_file(beside).unwrap();
     }
 
+    /// Clients that are given nothing but the address. The test is the browser of the user.
+    async fn by_url_alone(&self) {
+        let scope = "conversations:read conversations:write";
+        for environment in ["target/venv", "target/mcp-clients-venv"] {
+            let out = self.run(python(environment, "tests/mcp-clients/by_url.py")).await;
+            assert_eq!(out, format!("{TOOLS}scope {scope}\nrenews True\n"), "{environment}");
+        }
+        let beside = installed("target/mcp-clients").join(format!("by-url-{}.mjs", self.address.port()));
+        fs::copy(Path::new(ROOT).join("tests/mcp-clients/by_url.mjs"), &beside).unwrap();
+        let mut command = node();
+        command.arg(&beside);
+        let out = self.run(command).await;
+        assert_eq!(out, format!("{TOOLS}scope {scope}\nrenewed AUTHORIZED true\n"));
+        fs::remove_file(beside).unwrap();
+    }
+
     async fn inspector(&self) {
         let listed = self.inspect(&["tools/list", "--strict"]).await;
         assert_eq!(listed["tools"].as_array().map(Vec::len), Some(TOOLS.split_whitespace().count() - 1), "{listed}");
@@ -194,6 +210,12 @@ async fn the_older_python_sdk_works() {
 async fn the_typescript_sdk_logs_in_and_works() {
     let app = TestApp::start().await;
     Given::new(app.address, (CLIENT, KEY)).await.typescript_sdk().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_sdks_log_in_by_the_address_alone() {
+    let app = TestApp::start().await;
+    Given::new(app.address, (CLIENT, KEY)).await.by_url_alone().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

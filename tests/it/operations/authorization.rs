@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 use mcp_scheduler::auth::{
-    ApiKey, AuthError, Authenticator, ClientAdmin, ClientDirectory, IssuedToken, SigningKeys, TokenGrant,
+    ApiKey, AuthError, Authenticator, ClientAdmin, ClientDirectory, IssuedToken, SigningKeys, Source, TokenGrant,
     TokenSettings, hash_key,
 };
 use mcp_scheduler::domain::{Scope, Scopes, Secret, Timestamp};
@@ -110,6 +110,11 @@ async fn a_read_only_client_looks_and_changes_nothing() {
     assert_eq!(app.client().status(&id).await.json()["status"], "Scheduled");
 }
 
+/// The source of a request from this machine.
+pub fn here() -> Source {
+    IpAddr::from(Ipv4Addr::LOCALHOST).into()
+}
+
 /// An authenticator over clients in a table.
 struct Gate {
     table: Arc<SimulatedTable>,
@@ -146,15 +151,13 @@ impl Gate {
 
     async fn issue(&self, name: &str, scopes: Scopes) -> Result<IssuedToken, AuthError> {
         let (key, grant) = (Secret::new(Self::KEY.to_owned()), TokenGrant { scopes, ..TokenGrant::default() });
-        self.authenticator
-            .issue(name, &key, grant, IpAddr::from(Ipv4Addr::LOCALHOST).into(), &SystemEntropy::new())
-            .await
+        self.authenticator.issue(name, &key, grant, here(), &SystemEntropy::new()).await
     }
 
     /// The scopes that a token allows.
     async fn allowed(&self, token: &IssuedToken) -> Scopes {
         let value = format!("Bearer {}", token.token.expose());
-        let principal = self.authenticator.authenticate(&[value.as_bytes()], Resource::Api).await.unwrap();
+        let principal = self.authenticator.authenticate(&[value.as_bytes()], Resource::Api, here()).await.unwrap();
         Scope::ALL.into_iter().filter(|scope| principal.require(*scope).is_ok()).collect()
     }
 }
@@ -238,7 +241,8 @@ async fn the_tokens_of_a_disabled_client_stop_within_60_seconds_and_it_gets_no_o
     gate.put("anna", Some(Scopes::all())).await;
     let token = gate.issue("anna", Scopes::all()).await.unwrap();
     let header = format!("Bearer {}", token.token.expose());
-    let is_accepted = async |resource| gate.authenticator.authenticate(&[header.as_bytes()], resource).await.is_ok();
+    let is_accepted =
+        async |resource| gate.authenticator.authenticate(&[header.as_bytes()], resource, here()).await.is_ok();
     for wait in [1, 59] {
         assert!(is_accepted(Resource::Api).await && is_accepted(Resource::Mcp).await);
         if wait == 1 {

@@ -1,7 +1,8 @@
 //! One file for each operation, and tests of what holds for all of them.
 
-mod authorization;
+pub mod authorization;
 mod backup;
+mod bearer_keys;
 mod bulk;
 mod cancel_conversation;
 mod cancel_conversations;
@@ -14,6 +15,7 @@ mod health;
 mod issue_oauth_token;
 mod issue_token;
 mod list_conversations;
+mod login;
 mod named_conversations;
 mod oauth_metadata;
 mod openapi;
@@ -28,6 +30,7 @@ mod run_conversation;
 mod schedule_batch;
 mod schedule_conversation;
 mod shown_endpoints;
+mod trusted_issuers;
 mod update_conversation;
 mod webhook_keys;
 mod wrong_requests;

@@ -21,7 +21,7 @@ async fn all_links_start_with_the_public_url_whatever_the_host_header_says() {
         golden::check("protected-mcp-resource", &read(&client, MCP_RESOURCE, host).await);
     }
     let refused = Answer::to(client.anonymous(Method::GET, "/api/scheduler").header("host", "evil.example")).await;
-    let metadata = r#"Bearer resource_metadata="https://scheduler.example.com/.well-known/oauth-protected-resource""#;
+    let metadata = r#"Bearer resource_metadata="https://scheduler.example.com/.well-known/oauth-protected-resource", scope="conversations:read""#;
     assert_eq!(refused.header("www-authenticate"), metadata);
 }
 

@@ -25,6 +25,7 @@ static COUNTED: Description = Description {
     input: Input::Nothing,
     reads_if_match: false,
     answer: openapi::Answer {
+        status: 200,
         details: "The caller.",
         media_type: "application/json",
         schema: None,

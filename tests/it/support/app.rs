@@ -4,22 +4,26 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use mcp_scheduler::app::{self, App, ClientCommand};
 use mcp_scheduler::auth::{
-    ApiKey, Authenticator, ClientAdmin, ClientDirectory, SigningKeys, TokenSettings, client_with_key,
+    ApiKey, Authenticator, ClientAdmin, ClientDirectory, DocumentFetcher, SigningKeys, TokenSettings, client_with_key,
 };
 use mcp_scheduler::backup::Backup;
 use mcp_scheduler::config::Config;
 use mcp_scheduler::delivery::{ClientKeys, NextDue, Signer, SigningSecrets};
 use mcp_scheduler::domain::{ClientId, EndpointPolicy, Scope, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{Operation, RateLimiter, Server, ServerOptions, Services, operations, router};
+use mcp_scheduler::login::{Documents, Logins, Seals};
 use mcp_scheduler::maintenance::Checkup;
 use mcp_scheduler::mcp::McpServer;
 use mcp_scheduler::public_url::PublicUrl;
 use mcp_scheduler::scheduler::Scheduler;
-use mcp_scheduler::store::{ClientStore, ConversationStore};
+use mcp_scheduler::store::{ClientStore, ConversationStore, LoginStore, Table};
 use mcp_scheduler::testing::{Fault, Faults, SimulatedTable, sealer};
 use mcp_scheduler::time::{Clock, SystemClock, SystemEntropy};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -100,6 +104,11 @@ impl TestApp {
         ApiClient::new(self.address, CLIENT, KEY)
     }
 
+    /// The first client with all its rights.
+    pub async fn operator(&self) -> ApiClient {
+        self.client().with_scopes(&Scopes::with_operator().to_string()).await
+    }
+
     /// The first client, from another address of this machine.
     pub fn client_from(&self, source: IpAddr) -> ApiClient {
         ApiClient::from_source(self.address, CLIENT, KEY, source)
@@ -128,7 +137,7 @@ impl TestApp {
 
 /// Adds a client to the store of a service that does not run yet, and returns its key.
 async fn add_client(config: &Config, name: &str, scopes: Scopes) -> String {
-    let command = ClientCommand::Add(name.parse().unwrap(), scopes);
+    let command = ClientCommand::Add(name.parse().unwrap(), scopes.into());
     let added = app::administrate_clients(config, &command).await.unwrap();
     added["apiKey"].as_str().unwrap().to_owned()
 }
@@ -137,6 +146,34 @@ impl Drop for TestApp {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// The only program that publishes a document.
+pub const PUBLISHED: &str = "https://agent.example/client.json";
+
+struct OneDocument;
+
+#[async_trait]
+impl DocumentFetcher for OneDocument {
+    async fn fetch(&self, url: &str) -> Option<Bytes> {
+        let document = json!({ "client_id": PUBLISHED, "client_name": "A published agent",
+                               "redirect_uris": ["http://127.0.0.1/callback"] });
+        (url == PUBLISHED).then(|| document.to_string().into())
+    }
+}
+
+/// The logins of an authenticator's clients, in this table.
+pub fn logins(
+    authenticator: &Arc<Authenticator>,
+    directory: Arc<ClientDirectory>,
+    table: Arc<dyn Table>,
+    keys: SigningKeys,
+    clock: Arc<dyn Clock>,
+) -> Logins {
+    let entropy = Arc::new(SystemEntropy::new());
+    let seals = Seals::new(keys, entropy.clone());
+    let documents = Documents::new(Arc::new(OneDocument));
+    Logins::new(Arc::clone(authenticator), directory, LoginStore::new(table), seals, documents, clock, entropy)
 }
 
 /// A clock that always shows the same time.
@@ -218,10 +255,16 @@ impl BareApi {
         let public_url = PublicUrl::of_address(address);
         let tools = self.operations.iter().filter_map(Operation::tool);
         let mcp = McpServer::new(scheduler.clone(), &public_url, tools);
-        let authenticator = Authenticator::new(directory, self.signing_keys, self.tokens, public_url, self.clock);
+        let keys = self.signing_keys;
+        let clock = Arc::clone(&self.clock);
+        let authenticator =
+            Authenticator::new(Arc::clone(&directory), keys.clone(), self.tokens, public_url, Arc::clone(&clock));
+        let authenticator = Arc::new(authenticator);
+        let logins = logins(&authenticator, directory, table, keys, clock);
         let services = Arc::new(Services {
             scheduler,
             authenticator,
+            logins,
             clients,
             backup,
             entropy,

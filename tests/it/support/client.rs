@@ -173,6 +173,11 @@ pub fn http() -> reqwest::Client {
     builder().build().unwrap()
 }
 
+/// A client that shows a redirection and does not follow it.
+pub fn without_redirects() -> reqwest::Client {
+    builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
 #[allow(clippy::disallowed_methods)] // tests call the service from outside
 fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1))
@@ -221,11 +226,11 @@ impl Answer {
         errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// The challenge of a refusal, without its link to the metadata, which it must have.
+    /// The challenge of a refusal, without its link to the metadata, which it must have, and the scopes to ask for.
     #[track_caller]
     pub fn challenge(&self) -> &str {
         let (challenge, metadata) = self.header("www-authenticate").split_once("resource_metadata=").unwrap();
-        let metadata = metadata.strip_prefix('"').and_then(|url| url.strip_suffix('"')).unwrap();
+        let metadata = metadata.strip_prefix('"').and_then(|rest| rest.split('"').next()).unwrap();
         assert!(metadata.starts_with("http://127.0.0.1:"), "{metadata}");
         assert!(metadata.ends_with("/.well-known/oauth-protected-resource"), "{metadata}");
         challenge.trim_end_matches([',', ' '])

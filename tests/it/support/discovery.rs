@@ -24,7 +24,7 @@ pub async fn list_by_links_alone(client: &ApiClient, (id, key): (&str, &str), ba
     let path = |url: &str| url.strip_prefix(base).unwrap_or_else(|| panic!("{url} leads away")).to_owned();
     let refused = Answer::to(client.anonymous(Method::GET, "/api/scheduler")).await;
     let challenge = refused.header("www-authenticate");
-    let metadata = challenge.strip_prefix("Bearer resource_metadata=\"").and_then(|c| c.strip_suffix('"')).unwrap();
+    let metadata = challenge.strip_prefix("Bearer resource_metadata=\"").and_then(|c| c.split('"').next()).unwrap();
 
     let resource = read(client, &path(metadata), None).await;
     let server = resource["authorization_servers"][0].as_str().unwrap();

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use crate::support::app::{KEY, signer};
+use crate::support::app::{KEY, logins, signer};
 use crate::support::delivery_harness::{CLIENT, DeliveryHarness};
 
 /// The address that the host calls, and the host's name.
@@ -159,12 +159,16 @@ fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<
     let public_url = "https://scheduler.example.com".parse().unwrap();
     let tools: Vec<_> = operations().iter().filter_map(Operation::tool).collect();
     let mcp = McpServer::new(scheduler.clone(), &public_url, tools);
-    let authenticator = Authenticator::new(directory, keys, tokens, public_url, clock);
+    let authenticator =
+        Authenticator::new(Arc::clone(&directory), keys.clone(), tokens, public_url, Arc::clone(&clock) as _);
+    let authenticator = Arc::new(authenticator);
+    let logins = logins(&authenticator, directory, Arc::new(SimulatedTable::new(())), keys, clock);
     let wake_ups = invocations.is_some().then(|| Arc::clone(&harness.wake_ups));
     Arc::new(Services {
         checkup: Checkup::new(harness.store.clone(), wake_ups, Arc::clone(&harness.clock) as _),
         scheduler,
         authenticator,
+        logins,
         clients,
         backup,
         entropy,

@@ -21,6 +21,7 @@ pub mod json_schema;
 pub mod key_vault;
 pub mod listing;
 pub mod log_lines;
+pub mod login;
 pub mod mcp_wire;
 pub mod outbound;
 pub mod ports;

@@ -1,9 +1,6 @@
 //! Text as HTML.
 
-/// The text with the characters escaped that HTML gives a meaning.
-pub(super) fn text(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
+pub(super) use crate::text::escape_html as text;
 
 /// A text in the font of programs.
 pub(super) fn code(code: &str) -> String {

@@ -27,7 +27,7 @@ use mcp_scheduler::time::{Clock, SystemClock, SystemEntropy};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::support::app::signer;
+use crate::support::app::{logins, signer};
 use crate::support::azurite;
 use crate::support::functions_host::Host;
 use crate::support::host_harness::{HostHarness, PATIENCE, login};
@@ -89,7 +89,10 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
     let (keys, signer) = (SIGNING_KEYS.parse::<SigningKeys>().unwrap(), signer());
     let table: Vec<_> = operations().into_iter().chain(invocation_operations()).collect();
     let mcp = McpServer::new(scheduler.clone(), &public_url, table.iter().filter_map(Operation::tool));
-    let authenticator = Authenticator::new(directory, keys, tokens, public_url, Arc::clone(&clock));
+    let authenticator =
+        Authenticator::new(Arc::clone(&directory), keys.clone(), tokens, public_url, Arc::clone(&clock));
+    let authenticator = Arc::new(authenticator);
+    let logins = logins(&authenticator, directory, store.clients(), keys, Arc::clone(&clock));
     let sender = Arc::new(HttpSender::new(endpoints).unwrap());
     let deliverer = Deliverer::new(
         conversations.clone(),
@@ -114,6 +117,7 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
     let services = Arc::new(Services {
         scheduler,
         authenticator,
+        logins,
         clients,
         backup,
         entropy,

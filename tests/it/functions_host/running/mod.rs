@@ -8,6 +8,7 @@ mod example_settings;
 mod far_future;
 mod forwarding;
 mod killing;
+mod login;
 mod measuring;
 mod outage;
 mod poison;

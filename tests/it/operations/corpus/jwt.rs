@@ -14,6 +14,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 
 use super::Case;
+use crate::operations::authorization::here;
 use crate::support::app::{BareApi, Fixed};
 use crate::support::client::Answer;
 
@@ -83,7 +84,7 @@ async fn every_token_of_the_corpus_is_accepted_or_refused_as_expected() {
         let authenticator = authenticator(&fixture, Arc::clone(&table), seconds(&input["now"]));
         let values = authorization(&input);
         let values: Vec<_> = values.iter().map(String::as_bytes).collect();
-        let result = authenticator.authenticate(&values, Resource::Api).await;
+        let result = authenticator.authenticate(&values, Resource::Api, here()).await;
         match (expect["accept"].as_bool().unwrap(), expect["reason"].as_str(), result) {
             (true, _, Ok(principal)) => assert_eq!(principal.client().as_str(), expect["sub"], "{name}"),
             (false, Some("missing"), Err(AuthError::Missing)) | (false, _, Err(AuthError::InvalidToken)) => {}
@@ -195,7 +196,7 @@ async fn limits_hold_to_the_second_and_every_claim_has_its_type() {
         let mut whole_header = json!({ "alg": "HS256", "kid": "k1" });
         whole_header.as_object_mut().unwrap().extend(header.as_object().unwrap().clone());
         let value = format!("Bearer {}", signed(&whole_header, &all));
-        let result = authenticator.authenticate(&[value.as_bytes()], Resource::Api).await;
+        let result = authenticator.authenticate(&[value.as_bytes()], Resource::Api, here()).await;
         assert_eq!(result.is_ok(), accepted, "{whole_header} {all}");
     }
 }

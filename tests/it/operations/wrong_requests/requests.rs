@@ -5,14 +5,16 @@ use mcp_scheduler::http::{Access, operations};
 use serde_json::json;
 
 use super::{GOOD, start};
-use crate::support::app::KEY;
 use crate::support::client::Answer;
 
 const LIST: &str = "The operations are GET /health (health), GET /health/ready (ready), \
                     GET /openapi.json (openapi), GET /docs (docs), GET / (dashboard), GET /dashboard/app.js (dashboardScript), \
-                    GET /dashboard/app.css (dashboardStyle), POST /api/auth/token (issueToken), POST /oauth/token (issueOauthToken), GET /.well-known/oauth-authorization-server (oauthMetadata), \
+                    GET /dashboard/app.css (dashboardStyle), POST /api/auth/token (issueToken), GET /.well-known/oauth-authorization-server (oauthMetadata), \
                     GET /.well-known/oauth-protected-resource (protectedResource), \
                     GET /.well-known/oauth-protected-resource/mcp (protectedMcpResource), \
+                    POST /oauth/token (issueOauthToken), POST /oauth/revoke (revokeOauthToken), \
+                    POST /oauth/register (registerOauthClient), GET /oauth/authorize (authorize), \
+                    POST /oauth/authorize (submitAuthorization), \
                     POST /api/scheduler/schedule (scheduleConversation), \
                     GET /api/scheduler/status/{id} (getConversationStatus), \
                     PATCH /api/scheduler/{id} (updateConversation), DELETE /api/scheduler/{id} (cancelConversation), \
@@ -80,30 +82,6 @@ async fn a_wrong_path_or_method_is_told_the_right_one_and_all_operations() {
     let public = operations().into_iter().filter(|o| !matches!(o.access, Access::FunctionsHost(_)));
     assert!(public.clone().all(|o| LIST.contains(&format!("{} {} ({})", o.method, o.path, o.name))));
     assert_eq!(public.count(), LIST.matches(" (").count(), "each once, and no invocation");
-}
-
-#[tokio::test]
-async fn an_api_key_as_bearer_token_is_recognised_by_its_prefix() {
-    let api = start().await;
-    let client = api.client();
-    let told = "The bearer token is an API key, which is exchanged for a token first.";
-    for path in ["/api/scheduler", "/mcp"] {
-        for (token, detail) in [
-            ("msk_alice_0123456789", told),
-            ("msk_", told),
-            ("MSK_alice_0123456789", "The request has no valid bearer token."),
-            (KEY, "The request has no valid bearer token."),
-        ] {
-            let method = if path == "/mcp" { Method::POST } else { Method::GET };
-            let answer =
-                Answer::to(client.anonymous(method, path).header("authorization", format!("Bearer {token}"))).await;
-            answer.assert_problem(401, "unauthorized");
-            assert_eq!(answer.json()["detail"], detail, "{token}");
-            assert!(answer.json()["hint"].as_str().unwrap().contains("POST /api/auth/token"), "{}", answer.text);
-            assert!(!answer.text.contains("0123456789"), "{}", answer.text);
-            assert!(answer.header("www-authenticate").starts_with("Bearer error=\"invalid_token\""), "{answer:?}");
-        }
-    }
 }
 
 #[tokio::test]

@@ -153,11 +153,15 @@ impl DeliveryHarness {
         tokio::spawn(worker.run(CancellationToken::new())).abort_handle()
     }
 
-    /// Starts the follower of a process that has the store for itself.
-    pub fn start_follower(&self) -> AbortHandle {
+    /// The follower of a process that has the store for itself.
+    pub fn follower(&self) -> Follower {
         let next_due = Arc::clone(&self.next_due);
-        let follower = Follower::new(self.deliverer(), self.store.clone(), next_due, Arc::clone(&self.clock) as _);
-        tokio::spawn(follower.run(CancellationToken::new())).abort_handle()
+        Follower::new(self.deliverer(), self.store.clone(), next_due, Arc::clone(&self.clock) as _)
+    }
+
+    /// Starts the follower.
+    pub fn start_follower(&self) -> AbortHandle {
+        tokio::spawn(self.follower().run(CancellationToken::new())).abort_handle()
     }
 
     /// Starts what this service delivers with: the worker or the follower.

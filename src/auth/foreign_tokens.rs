@@ -1,0 +1,205 @@
+//! Tokens of other issuers: RS256, with keys that the issuer publishes (`OpenID` Connect Discovery).
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::DocumentFetcher;
+use super::trusted_issuers::{TrustedIssuer, TrustedIssuers};
+use crate::domain::{ClientId, Timestamp};
+use crate::sync::lock;
+
+/// Verifies tokens of other issuers.
+pub(super) struct ForeignTokens {
+    issuers: TrustedIssuers,
+    fetcher: Arc<dyn DocumentFetcher>,
+    /// The keys of each issuer, and the time at which they were read.
+    keys: Mutex<HashMap<String, (Instant, Keys)>>,
+}
+
+type Keys = Arc<HashMap<String, RsaKey>>;
+
+/// The client that a token stands for, and the time at which the token was issued, in seconds.
+pub(super) struct ForeignCaller {
+    pub(super) client: ClientId,
+    pub(super) issued: i64,
+}
+
+struct RsaKey {
+    n: Vec<u8>,
+    e: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: String,
+    /// Members that the verifier would have to understand. There is none.
+    #[serde(default)]
+    crit: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    aud: Value,
+    exp: i64,
+    iat: i64,
+    #[serde(default)]
+    nbf: Option<i64>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Discovery {
+    jwks_uri: String,
+}
+
+#[derive(Deserialize)]
+struct KeySet {
+    keys: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct Jwk {
+    kty: String,
+    kid: String,
+    n: String,
+    e: String,
+}
+
+impl ForeignTokens {
+    const MAX_BYTES: usize = 8 * 1024;
+    const LEEWAY_SECONDS: i64 = 30;
+    /// The time after which the keys of an issuer are read again.
+    const CACHED_FOR: Duration = Duration::from_hours(1);
+    /// A token that names an unknown key has the keys read again, but not within this time.
+    const REFRESHED_AFTER: Duration = Duration::from_mins(1);
+
+    pub(super) fn new(issuers: TrustedIssuers, fetcher: Arc<dyn DocumentFetcher>) -> Self {
+        Self { issuers, fetcher, keys: Mutex::default() }
+    }
+
+    /// The client of a token that is valid now. `None` if it is not valid, or its claim is that of no client.
+    pub(super) async fn caller(&self, token: &str, now: Timestamp) -> Option<ForeignCaller> {
+        let (signed, signature) = token.rsplit_once('.').filter(|_| token.len() <= Self::MAX_BYTES)?;
+        let (header, payload) = signed.split_once('.')?;
+        let header: Header = decode(header).filter(|header: &Header| header.alg == "RS256" && header.crit.is_none())?;
+        let claims: Claims = decode(payload)?;
+        let issuer = self.issuers.find(&claims.iss)?;
+        if !is_for(&claims.aud, &issuer.audience) || !in_time(&claims, now.as_secs()) {
+            return None;
+        }
+        let keys = self.keys(issuer, &header.kid).await?;
+        let RsaKey { n, e } = keys.get(&header.kid)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+        let key = RsaPublicKeyComponents { n, e };
+        key.verify(&RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &signature).ok()?;
+        let who = claims.others.get(&issuer.claim)?.as_str()?;
+        Some(ForeignCaller { client: issuer.clients.get(who)?.clone(), issued: claims.iat })
+    }
+
+    /// The keys of an issuer. If they do not have this one, they may have changed.
+    async fn keys(&self, issuer: &TrustedIssuer, kid: &str) -> Option<Keys> {
+        let known = lock(&self.keys).get(&issuer.issuer).cloned();
+        if let Some((read_at, keys)) = &known {
+            let age = read_at.elapsed();
+            if age < Self::REFRESHED_AFTER || age < Self::CACHED_FOR && keys.contains_key(kid) {
+                return Some(Arc::clone(keys));
+            }
+        }
+        // An issuer that cannot be reached keeps the keys that it had, and is not asked for each token.
+        let read = self.read(issuer).await.or_else(|| known.map(|(_, keys)| keys)).unwrap_or_default();
+        lock(&self.keys).insert(issuer.issuer.clone(), (Instant::now(), Arc::clone(&read)));
+        Some(read)
+    }
+
+    async fn read(&self, issuer: &TrustedIssuer) -> Option<Keys> {
+        let discovery = format!("{}/.well-known/openid-configuration", issuer.issuer.trim_end_matches('/'));
+        let Discovery { jwks_uri } = serde_json::from_slice(&self.fetcher.fetch(&discovery).await?).ok()?;
+        let KeySet { keys } = serde_json::from_slice(&self.fetcher.fetch(&jwks_uri).await?).ok()?;
+        let key = |jwk: Value| {
+            let Jwk { kty, kid, n, e } = serde_json::from_value(jwk).ok()?;
+            let decoded = |text: &str| URL_SAFE_NO_PAD.decode(text).ok();
+            (kty == "RSA").then_some((kid, RsaKey { n: decoded(&n)?, e: decoded(&e)? }))
+        };
+        Some(Arc::new(keys.into_iter().filter_map(key).collect()))
+    }
+}
+
+fn decode<T: DeserializeOwned>(part: &str) -> Option<T> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+}
+
+fn is_for(aud: &Value, audience: &str) -> bool {
+    match aud {
+        Value::String(one) => one == audience,
+        Value::Array(several) => several.iter().any(|one| one == audience),
+        _ => false,
+    }
+}
+
+fn in_time(claims: &Claims, now: i64) -> bool {
+    let leeway = ForeignTokens::LEEWAY_SECONDS;
+    now - leeway <= claims.exp && claims.iat <= now + leeway && claims.nbf.is_none_or(|nbf| nbf <= now + leeway)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use async_trait::async_trait;
+    use bytes::Bytes;
+
+    use super::*;
+
+    const ISSUER: &str = "https://a.example";
+
+    /// An issuer that has another key each time it is asked, until it is asked for the third time.
+    #[derive(Default)]
+    struct Rotating(AtomicUsize);
+
+    #[async_trait]
+    impl DocumentFetcher for Rotating {
+        async fn fetch(&self, url: &str) -> Option<Bytes> {
+            if url == "https://a.example/.well-known/openid-configuration" {
+                return Some(r#"{"jwks_uri":"https://a.example/keys"}"#.into());
+            }
+            let number = self.0.fetch_add(1, SeqCst) + 1;
+            let keys =
+                format!(r#"{{"keys":[{{"kty":"RSA","kid":"k{number}","n":"AQAB","e":"AQAB"}},{{"kty":"EC"}}]}}"#);
+            (url == "https://a.example/keys" && number < 3).then(|| keys.into())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_keys_of_an_issuer_follow_its_rotation_and_survive_its_outage() {
+        let setting = format!(r#"[{{"issuer":"{ISSUER}","audience":"a","claim":"azp","clients":{{}}}}]"#);
+        let issuers: TrustedIssuers = setting.parse().unwrap();
+        let issuer = issuers.find(ISSUER).unwrap().clone();
+        let fetcher = Arc::new(Rotating::default());
+        let tokens = ForeignTokens::new(issuers, Arc::clone(&fetcher) as _);
+        for (wait, asked, reads, found) in [
+            (0, "k1", 1, "k1"),
+            (59, "k2", 1, "k1"),
+            (1, "k1", 1, "k1"),
+            (0, "k2", 2, "k2"),
+            (3599, "k2", 2, "k2"),
+            (1, "k2", 3, "k2"),
+        ] {
+            tokio::time::advance(Duration::from_secs(wait)).await;
+            let keys = tokens.keys(&issuer, asked).await.unwrap();
+            let kids: Vec<_> = keys.keys().map(String::as_str).collect();
+            assert_eq!((kids, fetcher.0.load(SeqCst)), (vec![found], reads), "{asked} after {wait} s");
+        }
+    }
+}
