@@ -8,7 +8,7 @@ const require = createRequire(new URL("../../target/browser/", import.meta.url))
 const { chromium } = require("playwright-core");
 const axe = require("axe-core");
 
-// scripts/chromium has the same list.
+// scripts/test has the same list.
 const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
 /** The sizes of a window. */

@@ -1,4 +1,4 @@
-//! The pages of the service in a real browser, which scripts/chromium installs.
+//! The pages of the service in a real browser, which scripts/test installs.
 
 use std::fs;
 use std::path::Path;
