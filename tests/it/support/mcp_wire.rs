@@ -73,7 +73,7 @@ impl Returned {
         let result = &response["result"];
         let content = result["content"].as_array().unwrap_or_else(|| panic!("no result: {response}"));
         let texts: Vec<_> = content.iter().filter(|block| block["type"] == "text").map(|b| &b["text"]).collect();
-        let structured = texts[1..].iter().map(|text| serde_json::from_str(text.as_str().unwrap()).unwrap());
+        let structured = texts[1..].iter().map(|text| serde_json::from_str::<Value>(text.as_str().unwrap()).unwrap());
         let expected = Some(result["structuredContent"].clone()).filter(|structured| !structured.is_null());
         assert!(content.len() == texts.len() && structured.eq(expected), "{response}");
         Self {
