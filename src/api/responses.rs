@@ -166,7 +166,7 @@ pub(super) struct ConversationSummary<'a, F: UserContent<'a>> {
     created_time: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<F::Text>,
-    /// The scheme and the host of the endpoint. What follows may be a secret: the status has it, for tokens that may write.
+    // The scheme and the host. A doc comment would replace the description of the type in the schema.
     endpoint: F::Text,
     attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -270,7 +270,6 @@ pub(crate) struct ConversationResponse<'a, F: UserContent<'a>> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<F::Text>,
     conversation_text: F::Text,
-    /// The URL. A token without the scope conversations:write is shown the scheme and the host.
     endpoint: F::Text,
     #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "String")]

@@ -22,6 +22,9 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
         (Some(host), None) if !is_host(host) => {
             problem("The Host header must be a host name or an address, with or without a port.")
         }
+        (Some(host), None) if request.uri().authority().is_some_and(|target| !is_same(target, host)) => {
+            problem("The target of the request names another host than the Host header.")
+        }
         _ => Ok(()),
     }
 }
@@ -30,6 +33,10 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
 fn is_host(value: &HeaderValue) -> bool {
     let authority = |text: &str| text.parse::<Authority>().is_ok_and(|host| !host.as_str().contains('@'));
     value.to_str().is_ok_and(|text| text.is_empty() || authority(text))
+}
+
+fn is_same(target: &Authority, host: &HeaderValue) -> bool {
+    host.as_bytes().eq_ignore_ascii_case(target.as_str().as_bytes())
 }
 
 #[cfg(test)]
@@ -52,6 +59,10 @@ mod tests {
         for target in ["/", "/health?x=1", "*", "http://h/health", "http://h"] {
             assert!(accepted(Method::GET, target, Version::HTTP_11, &[b"h"]), "{target}");
         }
+        for target in ["http://169.254.169.254/", "http://h:80/health"] {
+            assert!(!accepted(Method::GET, target, Version::HTTP_11, &[b"h"]), "{target} is of another host");
+        }
+        assert!(accepted(Method::GET, "http://H/health", Version::HTTP_11, &[b"h"]));
         for target in ["example.com:80", "h", "127.0.0.1:8000", "[::1]:8000"] {
             assert!(!accepted(Method::GET, target, Version::HTTP_11, &[b"h"]), "{target}");
             assert!(!accepted(Method::CONNECT, target, Version::HTTP_11, &[b"h"]), "{target}");

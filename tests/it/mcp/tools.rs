@@ -144,7 +144,9 @@ async fn a_list_goes_on_where_the_page_before_ended() {
         scheduled.push(client.scheduled(json!({})).await);
     }
     let first = client.call_tool("listConversations", json!({ "limit": 2 })).await;
-    assert!(first.text.ends_with("Call listConversations again with nextCursor as cursor."), "{}", first.text);
+    let cursor = first.structured["nextCursor"].as_str().unwrap();
+    let goes_on = format!("There may be more conversations. Call listConversations again with the cursor {cursor}");
+    assert!(first.text.ends_with(&goes_on), "{}", first.text);
     let rest = json!({ "limit": 2, "cursor": first.structured["nextCursor"] });
     let second = client.call_tool("listConversations", rest).await;
     let ids = [first, second].map(|page| page.structured["conversations"].as_array().unwrap().clone()).concat();
@@ -310,7 +312,6 @@ async fn every_text_of_others_is_marked_and_hides_nothing() {
         &seen["threadId"],
         &seen["onCompleted"]["endpoint"],
         &seen["onCompleted"]["headers"],
-        &listed.structured["conversations"][0]["endpoint"],
         &listed.structured["conversations"][0]["labels"],
         &listed.structured["conversations"][0]["threadId"],
     ] {
@@ -319,6 +320,7 @@ async fn every_text_of_others_is_marked_and_hides_nothing() {
         assert!(!text.contains(['\u{1b}', '\u{202e}', '\u{200b}', '\u{e0041}']), "{text}");
     }
     assert_eq!(seen["conversationText"]["truncated"], true);
+    assert!(listed.structured["conversations"][0]["endpoint"]["untrusted"].is_string(), "{listed:?}");
     let mut elsewhere = vec![listed.text];
     unmarked(seen, &mut elsewhere);
     unmarked(&listed.structured, &mut elsewhere);
