@@ -29,6 +29,13 @@ fn people_see_and_change_their_conversations_in_the_dashboard() {
 }
 
 #[test]
+fn a_user_lets_a_program_in_that_knows_only_the_address() {
+    let place = Place::new();
+    let service = place.start(&CONFIGURED);
+    run("login.mjs", [service.url(), CLIENT, KEY]);
+}
+
+#[test]
 fn the_committed_dashboard_is_what_its_sources_make() {
     let built = tempfile::tempdir().unwrap();
     let root = Path::new(ROOT).join("dashboard");
