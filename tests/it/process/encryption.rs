@@ -5,6 +5,7 @@
 use std::fs;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -113,7 +114,13 @@ async fn a_copy_of_the_data_directory_without_its_key_shows_no_secret() {
     let again = place.start(&settings);
     let api = Api::login(again.url(), CLIENT, KEY).await;
     let listed = api.list("?limit=100").await;
-    assert!(listed.to_string().contains("canary-query"), "the client sees its endpoints: {listed}");
+    let ids =
+        listed["conversations"].as_array().unwrap().iter().map(|summary| summary["conversationId"].as_str().unwrap());
+    let shown = join_all(ids.map(|id| api.status(id))).await;
+    assert!(
+        shown.iter().any(|one| one.to_string().contains("canary-query")),
+        "the client sees its endpoints: {shown:?}"
+    );
     again.stop();
     search();
 }

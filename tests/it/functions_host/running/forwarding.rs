@@ -152,9 +152,9 @@ async fn the_program_answers_what_no_function_takes_as_it_does_alone() {
         ("POST", "/health", 405),
         ("PUT", "/api/scheduler/schedule", 405),
         ("PATCH", "/api/scheduler", 405),
-        ("DELETE", "/mcp", 405),
-        ("GET", "/mcp", 405),
-        ("OPTIONS", "/mcp", 405),
+        ("DELETE", "/mcp", 401),
+        ("GET", "/mcp", 401),
+        ("OPTIONS", "/mcp", 401),
         ("TRACE", "/health", 405),
     ] {
         let through = Wire::connect(host.address()).await.exchange(head(method, path, &[])).await.unwrap();
