@@ -51,7 +51,7 @@ impl From<RunReport> for Figures {
     fn from(RunReport { attempted, lateness, nothing, left, failed }: RunReport) -> Self {
         Self::Run {
             attempts: attempted,
-            lateness: (attempted > 0).then(|| lateness.as_secs_f64()),
+            lateness: (attempted > 0).then_some(lateness.as_secs_f64()),
             nothing_to_do: nothing,
             left,
             undeliverable: failed,
