@@ -25,10 +25,13 @@ use crate::support::client::{Answer, ApiClient};
 const FIRST: &[u8] = include_bytes!("../../fixtures/issuer/first.pk8");
 const SECOND: &[u8] = include_bytes!("../../fixtures/issuer/second.pk8");
 
+/// The ids and the private keys of an issuer.
+type Keys = Arc<Mutex<Vec<(&'static str, &'static [u8])>>>;
+
 /// An issuer on this machine. It publishes the keys that it has.
 struct Issuer {
     url: String,
-    keys: Arc<Mutex<Vec<(&'static str, &'static [u8])>>>,
+    keys: Keys,
     reads: Arc<Mutex<usize>>,
 }
 
@@ -36,7 +39,7 @@ impl Issuer {
     async fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}/tenant/v2.0", listener.local_addr().unwrap());
-        let (keys, reads) = (Arc::new(Mutex::new(vec![("first", FIRST)])), Arc::default());
+        let (keys, reads): (Keys, _) = (Arc::new(Mutex::new(vec![("first", FIRST)])), Arc::default());
         let issuer = Self { url: url.clone(), keys: Arc::clone(&keys), reads: Arc::clone(&reads) };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
