@@ -3,7 +3,6 @@
 //! The fingerprint is the hash of the request as it was read, and not of its bytes: programs write the same request with
 //! other white space, another order of members, or the same instant in another zone.
 
-use ring::digest;
 use serde::Serialize;
 
 use super::body_field::MAX_BODY;
@@ -26,7 +25,7 @@ pub(crate) const MAX_KEY: usize = 255;
 /// The error in the key, at the field or header with this name.
 pub(crate) fn read_key(name: &str, text: &[u8]) -> Result<Sha256, ErrorDetail> {
     let key = if text.first() == Some(&b'"') { unquoted(text) } else { Ok(text.to_owned()) };
-    key.and_then(|key| check_key(&key).map(|()| hash(&key)))
+    key.and_then(|key| check_key(&key).map(|()| Sha256::of(&key)))
         .map_err(|detail| ErrorDetail { pointer: format!("/{name}"), detail })
 }
 
@@ -46,13 +45,13 @@ pub(crate) fn several_keys() -> ErrorDetail {
 /// The key of one conversation of a batch. It differs from every key that a client can choose, because those have no line
 /// feed.
 pub(super) fn item_key(batch: Sha256, index: usize) -> Sha256 {
-    hash(format!("{batch}\n{index}").as_bytes())
+    Sha256::of(format!("{batch}\n{index}").as_bytes())
 }
 
 /// The fingerprint of the request to run a conversation. It differs from that of every schedule request, which is the hash
 /// of a JSON object.
 pub(super) fn run_fingerprint(id: ConversationId) -> Sha256 {
-    hash(format!("run\n{id}").as_bytes())
+    Sha256::of(format!("run\n{id}").as_bytes())
 }
 
 fn check_key(key: &[u8]) -> Result<(), String> {
@@ -83,13 +82,6 @@ fn unquoted(text: &[u8]) -> Result<Vec<u8>, String> {
         }
     }
     Ok(key)
-}
-
-fn hash(bytes: &[u8]) -> Sha256 {
-    let digest = digest::digest(&digest::SHA256, bytes);
-    let mut hash = [0; 32];
-    hash.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
-    Sha256::new(hash)
 }
 
 /// A request in its canonical form: defaults are left out, and what can be written in several ways is written in one.
@@ -238,7 +230,7 @@ impl ScheduleRequest {
             on_completed: on_completed.as_ref().map(canonical_callback),
         };
         // This cannot fail: the form consists of texts and numbers.
-        hash(&serde_json::to_vec(&form).unwrap_or_default())
+        Sha256::of(&serde_json::to_vec(&form).unwrap_or_default())
     }
 }
 

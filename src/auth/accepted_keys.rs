@@ -3,15 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 
-use ring::digest::{SHA256, digest};
-
-use crate::domain::Secret;
+use crate::domain::{Secret, Sha256};
 use crate::sync::lock;
 
 /// Remembers the keys that were right, by their hashes. A client that sends its key with every request costs no login
 /// each time. The key itself is checked each time, because it may have been retired.
 #[derive(Default)]
-pub(super) struct AcceptedKeys(Mutex<HashSet<Vec<u8>>>);
+pub(super) struct AcceptedKeys(Mutex<HashSet<Sha256>>);
 
 impl AcceptedKeys {
     /// The most keys. At the limit all are dropped.
@@ -31,6 +29,6 @@ impl AcceptedKeys {
 }
 
 /// No client id has a colon.
-fn hash(client: &str, key: &Secret<String>) -> Vec<u8> {
-    digest(&SHA256, format!("{client}:{}", key.expose()).as_bytes()).as_ref().to_vec()
+fn hash(client: &str, key: &Secret<String>) -> Sha256 {
+    Sha256::of(format!("{client}:{}", key.expose()).as_bytes())
 }

@@ -251,9 +251,8 @@ impl Authenticator {
     /// Makes another token for a client that has logged in at a time in the past.
     ///
     /// # Errors
-    /// [`AuthError::WrongCredentials`] if the client is gone, is disabled, or was since that time;
-    /// [`AuthError::NoScope`],
-    /// [`AuthError::Unavailable`] or [`AuthError::Internal`].
+    /// [`AuthError::WrongCredentials`] if the client is gone, is disabled, or was disabled since that time;
+    /// [`AuthError::NoScope`], [`AuthError::Unavailable`] or [`AuthError::Internal`].
     pub async fn issue_again(
         &self,
         client: &ClientId,
@@ -293,9 +292,8 @@ impl Authenticator {
     /// a token, or by an API key, which counts as a login from the source.
     ///
     /// # Errors
-    /// [`AuthError::Missing`], [`AuthError::InvalidToken`], [`AuthError::TooManyFailures`], [`AuthError::Unavailable`]
-    /// or
-    /// [`AuthError::Internal`].
+    /// [`AuthError::Missing`], [`AuthError::InvalidToken`], [`AuthError::TooManyFailures`],
+    /// [`AuthError::Unavailable`] or [`AuthError::Internal`].
     pub async fn authenticate(
         &self,
         authorization: &[&[u8]],
@@ -327,23 +325,22 @@ impl Authenticator {
             return Ok(Principal { client: client.id.clone(), scopes: client.scopes, trace: None });
         }
         let Ok(claims) = self.verify(token, resource).await else { return self.find_foreign(token).await };
-        let client = self.directory.find(&claims.sub).await?.filter(|c| !c.disabled).ok_or(AuthError::InvalidToken)?;
-        if client.tokens_valid_from.is_some_and(|from| claims.iat < from.as_secs()) {
-            return Err(AuthError::InvalidToken);
-        }
+        let client = self.client_of_token(&claims.sub, claims.iat).await?;
         // A client that has lost a scope loses it for the tokens that it already has, too.
         Ok(Principal { client: claims.sub.clone(), scopes: claims.scope & client.scopes, trace: None })
+    }
+
+    /// The client of a token that was issued then, in seconds since 1970.
+    async fn client_of_token(&self, id: &ClientId, issued: i64) -> Result<Arc<Client>, AuthError> {
+        let client = self.directory.find(id).await?.filter(|client| client.accepts_token_of(issued));
+        client.ok_or(AuthError::InvalidToken)
     }
 
     /// The client that a token of another issuer stands for. It has no scope that is about other clients.
     async fn find_foreign(&self, token: &str) -> Result<Principal, AuthError> {
         let foreign = self.foreign.as_ref().ok_or(AuthError::InvalidToken)?;
         let caller = foreign.caller(token, self.clock.now()).await.ok_or(AuthError::InvalidToken)?;
-        let client =
-            self.directory.find(&caller.client).await?.filter(|c| !c.disabled).ok_or(AuthError::InvalidToken)?;
-        if client.tokens_valid_from.is_some_and(|from| caller.issued < from.as_secs()) {
-            return Err(AuthError::InvalidToken);
-        }
+        let client = self.client_of_token(&caller.client, caller.issued).await?;
         Ok(Principal { client: caller.client, scopes: client.scopes & Scopes::all(), trace: None })
     }
 

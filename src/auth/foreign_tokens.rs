@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::DocumentFetcher;
+use super::token::{Audience, TokenIssuer, is_current};
 use super::trusted_issuers::{TrustedIssuer, TrustedIssuers};
 use crate::domain::{ClientId, Timestamp};
 use crate::sync::lock;
@@ -50,7 +51,7 @@ struct Header {
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
-    aud: Value,
+    aud: Audience,
     exp: i64,
     iat: i64,
     #[serde(default)]
@@ -78,8 +79,6 @@ struct Jwk {
 }
 
 impl ForeignTokens {
-    const MAX_BYTES: usize = 8 * 1024;
-    const LEEWAY_SECONDS: i64 = 30;
     /// The time after which the keys of an issuer are read again.
     const CACHED_FOR: Duration = Duration::from_hours(1);
     /// A token that names an unknown key has the keys read again, but not within this time.
@@ -91,12 +90,13 @@ impl ForeignTokens {
 
     /// The client of a token that is valid now. `None` if it is not valid, or its claim is that of no client.
     pub(super) async fn caller(&self, token: &str, now: Timestamp) -> Option<ForeignCaller> {
-        let (signed, signature) = token.rsplit_once('.').filter(|_| token.len() <= Self::MAX_BYTES)?;
+        let (signed, signature) = token.rsplit_once('.').filter(|_| token.len() <= TokenIssuer::MAX_BYTES)?;
         let (header, payload) = signed.split_once('.')?;
         let header: Header = decode(header).filter(|header: &Header| header.alg == "RS256" && header.crit.is_none())?;
         let claims: Claims = decode(payload)?;
         let issuer = self.issuers.find(&claims.iss)?;
-        if !is_for(&claims.aud, &issuer.audience) || !in_time(&claims, now.as_secs()) {
+        let is_for_us = claims.aud.names().contains(&issuer.audience);
+        if !is_for_us || !is_current(claims.iat, claims.exp, claims.nbf, now.as_secs()) {
             return None;
         }
         let keys = self.keys(issuer, &header.kid).await?;
@@ -138,19 +138,6 @@ impl ForeignTokens {
 
 fn decode<T: DeserializeOwned>(part: &str) -> Option<T> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
-}
-
-fn is_for(aud: &Value, audience: &str) -> bool {
-    match aud {
-        Value::String(one) => one == audience,
-        Value::Array(several) => several.iter().any(|one| one == audience),
-        _ => false,
-    }
-}
-
-fn in_time(claims: &Claims, now: i64) -> bool {
-    let leeway = ForeignTokens::LEEWAY_SECONDS;
-    now - leeway <= claims.exp && claims.iat <= now + leeway && claims.nbf.is_none_or(|nbf| nbf <= now + leeway)
 }
 
 #[cfg(test)]

@@ -86,13 +86,13 @@ fn known_scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scopes, D:
 /// The audience of a token, in one of the two forms of RFC 7519 §4.1.3.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-enum Audience {
+pub(super) enum Audience {
     One(String),
     Several(Vec<String>),
 }
 
 impl Audience {
-    fn names(&self) -> &[String] {
+    pub(super) fn names(&self) -> &[String] {
         match self {
             Self::One(name) => std::slice::from_ref(name),
             Self::Several(names) => names,
@@ -117,7 +117,8 @@ impl TokenSettings {
 }
 
 impl TokenIssuer {
-    const MAX_BYTES: usize = 8 * 1024;
+    /// The longest token, in bytes.
+    pub(super) const MAX_BYTES: usize = 8 * 1024;
     /// The most tokens in `verified`. At the limit all are dropped.
     const MAX_VERIFIED: usize = 1000;
     const LEEWAY_SECONDS: i64 = 30;
@@ -227,9 +228,13 @@ fn header(token: &str) -> Option<StrictHeader> {
 }
 
 fn in_time(claims: &Claims, now: i64) -> bool {
-    let Claims { iat, exp, nbf, .. } = claims;
+    let Claims { iat, exp, nbf, .. } = *claims;
+    let life = exp.checked_sub(iat).is_some_and(|life| (0..=i64::from(TokenSettings::MAX_TTL_SECONDS)).contains(&life));
+    life && is_current(iat, exp, nbf, now)
+}
+
+/// Whether a token with these times is valid now, by clocks that differ by some seconds.
+pub(super) fn is_current(iat: i64, exp: i64, nbf: Option<i64>, now: i64) -> bool {
     let leeway = TokenIssuer::LEEWAY_SECONDS;
-    let life =
-        exp.checked_sub(*iat).is_some_and(|life| (0..=i64::from(TokenSettings::MAX_TTL_SECONDS)).contains(&life));
-    life && now - leeway <= *exp && nbf.is_none_or(|nbf| nbf <= now + leeway) && *iat <= now + leeway
+    now - leeway <= exp && nbf.is_none_or(|nbf| nbf <= now + leeway) && iat <= now + leeway
 }

@@ -10,7 +10,7 @@ use tracing::{Instrument as _, Span};
 use super::client_limiter::{ClientLimiter, ClientPermit};
 use super::host_limiter::{HostLimiter, HostPermit};
 use super::not_ready::NotReady;
-use super::request::{TraceParent, attempt_request};
+use super::request::{attempt_request, trace_of};
 use super::retry_schedule::Busy;
 use super::signing::AllSignatures;
 use super::{SignatureChoice, Signer, retry_delay};
@@ -376,6 +376,6 @@ fn log_attempt(conversation: &Conversation, attempt: AttemptStart) {
     Span::current()
         .record("attempt", attempt.number)
         .record("occurrence", conversation.occurrence())
-        .record("traceparent", display(TraceParent::of(conversation, attempt)))
+        .record("traceparent", display(trace_of(conversation, attempt)))
         .record("schedule.traceparent", conversation.trace().map(display));
 }

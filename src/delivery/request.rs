@@ -1,6 +1,6 @@
 //! The request of one attempt.
 
-use std::fmt;
+use std::num::NonZeroU64;
 
 use bytes::Bytes;
 use schemars::JsonSchema;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::ClientKeys;
 use crate::domain::{
     AdditionalInfo, AttemptStart, BodyTemplate, Conversation, ConversationId, Destination, ErrorClass, Format, Payload,
-    Secret, Signatures, ThreadId, Timestamp,
+    Secret, Signatures, ThreadId, Timestamp, TraceContext,
 };
 use crate::json::{JsonText, text};
 use crate::outbound::OutboundRequest;
@@ -132,7 +132,7 @@ pub(super) fn attempt_request(
     if let Some(thread_id) = conversation.thread_id() {
         set(&mut headers, "scheduler-thread-id", thread_id.as_str().to_owned());
     }
-    set(&mut headers, "traceparent", TraceParent::of(conversation, attempt).to_string());
+    set(&mut headers, "traceparent", trace_of(conversation, attempt).to_string());
     // Some APIs, such as GitHub's, want the caller's own.
     if !headers.iter().any(|(n, _)| n == "user-agent") {
         set(&mut headers, "user-agent", concat!("mcp-scheduler/", env!("CARGO_PKG_VERSION")).to_owned());
@@ -147,24 +147,13 @@ pub(super) fn attempt_request(
     })
 }
 
-/// The place of an attempt in a trace (W3C Trace Context). The trace is the conversation's id, and the span is the
-/// attempt's number, below that of its occurrence.
-pub(super) struct TraceParent {
-    trace: ConversationId,
-    span: u64,
-}
-
-impl TraceParent {
-    pub(super) fn of(conversation: &Conversation, attempt: AttemptStart) -> Self {
-        let occurrence = conversation.occurrence().map_or(0, u64::from);
-        Self { trace: conversation.id(), span: (occurrence << 32) | u64::from(attempt.number) }
-    }
-}
-
-impl fmt::Display for TraceParent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{}-{:016x}-01", self.trace.as_trace(), self.span)
-    }
+/// The place of an attempt in a trace: the trace is the conversation's id, and the span is the attempt's number, below that
+/// of its occurrence.
+pub(super) fn trace_of(conversation: &Conversation, attempt: AttemptStart) -> TraceContext {
+    let occurrence = conversation.occurrence().map_or(0, u64::from);
+    // Attempts are counted from 1.
+    let span = NonZeroU64::new((occurrence << 32) | u64::from(attempt.number)).unwrap_or(NonZeroU64::MIN);
+    TraceContext::sampled(conversation.id().as_trace(), span)
 }
 
 /// The id of what is delivered. It is the same for all attempts, and each occurrence of a conversation has its own.

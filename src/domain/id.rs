@@ -1,6 +1,7 @@
 //! The id of a conversation.
 
 use std::fmt;
+use std::num::NonZeroU128;
 use std::str::FromStr;
 
 use uuid::Uuid;
@@ -33,10 +34,10 @@ impl ConversationId {
         Self(Uuid::from_u128((self.0.as_u128() & !0x0f) | (partition & 0x0f) as u128))
     }
 
-    /// The id as a trace id (W3C Trace Context): 32 hex digits.
+    /// The id as a trace id (W3C Trace Context). It is not zero, because it has the digits of its version.
     #[must_use]
-    pub fn as_trace(&self) -> String {
-        self.0.simple().to_string()
+    pub fn as_trace(&self) -> NonZeroU128 {
+        NonZeroU128::new(self.0.as_u128()).unwrap_or(NonZeroU128::MIN)
     }
 
     /// The id with all bits inverted, as 32 hex digits. In this form the newest id sorts first.

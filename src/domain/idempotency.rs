@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ring::digest::{SHA256, digest};
+
 /// A request that its client may repeat, because it carries an idempotency key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdempotentRequest {
@@ -23,6 +25,14 @@ impl IdempotentRequest {
 pub struct Sha256([u8; 32]);
 
 impl Sha256 {
+    /// The hash of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut hash = [0; 32];
+        hash.iter_mut().zip(digest(&SHA256, bytes).as_ref()).for_each(|(to, from)| *to = *from);
+        Self(hash)
+    }
+
     /// A hash that was computed elsewhere.
     #[must_use]
     pub const fn new(bytes: [u8; 32]) -> Self {

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
 
-use super::sealed::{Code, Permission, RefreshToken, hash};
+use super::sealed::{Code, Permission, RefreshToken};
 use super::service::Logins;
 use crate::auth::{AuthError, IssuedToken, Source, TokenGrant};
 use crate::domain::{ClientId, Grant, GrantId, Presented, Scopes, Secret, Sha256};
@@ -81,7 +81,7 @@ impl Logins {
         let now = self.clock.now();
         let code = self.seals.open::<Code>(code).filter(|code| code.is_in_time(now));
         let code = code.ok_or(GrantError::InvalidGrant(NOT_VALID))?;
-        if redirect_uri.is_some_and(|uri| hash(uri) != code.redirect_uri) {
+        if redirect_uri.is_some_and(|uri| Sha256::of(uri.as_bytes()) != code.redirect_uri) {
             return Err(GrantError::InvalidGrant("The redirect_uri is not that of the authorization request."));
         }
         if !is_verifier(verifier, &code.challenge) {
@@ -124,14 +124,14 @@ impl Logins {
     /// [`GrantError`] if the token belongs to another program, or the service has a problem.
     pub async fn revoke(&self, token: &str, program: Option<&str>) -> Result<(), GrantError> {
         let Some(token) = self.seals.open::<RefreshToken>(token) else { return Ok(()) };
-        if program.is_some_and(|program| hash(program) != token.permission.program) {
+        if program.is_some_and(|program| Sha256::of(program.as_bytes()) != token.permission.program) {
             return Err(GrantError::InvalidGrant(OTHER_PROGRAM));
         }
         Ok(self.end(token.permission.grant).await?)
     }
 
     async fn check_program(&self, presenter: Presenter<'_>, expected: Sha256) -> Result<(), GrantError> {
-        if hash(presenter.id) != expected {
+        if Sha256::of(presenter.id.as_bytes()) != expected {
             return Err(GrantError::InvalidGrant(OTHER_PROGRAM));
         }
         // Other programs have no secret here, and one that sends something all the same is not refused.

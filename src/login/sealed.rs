@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::request::AuthorizationRequest;
@@ -37,7 +36,7 @@ impl Permission {
         scopes: Scopes,
         now: Timestamp,
     ) -> Self {
-        let (program, audience) = (hash(request.program_id()), request.audience().to_vec());
+        let (program, audience) = (Sha256::of(request.program_id().as_bytes()), request.audience().to_vec());
         Self { grant, client, program, scopes, audience, login: now.as_millis() }
     }
 
@@ -65,7 +64,8 @@ impl Code {
     const LIFETIME: Duration = Duration::from_mins(1);
 
     pub(super) fn new(permission: Permission, request: &AuthorizationRequest, now: Timestamp) -> Self {
-        let (redirect_uri, challenge) = (hash(request.redirect_uri().as_str()), request.challenge().to_owned());
+        let (redirect_uri, challenge) =
+            (Sha256::of(request.redirect_uri().as_str().as_bytes()), request.challenge().to_owned());
         Self { permission, redirect_uri, challenge, expires: (now + Self::LIFETIME).as_millis() }
     }
 
@@ -98,10 +98,4 @@ impl RefreshToken {
     pub(super) fn is_in_time(&self, now: Timestamp) -> bool {
         Grant::is_in_time(self.permission.login(), Timestamp::from_millis(self.issued), now)
     }
-}
-
-pub(super) fn hash(text: &str) -> Sha256 {
-    let mut bytes = [0; 32];
-    bytes.iter_mut().zip(digest(&SHA256, text.as_bytes()).as_ref()).for_each(|(to, from)| *to = *from);
-    Sha256::new(bytes)
 }

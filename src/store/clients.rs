@@ -50,6 +50,12 @@ impl Client {
             rotated: None,
         }
     }
+
+    /// Whether a token that was issued then, in seconds since 1970, is still accepted.
+    #[must_use]
+    pub fn accepts_token_of(&self, issued: i64) -> bool {
+        !self.disabled && self.tokens_valid_from.is_none_or(|from| issued >= from.as_secs())
+    }
 }
 
 /// Reads and changes clients in a [`Table`].
