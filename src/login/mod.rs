@@ -16,7 +16,7 @@ mod sealed;
 mod service;
 
 pub use document::Documents;
-pub use parameters::Parameters;
+pub use parameters::{Parameters, UnknownResource};
 pub use program::Program;
 pub use redeem::{GrantError, Presenter, Tokens};
 pub use registration::{InvalidMetadata, Registered, Registration};
