@@ -249,8 +249,8 @@ impl ToolResult {
     /// model only the texts, and others only the structured content.
     pub(super) fn new<T: Serialize>(text: impl Into<String>, structured: &T) -> Result<Self, Problem> {
         let structured = serde_json::to_value(structured).map_err(|error| Problem::internal(&error))?;
-        let blocks = [ContentBlock::text(text), ContentBlock::text(structured.to_string())];
-        let mut result = CallToolResult::success(blocks.to_vec());
+        let blocks = vec![ContentBlock::text(text), ContentBlock::text(structured.to_string())];
+        let mut result = CallToolResult::success(blocks);
         result.structured_content = Some(structured);
         Ok(Self(result))
     }

@@ -16,9 +16,7 @@ use tokio::net::TcpListener;
 
 use crate::support::app::{CLIENT, KEY, TestApp};
 use crate::support::client::{self, ApiClient};
-use crate::support::functions_host::Host;
 use crate::support::host_harness::HostHarness;
-use crate::support::ports::fixed_port;
 use crate::support::receiver::Receiver;
 use crate::support::service;
 
@@ -233,10 +231,7 @@ async fn the_mcp_conformance_suite_passes_where_it_applies() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_clients_work_through_the_functions_host() {
     let harness = HostHarness::new();
-    let mut options = harness.options();
-    options.port = fixed_port();
-    options.settings.push(("WEBSITE_HOSTNAME".to_owned(), format!("127.0.0.1:{}", options.port)));
-    let host = Host::start(options).await;
+    let host = harness.host_that_knows_its_address().await;
     host.ready().await;
     let given = Given::new(host.address(), (service::CLIENT, service::KEY)).await;
     given.python_sdk().await;

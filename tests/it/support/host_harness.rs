@@ -71,6 +71,14 @@ impl HostHarness {
         Host::start(self.options()).await
     }
 
+    /// Starts a host whose app knows the address that clients call, as the platform tells it.
+    pub async fn host_that_knows_its_address(&self) -> Host {
+        let mut options = self.options();
+        options.port = fixed_port();
+        options.settings.push(("WEBSITE_HOSTNAME".to_owned(), format!("127.0.0.1:{}", options.port)));
+        Host::start(options).await
+    }
+
     /// Starts a host with more settings.
     pub async fn host_with(&self, settings: &[(&str, &str)]) -> Host {
         let mut options = self.options();

@@ -3,19 +3,14 @@
 use http::Method;
 
 use crate::support::client::Answer;
-use crate::support::functions_host::Host;
 use crate::support::host_harness::HostHarness;
 use crate::support::login::{BOTH, Program, allowing, returned, text};
-use crate::support::ports::fixed_port;
 use crate::support::service::{CLIENT, KEY};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_is_let_in_through_the_host() {
     let harness = HostHarness::new();
-    let mut options = harness.options();
-    options.port = fixed_port();
-    options.settings.push(("WEBSITE_HOSTNAME".to_owned(), format!("127.0.0.1:{}", options.port)));
-    let host = Host::start(options).await;
+    let host = harness.host_that_knows_its_address().await;
     host.ready().await;
     let program = Program::registered(host.address()).await;
     let page = program.open(&[]).await;
