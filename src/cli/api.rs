@@ -13,7 +13,7 @@ use super::page::Page;
 use super::profile::Profile;
 use super::service::{Service, service_url};
 use crate::config::Config;
-use crate::domain::Scope;
+use crate::domain::Scopes;
 
 /// A service that is called for one command.
 pub(super) struct Api<'a> {
@@ -25,9 +25,13 @@ pub(super) struct Api<'a> {
 impl<'a> Api<'a> {
     /// Logs in at the service that the arguments, the settings or the profile name, or that runs at the address of the
     /// settings.
-    pub(super) async fn open(config: &'a Config, arguments: &ServiceArguments, scope: Scope) -> Result<Self, Failure> {
+    pub(super) async fn open(
+        config: &'a Config,
+        arguments: &ServiceArguments,
+        scopes: impl Into<Scopes>,
+    ) -> Result<Self, Failure> {
         let url = address(config, arguments.url.as_ref()).await?;
-        let service = Service::login(config, &url, scope).await?;
+        let service = Service::login(config, &url, scopes).await?;
         Ok(Self { config, service, is_json: arguments.json })
     }
 

@@ -37,7 +37,7 @@ pub(super) async fn login(
     let path = config.commands.profile.as_ref().ok_or_else(|| "set HOME or XDG_CONFIG_HOME".to_owned())?;
     let profile = Profile { url, key: read_key(&client)?, client };
     let login = (profile.client.clone(), profile.key.clone(), "this login".to_owned());
-    Service::login_as(profile.url.clone(), login, Scope::Read).await?;
+    Service::login_as(profile.url.clone(), login, Scope::Read.into()).await?;
     profile.write(path)?;
     let Profile { url, client, .. } = &profile;
     output::print(format_args!("You are {client} on {url} now. To log out, delete {}", path.display()))?;

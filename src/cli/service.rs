@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::members::text;
 use super::profile::Profile;
 use crate::config::Config;
-use crate::domain::{ClientId, Scope, Secret};
+use crate::domain::{ClientId, Scopes, Secret};
 use crate::secrets::Credentials;
 
 /// The longest time that a connection to the service's own address may take.
@@ -78,7 +78,7 @@ pub(super) struct Service {
     /// Where the key is from.
     source: String,
     /// What the token allows.
-    scope: Scope,
+    scopes: Scopes,
     token: String,
 }
 
@@ -121,15 +121,15 @@ impl Service {
     ///
     /// # Errors
     /// [`Failure`].
-    pub(super) async fn login(config: &Config, url: &str, scope: Scope) -> Result<Self, Failure> {
-        let url = checked(url)?;
+    pub(super) async fn login(config: &Config, url: &str, scopes: impl Into<Scopes>) -> Result<Self, Failure> {
+        let (url, scopes) = (checked(url)?, scopes.into());
         let (id, key, source) = client_for(config, &url)?.ok_or_else(|| {
             Failure::Login(format!(
-                "{url} needs a login: set SCHEDULER_CLIENT_ID and SCHEDULER_API_KEY to a client with the scope {scope}, or \
+                "{url} needs a login: set SCHEDULER_CLIENT_ID and SCHEDULER_API_KEY to a client with the scope {scopes}, or \
                  SCHEDULER_DATA_DIR to the data directory of the service, or run mcp-scheduler login"
             ))
         })?;
-        Self::login_as(url, (id, key, source), scope).await
+        Self::login_as(url, (id, key, source), scopes).await
     }
 
     /// Logs in with a client and its key, which are from this source.
@@ -139,9 +139,9 @@ impl Service {
     pub(super) async fn login_as(
         url: String,
         (id, key, source): (ClientId, Secret<String>, String),
-        scope: Scope,
+        scopes: Scopes,
     ) -> Result<Self, Failure> {
-        let mut service = Self { http: http_client(&url)?, url, id, key, source, scope, token: String::new() };
+        let mut service = Self { http: http_client(&url)?, url, id, key, source, scopes, token: String::new() };
         service.renew_token().await?;
         Ok(service)
     }
@@ -151,12 +151,12 @@ impl Service {
     }
 
     async fn renew_token(&mut self) -> Result<(), Failure> {
-        let (url, id) = (&self.url, &self.id);
+        let (url, id, scopes) = (&self.url, &self.id, self.scopes.to_string());
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", id.as_str()),
             ("client_secret", self.key.expose()),
-            ("scope", self.scope.as_str()),
+            ("scope", &scopes),
         ];
         let (status, answer) = self.send(self.http.post(format!("{url}/oauth/token")).form(&form)).await?;
         let answer = parsed(&answer);
@@ -167,8 +167,7 @@ impl Service {
                 Ok(())
             }
             (_, "invalid_scope") => Err(Failure::Login(format!(
-                "{url} refuses the login: the client {id} does not have the scope {}, or this release does not know it",
-                self.scope
+                "{url} refuses the login: the client {id} does not have the scope {scopes}, or this release does not know it"
             ))),
             (StatusCode::UNAUTHORIZED, _) => Err(Failure::Login(format!(
                 "{url} refuses the client {id} or its key, which are those of {}",

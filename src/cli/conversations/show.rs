@@ -11,7 +11,7 @@ use crate::cli::failure::Failure;
 use crate::cli::members::{list, number, text};
 use crate::cli::page::{Page, escaped, line};
 use crate::config::Config;
-use crate::domain::Scope;
+use crate::domain::Scopes;
 
 /// Show a conversation with its attempts and its occurrences
 #[derive(Debug, Args)]
@@ -28,7 +28,8 @@ pub(in crate::cli) async fn show(
     config: &Config,
     ShowArguments { id, service }: ShowArguments,
 ) -> Result<ExitCode, Failure> {
-    let mut api = Api::open(config, &service, Scope::Read).await?;
+    // Only a token that may write is shown the whole endpoint. A client without that scope gets a token without it.
+    let mut api = Api::open(config, &service, Scopes::on_conversations()).await?;
     let conversation = api.get(&path(&id)).await?;
     api.print(&conversation, |page| shown(page, &conversation))
 }
