@@ -88,7 +88,7 @@ fn every_command_line_in_the_documentation_is_right() {
     let mut found = 0;
     for page in pages.into_iter().chain([root.join("README.md")]) {
         let text = fs::read_to_string(&page).unwrap();
-        let blocks = text.lines().filter(|line| is_command(line)).map(|line| (line, true));
+        let blocks = pasted_commands(&text).map(|line| (line, true));
         // In the text, the bare name of a command stands for all its uses.
         let in_text = text.split('`').skip(1).step_by(2).filter(|span| span.starts_with("mcp-scheduler "));
         let is_runbook = page.ends_with("runbook.md");
@@ -103,9 +103,10 @@ fn every_command_line_in_the_documentation_is_right() {
     assert!(found > 50, "{found}");
 }
 
-/// Whether a line of a code block starts this program.
-fn is_command(line: &str) -> bool {
-    line.starts_with("    mcp-scheduler ")
+/// The lines of the shell blocks of a page that start this program.
+fn pasted_commands(page: &str) -> impl Iterator<Item = &str> {
+    let blocks = page.split("```bash\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.flat_map(str::lines).map(str::trim_start).filter(|line| line.starts_with("mcp-scheduler "))
 }
 
 fn is_incomplete(kind: ErrorKind) -> bool {

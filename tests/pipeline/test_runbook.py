@@ -46,20 +46,6 @@ def test_every_script_exists():
         assert os.access(ROOT / script, os.X_OK), script
 
 
-@pytest.mark.parametrize("page", ["runbook", "deploy"])
-def test_a_link_leads_to_a_heading(page):
-    text = (ROOT / f"docs/{page}.md").read_text()
-    for target in re.findall(r"\]\(([^)]+)\)", text):
-        if target.startswith("https://"):
-            continue
-        file, _, heading = target.partition("#")
-        linked = (ROOT / "docs" / (file or f"{page}.md")).resolve()
-        assert linked.exists(), target
-        headings = re.findall(r"^#+ (.*)$", linked.read_text(), re.MULTILINE) if heading else []
-        anchors = {re.sub(r"[^\w -]", "", one).strip().lower().replace(" ", "-") for one in headings}
-        assert not heading or heading in anchors, target
-
-
 def test_documented_settings_open_both_addresses_of_loopback():
     """A receiver in Node on `localhost` often listens on ::1 alone."""
     files = [ROOT / "README.md", ROOT / "local.settings.json.example", *(ROOT / "docs").rglob("*.md")]
