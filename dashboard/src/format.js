@@ -67,5 +67,8 @@ export function shortEndpoint(endpoint) {
   }
 }
 
+/** What a list calls a conversation. */
+export const nameOf = (it) => it.name ?? it.textExcerpt ?? shortEndpoint(it.endpoint);
+
 /** The status as people read it. */
 export const statusName = (status) => (status === "InProgress" ? "In progress" : status);

@@ -166,6 +166,9 @@ pub(super) struct ConversationSummary<'a, F: UserContent<'a>> {
     created_time: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<F::Text>,
+    // The first characters of the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text_excerpt: Option<F::Text>,
     // The scheme and the host. A doc comment would replace the description of the type in the schema.
     endpoint: F::Text,
     attempts: u32,
@@ -203,6 +206,7 @@ impl<'a, F: UserContent<'a>> ConversationSummary<'a, F> {
             scheduled_time: conversation.due().to_string(),
             created_time: conversation.created().to_string(),
             name: name::<F>(conversation),
+            text_excerpt: conversation.text_excerpt().map(|excerpt| F::text(excerpt.as_str())),
             endpoint: F::text(target(conversation).endpoint.origin()),
             attempts: conversation.attempts_begun(),
             recurrence: RecurrenceResponse::of(conversation),

@@ -1,7 +1,7 @@
 // The conversations that match a filter, page by page. The filter is in the address, so it can be kept as a bookmark.
 
 import { list } from "../api.js";
-import { shortEndpoint } from "../format.js";
+import { nameOf, shortEndpoint } from "../format.js";
 import { useLoad } from "../load.js";
 import { Ago, Empty, Failure, Labels, Loading, Status, Time, Title } from "../parts.jsx";
 import { link } from "../router.js";
@@ -68,8 +68,9 @@ function Row({ it, client }) {
       {client === "*" && <td data-name="Client">{it.clientId}</td>}
       <td>
         <a href={link(["conversations", it.conversationId], { client: it.clientId })}>
-          {it.name ?? shortEndpoint(it.endpoint)}
+          {nameOf(it)}
         </a>{" "}
+        <span class="soft">{shortEndpoint(it.endpoint)}</span>{" "}
         {it.recurrence && <code title={it.recurrence.timeZone}>{it.recurrence.cron}</code>}{" "}
         <Labels labels={it.labels} />
       </td>

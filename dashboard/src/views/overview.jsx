@@ -2,7 +2,7 @@
 
 import { list } from "../api.js";
 import { now } from "../clock.js";
-import { count, duration, relativeTime, shortEndpoint } from "../format.js";
+import { count, duration, nameOf, relativeTime } from "../format.js";
 import { useLoad } from "../load.js";
 import { Ago, Empty, Failure, Loading, Title } from "../parts.jsx";
 import { link } from "../router.js";
@@ -107,7 +107,7 @@ function Short({ title, conversations, to, time, children }) {
       <ul class="short">
         {shown.map((it) => (
           <li key={it.conversationId}>
-            <a href={link(["conversations", it.conversationId])}>{it.name ?? shortEndpoint(it.endpoint)}</a>
+            <a href={link(["conversations", it.conversationId])}>{nameOf(it)}</a>
             <span class="soft">
               <Ago time={it[time]} />
             </span>

@@ -89,16 +89,16 @@ fn shown(page: &Page, answer: &Value) -> String {
 }
 
 fn heads(page: &Page) -> Vec<String> {
-    let [id, status, attempts, endpoint] = ["ID", "STATUS", "ATTEMPTS", "ENDPOINT"].map(str::to_owned);
-    [id, status].into_iter().chain(page.time_heads("DUE")).chain([attempts, endpoint]).collect()
+    let [id, status, attempts, endpoint, text] = ["ID", "STATUS", "ATTEMPTS", "ENDPOINT", "TEXT"].map(str::to_owned);
+    [id, status].into_iter().chain(page.time_heads("DUE")).chain([attempts, endpoint, text]).collect()
 }
 
 fn cells(page: &Page, conversation: &Value) -> Vec<String> {
-    let [id, status, due, endpoint] =
-        ["conversationId", "status", "scheduledTime", "endpoint"].map(|name| text(conversation, name));
+    let [id, status, due, endpoint, excerpt] = ["conversationId", "status", "scheduledTime", "endpoint", "textExcerpt"]
+        .map(|name| text(conversation, name).to_owned());
     let attempts = number(conversation, "attempts").to_string();
-    let of_time = page.time_cells(due);
-    [id.to_owned(), status.to_owned()].into_iter().chain(of_time).chain([attempts, endpoint.to_owned()]).collect()
+    let of_time = page.time_cells(&due);
+    [id, status].into_iter().chain(of_time).chain([attempts, endpoint, excerpt]).collect()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod series_transitions;
 mod stored;
 mod transitions;
 mod update;
+mod whole;
 
 pub use delivery_end::DeliveryEnd;
 pub use refusals::{AlreadyFinal, ClaimRefused, NotDelivering, PauseRefused, RedeliveryRefused, TooLate};
@@ -18,12 +19,13 @@ pub use series::{Course, Occurrence, Series};
 pub use stored::StoredConversation;
 pub use transitions::{Claim, ClaimProof, ClaimedAttempt};
 pub use update::{Update, UpdateRefused};
+pub use whole::WholeConversation;
 
 use std::time::Duration;
 
 use super::{
     Attempt, AttemptStart, ClientId, ConversationId, ConversationName, DeliveryPolicy, Destination, Expiry, Format,
-    Labels, Named, NewConversation, Payload, State, Status, ThreadId, Timestamp, TraceContext, ZoneRecord,
+    Labels, Named, State, Status, TextExcerpt, ThreadId, Timestamp, TraceContext, ZoneRecord,
 };
 
 /// A text that is to reach one destination at one time, without its payload.
@@ -41,6 +43,7 @@ pub struct Conversation {
     generation: u32,
     payload_bytes: usize,
     stored_bytes: usize,
+    text_excerpt: Option<TextExcerpt>,
     format: Format,
     destination: Destination,
     policy: DeliveryPolicy,
@@ -54,67 +57,6 @@ pub struct Conversation {
     named: Option<Named>,
     callback_of: Option<ConversationId>,
     trace: Option<TraceContext>,
-}
-
-/// A conversation with its payload.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WholeConversation {
-    /// The conversation.
-    pub conversation: Conversation,
-    /// Its payload.
-    pub payload: Payload,
-}
-
-impl WholeConversation {
-    /// A new conversation in the state [`State::Scheduled`].
-    #[must_use]
-    pub fn new(id: ConversationId, client: ClientId, new: NewConversation, now: Timestamp) -> Self {
-        let NewConversation {
-            due,
-            payload,
-            format,
-            destination,
-            policy,
-            labels,
-            thread_id,
-            expire_after,
-            recurrence,
-            paused,
-            trace,
-        } = new;
-        let conversation = Conversation {
-            id,
-            client,
-            created: now,
-            updated: now,
-            due: due.instant(),
-            zone: due.zone().cloned(),
-            generation: 1,
-            payload_bytes: payload.bytes(),
-            stored_bytes: payload.stored_bytes(),
-            format,
-            destination,
-            policy,
-            state: State::Scheduled,
-            attempts: Vec::new(),
-            attempts_before_redelivery: 0,
-            labels,
-            thread_id,
-            expiry: expire_after.map(|after| Expiry::of(due.instant(), after)),
-            series: recurrence.map(|recurrence| Box::new(Series::starting(recurrence, paused))),
-            named: None,
-            callback_of: None,
-            trace,
-        };
-        Self { conversation, payload }
-    }
-
-    /// The same under a name.
-    #[must_use]
-    pub fn named(self, named: Named) -> Self {
-        let Self { conversation, payload } = self;
-        Self { conversation: Conversation { named: Some(named), ..conversation }, payload }
-    }
 }
 
 impl Conversation {
@@ -174,16 +116,22 @@ impl Conversation {
         self.generation
     }
 
-    /// The size of the payload: [`Payload::bytes`].
+    /// The size of the payload: [`bytes`](super::Payload::bytes).
     #[must_use]
     pub const fn payload_bytes(&self) -> usize {
         self.payload_bytes
     }
 
-    /// The size of what the client gave: [`Payload::stored_bytes`].
+    /// The size of what the client gave: [`stored_bytes`](super::Payload::stored_bytes).
     #[must_use]
     pub const fn stored_bytes(&self) -> usize {
         self.stored_bytes
+    }
+
+    /// The beginning of the text. Earlier releases did not keep it beside a large text.
+    #[must_use]
+    pub const fn text_excerpt(&self) -> Option<&TextExcerpt> {
+        self.text_excerpt.as_ref()
     }
 
     /// The form of the delivered request's body.

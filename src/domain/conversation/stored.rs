@@ -2,8 +2,8 @@
 
 use super::{Conversation, Series};
 use crate::domain::{
-    Attempt, ClientId, ConversationId, DeliveryPolicy, Destination, Expiry, Format, Labels, Named, State, ThreadId,
-    Timestamp, TraceContext, ZoneRecord,
+    Attempt, ClientId, ConversationId, DeliveryPolicy, Destination, Expiry, Format, Labels, Named, State, TextExcerpt,
+    ThreadId, Timestamp, TraceContext, ZoneRecord,
 };
 
 /// The fields of a conversation. A store builds it from a row, to restore the conversation.
@@ -27,6 +27,8 @@ pub struct StoredConversation {
     pub payload_bytes: usize,
     /// See [`Conversation::stored_bytes`].
     pub stored_bytes: usize,
+    /// See [`Conversation::text_excerpt`].
+    pub text_excerpt: Option<TextExcerpt>,
     /// See [`Conversation::format`].
     pub format: Format,
     /// See [`Conversation::destination`].
@@ -55,6 +57,15 @@ pub struct StoredConversation {
     pub trace: Option<TraceContext>,
 }
 
+#[cfg(test)]
+impl Conversation {
+    /// The same as a row with or without an excerpt has it.
+    #[must_use]
+    pub fn with_text_excerpt(self, text_excerpt: Option<TextExcerpt>) -> Self {
+        Self { text_excerpt, ..self }
+    }
+}
+
 impl From<StoredConversation> for Conversation {
     fn from(stored: StoredConversation) -> Self {
         Self {
@@ -67,6 +78,7 @@ impl From<StoredConversation> for Conversation {
             generation: stored.generation,
             payload_bytes: stored.payload_bytes,
             stored_bytes: stored.stored_bytes,
+            text_excerpt: stored.text_excerpt,
             format: stored.format,
             destination: stored.destination,
             policy: stored.policy,

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::domain::{
-    AttemptResult, Callbacks, DueTime, EndpointPolicy, Format, Headers, LeaseToken, Method, Outcome, Payload, Target,
+    AttemptResult, Callbacks, DueTime, EndpointPolicy, Format, Headers, LeaseToken, Method, NewConversation, Outcome,
+    Payload, Target,
 };
 
 const DUE: Timestamp = Timestamp::from_millis(1_900_000_000_000);

@@ -1,7 +1,7 @@
 //! The transition of a client that changes what it has scheduled.
 
 use super::{Conversation, PauseRefused, Series, WholeConversation};
-use crate::domain::{Expiry, Named, NewConversation, Payload, Sha256, State, Status, Timestamp};
+use crate::domain::{Expiry, Named, NewConversation, Payload, Sha256, State, Status, TextExcerpt, Timestamp};
 
 /// What a conversation is to become.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +89,7 @@ impl Conversation {
             updated: now,
             payload_bytes: new.payload.bytes(),
             stored_bytes: new.payload.stored_bytes(),
+            text_excerpt: Some(TextExcerpt::of(&new.payload.text)),
             format: new.format,
             destination: new.destination.clone(),
             policy: new.policy,

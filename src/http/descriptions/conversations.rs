@@ -175,8 +175,8 @@ pub(in crate::http) static LIST_CONVERSATIONS: Description = Description {
         r#"{ "conversations": [{
                  "conversationId": "01890000-0000-7000-8000-00000000000f", "status": "Scheduled",
                  "scheduledTime": "2030-01-31T08:30:00.000Z", "createdTime": "2030-01-30T10:00:00.000Z",
-                 "endpoint": "https://example.com/hook", "attempts": 0, "labels": { "team": "ops" },
-                 "nextAttemptTime": "2030-01-31T08:30:00.000Z" }],
+                 "textExcerpt": "Remind Anna of the invoice.", "endpoint": "https://example.com", "attempts": 0,
+                 "labels": { "team": "ops" }, "nextAttemptTime": "2030-01-31T08:30:00.000Z" }],
              "nextCursor": null, "serverTime": "2030-01-30T10:00:00.000Z" }"#,
     ),
     other_answers: &[],

@@ -18,7 +18,7 @@ use super::{SealedSecrets, StoredPayload};
 use crate::domain::{
     Attempt, AttemptResult, AttemptStart, ClientId, Conversation, ConversationId, DeliveryPolicy, Destination,
     Endpoint, ErrorClass, Expiry, Format, Labels, Lease, LeaseToken, Method, Named, Outcome, Payload, State,
-    StoredConversation, Target, ThreadId, Timestamp, TraceContext, ZoneRecord, millis,
+    StoredConversation, Target, TextExcerpt, ThreadId, Timestamp, TraceContext, ZoneRecord, millis,
 };
 use crate::json::{pairs, text};
 
@@ -100,6 +100,9 @@ struct ContentRow<'a> {
     /// The part of `bytes` that is stored, if it is another number. Rows of earlier releases do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stored: Option<usize>,
+    /// The beginning of the text, if the payload has a row of its own. Rows of earlier releases do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    excerpt: Option<Cow<'a, str>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -174,6 +177,7 @@ impl<'a> ConversationRow<'a> {
         secrets: &'a SealedSecrets,
     ) -> Result<Self, serde_json::Error> {
         let (bytes, stored) = (conversation.payload_bytes(), conversation.stored_bytes());
+        let excerpt = if payload.is_none() { conversation.text_excerpt() } else { None };
         let Destination::Endpoint(Target { endpoint, method }) = conversation.destination();
         let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy();
         Ok(Self {
@@ -193,6 +197,7 @@ impl<'a> ConversationRow<'a> {
                 callbacks: CallbackRows::default(),
                 bytes: payload.is_none().then_some(bytes),
                 stored: (payload.is_none() && stored != bytes).then_some(stored),
+                excerpt: excerpt.map(|excerpt| excerpt.as_str().into()),
             },
             target: TargetRow {
                 origin: endpoint.origin().into(),
@@ -296,18 +301,22 @@ impl ConversationRow<'_> {
     ) -> Result<(Conversation, StoredPayload, Option<SealedSecrets>), InvalidField> {
         let row = self;
         let client: ClientId = row.client.parse().map_err(|_| InvalidField("client"))?;
-        let ContentRow { text, info, format, body, success_when, callbacks, bytes, stored } = row.content;
+        let ContentRow { text, info, format, body, success_when, callbacks, bytes, stored, excerpt } = row.content;
         let TargetRow { endpoint, method, headers, .. } = row.target;
         let mut secrets = opened.unwrap_or(Secrets { endpoint, headers, body, success_when, callbacks });
         let endpoint = secrets.endpoint.take().ok_or(InvalidField("target"))?;
         let endpoint = Endpoint::from_stored(endpoint.into_owned());
         let sealed = row.sealed.map(|sealed| SealedSecrets::new(sealed.into_owned(), endpoint.clone()));
-        let (payload_bytes, stored_bytes, payload) = match (text, bytes) {
+        let (payload_bytes, stored_bytes, text_excerpt, payload) = match (text, bytes) {
             (Some(text), None) => {
                 let payload = secrets.restore(text, info.map(restore_info));
-                (payload.bytes(), payload.stored_bytes(), StoredPayload::InMainRow(Box::new(payload)))
+                let excerpt = Some(TextExcerpt::of(&payload.text));
+                (payload.bytes(), payload.stored_bytes(), excerpt, StoredPayload::InMainRow(Box::new(payload)))
             }
-            (None, Some(bytes)) => (bytes, stored.unwrap_or(bytes), StoredPayload::InOwnRow),
+            (None, Some(bytes)) => {
+                let excerpt = excerpt.as_deref().map(TextExcerpt::from_stored);
+                (bytes, stored.unwrap_or(bytes), excerpt, StoredPayload::InOwnRow)
+            }
             _ => return Err(InvalidField("content")),
         };
         let series = row.series.map(|series| series.read().ok_or(InvalidField("series"))).transpose()?;
@@ -321,6 +330,7 @@ impl ConversationRow<'_> {
             generation: row.generation,
             payload_bytes,
             stored_bytes,
+            text_excerpt,
             format,
             destination: Destination::Endpoint(Target { endpoint, method }),
             policy: DeliveryPolicy {

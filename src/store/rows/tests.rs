@@ -16,7 +16,7 @@ use super::*;
 use crate::domain::{
     AdditionalInfo, AttemptResult, Callbacks, Claim, ClaimedAttempt, Course, DeliveryPolicy, Destination,
     EndpointPolicy, ErrorClass, Expiry, Format, Headers, Labels, LeaseToken, Method, Named, Occurrence, Outcome,
-    Recurrence, Secret, Series, Sha256, State, StoredConversation, Target, ThreadId, ZoneRecord,
+    Recurrence, Secret, Series, Sha256, State, StoredConversation, Target, TextExcerpt, ThreadId, ZoneRecord,
 };
 use crate::store::Etag;
 
@@ -62,6 +62,9 @@ fn check_main_row(name: &str, row: &Row, conversation: Conversation, payload: Op
     assert_eq!(conversation_key(conversation.client(), conversation.id()), row.key, "{name}");
     let secrets = SealedSecrets::seal(&sealer(), &conversation, payload.as_ref()).unwrap();
     let written = encode_conversation(&conversation, payload.as_ref(), &secrets, projection::CURRENT).unwrap();
+    // Rows of version 1 have no excerpt of a text that has a row of its own.
+    let excerpt = payload.as_ref().map(|payload| TextExcerpt::of(&payload.text));
+    let conversation = conversation.with_text_excerpt(excerpt);
     let payload = payload.map_or(StoredPayload::InOwnRow, |payload| StoredPayload::InMainRow(Box::new(payload)));
     let read = MainRow { conversation, payload, secrets: None, projection };
     assert_eq!(decode_conversation(row, &sealer()).unwrap(), read, "{name}");
@@ -101,6 +104,7 @@ fn stored() -> StoredConversation {
         generation: 3,
         payload_bytes: payload().bytes(),
         stored_bytes: payload().stored_bytes(),
+        text_excerpt: None,
         format: Format::Json,
         destination: Destination::Endpoint(Target { endpoint, method: Method::Patch }),
         policy: DeliveryPolicy { max_attempts: 12, timeout_seconds: 30 },
@@ -261,6 +265,19 @@ fn main_rows_of_later_projections_have_the_form_of_their_fixtures() {
         assert!(fixtures.is_empty(), "fixtures without a conversation: {:?}", fixtures.keys());
     }
     assert_eq!(Projection::default().version(), 5);
+}
+
+#[test]
+fn a_row_with_an_excerpt_and_a_trace_has_the_form_of_its_fixture() {
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().ok();
+    let text_excerpt = Some(TextExcerpt::of(&payload().text));
+    let conversation = Conversation::from(StoredConversation { text_excerpt, trace, ..stored() });
+    let secrets = SealedSecrets::seal(&sealer(), &conversation, None).unwrap();
+    let written = encode_conversation(&conversation, None, &secrets, projection::CURRENT).unwrap();
+    let key = conversation_key(conversation.client(), conversation.id());
+    check_version_2("excerpt and trace", &key, &written, |row| {
+        assert_eq!(decode_conversation(row, &sealer()).unwrap().conversation, conversation);
+    });
 }
 
 #[test]

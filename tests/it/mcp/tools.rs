@@ -77,6 +77,7 @@ async fn a_tool_returns_what_the_same_rest_request_returns() {
     summary["endpoint"] = json!({ "untrusted": "https://example.com" });
     summary["labels"] = json!({ "untrusted": r#"{"a":"ü","team":"ops"}"# });
     summary["threadId"] = json!({ "untrusted": "thread-7" });
+    summary["textExcerpt"] = json!({ "untrusted": "héllo" });
     rest["serverTime"] = listed.structured["serverTime"].clone();
     assert_eq!(listed.structured, rest);
     assert_eq!(listed.text, format!("{} Scheduled 2035-06-01T12:00:00.000Z", scheduled.text));

@@ -199,10 +199,18 @@ async fn a_cursor_belongs_to_its_list() {
 }
 
 #[tokio::test]
-async fn a_list_shows_no_text_and_no_headers() {
+async fn a_list_shows_the_first_characters_of_a_text_and_no_headers() {
     let app = TestApp::start().await;
     let client = app.client();
-    client.scheduled(json!({ "conversationText": "canary", "headers": { "Authorization": "canary" } })).await;
+    let excerpt = async || client.list("").await.json()["conversations"][0]["textExcerpt"].clone();
+    client.scheduled(json!({ "conversationText": "Hello", "headers": { "Authorization": "canary" } })).await;
+    assert_eq!(excerpt().await, "Hello");
+    assert!(!client.list("").await.text.contains("canary"));
+
+    // A large text is not in the row that a list reads.
+    let large = format!("A large text: {}canary", "é".repeat(20_000));
+    client.scheduled(json!({ "conversationText": large })).await;
+    assert_eq!(excerpt().await, format!("A large text: {}…", "é".repeat(65)));
     assert!(!client.list("").await.text.contains("canary"));
 }
 

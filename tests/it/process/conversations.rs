@@ -73,8 +73,8 @@ fn a_conversation_is_scheduled_listed_moved_shown_and_cancelled() {
     assert_eq!(
         person.shown(&["list", "--label", "team=ops"], &id),
         format!(
-            "ID{:34}  STATUS     DUE      Europe/Berlin        UTC                  ATTEMPTS  ENDPOINT\n\
-             ID  Scheduled  in 00 s  0000-00-00 00:00:00  0000-00-00 00:00:00  0         https://example.com\n",
+            "ID{:34}  STATUS     DUE      Europe/Berlin        UTC                  ATTEMPTS  ENDPOINT             TEXT\n\
+             ID  Scheduled  in 00 s  0000-00-00 00:00:00  0000-00-00 00:00:00  0         https://example.com  Hello\n",
             ""
         )
     );

@@ -49,7 +49,8 @@ async fn it_listens_where_the_host_calls_and_answers_the_ping() {
     let service = start(&place, port, &CONFIGURED);
     assert_eq!(service.url(), format!("http://127.0.0.1:{port}"));
     let ping = http().get(service.url()).send().await.unwrap();
-    assert_eq!((ping.status().as_u16(), ping.text().await.unwrap().len() < 100), (200, true));
+    // The answer is short until the service has its routes, and the dashboard from then on.
+    assert_eq!(ping.status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
