@@ -57,18 +57,21 @@ export function inputTime(time) {
   return `${day}T${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
-/** An endpoint without its scheme and its query, which say little and can be long. */
-export function shortEndpoint(endpoint) {
+/** Where a conversation goes: its endpoint without the scheme and the query, which say little and can be long. */
+export function shortReceiver({ endpoint, deliver }) {
   try {
     const { host, pathname } = new URL(endpoint);
     return host + (pathname === "/" ? "" : pathname);
   } catch {
-    return endpoint;
+    return endpoint ?? deliver;
   }
 }
 
 /** What a list calls a conversation. */
-export const nameOf = (it) => it.name ?? it.textExcerpt ?? shortEndpoint(it.endpoint);
+export const nameOf = (it) => it.name ?? it.textExcerpt ?? shortReceiver(it);
+
+/** Where a conversation goes, with all that is shown of it. */
+export const receiver = ({ method, endpoint, deliver }) => (endpoint ? `${method} ${endpoint}` : deliver);
 
 /** The status as people read it. */
 export const statusName = (status) => (status === "InProgress" ? "In progress" : status);

@@ -97,6 +97,8 @@ struct CanonicalRequest<'a> {
     time_zone: Option<String>,
     endpoint: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    deliver: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     headers: Vec<(String, &'a str)>,
@@ -187,6 +189,7 @@ impl ScheduleRequest {
             delay,
             time_zone,
             endpoint,
+            deliver,
             method,
             headers,
             additional_info,
@@ -213,6 +216,7 @@ impl ScheduleRequest {
             delay: delay.as_deref().map(canonical_delay),
             time_zone: zone.or_else(|| time_zone.as_deref().map(canonical_zone)),
             endpoint: endpoint.as_deref(),
+            deliver: deliver.as_deref().map(str::to_ascii_lowercase),
             method: canonical_word(method.as_deref(), Method::default().as_str()),
             headers: canonical_headers(headers.as_deref()),
             additional_info: additional_info.as_ref().map(|info| canonical_json(info, RawJson::MAX_BYTES)),

@@ -11,9 +11,11 @@ mod callback_response;
 mod cancel_response;
 mod client_requests;
 mod client_responses;
+mod deliver_field;
 mod field_errors;
 mod health;
 mod idempotency;
+mod inbox;
 mod list_request;
 mod list_view;
 mod named;
@@ -21,6 +23,7 @@ mod object_reader;
 pub mod openapi;
 mod parsed;
 mod preview_request;
+mod preview_response;
 mod problem;
 mod recurrence_request;
 mod recurrence_response;
@@ -48,17 +51,19 @@ pub(crate) use client_requests::{AddClientRequest, ClientSignaturesRequest, List
 pub(crate) use client_responses::{ClientKeyResponse, ClientResponse, ListClientsResponse};
 pub(crate) use health::{Health, HealthCheck, Ready};
 pub(crate) use idempotency::{IDEMPOTENCY_KEY, MAX_KEY, misplaced_key, read_key, several_keys};
+pub(crate) use inbox::{
+    AcknowledgeRequest, AcknowledgeResponse, ReceiveRequest, ReceiveResponse, acknowledge, receive,
+};
 pub use list_request::ListRequest;
 pub(crate) use list_view::{ListViewRequest, ListViewResponse, StatusRequest};
 pub(crate) use named::{NamedResponse, named_id, schedule_named};
 pub(crate) use object_reader::{FromObject, ObjectReader, Synonyms};
 pub(crate) use parsed::Parsed;
 pub(crate) use preview_request::PreviewRequest;
+pub(crate) use preview_response::PreviewResponse;
 pub use problem::{ErrorDetail, Problem, ProblemType};
 pub use recurrence_request::RecurrenceRequest;
-pub(crate) use responses::{
-    ConversationResponse, ListResponse, PreviewResponse, RedeliverResponse, ScheduleResponse, ShownEndpoints,
-};
+pub(crate) use responses::{ConversationResponse, ListResponse, RedeliverResponse, ScheduleResponse, ShownEndpoints};
 pub(crate) use run::run;
 pub(crate) use schedule_batch::schedule_batch;
 pub(crate) use schedule_once::schedule;

@@ -6,11 +6,12 @@ use serde::Serialize;
 use super::UserContent;
 use super::attempt_response::{AttemptResponse, attempts, lateness_ms};
 use super::callback_response::{CallbacksResponse, callback_of};
+use super::deliver_field::INBOX;
 use super::recurrence_response::{RecurrenceResponse, SeriesResponse, next_times};
 use crate::auth::Principal;
 use crate::domain::{
-    Conversation, ConversationId, ConversationName, Delay, DeliveryPolicy, Destination, DueTime, Endpoint, Format,
-    Method, Note, Outcome, Scope, Series, State, Status, Target, Timestamp, WholeConversation,
+    Conversation, ConversationId, ConversationName, Delay, DeliveryPolicy, Endpoint, Format, Method, Note, Outcome,
+    Scope, Series, State, Status, Timestamp, WholeConversation,
 };
 use crate::json::text;
 use crate::scheduler::ListPage;
@@ -71,32 +72,6 @@ impl ScheduleResponse {
         let Self { conversation_id, status, scheduled_time, notes, .. } = self;
         let line = format!("{conversation_id} {status} {scheduled_time}");
         notes.iter().fold(line, |line, note| format!("{line} {note}"))
-    }
-}
-
-/// The instants that the time of a request means.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct PreviewResponse {
-    /// The instants in UTC.
-    pub(crate) instants: Vec<String>,
-    /// The same in the time zone of the request. Empty if it named none.
-    pub(crate) local_times: Vec<String>,
-    #[schemars(extend("format" = "date-time"))]
-    pub(crate) server_time: String,
-    /// How the time was read, if the caller could have meant another one.
-    pub(crate) notes: Vec<String>,
-}
-
-impl PreviewResponse {
-    pub(crate) fn new(due: &[DueTime], now: Timestamp) -> Self {
-        let local = |due: &DueTime| due.zone()?.local(due.instant());
-        Self {
-            instants: due.iter().map(|due| due.instant().to_string()).collect(),
-            local_times: due.iter().filter_map(local).map(|local| local.to_string()).collect(),
-            server_time: now.to_string(),
-            notes: due.iter().flat_map(DueTime::notes).map(Note::to_string).collect(),
-        }
     }
 }
 
@@ -170,7 +145,11 @@ pub(super) struct ConversationSummary<'a, F: UserContent<'a>> {
     #[serde(skip_serializing_if = "Option::is_none")]
     text_excerpt: Option<F::Text>,
     // The scheme and the host. A doc comment would replace the description of the type in the schema.
-    endpoint: F::Text,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<F::Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = [INBOX]))]
+    deliver: Option<&'static str>,
     attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     recurrence: Option<RecurrenceResponse>,
@@ -207,7 +186,8 @@ impl<'a, F: UserContent<'a>> ConversationSummary<'a, F> {
             created_time: conversation.created().to_string(),
             name: name::<F>(conversation),
             text_excerpt: conversation.text_excerpt().map(|excerpt| F::text(excerpt.as_str())),
-            endpoint: F::text(target(conversation).endpoint.origin()),
+            endpoint: conversation.destination().target().map(|target| F::text(target.endpoint.origin())),
+            deliver: deliver(conversation),
             attempts: conversation.attempts_begun(),
             recurrence: RecurrenceResponse::of(conversation),
             paused: conversation.series().map(Series::is_paused),
@@ -274,10 +254,15 @@ pub(crate) struct ConversationResponse<'a, F: UserContent<'a>> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<F::Text>,
     conversation_text: F::Text,
-    endpoint: F::Text,
-    #[serde(serialize_with = "text::serialize")]
-    #[schemars(with = "String")]
-    method: Method,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<F::Text>,
+    /// inbox, if it is received by its client and not sent to an endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = [INBOX]))]
+    deliver: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text::optional::serialize")]
+    #[schemars(with = "Option<String>")]
+    method: Option<Method>,
     headers: F::Object,
     additional_info: Option<F::Json>,
     /// The body of the request, with its placeholders.
@@ -321,7 +306,7 @@ impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
     pub(crate) fn new(whole: &'a WholeConversation, endpoints: ShownEndpoints, now: Timestamp) -> Self {
         let WholeConversation { conversation, payload } = whole;
         let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy();
-        let target = target(conversation);
+        let target = conversation.destination().target();
         Self {
             conversation_id: conversation.id(),
             status: conversation.status(),
@@ -333,8 +318,9 @@ impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
             updated_time: conversation.updated().to_string(),
             name: name::<F>(conversation),
             conversation_text: F::text(&payload.text),
-            endpoint: F::text(endpoints.of(&target.endpoint)),
-            method: target.method,
+            endpoint: target.map(|target| F::text(endpoints.of(&target.endpoint))),
+            deliver: deliver(conversation),
+            method: target.map(|target| target.method),
             headers: F::headers(&payload.headers),
             additional_info: payload.info.as_ref().map(|info| F::json(info.as_str())),
             body: payload.body.as_ref().map(|body| F::json(&body.json)),
@@ -369,14 +355,13 @@ fn labels<'a, F: UserContent<'a>>(conversation: &Conversation) -> Option<F::Obje
     (!labels.is_empty()).then(|| F::labels(labels))
 }
 
-fn target(conversation: &Conversation) -> &Target {
-    let Destination::Endpoint(target) = conversation.destination();
-    target
+fn deliver(conversation: &Conversation) -> Option<&'static str> {
+    conversation.destination().target().is_none().then_some(INBOX)
 }
 
 fn next_attempt(conversation: &Conversation) -> Option<String> {
     match conversation.state() {
-        State::Scheduled => conversation.next_wake_at().map(|at| at.to_string()),
+        State::Scheduled => conversation.next_attempt_at().map(|at| at.to_string()),
         State::Waiting { next_attempt } => Some(next_attempt.to_string()),
         _ => None,
     }

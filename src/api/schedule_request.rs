@@ -10,11 +10,12 @@ use serde_json::{Map, Value, json};
 use super::field_errors::FieldErrors;
 use super::time_fields::{self, MAX_TIME};
 use super::{
-    CallbackRequest, ErrorDetail, FromObject, ObjectReader, RecurrenceRequest, SuccessWhenRequest, Synonyms, body_field,
+    CallbackRequest, ErrorDetail, FromObject, ObjectReader, RecurrenceRequest, SuccessWhenRequest, Synonyms,
+    body_field, deliver_field,
 };
 use crate::domain::{
-    AdditionalInfo, Callbacks, Delay, DeliveryPolicy, Destination, EndpointPolicy, Format, Headers, InvalidDelay,
-    Labels, Method, NewConversation, Note, Payload, Secret, Target, ThreadId, Timestamp, UnknownWord, When,
+    AdditionalInfo, Callbacks, Delay, DeliveryPolicy, EndpointPolicy, Format, Headers, InvalidDelay, Labels, Method,
+    NewConversation, Note, Payload, Secret, ThreadId, Timestamp, UnknownWord, When,
 };
 use crate::json::RawJson;
 
@@ -46,9 +47,15 @@ pub struct ScheduleRequest {
     /// time in this zone in localTime.
     #[schemars(length(min = 1, max = MAX_TIME))]
     pub time_zone: Option<String>,
-    /// The endpoint that receives the text: an https URL of at most 2048 characters, without a user name or password.
-    #[schemars(required, length(min = 1, max = EndpointPolicy::MAX_BYTES), extend("format" = "uri"))]
+    /// The endpoint that receives the text: an https URL of at most 2048 characters, without a user name or password. It is
+    /// required, unless deliver is inbox.
+    #[schemars(length(min = 1, max = EndpointPolicy::MAX_BYTES), extend("format" = "uri"))]
     pub endpoint: Option<String>,
+    /// inbox: nothing is sent. From its time on, the text waits in the inbox of this client until it is received with
+    /// receiveConversations and acknowledged. Use it for a receiver that has no URL, such as an agent on a laptop. It has no
+    /// endpoint, method, headers, format, body, successWhen or timeoutSeconds.
+    #[schemars(extend("enum" = [deliver_field::INBOX]))]
+    pub deliver: Option<String>,
     /// The HTTP method. The default is POST. GET and DELETE are sent without a body.
     #[schemars(extend("enum" = Method::ALL.map(Method::as_str)))]
     pub method: Option<String>,
@@ -125,6 +132,7 @@ impl FromObject for ScheduleRequest {
             "endpoint",
             &["url", "uri", "webhook", "webhookurl", "callback", "callbackurl", "target", "destination", "to"],
         ),
+        ("deliver", &["delivery", "deliverto", "deliverymode", "via", "inbox", "pull"]),
         ("method", &["httpmethod", "verb"]),
         ("headers", &["httpheaders"]),
         ("additionalInfo", &["metadata", "info", "data", "additional", "context", "extra"]),
@@ -150,6 +158,7 @@ impl FromObject for ScheduleRequest {
             paused: object.boolean("paused"),
             time_zone: object.string("timeZone"),
             endpoint: object.string("endpoint"),
+            deliver: object.string("deliver"),
             method: object.string("method"),
             headers: read_headers(object),
             additional_info: object.json("additionalInfo"),
@@ -216,17 +225,16 @@ impl ScheduleRequest {
     ///
     /// # Errors
     /// One [`ErrorDetail`] for each field that is not accepted.
-    pub fn validate(self, now: Timestamp, endpoints: &EndpointPolicy) -> Result<NewConversation, Vec<ErrorDetail>> {
+    pub fn validate(mut self, now: Timestamp, endpoints: &EndpointPolicy) -> Result<NewConversation, Vec<ErrorDetail>> {
         let mut errors = FieldErrors::default();
         let due = time_fields::resolve(&self.when(), self.recurrence.as_ref(), now);
-        let text = errors.check("/conversationText", check_text(self.conversation_text));
+        let text = errors.check("/conversationText", check_text(self.conversation_text.take()));
         let due = due.map_err(|wrong| errors.0.extend(wrong)).ok();
         let paused = self.paused.unwrap_or_default();
         if paused && self.recurrence.is_none() {
             errors.add("/paused", "is for a conversation with a recurrence; this one has none");
         }
-        let endpoint = errors.check("/endpoint", endpoints.check(self.endpoint.as_deref().unwrap_or_default()));
-        let method = errors.check("/method", word(self.method.as_deref()));
+        let (destination, method) = deliver_field::check(&self, endpoints, &mut errors);
         let headers = check_headers(self.headers, "/headers", &mut errors);
         let info = self.additional_info;
         errors.check("/additionalInfo", info.as_ref().map_or(Ok(()), RawJson::check));
@@ -248,10 +256,8 @@ impl ScheduleRequest {
         let default = DeliveryPolicy::default();
         let max_attempts = self.retry.and_then(|r| r.max_attempts).unwrap_or(default.max_attempts);
         let timeout_seconds = self.timeout_seconds.unwrap_or(default.timeout_seconds);
-        match (text, due, endpoint, method, format) {
-            (Some(text), Some((due, recurrence)), Some(endpoint), Some(method), Some(format))
-                if errors.0.is_empty() =>
-            {
+        match (text, due, destination, format) {
+            (Some(text), Some((due, recurrence)), Some(destination), Some(format)) if errors.0.is_empty() => {
                 Ok(NewConversation {
                     due,
                     payload: Payload {
@@ -263,7 +269,7 @@ impl ScheduleRequest {
                         callbacks,
                     },
                     format,
-                    destination: Destination::Endpoint(Target { endpoint, method }),
+                    destination,
                     policy: DeliveryPolicy { max_attempts, timeout_seconds },
                     labels,
                     thread_id: thread_id.flatten(),
@@ -328,7 +334,7 @@ fn optional<T, E: ToString>(text: Option<&str>, read: impl FnOnce(&str) -> Resul
 }
 
 /// A field with one word out of several.
-fn word<T: Default + FromStr<Err = UnknownWord>>(text: Option<&str>) -> Result<T, String> {
+pub(super) fn word<T: Default + FromStr<Err = UnknownWord>>(text: Option<&str>) -> Result<T, String> {
     text.map_or_else(|| Ok(T::default()), str::parse).map_err(|error: UnknownWord| error.to_string())
 }
 

@@ -82,7 +82,7 @@ fn the_time_of_usefulness_is_from_a_second_to_ten_years() {
 #[test]
 fn defaults_are_those_of_the_contract() {
     let new = request().validate(NOW, &EndpointPolicy::default()).unwrap();
-    let Destination::Endpoint(target) = new.destination;
+    let target = new.destination.target().unwrap();
     assert_eq!(target.method, Method::Post);
     assert_eq!(new.policy, DeliveryPolicy { max_attempts: 8, timeout_seconds: 30 });
     assert_eq!(new.format, Format::Json);

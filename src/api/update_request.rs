@@ -8,11 +8,12 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::deliver_field::INBOX;
 use super::parsed::not_an_object;
 use super::{ErrorDetail, Parsed, Problem, ScheduleRequest};
 use crate::domain::{
-    Callback, Callbacks, ClientId, ConversationId, Delay, DeliveryPolicy, Destination, EndpointPolicy, Expected,
-    Headers, Recurrence, SuccessWhen, Timestamp, Update, WholeConversation,
+    Callback, Callbacks, ClientId, ConversationId, Delay, DeliveryPolicy, EndpointPolicy, Expected, Format, Headers,
+    Method, Recurrence, SuccessWhen, Timestamp, Update, WholeConversation,
 };
 use crate::json::members::{self, Member};
 use crate::json::merge;
@@ -52,7 +53,8 @@ impl JsonSchema for UpdateRequest {
     }
 }
 
-/// A stored conversation as its client could have scheduled it. What is `None` was left out.
+/// A stored conversation as its client could have scheduled it. What is `None` was left out, and so are the defaults of what
+/// only an endpoint has: a patch with another `deliver` need not remove them.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct StoredRequest<'a> {
@@ -62,18 +64,24 @@ struct StoredRequest<'a> {
     delay: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     recurrence: Option<StoredRecurrence<'a>>,
-    endpoint: &'a str,
-    method: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deliver: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'a str>,
     headers: BTreeMap<&'a str, &'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     additional_info: Option<&'a RawValue>,
-    format: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     success_when: Option<StoredCheck<'a>>,
     retry: StoredRetry,
-    timeout_seconds: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_seconds: Option<u32>,
     labels: BTreeMap<&'a str, &'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     thread_id: Option<&'a str>,
@@ -207,21 +215,23 @@ pub(crate) async fn update(
 
 impl<'a> StoredRequest<'a> {
     fn new(WholeConversation { conversation, payload }: &'a WholeConversation, sets_time: bool) -> Self {
-        let Destination::Endpoint(target) = conversation.destination();
+        let target = conversation.destination().target();
         let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy();
+        let (method, format) = (target.map(|target| target.method), conversation.format());
         Self {
             conversation_text: &payload.text,
             delay: (!sets_time).then_some("0s"),
             recurrence: conversation.series().map(|series| StoredRecurrence::from(&series.recurrence)),
-            endpoint: target.endpoint.as_str(),
-            method: target.method.as_str(),
+            endpoint: target.map(|target| target.endpoint.as_str()),
+            deliver: target.is_none().then_some(INBOX),
+            method: method.filter(|method| *method != Method::default()).map(Method::as_str),
             headers: stored_headers(&payload.headers),
             additional_info: payload.info.as_ref().and_then(|info| serde_json::from_str(info.as_str()).ok()),
-            format: conversation.format().as_str(),
+            format: (format != Format::default()).then(|| format.as_str()),
             body: payload.body.as_ref().and_then(|body| serde_json::from_str(&body.json).ok()),
             success_when: payload.success_when.as_ref().map(StoredCheck::from),
             retry: StoredRetry { max_attempts },
-            timeout_seconds,
+            timeout_seconds: Some(timeout_seconds).filter(|time| *time != DeliveryPolicy::default().timeout_seconds),
             labels: conversation.labels().iter().collect(),
             thread_id: conversation.thread_id().map(crate::domain::ThreadId::as_str),
             expire_after: conversation.expiry().map(|expiry| Delay::from(expiry.after).to_string()),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
@@ -12,7 +13,7 @@ use super::signatures::ChosenSignatures;
 use crate::auth::{Authenticator, ClientAdmin, ClientDirectory};
 use crate::backup::Backup;
 use crate::config::Config;
-use crate::delivery::{Deliverer, Follower, NextDue, Signer, SlotRunner, WakeUpHandler, Worker};
+use crate::delivery::{Deliverer, Follower, Inbox, NextDue, Signer, SlotRunner, WakeUpHandler, Worker};
 use crate::descriptors::Descriptors;
 use crate::domain::Retention;
 use crate::http::{
@@ -50,7 +51,7 @@ pub(super) struct Service {
 }
 
 impl Foundation {
-    pub(super) fn build(&self, secrets: &Secrets) -> Service {
+    pub(super) fn build(&self, secrets: &Secrets, stop: &CancellationToken) -> Service {
         let (config, backend, clock) = (&self.config, &self.backend, self.backend.clock());
         let signer = Arc::new(Signer::new(secrets.signing_secrets.clone()));
         let directory = Arc::new(ClientDirectory::with_first(secrets.client.clone(), backend.clients()));
@@ -73,12 +74,15 @@ impl Foundation {
         let wake_ups = handler_of(worker.as_ref(), invocations.as_deref());
 
         let mut operations = operations();
-        let mcp = McpServer::new(scheduler.clone(), &self.public_url, operations.iter().filter_map(Operation::tool));
+        let inbox = parts.inbox(self.host.is_none().then_some(stop));
+        let tools = operations.iter().filter_map(Operation::tool);
+        let mcp = McpServer::new(scheduler.clone(), inbox.clone(), &self.public_url, tools);
         operations.extend(if invocations.is_some() { invocation_operations() } else { standalone_operations() });
         let services = Services {
             checkup: parts.checkup(wake_ups.is_some()),
             backup: parts.backup(backend),
             scheduler,
+            inbox,
             authenticator,
             logins,
             clients,
@@ -154,6 +158,17 @@ impl Parts {
             Arc::clone(&self.entropy),
         )
         .with_max_pending(config.server.max_pending, config.server.max_pending_bytes)
+    }
+
+    /// The inboxes. Their receivers may wait until the stop; under the Functions host they do not, because a host bills the
+    /// time.
+    fn inbox(&self, stop: Option<&CancellationToken>) -> Inbox {
+        let (waker, clock) = (Arc::clone(&self.waker), Arc::clone(&self.clock));
+        let inbox = Inbox::new(self.conversations.clone(), waker, clock, Arc::clone(&self.entropy));
+        match stop {
+            Some(stop) => inbox.waiting_until(stop.clone()),
+            None => inbox,
+        }
     }
 
     pub(super) fn deliverer(

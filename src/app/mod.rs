@@ -108,7 +108,7 @@ impl App {
                 if let Some(refresher) = refresher {
                     tokio::spawn(stop.clone().run_until_cancelled_owned(refresher.run()));
                 }
-                Some(begin(foundation.build(&secrets), routes, &stop).await)
+                Some(begin(foundation.build(&secrets, &stop), routes, &stop).await)
             }
             None => None,
         };

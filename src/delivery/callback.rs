@@ -2,23 +2,11 @@
 
 use serde::Serialize;
 
-use super::Deliverer;
 use crate::domain::{
     AdditionalInfo, Callback, Callbacks, Conversation, ConversationId, ConversationName, DeliveryEnd, DeliveryPolicy,
     Destination, DueTime, Format, Method, NewConversation, Payload, Status, Target, WholeConversation,
 };
 use crate::json::text;
-use crate::metrics;
-use crate::store::{ConversationStore, Revision, StoreError};
-use crate::time::random;
-
-/// The next state of a conversation, with the callback if its delivery has ended.
-pub(super) struct Change {
-    pub(super) next: Conversation,
-    pub(super) callback: Option<WholeConversation>,
-    /// Whether the delivery has failed. None if it goes on.
-    has_failed: Option<bool>,
-}
 
 /// The additional info of a callback.
 #[derive(Serialize)]
@@ -38,49 +26,16 @@ struct News<'a> {
     last_error: Option<&'a str>,
 }
 
-impl Deliverer {
-    /// The change that a transition has led to. `occurrence` is the number of the occurrence before it.
-    pub(super) fn change(&self, next: Conversation, occurrence: Option<u32>, callbacks: &Callbacks) -> Change {
-        let end = next.delivery_end(occurrence);
-        let has_failed = end.map(|end| end.failure.is_some());
-        let callback = end.and_then(|end| {
-            let wanted = if end.failure.is_some() { &callbacks.on_failed } else { &callbacks.on_completed };
-            let wanted = wanted.clone()?;
-            let id = ConversationId::new(end.ended, &random(&*self.entropy)).in_partition(next.id().partition());
-            Some(news(id, &next, end, wanted))
-        });
-        Change { next, callback, has_failed }
-    }
-
-    /// Commits a change: the end of a delivery and its callback appear together.
-    pub(super) async fn commit(&self, read: Revision, change: &Change) -> Result<(), StoreError> {
-        let Change { next, callback, has_failed } = change;
-        match callback {
-            None => self.store.replace(read, next).await?,
-            Some(callback) => self.store.replace_and_insert(read, next, callback).await?,
-        };
-        if let Some(has_failed) = *has_failed {
-            metrics::record(|metrics| metrics.delivery(has_failed));
-        }
-        Ok(())
-    }
-
-    /// Sees to it that a worker looks at the conversation when its next attempt is due, and at the callback.
-    pub(super) async fn wake_after(&self, change: &Change) {
-        let callback = change.callback.as_ref().map(|callback| &callback.conversation);
-        for conversation in std::iter::once(&change.next).chain(callback) {
-            if let Some(at) = conversation.next_wake_at() {
-                self.waker.wake_at(ConversationStore::partition(conversation.id()), at).await;
-            }
-        }
-    }
-}
-
 /// The conversation that tells of an end. It is due at once.
 ///
 /// It has no callbacks of its own, and no update can add them: two endpoints that fail could otherwise call each other
 /// without end.
-fn news(id: ConversationId, of: &Conversation, end: DeliveryEnd<'_>, callback: Callback) -> WholeConversation {
+pub(super) fn news(
+    id: ConversationId,
+    of: &Conversation,
+    end: DeliveryEnd<'_>,
+    callback: Callback,
+) -> WholeConversation {
     let new = NewConversation {
         due: DueTime::at(end.ended),
         payload: Payload {

@@ -10,13 +10,14 @@ use tracing::{Instrument as _, Span};
 use super::client_limiter::{ClientLimiter, ClientPermit};
 use super::host_limiter::{HostLimiter, HostPermit};
 use super::not_ready::NotReady;
+use super::recorder::Recorder;
 use super::request::{attempt_request, trace_of};
 use super::retry_schedule::Busy;
 use super::signing::AllSignatures;
 use super::{SignatureChoice, Signer, retry_delay};
 use crate::domain::{
     AttemptStart, Callbacks, Claim, ClaimRefused, ClaimedAttempt, Conversation, DeliveryPolicy, Destination, Endpoint,
-    ErrorClass, LeaseToken, Payload, Signatures, Status, Timestamp,
+    ErrorClass, LeaseToken, Payload, Signatures, Status, Target, Timestamp,
 };
 use crate::outbound::{Exchange, Route, RouteError, Sender};
 use crate::store::{ConversationStore, DueKey, LiveAttempts, Revision, StoreError, Versioned, Waker};
@@ -24,13 +25,10 @@ use crate::time::{Clock, Entropy, random, wait_until};
 
 /// Delivers the conversations of due rows.
 pub struct Deliverer {
-    pub(super) store: ConversationStore,
-    pub(super) waker: Arc<dyn Waker>,
+    pub(super) recorder: Recorder,
     sender: Arc<dyn Sender>,
     signer: Arc<Signer>,
     signatures: Arc<dyn SignatureChoice>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) entropy: Arc<dyn Entropy>,
     client_limiter: ClientLimiter,
     host_limiter: HostLimiter,
     live: LiveAttempts,
@@ -68,6 +66,7 @@ struct Prepared {
 
 /// Everything that a request needs besides the conversation.
 struct Parts {
+    target: Target,
     payload: Payload,
     route: Route,
     host_permit: HostPermit,
@@ -115,13 +114,10 @@ impl Deliverer {
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         Self {
-            store,
-            waker,
+            recorder: Recorder { store, waker, clock, entropy },
             sender,
             signer,
             signatures: Arc::new(AllSignatures),
-            clock,
-            entropy,
             client_limiter: ClientLimiter::new(Self::MAX_IN_FLIGHT),
             host_limiter: HostLimiter::default(),
             live: LiveAttempts::default(),
@@ -204,7 +200,7 @@ impl Deliverer {
         for _ in 0..Self::CLAIM_TRIES {
             let (read, has_permits) = match large.take() {
                 Some(read) => (read, true),
-                None => match self.store.get(&due.client, due.id).await? {
+                None => match self.recorder.store.get(&due.client, due.id).await? {
                     Some(read) => (read, false),
                     None => return Ok(DeliveryOutcome::NothingToDo),
                 },
@@ -213,13 +209,19 @@ impl Deliverer {
                 // Whoever changed it saw to its wake-up.
                 return Ok(DeliveryOutcome::NothingToDo);
             }
-            self.store.tell_time(&*self.clock).await?;
-            let now = self.clock.now();
+            self.recorder.store.tell_time(&*self.recorder.clock).await?;
+            let Destination::Endpoint(target) = read.value.destination() else {
+                match self.recorder.end_lapsed(read).await {
+                    Err(StoreError::Conflict | StoreError::Unknown(_)) => continue,
+                    result => return Ok(result?),
+                }
+            };
+            let now = self.recorder.clock.now();
             let Some(claimable_from) = read.value.claimable_from(now) else {
                 return Ok(DeliveryOutcome::NothingToDo);
             };
             if let Some(expired) = read.value.expired(now) {
-                match self.expire(read.revision, expired, read.value.occurrence()).await {
+                match self.recorder.expire(read.revision, expired, read.value.occurrence()).await {
                     Err(StoreError::Conflict | StoreError::Unknown(_)) => continue,
                     result => return Ok(result?),
                 }
@@ -229,7 +231,7 @@ impl Deliverer {
             if !has_permits && needed > permit.held() {
                 return Err(NotReady::NeedsPermits(needed, Box::new(read)));
             }
-            let prepared = self.prepare(&read, claimable_from, &permit).await?;
+            let prepared = self.prepare(&read, target, claimable_from, &permit).await?;
             // If the clock was set forward, the lease of our own attempt looks as if it were over.
             let Some(_live) = self.live.begin(due.id) else { return Ok(DeliveryOutcome::NothingToDo) };
             match self.claim(read).await {
@@ -247,11 +249,11 @@ impl Deliverer {
     async fn prepare(
         &self,
         read: &Versioned<Conversation>,
+        target: &Target,
         claimable_from: Timestamp,
         client_permit: &ClientPermit,
     ) -> Result<Prepared, NotReady> {
         let conversation = &read.value;
-        let Destination::Endpoint(target) = conversation.destination();
         log_endpoint(&target.endpoint);
         let look_up = async {
             let _permit = client_permit.look_up().await;
@@ -259,9 +261,9 @@ impl Deliverer {
         };
         let signatures = self.signatures.signatures(conversation.client());
         let (payload, route, signatures) =
-            tokio::join!(self.payload(conversation, &read.revision), look_up, signatures);
+            tokio::join!(self.recorder.payload(conversation, &read.revision), look_up, signatures);
         let payload = payload?;
-        wait_until(&*self.clock, claimable_from).await;
+        wait_until(&*self.recorder.clock, claimable_from).await;
         match (payload, route) {
             (Err(class), _) => Ok(Prepared { callbacks: Callbacks::default(), request: Err(class) }),
             (Ok(Payload { callbacks, .. }), Err(RouteError::Failed(class))) => {
@@ -271,41 +273,30 @@ impl Deliverer {
             (Ok(mut payload), Ok(route)) => {
                 let host_permit = self.host_limiter.take(conversation.client(), route.host()).await?;
                 let callbacks = std::mem::take(&mut payload.callbacks);
-                Ok(Prepared { callbacks, request: Ok(Parts { payload, route, host_permit, signatures }) })
+                Ok(Prepared {
+                    callbacks,
+                    request: Ok(Parts { target: target.clone(), payload, route, host_permit, signatures }),
+                })
             }
-        }
-    }
-
-    /// Reads the payload. A payload that is lost ends the attempt, so that the conversation becomes Failed and its client
-    /// learns the reason: no later try would find it.
-    pub(super) async fn payload(
-        &self,
-        of: &Conversation,
-        revision: &Revision,
-    ) -> Result<Result<Payload, ErrorClass>, StoreError> {
-        match self.store.payload_at(of, revision).await {
-            Err(error @ StoreError::Corrupt { .. }) => {
-                tracing::error!(%error, "the payload is lost");
-                Ok(Err(ErrorClass::PayloadLost))
-            }
-            result => result.map(Ok),
         }
     }
 
     /// Claims the next attempt in the store, or finds that there is none to claim now.
     async fn claim(&self, read: Versioned<Conversation>) -> Result<Claimed, StoreError> {
-        let (token, since) = (LeaseToken::new(random(&*self.entropy)), Instant::now());
-        let (now, since_machine) = (self.clock.now(), self.clock.machine());
-        let pause = retry_delay(read.value.attempts_used(), self.jitter(), None, now);
+        let (token, since) = (LeaseToken::new(random(&*self.recorder.entropy)), Instant::now());
+        let (now, since_machine) = (self.recorder.clock.now(), self.recorder.clock.machine());
+        let pause = retry_delay(read.value.attempts_used(), self.recorder.jitter(), None, now);
         let occurrence = read.value.occurrence();
         match read.value.claim(token, now, pause) {
             Ok(Claim::Attempt(claimed)) => {
-                let revision = self.store.replace(read.revision, claimed.conversation()).await?;
+                let revision = self.recorder.store.replace(read.revision, claimed.conversation()).await?;
                 Ok(Claimed::Attempt(Box::new(CommittedClaim { claimed, revision, since, since_machine })))
             }
-            Ok(Claim::Expired(next)) => self.expire(read.revision, next, occurrence).await.map(Claimed::Nothing),
+            Ok(Claim::Expired(next)) => {
+                self.recorder.expire(read.revision, next, occurrence).await.map(Claimed::Nothing)
+            }
             Ok(Claim::Lost(next)) => {
-                let next = self.commit_unsent(read.revision, next, occurrence).await?;
+                let next = self.recorder.commit_unsent(read.revision, next, occurrence).await?;
                 tracing::warn!(conversation.status = next.status().as_str(), "an attempt was lost with its worker");
                 Ok(Claimed::Nothing(DeliveryOutcome::NothingToDo))
             }
@@ -317,26 +308,22 @@ impl Deliverer {
         }
     }
 
-    pub(super) fn jitter(&self) -> u32 {
-        u32::from_be_bytes(random(&*self.entropy))
-    }
-
     /// Sends a claimed attempt and writes its result.
     async fn send(&self, claim: CommittedClaim, prepared: Prepared) -> DeliveryOutcome {
         let (conversation, attempt) = (claim.claimed.conversation(), claim.claimed.attempt());
         log_attempt(conversation, attempt);
-        wait_until(&*self.clock, attempt.started).await;
+        wait_until(&*self.recorder.clock, attempt.started).await;
         if !self.lease_suffices(&claim) {
             tracing::warn!("attempt abandoned: the claim took too long");
             return DeliveryOutcome::Abandoned;
         }
-        let sent_at = self.clock.now();
+        let sent_at = self.recorder.clock.now();
         let mut success_when = None;
         let Prepared { callbacks, request } = prepared;
         let exchange = match request {
-            Ok(Parts { mut payload, route, host_permit, signatures }) => {
+            Ok(Parts { target, mut payload, route, host_permit, signatures }) => {
                 let keys = self.signer.keys(conversation.client());
-                let request = attempt_request(conversation, &payload, attempt, sent_at, &keys, signatures);
+                let request = attempt_request(conversation, &target, &payload, attempt, sent_at, &keys, signatures);
                 success_when = payload.success_when.take();
                 // The request has a copy of the text, and the exchange may take a minute.
                 drop(payload);
@@ -354,9 +341,9 @@ impl Deliverer {
     fn lease_suffices(&self, claim: &CommittedClaim) -> bool {
         let conversation = claim.claimed.conversation();
         let needed = conversation.policy().timeout() + Self::MARGIN_FOR_RESULT;
-        let holds = conversation.next_wake_at().is_some_and(|end| self.clock.latest() + needed <= end);
+        let holds = conversation.next_wake_at().is_some_and(|end| self.recorder.clock.latest() + needed <= end);
         // Every timer stands still while a virtual machine is paused, and only its calendar shows the pause afterwards.
-        let passed = claim.since.elapsed().max(claim.since_machine.until(self.clock.machine()));
+        let passed = claim.since.elapsed().max(claim.since_machine.until(self.recorder.clock.machine()));
         holds && passed <= DeliveryPolicy::LEASE_MARGIN.saturating_sub(Self::MARGIN_FOR_RESULT)
     }
 }

@@ -9,7 +9,10 @@
 //! are under way between the clients, `host_limiter` limits how many of them go to one host, and `retry_schedule` says
 //! when a delivery that one of them refuses tries again. `request` builds the request and `signing` signs it,
 //! `classify` turns the response into a result with the caller's check in `success_check`, `retry` computes the pause
-//! before the next attempt, and `record` writes the result. `callback` tells of the end of a delivery.
+//! before the next attempt, and `record` writes the result. `recorder` commits it, with the `callback` that tells of the end
+//! of a delivery.
+//!
+//! `inbox` hands out the conversations that no worker sends: their clients receive and acknowledge them.
 
 mod callback;
 mod classify;
@@ -17,11 +20,13 @@ mod client_limiter;
 mod deliver;
 mod follower;
 mod host_limiter;
+mod inbox;
 mod mend;
 mod next_due;
 mod not_ready;
 mod processed;
 mod record;
+mod recorder;
 mod request;
 mod retry;
 mod retry_schedule;
@@ -34,8 +39,9 @@ mod worker;
 pub use classify::classify;
 pub use deliver::{Deliverer, DeliveryOutcome};
 pub use follower::Follower;
+pub use inbox::{Inbox, InboxDelivery, InboxError, ReceiveQuery};
 pub use next_due::NextDue;
-pub(crate) use request::{CloudEvent, JsonBody};
+pub(crate) use request::{CloudEvent, JsonBody, webhook_id};
 pub use retry::retry_delay;
 pub use signing::{
     ClientKeys, InvalidSigningSecrets, PublicKey, SignatureChoice, Signer, SigningSecrets, Unverified, Verifier,

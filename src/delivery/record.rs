@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tracing::field::display;
 
-use super::callback::Change;
 use super::classify::classify_checked;
 use super::deliver::CommittedClaim;
+use super::recorder::Change;
 use super::{Deliverer, DeliveryOutcome, retry_delay};
 use crate::domain::{
-    AttemptResult, Callbacks, ClaimProof, ClaimedAttempt, Conversation, Destination, Method, Outcome, Status,
-    SuccessWhen, Timestamp, millis,
+    AttemptResult, Callbacks, ClaimProof, ClaimedAttempt, Conversation, Method, Outcome, Status, SuccessWhen,
+    Timestamp, millis,
 };
 use crate::metrics;
 use crate::outbound::Exchange;
@@ -31,15 +31,16 @@ impl Deliverer {
     ) -> DeliveryOutcome {
         let CommittedClaim { claimed, revision, .. } = claim;
         let lateness = claimed.due_at().until(sent_at);
-        let now = self.clock.now();
-        let pause = retry_delay(claimed.conversation().attempts_used(), self.jitter(), exchange.retry_after(), now);
-        let pause = pause + now.until(self.clock.latest());
+        let now = self.recorder.clock.now();
+        let pause =
+            retry_delay(claimed.conversation().attempts_used(), self.recorder.jitter(), exchange.retry_after(), now);
+        let pause = pause + now.until(self.recorder.clock.latest());
         let result = classify_checked(exchange, success_when);
-        let Destination::Endpoint(target) = claimed.conversation().destination();
-        let (method, occurrence) = (target.method, claimed.conversation().occurrence());
+        let method = claimed.conversation().destination().target().map(|target| target.method);
+        let occurrence = claimed.conversation().occurrence();
         let proof = claimed.proof();
         let complete = |claimed: ClaimedAttempt| {
-            self.change(claimed.complete(sent_at, result.clone(), pause, now), occurrence, callbacks)
+            self.recorder.change(claimed.complete(sent_at, result.clone(), pause, now), occurrence, callbacks)
         };
         let change = complete(claimed);
         let written = self.write_result(proof, revision, change, complete).await;
@@ -67,7 +68,7 @@ impl Deliverer {
         } else if has_failed {
             tracing::warn!("an occurrence failed");
         }
-        self.wake_after(&change).await;
+        self.recorder.wake_after(&change).await;
         DeliveryOutcome::Attempted { status, lateness }
     }
 
@@ -83,7 +84,7 @@ impl Deliverer {
         let mut pause = Duration::from_millis(100);
         let mut tries = 1;
         loop {
-            match self.commit(read.clone(), &change).await {
+            match self.recorder.commit(read.clone(), &change).await {
                 Ok(()) => return Ok(change),
                 Err(error) if tries == Self::RESULT_TRIES => return Err(error),
                 Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) => {
@@ -92,7 +93,8 @@ impl Deliverer {
                 }
                 Err(StoreError::Conflict) => {
                     let next = &change.next;
-                    let current = self.store.get(next.client(), next.id()).await?.ok_or(StoreError::Conflict)?;
+                    let current =
+                        self.recorder.store.get(next.client(), next.id()).await?.ok_or(StoreError::Conflict)?;
                     change = complete(proof.on(current.value).ok_or(StoreError::Conflict)?);
                     read = current.revision;
                 }
@@ -101,48 +103,14 @@ impl Deliverer {
             tries += 1;
         }
     }
-
-    /// Stores a conversation that has expired. Nothing is sent, so this needs no permit for a host.
-    pub(super) async fn expire(
-        &self,
-        read: Revision,
-        expired: Conversation,
-        occurrence: Option<u32>,
-    ) -> Result<DeliveryOutcome, StoreError> {
-        // A conversation that recurs has a next occurrence.
-        let next = self.commit_unsent(read, expired, occurrence).await?;
-        tracing::warn!(
-            conversation.status = next.status().as_str(),
-            "a delivery expired before an attempt could begin"
-        );
-        Ok(DeliveryOutcome::NothingToDo)
-    }
-
-    /// Stores the state after a transition without an attempt, whose payload was not needed, and wakes what follows.
-    pub(super) async fn commit_unsent(
-        &self,
-        read: Revision,
-        next: Conversation,
-        occurrence: Option<u32>,
-    ) -> Result<Conversation, StoreError> {
-        let mut callbacks = Callbacks::default();
-        if next.delivery_end(occurrence).is_some() {
-            // A lost payload has lost the callbacks, too.
-            callbacks = self.payload(&next, &read).await?.map(|payload| payload.callbacks).unwrap_or_default();
-        }
-        let change = self.change(next, occurrence, &callbacks);
-        self.commit(read, &change).await?;
-        self.wake_after(&change).await;
-        Ok(change.next)
-    }
 }
 
 /// Writes the line of an attempt. `next` is the conversation after it, if the result could be written.
-fn log_finished(method: Method, result: &AttemptResult, lateness: Duration, next: Option<&Conversation>) {
+fn log_finished(method: Option<Method>, result: &AttemptResult, lateness: Duration, next: Option<&Conversation>) {
     let error_type = (result.outcome != Outcome::Success).then(|| display(ErrorType(result)));
     let next_attempt_time = next.and_then(Conversation::next_wake_at).map(display);
     tracing::info!(
-        http.request.method = method.as_str(),
+        http.request.method = method.map(Method::as_str),
         http.response.status_code = result.http_status,
         outcome = result.outcome.as_str(),
         error.type = error_type,

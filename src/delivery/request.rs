@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use super::ClientKeys;
 use crate::domain::{
-    AdditionalInfo, AttemptStart, BodyTemplate, Conversation, ConversationId, Destination, ErrorClass, Format, Payload,
-    Secret, Signatures, ThreadId, Timestamp, TraceContext,
+    AdditionalInfo, AttemptStart, BodyTemplate, Conversation, ConversationId, ErrorClass, Format, Payload, Secret,
+    Signatures, Target, ThreadId, Timestamp, TraceContext,
 };
 use crate::json::{JsonText, text};
 use crate::outbound::OutboundRequest;
@@ -45,7 +45,7 @@ struct OccurrenceBody {
 }
 
 impl<'a> JsonBody<'a> {
-    fn of(conversation: &'a Conversation, payload: &'a Payload) -> Self {
+    pub(crate) fn of(conversation: &'a Conversation, payload: &'a Payload) -> Self {
         Self {
             conversation_id: conversation.id(),
             conversation_text: &payload.text,
@@ -99,13 +99,13 @@ const JSON: &str = "application/json";
 /// [`ErrorClass::PayloadLost`] if the stored body is damaged.
 pub(super) fn attempt_request(
     conversation: &Conversation,
+    target: &Target,
     payload: &Payload,
     attempt: AttemptStart,
     now: Timestamp,
     keys: &ClientKeys,
     signatures: Signatures,
 ) -> Result<OutboundRequest, ErrorClass> {
-    let Destination::Endpoint(target) = conversation.destination();
     let id = webhook_id(conversation);
     let (content_type, body) = body(conversation, payload, &id)?;
     let body = target.method.has_content().then_some(body);
@@ -157,7 +157,7 @@ pub(super) fn trace_of(conversation: &Conversation, attempt: AttemptStart) -> Tr
 }
 
 /// The id of what is delivered. It is the same for all attempts, and each occurrence of a conversation has its own.
-fn webhook_id(conversation: &Conversation) -> String {
+pub(crate) fn webhook_id(conversation: &Conversation) -> String {
     let id = conversation.id();
     conversation.series().map_or_else(|| id.to_string(), |series| format!("{id}_{}", series.number))
 }

@@ -127,11 +127,15 @@ pub enum ErrorClass {
     PayloadLost,
     /// The endpoint answered 2xx, but the response does not meet the caller's check.
     SuccessWhenNotMet,
+    /// The receiver of an inbox did not acknowledge the conversation before its lease ended.
+    NotAcknowledged,
+    /// The receiver of an inbox reported that it has failed.
+    ReceiverFailed,
 }
 
 impl ErrorClass {
     /// All error classes, for parsing.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::DnsError,
         Self::ConnectRefused,
         Self::ConnectTimeout,
@@ -145,6 +149,8 @@ impl ErrorClass {
         Self::WorkerLost,
         Self::PayloadLost,
         Self::SuccessWhenNotMet,
+        Self::NotAcknowledged,
+        Self::ReceiverFailed,
     ];
 
     /// The name in the API and in stored rows.
@@ -164,6 +170,8 @@ impl ErrorClass {
             Self::WorkerLost => "worker_lost",
             Self::PayloadLost => "payload_lost",
             Self::SuccessWhenNotMet => "success_when_not_met",
+            Self::NotAcknowledged => "not_acknowledged",
+            Self::ReceiverFailed => "receiver_failed",
         }
     }
 
@@ -186,6 +194,8 @@ impl ErrorClass {
             Self::WorkerLost => "the worker stopped before it learned the result; the endpoint may have received it",
             Self::PayloadLost => "the stored text cannot be read any more, so nothing was sent; schedule it again",
             Self::SuccessWhenNotMet => "the endpoint answered 2xx, but its response does not meet successWhen",
+            Self::NotAcknowledged => "no receiver acknowledged it before the lease ended; one may have processed it",
+            Self::ReceiverFailed => "the receiver reported that it failed",
         }
     }
 }

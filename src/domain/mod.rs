@@ -40,9 +40,9 @@ pub use attempt::{Attempt, AttemptResult, AttemptStart, ErrorClass, Outcome};
 pub use callback::{Callback, Callbacks};
 pub use client::{ClientId, InvalidClientId};
 pub use conversation::{
-    AlreadyFinal, Claim, ClaimProof, ClaimRefused, ClaimedAttempt, Conversation, Course, DeliveryEnd, NotDelivering,
-    Occurrence, PauseRefused, RedeliveryRefused, Series, StoredConversation, TooLate, Update, UpdateRefused,
-    WholeConversation,
+    AlreadyFinal, Claim, ClaimProof, ClaimRefused, ClaimedAttempt, Conversation, Course, DeliveryEnd, InvalidReceipt,
+    NotDelivering, Occurrence, PauseRefused, Receipt, ReceiptRefused, Received, RedeliveryRefused, Series,
+    StoredConversation, TooLate, Update, UpdateRefused, WholeConversation,
 };
 pub use delivery_policy::DeliveryPolicy;
 pub use destination::Destination;

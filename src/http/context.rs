@@ -18,7 +18,7 @@ use crate::api::{ErrorDetail, IDEMPOTENCY_KEY, Problem, log_conversation, read_k
 use crate::auth::{Authenticator, ClientAdmin, Principal, Source};
 use crate::backup::Backup;
 use crate::current::Current;
-use crate::delivery::{Signer, WakeUpHandler};
+use crate::delivery::{Inbox, Signer, WakeUpHandler};
 use crate::domain::{ClientId, ConversationId, Sha256, TraceContext};
 use crate::login::Logins;
 use crate::maintenance::Checkup;
@@ -31,6 +31,8 @@ use crate::time::Entropy;
 pub struct Services {
     /// The use cases of a client.
     pub scheduler: Scheduler,
+    /// Hands out the conversations of inboxes.
+    pub inbox: Inbox,
     /// Authenticates clients.
     pub authenticator: Arc<Authenticator>,
     /// The logins of users in a browser.

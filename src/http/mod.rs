@@ -18,6 +18,7 @@ mod dashboard_operations;
 mod descriptions;
 mod functions_host;
 mod handlers;
+mod inbox_operations;
 mod oauth_operations;
 mod operation;
 mod operations;

@@ -14,6 +14,7 @@ use super::descriptions;
 use super::handlers::{
     batches, conversations, health, mcp, metadata, metrics, named, openapi, preview_time, token, webhook_keys,
 };
+use super::inbox_operations::inbox_operations;
 use super::oauth_operations::oauth_operations;
 use super::operation::{Access, Operation, client, client_with_tool, operation, undocumented};
 use crate::domain::Scope;
@@ -33,6 +34,7 @@ pub fn operations() -> Vec<Operation> {
         query_operations(),
         named_operations(),
         batch_operations(),
+        inbox_operations(),
         webhook_operations(),
         client_operations(),
         backup_operations(),

@@ -11,6 +11,7 @@ use crate::api::{
     Synonyms, UntrustedContent, UpdateRequest, log_conversation, read_key,
 };
 use crate::auth::Principal;
+use crate::delivery::Inbox;
 use crate::domain::ConversationId;
 use crate::scheduler::{Found, Scheduler, SchedulerError};
 
@@ -33,7 +34,7 @@ impl FromObject for ConversationRequest {
 
 impl ConversationRequest {
     /// The id as the caller wrote it.
-    fn validate(self) -> Result<String, Vec<ErrorDetail>> {
+    pub(super) fn validate(self) -> Result<String, Vec<ErrorDetail>> {
         let missing = || {
             let detail = "is required: the conversationId that scheduleConversation returned".to_owned();
             vec![ErrorDetail { pointer: "/conversationId".to_owned(), detail }]
@@ -124,11 +125,16 @@ pub(super) type ToolFunction =
 #[derive(Clone)]
 pub(super) struct ToolExecutor {
     scheduler: Scheduler,
+    inbox: Inbox,
 }
 
 impl ToolExecutor {
-    pub(super) fn new(scheduler: Scheduler) -> Self {
-        Self { scheduler }
+    pub(super) const fn new(scheduler: Scheduler, inbox: Inbox) -> Self {
+        Self { scheduler, inbox }
+    }
+
+    pub(super) const fn inbox(&self) -> &Inbox {
+        &self.inbox
     }
 
     pub(super) const fn scheduler(&self) -> &Scheduler {
@@ -269,7 +275,7 @@ fn conversation_id(arguments: &[u8]) -> Result<ConversationId, Problem> {
     parse_id(&Parsed::<ConversationRequest>::from_json(arguments)?.validate(ConversationRequest::validate)?)
 }
 
-fn parse_id(text: &str) -> Result<ConversationId, Problem> {
+pub(super) fn parse_id(text: &str) -> Result<ConversationId, Problem> {
     let id = text.parse().map_err(|_| Problem::no_such_conversation())?;
     log_conversation(id);
     Ok(id)

@@ -5,6 +5,7 @@
 
 mod batches;
 mod executor;
+mod inbox;
 mod message;
 mod named;
 mod server;
@@ -26,6 +27,7 @@ use self::server::Handler;
 pub use self::tools::{NamedTool, Tool};
 use crate::api::Problem;
 use crate::auth::Principal;
+use crate::delivery::Inbox;
 use crate::public_url::PublicUrl;
 use crate::scheduler::Scheduler;
 
@@ -39,7 +41,12 @@ impl McpServer {
     /// A server that offers these tools. The `Host` of a request must be one of the service's own hosts or loopback,
     /// and its `Origin` one of its origins or loopback: another name means that a foreign web page uses DNS rebinding.
     #[must_use]
-    pub fn new(scheduler: Scheduler, public_url: &PublicUrl, tools: impl IntoIterator<Item = NamedTool>) -> Self {
+    pub fn new(
+        scheduler: Scheduler,
+        inbox: Inbox,
+        public_url: &PublicUrl,
+        tools: impl IntoIterator<Item = NamedTool>,
+    ) -> Self {
         const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
         let hosts = public_url.hosts().map(str::to_owned);
         let origins = public_url.origins().filter_map(|origin| with_port(origin.as_str()));
@@ -50,7 +57,7 @@ impl McpServer {
             .with_allowed_hosts(hosts.chain(LOOPBACK.map(str::to_owned)))
             .with_allowed_origins(origins.chain(LOOPBACK.map(|host| format!("http://{host}:*"))));
         let tools: Arc<[_]> = tools.into_iter().map(Arc::new).collect();
-        let handler = Handler::new(ToolExecutor::new(scheduler), Arc::clone(&tools));
+        let handler = Handler::new(ToolExecutor::new(scheduler, inbox), Arc::clone(&tools));
         let sessions = Arc::new(NeverSessionManager::default());
         let service = StreamableHttpService::new(move || Ok(handler.clone()), sessions, config);
         Self { tools, service }

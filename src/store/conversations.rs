@@ -10,6 +10,7 @@ mod expiry;
 mod export;
 mod idempotent;
 mod import;
+mod inbox;
 mod index;
 mod list_filter;
 mod listing;
@@ -25,10 +26,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use ring::digest::{SHA256, digest};
+use tokio::sync::broadcast;
 
 pub use self::export::Exported;
 pub use self::idempotent::Repetition;
 pub use self::import::{ImportLine, LineKind};
+pub use self::inbox::InboxPage;
 pub use self::list_filter::{ListFilter, ListOwner, Listed};
 pub use self::listing::{ListPlace, ListRows, Listing};
 pub use self::named::NameHolder;
@@ -48,6 +51,7 @@ pub struct ConversationStore {
     sealer: Arc<Sealer>,
     /// Whether the mark of the index was found to be complete. It stays complete.
     is_indexed: Arc<AtomicBool>,
+    arrivals: broadcast::Sender<ClientId>,
 }
 
 /// A value that was read, with the revision that is needed to replace it.
@@ -81,7 +85,8 @@ impl ConversationStore {
     #[must_use]
     pub fn new(table: Arc<dyn Table>, sealer: Arc<Sealer>) -> Self {
         let table = Arc::new(MonitoredTable::new(table));
-        Self { table, projection: Arc::default(), sealer, is_indexed: Arc::default() }
+        let arrivals = broadcast::Sender::new(Self::ARRIVALS);
+        Self { table, projection: Arc::default(), sealer, is_indexed: Arc::default(), arrivals }
     }
 
     /// The same with another projection. Tests use it to add kinds of rows.
@@ -101,6 +106,12 @@ impl ConversationStore {
 
     /// Adds a new conversation, and changes another row of its partition in the same commit.
     async fn insert_with(&self, new: &WholeConversation, other: Option<Operation>) -> Result<(), StoreError> {
+        self.commit_new(new, other).await?;
+        self.note_arrival(&new.conversation);
+        Ok(())
+    }
+
+    async fn commit_new(&self, new: &WholeConversation, other: Option<Operation>) -> Result<(), StoreError> {
         let partition = rows::partition(new.conversation.id());
         let mut operations = self.projection.insert(new, &self.sealer)?;
         operations.extend(other);
@@ -262,6 +273,7 @@ impl ConversationStore {
         };
         let etag =
             etag.ok_or_else(|| StoreError::Refused("the backend returned no etag for a replaced row".to_owned()))?;
+        self.note_arrival(next);
         Ok(Revision { etag, rows })
     }
 

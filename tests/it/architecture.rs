@@ -69,7 +69,7 @@ const ALLOWED: [(&str, &[&str]); 31] = [
             "time",
         ],
     ),
-    ("mcp", &["api", "auth", "domain", "json", "metrics", "public_url", "scheduler", "text"]),
+    ("mcp", &["api", "auth", "delivery", "domain", "json", "metrics", "public_url", "scheduler", "text"]),
     ("api", &["auth", "backup", "delivery", "domain", "json", "scheduler", "template", "text"]),
     (
         "secrets",

@@ -13,6 +13,7 @@ mod cron;
 mod delivery;
 mod documentation;
 mod functions_host;
+mod inbox_agents;
 mod limits;
 mod logs;
 mod maintenance;

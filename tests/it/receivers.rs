@@ -137,7 +137,7 @@ impl Drop for Running {
 }
 
 /// A copy of an example, where Node finds the packages that it imports.
-fn beside_packages(example: &str) -> NamedTempFile {
+pub fn beside_packages(example: &str) -> NamedTempFile {
     let (file, packages) = (Path::new(ROOT).join("examples").join(example), installed("target/receivers/node_modules"));
     let suffix = format!(".{}", file.extension().unwrap().to_str().unwrap());
     let copy = tempfile::Builder::new().suffix(&suffix).tempfile_in(packages.parent().unwrap()).unwrap();
@@ -145,7 +145,7 @@ fn beside_packages(example: &str) -> NamedTempFile {
     copy
 }
 
-fn installed(path: &str) -> PathBuf {
+pub fn installed(path: &str) -> PathBuf {
     let path = Path::new(ROOT).join(path);
     assert!(path.exists(), "{} is missing: run scripts/test, which makes it", path.display());
     path

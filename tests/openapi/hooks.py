@@ -7,7 +7,7 @@ import schemathesis
 ENDPOINT = os.environ["TEST_ENDPOINT"]
 # Fields with rules that the schema does not tell.
 DROPPED = (
-    "body", "delay", "expireAfter", "headers", "labels", "onCompleted", "onFailed", "paused", "recurrence",
+    "body", "delay", "deliver", "expireAfter", "headers", "labels", "onCompleted", "onFailed", "paused", "recurrence",
     "successWhen", "threadId", "timeZone",
 )
 
@@ -31,7 +31,10 @@ def before_call(context, case, kwargs):
         if is_positive and "conversationText" in conversation:
             for name in DROPPED:
                 conversation.pop(name, None)
-            conversation["scheduledTime"] = "2035-01-31T09:30:00Z"
+            conversation.update(scheduledTime="2035-01-31T09:30:00Z", endpoint=ENDPOINT)
+        # A request that waits is a slow request.
+        if conversation.get("waitSeconds") in range(1, 21):
+            conversation["waitSeconds"] = 0
         for target in (conversation, conversation.get("onCompleted"), conversation.get("onFailed")):
             if isinstance(target, dict) and isinstance(target.get("endpoint"), str):
                 target["endpoint"] = ENDPOINT

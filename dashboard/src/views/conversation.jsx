@@ -1,6 +1,7 @@
 // One conversation: what it sends, where to and when, and everything that happened to it.
 
 import { get } from "../api.js";
+import { receiver } from "../format.js";
 import { useLoad } from "../load.js";
 import { Ago, Failure, Labels, Loading, Status, Time, Title } from "../parts.jsx";
 import { link } from "../router.js";
@@ -57,13 +58,12 @@ function Content({ of }) {
         </Entry>
         {of.localTime && <Entry name={`In ${of.timeZone}`}>{of.localTime.replace(/\[.*/, "")}</Entry>}
         {of.recurrence && <Entry name="Recurs">{recurs(of)}</Entry>}
-        <Entry name="Endpoint">
-          <code>
-            {of.method} {of.endpoint}
-          </code>
+        <Entry name={of.endpoint ? "Endpoint" : "Delivered to"}>
+          <code>{receiver(of)}</code>
         </Entry>
         <Entry name="Attempts">
-          at most {of.retry.maxAttempts}, each for {of.timeoutSeconds} s
+          at most {of.retry.maxAttempts}
+          {of.endpoint && `, each for ${of.timeoutSeconds} s`}
         </Entry>
         {of.labels && (
           <Entry name="Labels">

@@ -1,6 +1,6 @@
 // What happened to a conversation, in the order of time: every attempt with its answer, and what follows.
 
-import { duration } from "../format.js";
+import { duration, receiver } from "../format.js";
 import { Status, Time } from "../parts.jsx";
 
 const OUTCOMES = {
@@ -23,6 +23,12 @@ export function Timeline({ of }) {
   );
 }
 
+/** A receiver of the inbox answers with no status. */
+function answered({ deliver }, httpStatus) {
+  if (deliver) return "Ended";
+  return httpStatus ? `Answered ${httpStatus}` : "No answer";
+}
+
 function Attempt({ attempt, of }) {
   const [kind, name] = OUTCOMES[attempt.outcome] ?? ["", attempt.outcome];
   const { httpStatus, error, durationMs, responseExcerpt } = attempt;
@@ -30,12 +36,12 @@ function Attempt({ attempt, of }) {
   return (
     <Event kind={kind} time={attempt.startedTime} title={`Attempt ${attempt.number}: ${name}`}>
       <p class="soft">
-        {of.method} {of.endpoint}
+        {receiver(of)}
         {late}
       </p>
       {durationMs !== undefined && (
         <p>
-          {httpStatus ? `Answered ${httpStatus}` : "No answer"}
+          {answered(of, httpStatus)}
           {error && `: ${error.replaceAll("_", " ")}`} after {duration(durationMs)}
         </p>
       )}

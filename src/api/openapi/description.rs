@@ -126,6 +126,8 @@ pub enum Tag {
     Named,
     /// Many conversations.
     Batches,
+    /// What a client receives itself.
+    Inbox,
     /// What receivers verify deliveries with.
     Webhooks,
     /// Logins and the metadata about them.
@@ -142,10 +144,11 @@ pub enum Tag {
 
 impl Tag {
     /// All groups, in the order in which people read them.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Conversations,
         Self::Named,
         Self::Batches,
+        Self::Inbox,
         Self::Webhooks,
         Self::Tokens,
         Self::Clients,
@@ -159,6 +162,7 @@ impl Tag {
             Self::Conversations => "Conversations",
             Self::Named => "Named conversations",
             Self::Batches => "Many conversations",
+            Self::Inbox => "Inbox",
             Self::Webhooks => "Signatures",
             Self::Tokens => "Tokens",
             Self::Clients => "Clients",
@@ -173,6 +177,7 @@ impl Tag {
             Self::Conversations => "Schedule a text for an endpoint, look at it, change it and cancel it.",
             Self::Named => "Conversations that exist once, such as a daily report. The caller chooses the name.",
             Self::Batches => "The same for up to 100 conversations in one request.",
+            Self::Inbox => "Receive what is due, for a receiver that has no URL: schedule it with deliver: inbox.",
             Self::Webhooks => "Get what receivers need to verify that a delivery is real.",
             Self::Tokens => "Exchange an API key for a token, and find out how.",
             Self::Clients => {

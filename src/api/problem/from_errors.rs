@@ -6,6 +6,7 @@ use super::constructors::STORE_RETRY_SECONDS;
 use super::{ErrorDetail, Problem, ProblemType};
 use crate::auth::{AuthError, ClientAdminError};
 use crate::backup::BackupError;
+use crate::delivery::InboxError;
 use crate::domain::{Conversation, PauseRefused, RedeliveryRefused, Scope, Status, UpdateRefused};
 use crate::scheduler::{Quota, QuotaExceeded, SchedulerError};
 
@@ -83,6 +84,23 @@ const fn update_hint(refused: UpdateRefused) -> &'static str {
         }
         UpdateRefused::Pause(PauseRefused::DoesNotRecur) => {
             "To deliver it later, set scheduledTime or delay. To stop it, cancel it."
+        }
+    }
+}
+
+impl From<InboxError> for Problem {
+    fn from(error: InboxError) -> Self {
+        match error {
+            InboxError::NotFound => Self::no_such_conversation(),
+            InboxError::ReceiptOver => Self::new(
+                ProblemType::ReceiptOver,
+                "The attempt of this receipt is over: its lease has ended, or it was acknowledged with another outcome.",
+            )
+            .hint(
+                "Nothing was changed. If another attempt is left, receiveConversations returns the conversation again, with \
+                 another receipt. getConversationStatus shows the result of each attempt.",
+            ),
+            InboxError::Store(error) => SchedulerError::from(error).into(),
         }
     }
 }

@@ -48,6 +48,8 @@ pub enum ProblemType {
     NotFailed,
     /// The conversation has failed too often to be redelivered.
     TooManyAttempts,
+    /// The attempt that a receipt names is over, so it cannot be acknowledged.
+    ReceiptOver,
     /// The request has no bearer token, or one that is not accepted.
     Unauthorized,
     /// The client id or the API key of a login is wrong.
@@ -73,7 +75,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// All types.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::InvalidRequest,
         Self::MalformedRequest,
         Self::MalformedJson,
@@ -94,6 +96,7 @@ impl ProblemType {
         Self::Busy,
         Self::NotFailed,
         Self::TooManyAttempts,
+        Self::ReceiptOver,
         Self::Unauthorized,
         Self::WrongCredentials,
         Self::TooManyFailures,
@@ -152,6 +155,7 @@ impl ProblemType {
             Self::Busy => ("urn:mcp-scheduler:problem:too-late", StatusCode::CONFLICT, "The conversation is busy"),
             Self::NotFailed => ("urn:mcp-scheduler:problem:not-failed", StatusCode::CONFLICT, "Only a failed conversation can be redelivered"),
             Self::TooManyAttempts => ("urn:mcp-scheduler:problem:too-many-attempts", StatusCode::CONFLICT, "The conversation has had too many attempts"),
+            Self::ReceiptOver => ("urn:mcp-scheduler:problem:receipt-over", StatusCode::CONFLICT, "The attempt of the receipt is over"),
             Self::Unauthorized => ("urn:mcp-scheduler:problem:unauthorized", StatusCode::UNAUTHORIZED, "Authentication is required"),
             Self::WrongCredentials => ("urn:mcp-scheduler:problem:wrong-credentials", StatusCode::UNAUTHORIZED, "The credentials are wrong"),
             Self::TooManyFailures => ("urn:mcp-scheduler:problem:too-many-failures", StatusCode::TOO_MANY_REQUESTS, "Too many logins had wrong credentials"),

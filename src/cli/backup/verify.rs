@@ -21,6 +21,7 @@ fn text(Verification { counts, clients, flaws }: &Verification) -> String {
         ("conversations", counts.conversations),
         ("payload rows", counts.payloads),
         ("due rows", counts.due),
+        ("inbox rows", counts.inbox),
         ("index rows", counts.index),
         ("retention rows", counts.retention),
         ("names", counts.names),
@@ -35,7 +36,7 @@ fn text(Verification { counts, clients, flaws }: &Verification) -> String {
         "The store is whole.".to_owned()
     } else {
         format!(
-            "The store is not whole: {} wrong. Due, index and retention rows and names are computed again by a move: stop the \
+            "The store is not whole: {} wrong. Due, inbox, index and retention rows and names are computed again by a move: stop the \
              service, run `mcp-scheduler export`, and import the file into an empty store. What cannot be decrypted needs its \
              key in DATA_ENCRYPTION_KEYS. Lost rows of a damaged embedded store are found by `mcp-scheduler repair`.",
             super::counted(flaws.len(), "row is", "rows are")

@@ -94,8 +94,9 @@ fn heads(page: &Page) -> Vec<String> {
 }
 
 fn cells(page: &Page, conversation: &Value) -> Vec<String> {
-    let [id, status, due, endpoint, excerpt] = ["conversationId", "status", "scheduledTime", "endpoint", "textExcerpt"]
-        .map(|name| text(conversation, name).to_owned());
+    let names = ["conversationId", "status", "scheduledTime", "endpoint", "deliver", "textExcerpt"];
+    let [id, status, due, endpoint, deliver, excerpt] = names.map(|name| text(conversation, name).to_owned());
+    let endpoint = if endpoint.is_empty() { deliver } else { endpoint };
     let attempts = number(conversation, "attempts").to_string();
     let of_time = page.time_cells(&due);
     [id, status].into_iter().chain(of_time).chain([attempts, endpoint, excerpt]).collect()

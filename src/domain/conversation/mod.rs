@@ -5,23 +5,24 @@
 
 mod again;
 mod delivery_end;
+mod inbox;
 mod refusals;
 mod series;
 mod series_transitions;
 mod stored;
+mod times;
 mod transitions;
 mod update;
 mod whole;
 
 pub use delivery_end::DeliveryEnd;
+pub use inbox::{InvalidReceipt, Receipt, ReceiptRefused, Received};
 pub use refusals::{AlreadyFinal, ClaimRefused, NotDelivering, PauseRefused, RedeliveryRefused, TooLate};
 pub use series::{Course, Occurrence, Series};
 pub use stored::StoredConversation;
 pub use transitions::{Claim, ClaimProof, ClaimedAttempt};
 pub use update::{Update, UpdateRefused};
 pub use whole::WholeConversation;
-
-use std::time::Duration;
 
 use super::{
     Attempt, AttemptStart, ClientId, ConversationId, ConversationName, DeliveryPolicy, Destination, Expiry, Format,
@@ -241,56 +242,6 @@ impl Conversation {
     #[must_use]
     pub const fn ended(&self) -> Option<Timestamp> {
         if self.status().is_final() { Some(self.updated) } else { None }
-    }
-
-    /// The time at which the conversation next needs a worker. `None` if it is final, or paused between two occurrences.
-    ///
-    /// The store keeps a due row at exactly this time, so this function alone decides what the sweep finds.
-    #[must_use]
-    pub fn next_wake_at(&self) -> Option<Timestamp> {
-        match &self.state {
-            State::Scheduled => (!self.is_paused()).then_some(self.due),
-            State::Delivering { lease, .. } => Some(lease.until),
-            State::Waiting { next_attempt } => Some(*next_attempt),
-            State::Completed | State::Failed { .. } | State::Cancelled => None,
-        }
-    }
-
-    /// Whether a clock that was ahead wrote the lease or the pause: it ends further ahead than any lease or pause can
-    /// that begins now.
-    ///
-    /// The row itself tells the length of a pause: it began when the row was written.
-    #[must_use]
-    pub fn is_ahead_of(&self, now: Timestamp) -> bool {
-        let latest = now + DeliveryPolicy::CLOCK_TOLERANCE;
-        match &self.state {
-            State::Delivering { lease, .. } => lease.until > latest + self.policy.longest_lease(),
-            State::Waiting { next_attempt } => {
-                let pause = self.updated.until(*next_attempt).min(DeliveryPolicy::MAX_PAUSE);
-                *next_attempt > latest + pause
-            }
-            State::Scheduled | State::Completed | State::Failed { .. } | State::Cancelled => false,
-        }
-    }
-
-    /// The time from which the conversation needs a worker, as it looks now. `None` if it is final.
-    ///
-    /// This is [`Conversation::next_wake_at`], and it is now if a clock that was ahead wrote the lease or the pause:
-    /// after that clock was set right, the conversation would wait for as long as the clock was ahead.
-    #[must_use]
-    pub fn due_from(&self, now: Timestamp) -> Option<Timestamp> {
-        let at = self.next_wake_at()?;
-        Some(if self.is_ahead_of(now) { now } else { at })
-    }
-
-    /// The earliest time at which a worker may claim the next attempt. `None` if the conversation is final.
-    ///
-    /// It is [`DeliveryPolicy::CLAIM_AHEAD`] before the attempt is due, so that the claim is durable when the time
-    /// comes. An attempt under way cannot be claimed before the end of its lease.
-    #[must_use]
-    pub fn claimable_from(&self, now: Timestamp) -> Option<Timestamp> {
-        let ahead = if self.in_flight().is_some() { Duration::ZERO } else { DeliveryPolicy::CLAIM_AHEAD };
-        self.due_from(now).map(|at| at - ahead)
     }
 
     /// The attempt under way, if there is one.

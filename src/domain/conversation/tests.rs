@@ -1,5 +1,7 @@
 //! Single rules of the transitions. The full table of states and events is in `table_tests.rs`.
 
+use std::time::Duration;
+
 use super::*;
 use crate::domain::{
     AttemptResult, Callbacks, DueTime, EndpointPolicy, Format, Headers, LeaseToken, Method, NewConversation, Outcome,

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{AlreadyFinal, ClaimRefused, Conversation, Course, NotDelivering, RedeliveryRefused, TooLate};
 use crate::domain::{
-    Attempt, AttemptResult, AttemptStart, DeliveryPolicy, Expiry, Lease, LeaseToken, Outcome, State, Timestamp, millis,
+    Attempt, AttemptResult, AttemptStart, DeliveryPolicy, Destination, ErrorClass, Expiry, Lease, LeaseToken, Outcome,
+    State, Timestamp, millis,
 };
 
 /// The result of a claim.
@@ -42,12 +43,26 @@ impl ClaimProof {
     #[must_use]
     pub fn on(self, current: Conversation) -> Option<ClaimedAttempt> {
         let Self { token, attempt, due_at } = self;
-        let is_held = matches!(current.state(), State::Delivering { lease, .. } if lease.token == token);
-        is_held.then_some(ClaimedAttempt { conversation: current, token, attempt, due_at })
+        ClaimedAttempt::of(current, token).map(|held| ClaimedAttempt { attempt, due_at, ..held })
     }
 }
 
 impl ClaimedAttempt {
+    /// The attempt under way, if this token has claimed it.
+    pub(super) fn of(conversation: Conversation, token: LeaseToken) -> Option<Self> {
+        match conversation.state {
+            State::Delivering { attempt, lease } if lease.token == token => {
+                Some(Self { conversation, token, attempt, due_at: attempt.started })
+            }
+            _ => None,
+        }
+    }
+
+    /// The token of the claim.
+    pub(super) const fn token(&self) -> LeaseToken {
+        self.token
+    }
+
     /// The conversation, with the attempt under way.
     #[must_use]
     pub const fn conversation(&self) -> &Conversation {
@@ -85,8 +100,7 @@ impl ClaimedAttempt {
     ) -> Conversation {
         let Self { mut conversation, attempt, .. } = self;
         let outcome = result.outcome;
-        let is_ending = conversation.series().is_some_and(|series| series.course == Course::Ending);
-        let another = conversation.attempts_used() < conversation.policy.max_attempts && !is_ending;
+        let another = conversation.may_try_again();
         conversation.updated = now;
         conversation.record(AttemptStart { started: sent_at, ..attempt }, result);
         match outcome {
@@ -120,6 +134,18 @@ impl Conversation {
     /// # Errors
     /// [`ClaimRefused`] if the conversation is not due, is leased, or is final.
     pub fn claim(self, token: LeaseToken, now: Timestamp, retry_after: Duration) -> Result<Claim, ClaimRefused> {
+        let lease = self.policy.timeout() + DeliveryPolicy::LEASE_MARGIN;
+        self.claim_for(lease, token, now, retry_after)
+    }
+
+    /// Claims the next attempt with a lease of this length.
+    pub(super) fn claim_for(
+        self,
+        lease: Duration,
+        token: LeaseToken,
+        now: Timestamp,
+        retry_after: Duration,
+    ) -> Result<Claim, ClaimRefused> {
         let (Some(until), Some(from)) = (self.due_from(now), self.claimable_from(now)) else {
             return Err(if self.status().is_final() {
                 ClaimRefused::Final(self.status())
@@ -137,8 +163,8 @@ impl Conversation {
         let mut due_at = next.due_from(now).unwrap_or(until);
         next.updated = now;
         if let Some(lost) = next.in_flight() {
-            let report = AttemptResult::unknown(millis(lost.started.until(now)));
-            next.record(lost, report);
+            let result = next.lost(lost, now);
+            next.record(lost, result);
             due_at = until + retry_after;
             if next.series().is_some_and(|series| series.course == Course::Ending) {
                 return Ok(Claim::Lost(next.fail()));
@@ -155,7 +181,7 @@ impl Conversation {
             return Ok(Claim::Lost(next));
         }
         let attempt = AttemptStart { number: next.attempts_begun() + 1, started: now };
-        let lease = Lease { until: now + next.policy.timeout() + DeliveryPolicy::LEASE_MARGIN, token };
+        let lease = Lease { until: now + lease, token };
         next.state = State::Delivering { attempt, lease };
         Ok(Claim::Attempt(ClaimedAttempt { conversation: next, token, attempt, due_at }))
     }
@@ -180,9 +206,11 @@ impl Conversation {
     /// Ends the lease now, because the worker that holds it is known to be gone.
     ///
     /// # Errors
-    /// [`NotDelivering`] if no attempt is under way.
+    /// [`NotDelivering`] if no attempt is under way, or its lease belongs to a receiver of an inbox.
     pub fn release(mut self, now: Timestamp) -> Result<Self, NotDelivering> {
-        let State::Delivering { lease, .. } = &mut self.state else { return Err(NotDelivering) };
+        let (Destination::Endpoint(_), State::Delivering { lease, .. }) = (&self.destination, &mut self.state) else {
+            return Err(NotDelivering);
+        };
         lease.until = lease.until.min(now);
         self.updated = now;
         Ok(self)
@@ -202,7 +230,8 @@ impl Conversation {
             }
             State::Delivering { attempt, .. } => {
                 let lost = *attempt;
-                self.record(lost, AttemptResult::unknown(millis(lost.started.until(now))));
+                let result = self.lost(lost, now);
+                self.record(lost, result);
             }
             State::Completed => return Err(TooLate::Final(AlreadyFinal::Completed)),
             State::Failed { .. } => return Err(TooLate::Final(AlreadyFinal::Failed)),
@@ -235,8 +264,17 @@ impl Conversation {
         Ok(self)
     }
 
+    /// The result of an attempt that nobody has recorded in its lease.
+    pub(super) fn lost(&self, attempt: AttemptStart, now: Timestamp) -> AttemptResult {
+        let error = match self.destination {
+            Destination::Endpoint(_) => ErrorClass::WorkerLost,
+            Destination::Inbox => ErrorClass::NotAcknowledged,
+        };
+        AttemptResult { error: Some(error), ..AttemptResult::unknown(millis(attempt.started.until(now))) }
+    }
+
     /// Adds a finished attempt to the record. The state still has the attempt, so every caller replaces the state.
-    fn record(&mut self, start: AttemptStart, result: AttemptResult) {
+    pub(super) fn record(&mut self, start: AttemptStart, result: AttemptResult) {
         if self.attempts.len() == Self::MAX_ATTEMPTS_KEPT {
             self.attempts.remove(0);
         }
@@ -244,16 +282,16 @@ impl Conversation {
     }
 
     /// Whether an attempt that begins at this time begins too late.
-    fn is_too_late(&self, begins: Timestamp) -> bool {
+    pub(super) fn is_too_late(&self, begins: Timestamp) -> bool {
         self.expiry.is_some_and(|expiry| begins > expiry.at)
     }
 
-    fn expire(mut self, now: Timestamp) -> Self {
+    pub(super) fn expire(mut self, now: Timestamp) -> Self {
         self.updated = now;
         self.end(State::Failed { reason: Expiry::REASON.to_owned() })
     }
 
-    fn fail(self) -> Self {
+    pub(super) fn fail(self) -> Self {
         let reason = self.attempts.last().map(|a| a.result.reason()).unwrap_or_default();
         self.end(State::Failed { reason })
     }

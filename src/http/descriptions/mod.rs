@@ -5,6 +5,7 @@ mod batches;
 mod clients;
 mod conversations;
 mod dashboard;
+mod inbox;
 mod mcp;
 mod named;
 mod oauth;
@@ -23,6 +24,7 @@ pub(super) use conversations::{
     RUN_CONVERSATION, SCHEDULE_CONVERSATION, UPDATE_CONVERSATION,
 };
 pub(super) use dashboard::{DASHBOARD, DASHBOARD_SCRIPT, DASHBOARD_STYLE};
+pub(super) use inbox::{ACKNOWLEDGE_CONVERSATION, RECEIVE_CONVERSATIONS};
 pub(super) use mcp::MCP;
 pub(super) use named::{CANCEL_NAMED_CONVERSATION, GET_NAMED_CONVERSATION, SCHEDULE_NAMED_CONVERSATION};
 pub(super) use oauth::{AUTHORIZE, ISSUE_OAUTH_TOKEN, REGISTER_OAUTH_CLIENT, REVOKE_OAUTH_TOKEN, SUBMIT_AUTHORIZATION};

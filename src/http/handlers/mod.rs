@@ -6,6 +6,7 @@ pub(super) mod clients;
 pub(super) mod conversations;
 pub(super) mod dashboard;
 pub(super) mod health;
+pub(super) mod inbox;
 pub(super) mod mcp;
 pub(super) mod metadata;
 pub(super) mod metrics;

@@ -52,6 +52,18 @@ impl ConversationStore {
         new: &WholeConversation,
         request: &IdempotentRequest,
     ) -> Result<Option<Repetition>, StoreError> {
+        let repetition = self.commit_once(new, request).await?;
+        if repetition.is_none() {
+            self.note_arrival(&new.conversation);
+        }
+        Ok(repetition)
+    }
+
+    async fn commit_once(
+        &self,
+        new: &WholeConversation,
+        request: &IdempotentRequest,
+    ) -> Result<Option<Repetition>, StoreError> {
         let (client, id) = (new.conversation.client(), new.conversation.id());
         let partition = rows::partition(id);
         let (mut unknown, mut expired) = (None, None);

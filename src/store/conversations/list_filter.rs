@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{ClientId, Conversation, Destination, EndpointHost, Label, Status, Timestamp};
+use crate::domain::{ClientId, Conversation, EndpointHost, Label, Status, Timestamp};
 use crate::store::KeyRange;
 use crate::store::rows::{self, IndexGroup};
 
@@ -117,6 +117,5 @@ impl ListFilter {
 }
 
 fn goes_to(conversation: &Conversation, host: &EndpointHost) -> bool {
-    let Destination::Endpoint(target) = conversation.destination();
-    target.endpoint.is_at(host)
+    conversation.destination().target().is_some_and(|target| target.endpoint.is_at(host))
 }

@@ -20,7 +20,7 @@ impl ConversationStore {
     const RESTORE_PAGE: usize = 500;
 
     /// The first letters of the secondary rows that are computed from the main row.
-    const RESTORED: [&str; 3] = ["d~", "x~", "r~"];
+    const RESTORED: [&str; 4] = ["d~", "i~", "x~", "r~"];
 
     /// Makes the secondary rows those that the conversations should have. No other process may use the store.
     ///

@@ -49,6 +49,8 @@ pub struct RowCounts {
     pub payloads: usize,
     /// Due rows.
     pub due: usize,
+    /// Inbox rows.
+    pub inbox: usize,
     /// Index rows.
     pub index: usize,
     /// Retention rows.
@@ -67,6 +69,7 @@ impl RowCounts {
             conversations: self.conversations + other.conversations,
             payloads: self.payloads + other.payloads,
             due: self.due + other.due,
+            inbox: self.inbox + other.inbox,
             index: self.index + other.index,
             retention: self.retention + other.retention,
             names: self.names + other.names,
@@ -154,10 +157,11 @@ impl ConversationStore {
             }
             "x" if row.key == INDEX_MARK => rows::decode_index_mark(&row).map(drop),
             WATERMARK => rows::decode_watermark(&row).map(drop),
-            "p" | "d" | "x" | "r" | "e" => {
+            "p" | "d" | "i" | "x" | "r" | "e" => {
                 match kind {
                     "p" => counts.payloads += 1,
                     "d" => counts.due += 1,
+                    "i" => counts.inbox += 1,
                     "x" => counts.index += 1,
                     "r" => counts.retention += 1,
                     _ => {}
@@ -286,7 +290,7 @@ fn owner_of(key: &str) -> Option<String> {
     let parts: Vec<_> = key.split('~').collect();
     let (client, id) = match *parts.as_slice() {
         ["e", _, kind, client, hash] => return Some(format!("{kind}~{client}~{hash}")),
-        ["p", client, id] | ["d" | "r", _, client, id] | ["x", client, _, _, id] => (client, id),
+        ["p", client, id] | ["d" | "r", _, client, id] | ["i", client, _, id] | ["x", client, _, _, id] => (client, id),
         _ => return None,
     };
     let (client, id): (ClientId, ConversationId) = (client.parse().ok()?, id.parse().ok()?);

@@ -10,15 +10,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::callback::CallbackRows;
+use super::destination::{PlaceRow, TargetRow, destination, place};
 use super::name::NamedRow;
 use super::payload::{BodyRow, SuccessWhenRow, info_row, restore_info};
 use super::secrets::Secrets;
 use super::series::SeriesRow;
 use super::{SealedSecrets, StoredPayload};
 use crate::domain::{
-    Attempt, AttemptResult, AttemptStart, ClientId, Conversation, ConversationId, DeliveryPolicy, Destination,
-    Endpoint, ErrorClass, Expiry, Format, Labels, Lease, LeaseToken, Method, Named, Outcome, Payload, State,
-    StoredConversation, Target, TextExcerpt, ThreadId, Timestamp, TraceContext, ZoneRecord, millis,
+    Attempt, AttemptResult, AttemptStart, ClientId, Conversation, ConversationId, DeliveryPolicy, Endpoint, ErrorClass,
+    Expiry, Format, Labels, Lease, LeaseToken, Named, Outcome, Payload, State, StoredConversation, TextExcerpt,
+    ThreadId, Timestamp, TraceContext, ZoneRecord, millis,
 };
 use crate::json::{pairs, text};
 
@@ -35,7 +36,11 @@ pub(super) struct ConversationRow<'a> {
     zone: Option<ZoneRow<'a>>,
     generation: u32,
     content: ContentRow<'a>,
-    target: TargetRow<'a>,
+    /// None if `deliver` has another place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    target: Option<TargetRow<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deliver: Option<PlaceRow>,
     policy: PolicyRow,
     state: StateRow<'a>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -106,19 +111,6 @@ struct ContentRow<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct TargetRow<'a> {
-    /// The part of the endpoint that is no secret, for the operator. The encrypted part has the whole endpoint.
-    #[serde(default)]
-    origin: Cow<'a, str>,
-    #[serde(default, skip_serializing)]
-    endpoint: Option<Cow<'a, str>>,
-    #[serde(with = "text")]
-    method: Method,
-    #[serde(default, skip_serializing, with = "pairs")]
-    headers: pairs::Pairs<'a>,
-}
-
-#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PolicyRow {
     max_attempts: u32,
@@ -178,7 +170,7 @@ impl<'a> ConversationRow<'a> {
     ) -> Result<Self, serde_json::Error> {
         let (bytes, stored) = (conversation.payload_bytes(), conversation.stored_bytes());
         let excerpt = if payload.is_none() { conversation.text_excerpt() } else { None };
-        let Destination::Endpoint(Target { endpoint, method }) = conversation.destination();
+        let target = conversation.destination().target();
         let DeliveryPolicy { max_attempts, timeout_seconds } = conversation.policy();
         Ok(Self {
             id: conversation.id(),
@@ -199,12 +191,8 @@ impl<'a> ConversationRow<'a> {
                 stored: (payload.is_none() && stored != bytes).then_some(stored),
                 excerpt: excerpt.map(|excerpt| excerpt.as_str().into()),
             },
-            target: TargetRow {
-                origin: endpoint.origin().into(),
-                endpoint: None,
-                method: *method,
-                headers: Vec::new(),
-            },
+            target: target.map(TargetRow::from),
+            deliver: target.is_none().then_some(PlaceRow::Inbox),
             policy: PolicyRow { max_attempts, timeout_seconds },
             state: conversation.state().into(),
             attempts: conversation.attempts().iter().map(AttemptRow::from).collect(),
@@ -290,7 +278,7 @@ impl ConversationRow<'_> {
 
     /// What stands for the encrypted part where it is not needed.
     pub(super) fn outline(&self) -> Option<Secrets<'static>> {
-        let endpoint = || Some(self.target.origin.to_string().into());
+        let endpoint = || self.target.as_ref().map(|target| target.origin.to_string().into());
         self.sealed().map(|_| Secrets { endpoint: endpoint(), ..Secrets::default() })
     }
 
@@ -302,11 +290,11 @@ impl ConversationRow<'_> {
         let row = self;
         let client: ClientId = row.client.parse().map_err(|_| InvalidField("client"))?;
         let ContentRow { text, info, format, body, success_when, callbacks, bytes, stored, excerpt } = row.content;
-        let TargetRow { endpoint, method, headers, .. } = row.target;
+        let (method, endpoint, headers) = place(row.target, row.deliver).ok_or(InvalidField("target"))?;
         let mut secrets = opened.unwrap_or(Secrets { endpoint, headers, body, success_when, callbacks });
-        let endpoint = secrets.endpoint.take().ok_or(InvalidField("target"))?;
-        let endpoint = Endpoint::from_stored(endpoint.into_owned());
+        let endpoint = secrets.endpoint.take().map(|endpoint| Endpoint::from_stored(endpoint.into_owned()));
         let sealed = row.sealed.map(|sealed| SealedSecrets::new(sealed.into_owned(), endpoint.clone()));
+        let destination = destination(method, endpoint).ok_or(InvalidField("target"))?;
         let (payload_bytes, stored_bytes, text_excerpt, payload) = match (text, bytes) {
             (Some(text), None) => {
                 let payload = secrets.restore(text, info.map(restore_info));
@@ -332,7 +320,7 @@ impl ConversationRow<'_> {
             stored_bytes,
             text_excerpt,
             format,
-            destination: Destination::Endpoint(Target { endpoint, method }),
+            destination,
             policy: DeliveryPolicy {
                 max_attempts: row.policy.max_attempts,
                 timeout_seconds: row.policy.timeout_seconds,

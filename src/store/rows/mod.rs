@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `m~{client}~{id, inverted}` (the main row) | always |
 //! | `d~{next_wake_at, 14 digits}~{client}~{id}` (the due row) | exactly while the conversation has a `next_wake_at` |
+//! | `i~{client}~{receivable_at, 14 digits}~{id}` (the inbox row) | exactly while the conversation waits in an inbox |
 //! | `p~{client}~{id}` (the payload row) | always, if the payload is larger than 4 KiB |
 //! | `x~{client}~live~{due, 14 digits}~{id}` (the index row) | exactly while the conversation is not final |
 //! | `x~{client}~{Completed, Failed or Cancelled}~{end, inverted, 14 digits}~{id}` (the index row) | once it is final |
@@ -24,9 +25,11 @@
 mod callback;
 mod client;
 mod conversation;
+mod destination;
 mod due;
 mod exported;
 mod idempotency;
+mod inbox;
 mod index;
 mod index_mark;
 mod login;
@@ -52,6 +55,7 @@ pub(super) use self::exported::{ConversationLine, ExportLine, Imported, KeyLine,
 pub(super) use self::idempotency::{
     KeyRow, decode_key_row, encode_expiry_row, encode_key_row, expired_key_row, expired_rows, expiry_key, key_row_key,
 };
+pub(super) use self::inbox::{InboxKey, inbox_rows};
 pub(super) use self::index::{IndexGroup, index_key, index_prefix, index_rows, indexed_bytes, indexed_id, listed_at};
 pub use self::index_mark::IndexMark;
 pub(super) use self::index_mark::{INDEX_MARK, decode_index_mark, encode_index_mark};

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::payload::{self, StoredPayload};
-use super::{SealedSecrets, conversation_key, due, encode_conversation, index, retention};
+use super::{SealedSecrets, conversation_key, due, encode_conversation, inbox, index, retention};
 use crate::domain::{Conversation, Payload, WholeConversation};
 use crate::store::{Etag, Operation, Sealer, StoreError};
 
@@ -27,8 +27,12 @@ pub struct RowKind {
 pub type ProjectRow = fn(&Conversation) -> Result<Option<(String, String)>, StoreError>;
 
 /// All kinds of secondary rows.
-const ROW_KINDS: [RowKind; 3] = [
+///
+/// Inbox rows need no version of their own: no conversation that an earlier release wrote is in an inbox. So processes of
+/// two releases can run side by side, and each reads the conversations that both know.
+const ROW_KINDS: [RowKind; 4] = [
     RowKind { since: 1, project: due::project },
+    RowKind { since: 1, project: inbox::project },
     RowKind { since: index::INDEXED_SINCE, project: index::project },
     RowKind { since: retention::RETAINED_SINCE, project: retention::project },
 ];

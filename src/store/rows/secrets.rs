@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::callback::CallbackRows;
 use super::conversation_key;
 use super::payload::{BodyRow, SuccessWhenRow, body_row, headers_row, payload_key, restore_headers, success_when_row};
-use crate::domain::{AdditionalInfo, BodyTemplate, Conversation, Destination, Endpoint, Payload, SuccessWhen};
+use crate::domain::{AdditionalInfo, BodyTemplate, Conversation, Endpoint, Payload, SuccessWhen};
 use crate::json::pairs;
 use crate::store::{Sealer, StoreError};
 
@@ -17,7 +17,7 @@ use crate::store::{Sealer, StoreError};
 #[derive(Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Secrets<'a> {
-    /// Only in a main row, which always has it.
+    /// Only in a main row, which has it unless the conversation is in an inbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) endpoint: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "pairs")]
@@ -62,11 +62,12 @@ impl Secrets<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store) struct SealedSecrets {
     pub(super) text: String,
-    endpoint: Endpoint,
+    /// None in an inbox.
+    endpoint: Option<Endpoint>,
 }
 
 impl SealedSecrets {
-    pub(super) const fn new(text: String, endpoint: Endpoint) -> Self {
+    pub(super) const fn new(text: String, endpoint: Option<Endpoint>) -> Self {
         Self { text, endpoint }
     }
 
@@ -78,14 +79,14 @@ impl SealedSecrets {
     ) -> Result<Self, StoreError> {
         let endpoint = endpoint(conversation);
         let in_payload = payload.map(Secrets::of_payload).transpose().map_err(refused)?.unwrap_or_default();
-        let secrets = Secrets { endpoint: Some(endpoint.as_str().into()), ..in_payload };
+        let secrets = Secrets { endpoint: endpoint.map(|endpoint| endpoint.as_str().into()), ..in_payload };
         let text = sealer.seal(&secrets, &conversation_key(conversation.client(), conversation.id()))?;
-        Ok(Self { text, endpoint: endpoint.clone() })
+        Ok(Self { text, endpoint: endpoint.cloned() })
     }
 
     /// Whether the part can be written again for the next state of the conversation, whose payload has not changed.
     pub(super) fn fits(&self, next: &Conversation, sealer: &Sealer) -> bool {
-        self.endpoint == *endpoint(next) && self.is_current(sealer)
+        self.endpoint.as_ref() == endpoint(next) && self.is_current(sealer)
     }
 
     /// Whether the part was encrypted with the key that encrypts now.
@@ -100,9 +101,8 @@ pub(super) fn seal_payload(sealer: &Sealer, of: &Conversation, payload: &Payload
     sealer.seal(&secrets, &payload_key(of.client(), of.id()))
 }
 
-fn endpoint(conversation: &Conversation) -> &Endpoint {
-    let Destination::Endpoint(target) = conversation.destination();
-    &target.endpoint
+fn endpoint(conversation: &Conversation) -> Option<&Endpoint> {
+    conversation.destination().target().map(|target| &target.endpoint)
 }
 
 #[allow(clippy::needless_pass_by_value)] // the signature that map_err asks for

@@ -24,6 +24,8 @@ use crate::store::Etag;
 mod body;
 #[path = "callback_tests.rs"]
 mod callbacks;
+#[path = "inbox_row_tests.rs"]
+mod inbox_rows;
 
 const CONVERSATIONS: &str = include_str!("../../../tests/fixtures/rows/conversation.json");
 const CONVERSATIONS_2: &str = include_str!("../../../tests/fixtures/rows/conversation-2.json");

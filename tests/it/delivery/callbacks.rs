@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_scheduler::api::{CallbackRequest, RecurrenceRequest, RetryRequest, ScheduleRequest};
-use mcp_scheduler::domain::{Conversation, Destination, ErrorClass, Secret, State, Status};
+use mcp_scheduler::domain::{Conversation, ErrorClass, Secret, State, Status};
 use mcp_scheduler::maintenance::SweepReason;
 use mcp_scheduler::outbound::RouteError;
 use mcp_scheduler::store::{ConversationStore, DueKey, KeyRange, Operation, Table as _};
@@ -59,7 +59,7 @@ async fn callbacks(harness: &DeliveryHarness) -> Vec<Conversation> {
 }
 
 fn endpoint(conversation: &Conversation) -> &str {
-    let Destination::Endpoint(target) = conversation.destination();
+    let target = conversation.destination().target().unwrap();
     target.endpoint.as_str()
 }
 

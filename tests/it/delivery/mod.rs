@@ -12,6 +12,7 @@ mod failures;
 mod fairness;
 mod follower;
 mod hosts;
+mod inbox;
 mod lateness;
 mod payloads;
 mod receiving;

@@ -178,6 +178,20 @@ pub const LIMITS: &[(&str, &[Figure])] = &[
         "`count` of `previewTime`",
         &[code("api/preview_request.rs", "MAX_COUNT: u32 = "), code("api/preview_request.rs", "DEFAULT_COUNT: u32 = ")],
     ),
+    (
+        "`max` of `receiveConversations`",
+        &[code("api/inbox.rs", "MAX_RECEIVED: u32 = "), code("api/inbox.rs", "self.max.unwrap_or(")],
+    ),
+    ("texts that `receiveConversations` returns", &[code("delivery/inbox.rs", "MAX_BYTES: usize = ")]),
+    (
+        "`leaseSeconds` of `receiveConversations`",
+        &[
+            seconds("api/inbox.rs", "MIN_LEASE_SECONDS: u32 = "),
+            code("domain/conversation/inbox.rs", "MAX_INBOX_LEASE: Duration = "),
+            seconds("api/inbox.rs", "DEFAULT_LEASE_SECONDS: u32 = "),
+        ],
+    ),
+    ("`waitSeconds` of `receiveConversations`", &[seconds("api/inbox.rs", "MAX_WAIT_SECONDS: u32 = ")]),
     ("`Idempotency-Key`", &[code("api/idempotency.rs", "MAX_KEY: usize = ")]),
     ("time for which a key belongs to its request", &[code("domain/idempotency.rs", "KEPT: Duration = ")]),
     ("errors in one response", &[code("api/problem/mod.rs", "MAX_COUNT: usize = ")]),

@@ -21,7 +21,7 @@ use crate::support::receiver::Receiver;
 use crate::support::service;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const TOOLS: &str = "tools scheduleConversation getConversationStatus updateConversation cancelConversation redeliverConversation runConversation listConversations previewTime scheduleNamedConversation getNamedConversation cancelNamedConversation scheduleBatch cancelConversations redeliverConversations\n";
+const TOOLS: &str = "tools scheduleConversation getConversationStatus updateConversation cancelConversation redeliverConversation runConversation listConversations previewTime scheduleNamedConversation getNamedConversation cancelNamedConversation scheduleBatch cancelConversations redeliverConversations receiveConversations acknowledgeConversation\n";
 
 /// The address and the credentials that a client gets.
 struct Given {

@@ -108,14 +108,18 @@ fn example(argument: &str, id: &str) -> Value {
             json!([{ "conversationText": "hello", "delay": "1h", "endpoint": "https://example.com/hook" }])
         }
         // A delay stands in place of scheduledTime.
-        "cursor" | "delay" | "paused" | "recurrence" => json!(null),
+        "cursor" | "delay" | "deliver" | "paused" | "recurrence" => json!(null),
         "endpoint" => json!("https://example.com/hook"),
         "endpointHost" => json!("example.com"),
         "filter" => json!({}),
         "format" => json!("json"),
         "from" => json!("2035-06-01T00:00:00Z"),
         "headers" => json!({ "X-A": "1" }),
-        "count" | "limit" => json!(2),
+        "count" | "limit" | "max" => json!(2),
+        "leaseSeconds" => json!(60),
+        "outcome" => json!("done"),
+        "receipt" => json!("0-1-00000000000007"),
+        "waitSeconds" => json!(0),
         "idempotencyKey" => json!("3f2a"),
         "body" => json!({ "text": "{{conversationText}}" }),
         "successWhen" => json!({ "pointer": "/ok", "equals": true }),
@@ -145,6 +149,15 @@ async fn failed(client: &ApiClient) -> String {
     id
 }
 
+/// A conversation of the inbox that was received: its id and its receipt.
+async fn received(client: &ApiClient) -> Value {
+    let inbox = json!({ "endpoint": null, "deliver": "inbox", "scheduledTime": in_seconds(0) });
+    client.scheduled(inbox).await;
+    let received = client.call_tool("receiveConversations", json!({})).await.structured;
+    let item = &received["conversations"][0];
+    json!({ "conversationId": item["conversationId"], "receipt": item["receipt"] })
+}
+
 #[tokio::test]
 async fn the_required_arguments_of_a_schema_are_exactly_those_without_which_a_call_fails() {
     let app = TestApp::start().await;
@@ -156,6 +169,10 @@ async fn the_required_arguments_of_a_schema_are_exactly_those_without_which_a_ca
         let properties = schema["properties"].as_object().unwrap();
         let id = if name == "redeliverConversation" { failed(&client).await } else { id.clone() };
         let mut all: Value = properties.keys().map(|name| (name.clone(), example(name, &id))).collect();
+        if name == "acknowledgeConversation" {
+            all = received(&client).await;
+            all["outcome"] = json!("done");
+        }
         if properties.contains_key("idempotencyKey") {
             all["idempotencyKey"] = json!(format!("all-of-{name}"));
         }
@@ -170,6 +187,10 @@ async fn the_required_arguments_of_a_schema_are_exactly_those_without_which_a_ca
             }
             if argument == "scheduledTime" {
                 without["delay"] = json!("5m");
+            }
+            if argument == "endpoint" && name.starts_with("schedule") {
+                without = json!({ "conversationText": "hello", "delay": "5m", "deliver": "inbox", "name": "daily" });
+                without.as_object_mut().unwrap().retain(|field, _| properties.contains_key(field));
             }
             let refused = client.call_tool(name, without).await;
             assert_eq!(refused.is_error, required.contains(&json!(argument)), "{name} without {argument}: {refused:?}");

@@ -35,7 +35,9 @@ fn scope_of(operation: &str) -> &'static str {
         | "cancelNamedConversation"
         | "scheduleBatch"
         | "cancelConversations"
-        | "redeliverConversations" => "conversations:write",
+        | "redeliverConversations"
+        | "receiveConversations"
+        | "acknowledgeConversation" => "conversations:write",
         "getSigningKeys" => "webhooks:read",
         "listClients"
         | "addClient"
@@ -80,11 +82,18 @@ async fn every_operation_needs_its_own_scope() {
                     json!({ "lines": [{ "client": { "v": 1, "row": { "id": "new", "keyHashes": [] } } }] })
                 }
                 "previewTime" => json!({ "delay": "0s" }),
+                "receiveConversations" => json!({}),
+                "acknowledgeConversation" => json!({ "receipt": "0-1-00000000000007" }),
                 "scheduleBatch" => json!({ "conversations": [conversation(json!({}))] }),
                 "cancelConversations" | "redeliverConversations" => json!({ "filter": { "label": "no:such" } }),
                 _ => conversation(json!({})),
             };
             let answer = Answer::to(request.body(body.to_string())).await;
+            if (operation.name, scope) == ("receiveConversations", "conversations:write") {
+                // It returns texts, so it needs both.
+                answer.assert_problem(403, "insufficient-scope");
+                continue;
+            }
             if needed == scope {
                 assert!(matches!(answer.status, 200 | 409), "{}: {answer:?}", operation.name);
                 continue;

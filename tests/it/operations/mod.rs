@@ -1,5 +1,6 @@
 //! One file for each operation, and tests of what holds for all of them.
 
+mod acknowledge_conversation;
 pub mod authorization;
 mod backup;
 mod bearer_keys;
@@ -24,6 +25,7 @@ mod operator_view;
 mod preview_time;
 mod quotas;
 mod rate_limits;
+mod receive_conversations;
 mod redeliver_conversation;
 mod redeliver_conversations;
 mod run_conversation;

@@ -28,9 +28,10 @@ const MINUTE: Duration = Duration::from_mins(1);
 fn no_promise_is_broken_while_everything_fails() {
     let total = run_all(1000, |seed| run(seed, Profile::of_seed(seed), false));
     let Tally { sent, deaths, freezes, lease_takeovers, cancels, redeliveries, large_payloads, callbacks, .. } = total;
-    let Tally { occurrences, coalesced, steered, cancels_in_flight, .. } = total;
+    let Tally { occurrences, coalesced, steered, cancels_in_flight, received, acknowledged, .. } = total;
     let all = [sent, deaths, freezes, lease_takeovers, cancels, redeliveries, large_payloads, callbacks];
-    let mut all = all.into_iter().chain([occurrences, steered, 10 * coalesced, 10 * cancels_in_flight]);
+    let mut all =
+        all.into_iter().chain([occurrences, steered, received, acknowledged, 10 * coalesced, 10 * cancels_in_flight]);
     assert!(all.all(|n| n >= seeds(1000) / 5) || seeds(1000) < 100, "{total:?}");
 }
 

@@ -20,6 +20,7 @@ pub mod conditions;
 pub mod etags;
 pub mod groups;
 pub mod idempotency;
+pub mod inbox;
 pub mod keys;
 pub mod lists;
 pub mod names;
@@ -193,6 +194,11 @@ macro_rules! table_suite {
                 a_name_leads_to_the_conversation_that_got_it_last
                 of_many_conversations_exactly_one_gets_a_name
                 a_name_is_removed_with_its_conversation_and_stays_for_another
+            }
+            inbox {
+                conversations_are_found_in_the_order_of_their_times_and_each_client_finds_its_own
+                a_lease_moves_the_row_and_the_end_removes_it
+                of_many_receivers_exactly_one_gets_a_conversation
             }
             retention {
                 conversations_that_ended_long_ago_are_removed_and_others_stay

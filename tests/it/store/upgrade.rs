@@ -17,7 +17,7 @@ use mcp_scheduler::api::ScheduleRequest;
 use mcp_scheduler::delivery::{
     Deliverer, Follower, NextDue, RunReport, SlotRunner, WakeUpHandler, WakeUpOutcome, Worker,
 };
-use mcp_scheduler::domain::{ClientId, Conversation, Destination, EndpointPolicy, Status, Timestamp};
+use mcp_scheduler::domain::{ClientId, Conversation, EndpointPolicy, Status, Timestamp};
 use mcp_scheduler::maintenance::{Indexer, SweepReason, Sweeper};
 use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Route, RouteError, Sender};
 use mcp_scheduler::scheduler::Scheduler;
@@ -136,7 +136,7 @@ async fn is_as_it_was(store: &ConversationStore, conversations: &Conversations) 
         assert_eq!(store.payload(&versioned).await.unwrap().text, expected.conversation_text, "{name}");
         let read = versioned.value;
         assert_eq!(read.due().to_string(), expected.scheduled_time, "{name}");
-        let Destination::Endpoint(target) = read.destination();
+        let target = read.destination().target().unwrap();
         assert_eq!(target.endpoint.as_str(), expected.endpoint, "{name}");
         assert_eq!(read.status().as_str(), expected.status, "{name}");
     }

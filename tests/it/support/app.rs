@@ -12,7 +12,7 @@ use mcp_scheduler::auth::{
 };
 use mcp_scheduler::backup::Backup;
 use mcp_scheduler::config::Config;
-use mcp_scheduler::delivery::{ClientKeys, NextDue, Signer, SigningSecrets};
+use mcp_scheduler::delivery::{ClientKeys, Inbox, NextDue, Signer, SigningSecrets};
 use mcp_scheduler::domain::{ClientId, EndpointPolicy, Scope, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{Operation, RateLimiter, Server, ServerOptions, Services, operations, router};
 use mcp_scheduler::login::{Documents, Logins, Seals};
@@ -243,6 +243,7 @@ impl BareApi {
         let waker = || Arc::new(NextDue::default());
         let backup = Backup::new(conversations.clone(), client_store(), waker());
         let checkup = Checkup::new(conversations.clone(), None, Arc::clone(&self.clock));
+        let inbox = Inbox::new(conversations.clone(), waker(), Arc::clone(&self.clock), entropy.clone());
         let scheduler =
             Scheduler::new(conversations, waker(), self.endpoints, Arc::clone(&self.clock), entropy.clone())
                 .with_max_pending(self.max_pending, self.max_pending_bytes);
@@ -254,7 +255,7 @@ impl BareApi {
         let address = listener.local_addr().unwrap();
         let public_url = PublicUrl::of_address(address);
         let tools = self.operations.iter().filter_map(Operation::tool);
-        let mcp = McpServer::new(scheduler.clone(), &public_url, tools);
+        let mcp = McpServer::new(scheduler.clone(), inbox.clone(), &public_url, tools);
         let keys = self.signing_keys;
         let clock = Arc::clone(&self.clock);
         let authenticator =
@@ -263,6 +264,7 @@ impl BareApi {
         let logins = logins(&authenticator, directory, table, keys, clock);
         let services = Arc::new(Services {
             scheduler,
+            inbox,
             authenticator,
             logins,
             clients,

@@ -37,6 +37,11 @@ impl ApiClient {
         Self { http: builder().local_address(source).build().unwrap(), ..Self::new(address, id, key) }
     }
 
+    /// The client's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// The API key.
     pub fn key(&self) -> &str {
         &self.key

@@ -158,7 +158,7 @@ fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<
     let backup = Backup::new(harness.store.clone(), client_store, Arc::clone(&harness.wake_ups) as _);
     let public_url = "https://scheduler.example.com".parse().unwrap();
     let tools: Vec<_> = operations().iter().filter_map(Operation::tool).collect();
-    let mcp = McpServer::new(scheduler.clone(), &public_url, tools);
+    let mcp = McpServer::new(scheduler.clone(), harness.inbox(), &public_url, tools);
     let authenticator =
         Authenticator::new(Arc::clone(&directory), keys.clone(), tokens, public_url, Arc::clone(&clock) as _);
     let authenticator = Arc::new(authenticator);
@@ -167,6 +167,7 @@ fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<
     Arc::new(Services {
         checkup: Checkup::new(harness.store.clone(), wake_ups, Arc::clone(&harness.clock) as _),
         scheduler,
+        inbox: harness.inbox(),
         authenticator,
         logins,
         clients,

@@ -10,7 +10,7 @@ use mcp_scheduler::auth::{
     ApiKey, Authenticator, ClientAdmin, ClientDirectory, SigningKeys, TokenSettings, client_with_key,
 };
 use mcp_scheduler::backup::Backup;
-use mcp_scheduler::delivery::{Deliverer, SlotRunner, WakeUpHandler};
+use mcp_scheduler::delivery::{Deliverer, Inbox, SlotRunner, WakeUpHandler};
 use mcp_scheduler::domain::{ClientId, EndpointPolicy, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{
     FunctionsHost, Invocations, Operation, RateLimiter, Server, ServerOptions, Services, invocation_operations,
@@ -88,7 +88,8 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
     let public_url = PublicUrl::of_address(address);
     let (keys, signer) = (SIGNING_KEYS.parse::<SigningKeys>().unwrap(), signer());
     let table: Vec<_> = operations().into_iter().chain(invocation_operations()).collect();
-    let mcp = McpServer::new(scheduler.clone(), &public_url, table.iter().filter_map(Operation::tool));
+    let inbox = Inbox::new(conversations.clone(), waker(), Arc::clone(&clock), entropy.clone());
+    let mcp = McpServer::new(scheduler.clone(), inbox.clone(), &public_url, table.iter().filter_map(Operation::tool));
     let authenticator =
         Authenticator::new(Arc::clone(&directory), keys.clone(), tokens, public_url, Arc::clone(&clock));
     let authenticator = Arc::new(authenticator);
@@ -116,6 +117,7 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
     let invocations = Some(Arc::new(Invocations { wake_ups: Arc::clone(&handler), host }));
     let services = Arc::new(Services {
         scheduler,
+        inbox,
         authenticator,
         logins,
         clients,

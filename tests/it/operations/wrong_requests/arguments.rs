@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{GOOD, HINT, NOW, call, sentences, start};
 use crate::support::client::Answer;
 
-const FIELDS: &str = "conversationText, scheduledTime, delay, recurrence, paused, timeZone, endpoint, method, headers, additionalInfo, format, body, successWhen, retry, timeoutSeconds, labels, threadId, expireAfter, onFailed, onCompleted";
+const FIELDS: &str = "conversationText, scheduledTime, delay, recurrence, paused, timeZone, endpoint, deliver, method, headers, additionalInfo, format, body, successWhen, retry, timeoutSeconds, labels, threadId, expireAfter, onFailed, onCompleted";
 
 /// A good schedule request with one field in another spelling, or with more members.
 fn request(members: &str) -> String {
@@ -112,7 +112,7 @@ const SCHEDULE: &[(&str, &[&str])] = &[
     (r#""onFailed":{"url":"https://example.com/"}"#, &["onFailed/url is not a field; use endpoint", "onFailed/endpoint is required: an https URL"]),
     (r#""onCompleted":{"endpoint":"https://example.com/","headers":{"Host":"x"},"method":"PUT"}"#, &["onCompleted/method is not a field; the fields are endpoint, headers", "onCompleted/headers has the header Host, which callers cannot set: it belongs to the connection, the platform or the scheduler"]),
     (r#""onFailed":{"endpoint":"http://example.com/"},"onCompleted":{"endpoint":"https://192.168.0.1/"}"#, &["onFailed/endpoint must use https; plain http is accepted only for hosts in the networks of DELIVERY_ALLOWED_NETWORKS (on a laptop: loopback)", "onCompleted/endpoint has the host 192.168.0.1, an address of a private network; only hosts on the internet are accepted, unless the operator of this service lists the network in DELIVERY_ALLOWED_NETWORKS"]),
-    (r#""callbackOf":"01890000-abcd-7000-8000-00000000000f","onSuccess":{},"on_failed":{}"#, &["callbackOf is not a field; the fields are conversationText, scheduledTime, delay, recurrence, paused, timeZone, endpoint, method, headers, additionalInfo, format, body, successWhen, retry, timeoutSeconds, labels, threadId, expireAfter, onFailed, onCompleted", "onSuccess is not a field; use onCompleted", "on_failed is not a field; use onFailed"]),
+    (r#""callbackOf":"01890000-abcd-7000-8000-00000000000f","onSuccess":{},"on_failed":{}"#, &["callbackOf is not a field; the fields are conversationText, scheduledTime, delay, recurrence, paused, timeZone, endpoint, deliver, method, headers, additionalInfo, format, body, successWhen, retry, timeoutSeconds, labels, threadId, expireAfter, onFailed, onCompleted", "onSuccess is not a field; use onCompleted", "on_failed is not a field; use onFailed"]),
     (r#""labels":["a"]"#, &[r#"labels must be an object such as {"team": "ops"}, not an array"#]),
     (r#""labels":{"a":1}"#, &["labels/a must be a string, not a number"]),
     (r#""labels":{"Team":"ops"}"#, &[r#"labels has the key "Team"; a key is 1 to 32 characters of a-z, 0-9, '.', '_' and '-'"#]),
@@ -132,7 +132,7 @@ const SCHEDULE: &[(&str, &[&str])] = &[
     (r#""timezone":"Europe/Berlin""#, &["timezone is not a field; use timeZone"]),
     (r#""time_zone":"Europe/Berlin","tz":"UTC""#, &["time_zone is not a field; use timeZone", "tz is not a field; use timeZone"]),
     (r#""in":"5m","metadata":{},"retries":3"#, &["in is not a field; use delay", "metadata is not a field; use additionalInfo", "retries is not a field; use retry"]),
-    (r#""colour":"red""#, &["colour is not a field; the fields are conversationText, scheduledTime, delay, recurrence, paused, timeZone, endpoint, method, headers, additionalInfo, format, body, successWhen, retry, timeoutSeconds, labels, threadId, expireAfter, onFailed, onCompleted"]),
+    (r#""colour":"red""#, &["colour is not a field; the fields are conversationText, scheduledTime, delay, recurrence, paused, timeZone, endpoint, deliver, method, headers, additionalInfo, format, body, successWhen, retry, timeoutSeconds, labels, threadId, expireAfter, onFailed, onCompleted"]),
     (r#""method":"PUT","method":"PUT""#, &["method is given twice"]),
 ];
 
@@ -177,7 +177,7 @@ const SCHEDULES: &[(&str, &[&str])] = &[
     ("{}", &["conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m", "endpoint is required: an https URL"]),
     (r#"{"text":"hi","when":"5m","url":"https://example.com/"}"#, &["text is not a field; use conversationText", "when is not a field; use scheduledTime", "url is not a field; use endpoint", "conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m", "endpoint is required: an https URL"]),
     (r#"{"conversation_text":"hi","scheduled_time":"2030-01-01T10:00Z","endpoint":"example.com","timeout_seconds":5}"#, &["conversation_text is not a field; use conversationText", "scheduled_time is not a field; use scheduledTime", "timeout_seconds is not a field; use timeoutSeconds", "conversationText is required: the text to deliver", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m", "endpoint must begin with https://, such as https://example.com/hook"]),
-    (r#"{"conversationText":7,"scheduledTime":"5m","endpoint":true,"retry":3,"timeoutSeconds":"5","colour":1}"#, &["conversationText must be a string, not a number", "endpoint must be a string, not a boolean", r#"retry must be an object such as {"maxAttempts": 3}, not a number"#, "timeoutSeconds must be a whole number from 1 to 60, not a string", "colour is not a field; the fields are conversationText, scheduledTime, delay, recurrence, paused, timeZone, endpoint, method, headers, additionalInfo, format, body, successWhen, retry, timeoutSeconds, labels, threadId, expireAfter, onFailed, onCompleted", "scheduledTime is a duration and not a time; use delay: PT5M"]),
+    (r#"{"conversationText":7,"scheduledTime":"5m","endpoint":true,"retry":3,"timeoutSeconds":"5","colour":1}"#, &["conversationText must be a string, not a number", "endpoint must be a string, not a boolean", r#"retry must be an object such as {"maxAttempts": 3}, not a number"#, "timeoutSeconds must be a whole number from 1 to 60, not a string", "colour is not a field; the fields are conversationText, scheduledTime, delay, recurrence, paused, timeZone, endpoint, deliver, method, headers, additionalInfo, format, body, successWhen, retry, timeoutSeconds, labels, threadId, expireAfter, onFailed, onCompleted", "scheduledTime is a duration and not a time; use delay: PT5M"]),
 ];
 
 #[tokio::test]

@@ -26,7 +26,9 @@ const LIST: &str = "The operations are GET /health (health), GET /health/ready (
                     DELETE /api/scheduler/named/{name} (cancelNamedConversation), \
                     POST /api/scheduler/batch (scheduleBatch), \
                     POST /api/scheduler/cancel (cancelConversations), \
-                    POST /api/scheduler/redeliver (redeliverConversations), GET /api/webhooks/keys (getSigningKeys), \
+                    POST /api/scheduler/redeliver (redeliverConversations), \
+                    POST /api/inbox/receive (receiveConversations), \
+                    POST /api/inbox/{id}/ack (acknowledgeConversation), GET /api/webhooks/keys (getSigningKeys), \
                     GET /.well-known/webhook-keys.json (webhookKeys), GET /api/clients (listClients), \
                     POST /api/clients (addClient), GET /api/clients/{clientId} (getClient), \
                     POST /api/clients/{clientId}/rotate (rotateClientKey), \

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_scheduler::api::ScheduleRequest;
-use mcp_scheduler::delivery::{Deliverer, DeliveryOutcome, Follower, NextDue, SlotRunner, WakeUpHandler, Worker};
+use mcp_scheduler::delivery::{
+    Deliverer, DeliveryOutcome, Follower, Inbox, NextDue, SlotRunner, WakeUpHandler, Worker,
+};
 use mcp_scheduler::domain::{ClientId, Conversation, ConversationId, EndpointPolicy, Status, Timestamp};
 use mcp_scheduler::maintenance::Sweeper;
 use mcp_scheduler::scheduler::Scheduler;
@@ -121,6 +123,12 @@ impl DeliveryHarness {
             Arc::clone(&self.clock) as _,
             Arc::new(SystemEntropy::new()),
         ))
+    }
+
+    /// The inboxes, without waits.
+    pub fn inbox(&self) -> Inbox {
+        let (waker, clock) = (Arc::clone(&self.waker), Arc::clone(&self.clock));
+        Inbox::new(self.store.clone(), waker, clock, Arc::new(SystemEntropy::new()))
     }
 
     pub fn runner(&self) -> Arc<SlotRunner> {

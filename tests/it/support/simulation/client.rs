@@ -121,13 +121,15 @@ async fn schedule(fleet: &Fleet, number: &str, due: Timestamp) -> Option<(Client
     let news = rng.chance(300).then(|| news(&number.replace(' ', "-")));
     // Texts above 4 KiB have a row of their own.
     let text = format!("conversation {number}.") + &"x".repeat(rng.pick(&[0, 0, 5_000, 20_000]));
+    let is_for_inbox = rng.chance(250);
     let request = ScheduleRequest {
         conversation_text: Some(text.clone()),
         scheduled_time: Some(due.to_string()),
         // Each has a host of its own, because the limits of a host are tested elsewhere.
-        endpoint: Some(format!("https://{}.example.com/hook", number.replace(' ', "-"))),
+        endpoint: (!is_for_inbox).then(|| format!("https://{}.example.com/hook", number.replace(' ', "-"))),
+        deliver: is_for_inbox.then(|| "inbox".to_owned()),
         retry: Some(RetryRequest { max_attempts: Some(rng.pick(&[1, 2, 3, 4, 8])) }),
-        timeout_seconds: Some(rng.pick(&[1, 10, 30, 60])),
+        timeout_seconds: (!is_for_inbox).then(|| rng.pick(&[1, 10, 30, 60])),
         expire_after: rng.pick(&[None, None, None, Some("1s"), Some("1m"), Some("10m")]).map(str::to_owned),
         labels: news.as_ref().map(|_| vec![callbacks::label()]),
         on_failed: news.clone(),

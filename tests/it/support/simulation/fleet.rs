@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use super::fault_plan::Profile;
 use super::host;
+use super::receiver::receiver;
 use super::service::Service;
 use super::world::World;
 
@@ -41,7 +42,7 @@ impl Fleet {
         Arc::new(Self { world: Arc::clone(world), kind, size, services: Mutex::default() })
     }
 
-    /// Starts what runs the processes. It ends with the set.
+    /// Starts what runs the processes, and the receivers of the inboxes. It ends with the set.
     pub fn start(self: &Arc<Self>) -> JoinSet<()> {
         let mut running = JoinSet::new();
         if self.kind == Kind::UnderHost {
@@ -50,6 +51,9 @@ impl Fleet {
         }
         for _ in 0..self.size {
             running.spawn(Arc::clone(self).keep_one_running());
+        }
+        for client in ["ann", "ann", "bob"] {
+            running.spawn(receiver(Arc::clone(self), client.parse().unwrap()));
         }
         running
     }

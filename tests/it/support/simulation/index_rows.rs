@@ -1,20 +1,20 @@
-//! The index and retention rows of a run, and those that its conversations should have. The form is written down here a second time, so
+//! The index, retention and inbox rows of a run, and those that its conversations should have. The form is written down here a second time, so
 //! that a mistake in the projection shows.
 
 use std::collections::BTreeSet;
 
-use mcp_scheduler::domain::{Conversation, ConversationId, Status};
+use mcp_scheduler::domain::{Conversation, ConversationId, Destination, State, Status};
 use mcp_scheduler::store::Operation;
 
-/// The first parts of the keys of index rows and of retention rows.
-pub const PREFIXES: [&str; 2] = ["x~", "r~"];
+/// The first parts of the keys of these rows.
+pub const PREFIXES: [&str; 3] = ["i~", "x~", "r~"];
 
-/// Whether this is the key of an index row or a retention row.
+/// Whether this is the key of one of these rows.
 pub fn is_one(key: &str) -> bool {
     PREFIXES.iter().any(|prefix| key.starts_with(prefix))
 }
 
-/// The keys of the index and retention rows.
+/// The keys of these rows.
 #[derive(Default)]
 pub struct IndexRows(BTreeSet<String>);
 
@@ -34,7 +34,7 @@ impl IndexRows {
     pub fn check(&self, id: ConversationId, conversation: Option<&Conversation>) -> Option<String> {
         let suffix = format!("~{id}");
         let found: Vec<_> = self.0.iter().filter(|key| key.ends_with(&suffix)).collect();
-        let wanted = conversation.into_iter().flat_map(|it| [retention_row(it), Some(expected(it))]);
+        let wanted = conversation.into_iter().flat_map(|it| [inbox_row(it), retention_row(it), Some(expected(it))]);
         let wanted: Vec<_> = wanted.flatten().collect();
         let is_right = found.iter().copied().eq(wanted.iter());
         (!is_right).then(|| format!("I14 {id} has the index rows {found:?} and should have {wanted:?}"))
@@ -60,6 +60,17 @@ pub fn expected(conversation: &Conversation) -> String {
             format!("x~{client}~{}~{end:014}~{id}", status.as_str())
         }
     }
+}
+
+/// The key of the inbox row of a conversation.
+fn inbox_row(conversation: &Conversation) -> Option<String> {
+    let at = match (conversation.destination(), conversation.state()) {
+        (Destination::Inbox, State::Scheduled) => conversation.due(),
+        (Destination::Inbox, State::Waiting { next_attempt }) => *next_attempt,
+        (Destination::Inbox, State::Delivering { lease, .. }) => lease.until,
+        _ => return None,
+    };
+    Some(format!("i~{}~{:014}~{}", conversation.client(), at.as_millis(), conversation.id()))
 }
 
 /// The key of the retention row of a conversation.

@@ -13,6 +13,7 @@ pub mod occurrences;
 pub mod own_conflicts;
 pub mod process;
 pub mod punctuality;
+pub mod receiver;
 pub mod recurring_client;
 pub mod seeded_rng;
 pub mod service;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mcp_scheduler::delivery::{Deliverer, Follower, NextDue, SlotRunner, WakeUpHandler, Worker};
+use mcp_scheduler::delivery::{Deliverer, Follower, Inbox, NextDue, SlotRunner, WakeUpHandler, Worker};
 use mcp_scheduler::domain::EndpointPolicy;
 use mcp_scheduler::maintenance::Sweeper;
 use mcp_scheduler::scheduler::Scheduler;
@@ -19,6 +19,7 @@ use crate::support::app::signer;
 pub struct Service {
     pub process: Process,
     pub scheduler: Scheduler,
+    pub inbox: Inbox,
     /// What handles the wake-ups of a queue.
     pub handler: Option<Arc<WakeUpHandler>>,
 }
@@ -59,6 +60,11 @@ impl Parts {
         ))
     }
 
+    fn inbox(&self) -> Inbox {
+        let (waker, entropy) = (Arc::clone(&self.waker), Arc::clone(&self.entropy));
+        Inbox::new(self.store.clone(), waker, self.process.clock(), entropy)
+    }
+
     fn scheduler(&self, deliverer: &Deliverer) -> Scheduler {
         Scheduler::new(
             self.store.clone(),
@@ -84,7 +90,7 @@ impl Service {
         let runner = Arc::new(runner);
         let sweeper = Sweeper::new(store(), wake_ups, Arc::clone(&runner) as _, clock());
         let handler = Arc::new(WakeUpHandler::new(runner, Arc::new(sweeper)));
-        Self { process, scheduler, handler: Some(handler) }
+        Self { process, scheduler, inbox: parts.inbox(), handler: Some(handler) }
     }
 
     /// The service that receives its wake-ups itself.
@@ -105,7 +111,7 @@ impl Service {
         let follower = Follower::new(deliverer, parts.store.clone(), next_due, process.clock());
         let runs_in = process.clone();
         tokio::spawn(async move { runs_in.run(follower.run(CancellationToken::new())).await });
-        Self { process, scheduler, handler: None }
+        Self { process, scheduler, inbox: parts.inbox(), handler: None }
     }
 
     /// A call of a client, which also looks whether the sweeps keep up. `None` if the process dies before it answers.

@@ -19,6 +19,9 @@ pub struct Tally {
     pub redeliveries: u64,
     pub large_payloads: u64,
     pub callbacks: u64,
+    /// Attempts that receivers got, and their acknowledgements.
+    pub received: u64,
+    pub acknowledged: u64,
     /// Occurrences that have ended.
     pub occurrences: u64,
     /// Occurrences that began or ended late, so that others were left out.
@@ -43,6 +46,8 @@ impl Tally {
         self.redeliveries += other.redeliveries;
         self.large_payloads += other.large_payloads;
         self.callbacks += other.callbacks;
+        self.received += other.received;
+        self.acknowledged += other.acknowledged;
         self.occurrences += other.occurrences;
         self.coalesced += other.coalesced;
         self.steered += other.steered;

@@ -68,6 +68,10 @@ pub fn is_legal(
         // Its client has resumed a series.
         (State::Scheduled, State::Scheduled | State::Completed) => before.is_paused() && !next.is_paused(),
         (State::Failed { .. }, State::Waiting { next_attempt }) => *next_attempt >= next.updated(),
+        // The pause of a conversation in an inbox ends, because a clock wrote it that was ahead.
+        (State::Waiting { .. }, State::Waiting { .. }) => {
+            profile == Profile::OneProcess && before.receivable_at().is_some()
+        }
         (State::Delivering { .. }, State::Delivering { .. }) if is_released(before, next) => {
             profile == Profile::OneProcess
         }

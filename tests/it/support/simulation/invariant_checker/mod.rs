@@ -13,10 +13,12 @@
 //! - D: if nothing fails, nothing is delivered twice
 //! - I14: a conversation has one index row, at its place in the lists of its client
 //! - I15: see [`callbacks`]
+//! - R: see [`receives`]
 //! - S: see [`occurrences`](super::occurrences)
 //! - I13: every request has the text that was scheduled; a large payload has one row, which never changes
 
 mod exchanges;
+mod receives;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -56,6 +58,7 @@ pub struct InvariantChecker {
     /// The attempts that were under way when their series was cancelled.
     last_attempts: BTreeMap<ConversationId, (Delivery, u32)>,
     sent: BTreeMap<Delivery, Vec<Sent>>,
+    receives: receives::Receives,
     /// The delivery of each `webhook-id`.
     webhook_ids: BTreeMap<String, Delivery>,
     pub history: Vec<String>,
@@ -86,6 +89,7 @@ impl InvariantChecker {
             cancelled: BTreeMap::new(),
             last_attempts: BTreeMap::new(),
             sent: BTreeMap::new(),
+            receives: receives::Receives::default(),
             webhook_ids: BTreeMap::new(),
             history: Vec::new(),
             violations: Vec::new(),
@@ -149,9 +153,10 @@ impl InvariantChecker {
         }
     }
 
-    /// When a worker is needed next; `None` when all conversations are final.
+    /// When a worker or a receiver is needed next; `None` when all conversations are final.
     pub fn next_wake_up(&self) -> Option<Timestamp> {
-        self.now.values().filter_map(Conversation::next_wake_at).min()
+        let times = |c: &Conversation| [c.next_wake_at(), c.receivable_at()];
+        self.now.values().flat_map(times).flatten().min()
     }
 
     pub fn saw_commit(&mut self, at: Timestamp, deciding: Timestamp, operations: &[Operation]) {
@@ -290,6 +295,7 @@ impl InvariantChecker {
         wrong.extend(gone.map(|id| format!("I1 {id} was accepted and is gone")));
         let stuck = self.now.values().filter(|c| c.next_wake_at().is_some());
         wrong.extend(stuck.map(|c| format!("I1 {} is stuck in {:?}", c.id(), c.state())));
+        wrong.extend(self.check_receives());
         if self.profile == Profile::Nothing && self.tally.duplicates > 0 {
             wrong.push("D something was delivered twice".to_owned());
         }
