@@ -9,6 +9,7 @@
 //! - [`cli`] reads the command line; [`app`] builds the service from its parts
 //! - [`http`] serves the operations, [`mcp`] offers them as tools to language models, [`api`] has their
 //!   requests, responses and problems
+//! - [`dev`] turns the clock of a service for tests, and keeps what arrives there
 //! - [`scheduler`] has the use cases of a client, [`delivery`] delivers due conversations, [`maintenance`] finds
 //!   due conversations that have no wake-up, [`auth`] authenticates clients, [`login`] lets programs in for a
 //!   user, [`backup`] exports and imports the store
@@ -35,6 +36,7 @@ pub mod cost;
 pub mod current;
 pub mod delivery;
 pub mod descriptors;
+pub mod dev;
 pub mod domain;
 pub mod http;
 pub mod json;

@@ -8,10 +8,10 @@ use super::StartError;
 use crate::config::Config;
 use crate::delivery::NextDue;
 use crate::store::{
-    AzureNames, AzureStore, ClientStore, ConversationStore, EmbeddedStore, LoginStore, NoQueue, Sealer, WakeUpQueue,
-    WakeUps, Waker,
+    AzureNames, AzureStore, ClientStore, ConversationStore, EmbeddedStore, LoginStore, MemoryTable, NoQueue, Sealer,
+    Table, WakeUpQueue, WakeUps, Waker,
 };
-use crate::time::{Clock, SystemClock};
+use crate::time::{Clock, SystemClock, TurnableClock};
 
 pub(super) enum Backend {
     /// The store of this process alone. It has no queue: a follower is told of each time that a commit sets.
@@ -20,6 +20,13 @@ pub(super) enum Backend {
         next_due: Arc<NextDue>,
     },
     Azure(AzureStore),
+    /// Tables in memory, and a clock that can be turned, for `mcp-scheduler dev`.
+    Memory {
+        conversations: MemoryTable,
+        clients: MemoryTable,
+        next_due: Arc<NextDue>,
+        clock: Arc<TurnableClock>,
+    },
 }
 
 impl Backend {
@@ -36,11 +43,27 @@ impl Backend {
         })
     }
 
+    /// Empty tables, and a clock that shows the time of this machine until it is turned.
+    pub(super) fn in_memory() -> Self {
+        let clock = Arc::new(TurnableClock::new(Arc::new(SystemClock)));
+        let (conversations, clients) = (MemoryTable::default(), MemoryTable::default());
+        Self::Memory { conversations, clients, next_due: Arc::default(), clock }
+    }
+
     /// The clock that decides about deliveries. The processes of a storage account share the clock of the storage.
     pub(super) fn clock(&self) -> Arc<dyn Clock> {
         match self {
             Self::Local { .. } => Arc::new(SystemClock),
             Self::Azure(store) => store.clock(),
+            Self::Memory { clock, .. } => Arc::clone(clock) as _,
+        }
+    }
+
+    /// The clock of tokens, logins and signatures. Others check them by their own clocks, so nobody turns it.
+    pub(super) fn calendar(&self) -> Arc<dyn Clock> {
+        match self {
+            Self::Memory { .. } => Arc::new(SystemClock),
+            Self::Local { .. } | Self::Azure(_) => self.clock(),
         }
     }
 
@@ -48,28 +71,31 @@ impl Backend {
         let table = match self {
             Self::Local { store, .. } => store.conversations(),
             Self::Azure(store) => store.conversations(),
+            Self::Memory { conversations, .. } => Arc::new(conversations.clone()),
         };
         ConversationStore::new(table, sealer)
     }
 
     pub(super) fn clients(&self) -> ClientStore {
-        ClientStore::new(match self {
-            Self::Local { store, .. } => store.clients(),
-            Self::Azure(store) => store.clients(),
-        })
+        ClientStore::new(self.client_table())
     }
 
     pub(super) fn logins(&self) -> LoginStore {
-        LoginStore::new(match self {
+        LoginStore::new(self.client_table())
+    }
+
+    fn client_table(&self) -> Arc<dyn Table> {
+        match self {
             Self::Local { store, .. } => store.clients(),
             Self::Azure(store) => store.clients(),
-        })
+            Self::Memory { clients, .. } => Arc::new(clients.clone()),
+        }
     }
 
     /// What a store that several processes share wakes them with.
     pub(super) fn wake_ups(&self) -> Arc<WakeUps> {
         let queue: Arc<dyn WakeUpQueue> = match self {
-            Self::Local { .. } => Arc::new(NoQueue),
+            Self::Local { .. } | Self::Memory { .. } => Arc::new(NoQueue),
             Self::Azure(store) => store.wake_ups(),
         };
         Arc::new(WakeUps::new(queue, self.clock()))
@@ -78,14 +104,14 @@ impl Backend {
     /// Is told of each time that a commit sets.
     pub(super) fn waker(&self, wake_ups: &Arc<WakeUps>) -> Arc<dyn Waker> {
         match self {
-            Self::Local { next_due, .. } => Arc::clone(next_due) as _,
+            Self::Local { next_due, .. } | Self::Memory { next_due, .. } => Arc::clone(next_due) as _,
             Self::Azure(_) => Arc::clone(wake_ups) as _,
         }
     }
 
     /// Whether this process is the only one that can use the store.
     pub(super) const fn is_exclusive(&self) -> bool {
-        matches!(self, Self::Local { .. })
+        matches!(self, Self::Local { .. } | Self::Memory { .. })
     }
 
     /// Creates the missing tables and queues of a storage account in the background, so that no request waits for it.
@@ -104,7 +130,7 @@ impl Backend {
     pub(super) fn given_up(&self) -> CancellationToken {
         match self {
             Self::Local { store, .. } => store.given_up().clone(),
-            Self::Azure(_) => CancellationToken::new(),
+            Self::Azure(_) | Self::Memory { .. } => CancellationToken::new(),
         }
     }
 

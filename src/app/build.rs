@@ -15,10 +15,11 @@ use crate::backup::Backup;
 use crate::config::Config;
 use crate::delivery::{Deliverer, Follower, Inbox, NextDue, Signer, SlotRunner, WakeUpHandler, Worker};
 use crate::descriptors::Descriptors;
+use crate::dev::{Arrivals, Dev, TurningWorker};
 use crate::domain::Retention;
 use crate::http::{
-    FunctionsHost, Invocations, Operation, RateLimiter, Services, invocation_operations, operations, router,
-    standalone_operations,
+    FunctionsHost, Invocations, Operation, RateLimiter, Services, dev_operations, invocation_operations, operations,
+    router, standalone_operations,
 };
 use crate::login::{Documents, Logins, Seals};
 use crate::maintenance::{Checkup, Indexer, Sweeper};
@@ -52,7 +53,7 @@ pub(super) struct Service {
 
 impl Foundation {
     pub(super) fn build(&self, secrets: &Secrets, stop: &CancellationToken) -> Service {
-        let (config, backend, clock) = (&self.config, &self.backend, self.backend.clock());
+        let (config, backend, clock) = (&self.config, &self.backend, self.backend.calendar());
         let signer = Arc::new(Signer::new(secrets.signing_secrets.clone()));
         let directory = Arc::new(ClientDirectory::with_first(secrets.client.clone(), backend.clients()));
         let clients = ClientAdmin::new(Arc::clone(&directory), Arc::clone(&clock), Arc::clone(&self.entropy));
@@ -64,12 +65,13 @@ impl Foundation {
         let logins = self.logins(&authenticator, directory, secrets);
         let scheduler = parts.scheduler(config).beside(deliverer.live_attempts().clone());
         let (scheduler, indexer) = (scheduler.with_cursor_keys(cursor_keys), parts.indexer(backend));
-        let (invocations, worker) = if let Some(host) = &self.host {
+        let (invocations, worker, dev) = if let Some(host) = &self.host {
             warn_if_there_is_no_queue(backend);
             let (wake_ups, host) = (parts.wake_up_handler(deliverer), Arc::clone(host));
-            (Some(Arc::new(Invocations { wake_ups, host })), None)
+            (Some(Arc::new(Invocations { wake_ups, host })), None, None)
         } else {
-            (None, Some(parts.worker(backend, deliverer)))
+            let (worker, dev) = parts.worker(backend, deliverer);
+            (None, Some(worker), dev)
         };
         let wake_ups = handler_of(worker.as_ref(), invocations.as_deref());
 
@@ -78,6 +80,7 @@ impl Foundation {
         let tools = operations.iter().filter_map(Operation::tool);
         let mcp = McpServer::new(scheduler.clone(), inbox.clone(), &self.public_url, tools);
         operations.extend(if invocations.is_some() { invocation_operations() } else { standalone_operations() });
+        operations.extend(dev.iter().flat_map(|_| dev_operations()));
         let services = Services {
             checkup: parts.checkup(wake_ups.is_some()),
             backup: parts.backup(backend),
@@ -93,6 +96,7 @@ impl Foundation {
             rate_limiter: RateLimiter::new(config.server.rate_limit),
             wake_ups,
             invocations,
+            dev,
         };
         Service { router: router(Arc::new(services), operations), indexer, worker }
     }
@@ -105,7 +109,8 @@ impl Foundation {
 
     fn authenticator(&self, directory: Arc<ClientDirectory>, secrets: &Secrets) -> Authenticator {
         let (keys, tokens) = (secrets.signing_keys.clone(), self.config.auth.tokens.clone());
-        let authenticator = Authenticator::new(directory, keys, tokens, self.public_url.clone(), self.backend.clock());
+        let authenticator =
+            Authenticator::new(directory, keys, tokens, self.public_url.clone(), self.backend.calendar());
         let authenticator = authenticator.refreshing(secrets.refresh.clone());
         match self.config.auth.trusted_issuers.clone() {
             Some(issuers) => authenticator.trusting(issuers, Arc::new(GuardedFetcher(Arc::clone(&self.sender)))),
@@ -116,7 +121,7 @@ impl Foundation {
     fn logins(&self, authenticator: &Arc<Authenticator>, directory: Arc<ClientDirectory>, secrets: &Secrets) -> Logins {
         let seals = Seals::new(secrets.signing_keys.clone(), Arc::clone(&self.entropy));
         let documents = Documents::new(Arc::new(GuardedFetcher(Arc::clone(&self.sender))));
-        let (store, clock) = (self.backend.logins(), self.backend.clock());
+        let (store, clock) = (self.backend.logins(), self.backend.calendar());
         Logins::new(Arc::clone(authenticator), directory, store, seals, documents, clock, Arc::clone(&self.entropy))
     }
 }
@@ -125,7 +130,7 @@ impl Foundation {
 fn handler_of(worker: Option<&AppWorker>, invocations: Option<&Invocations>) -> Option<Arc<WakeUpHandler>> {
     match worker {
         Some(AppWorker::Queue(worker)) => Some(worker.handler()),
-        Some(AppWorker::Follower(_)) => None,
+        Some(AppWorker::Follower(_) | AppWorker::Turning(_)) => None,
         None => invocations.map(|invocations| Arc::clone(&invocations.wake_ups)),
     }
 }
@@ -136,6 +141,7 @@ pub(super) struct Parts {
     waker: Arc<dyn Waker>,
     wake_ups: Arc<WakeUps>,
     clock: Arc<dyn Clock>,
+    calendar: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     retention: Retention,
     logins: LoginStore,
@@ -145,8 +151,8 @@ impl Parts {
     pub(super) fn of(backend: &Backend, entropy: Arc<dyn Entropy>, sealer: Arc<Sealer>, retention: Retention) -> Self {
         let (conversations, wake_ups) = (backend.conversations(sealer), backend.wake_ups());
         let waker = backend.waker(&wake_ups);
-        let (clock, logins) = (backend.clock(), backend.logins());
-        Self { conversations, waker, wake_ups, clock, entropy, retention, logins }
+        let (clock, calendar, logins) = (backend.clock(), backend.calendar(), backend.logins());
+        Self { conversations, waker, wake_ups, clock, calendar, entropy, retention, logins }
     }
 
     fn scheduler(&self, config: &Config) -> Scheduler {
@@ -191,7 +197,8 @@ impl Parts {
         );
         let signatures = Arc::new(ChosenSignatures(Arc::clone(directory)));
         let max_in_flight = max_in_flight.min(descriptors.exchanges);
-        Arc::new(deliverer.with_signatures(signatures).with_max_in_flight(max_in_flight))
+        let deliverer = deliverer.signing_by(Arc::clone(&self.calendar)).with_signatures(signatures);
+        Arc::new(deliverer.with_max_in_flight(max_in_flight))
     }
 
     pub(super) fn backup(&self, backend: &Backend) -> Backup {
@@ -209,11 +216,23 @@ impl Parts {
         if backend.is_exclusive() { indexer.alone() } else { indexer }
     }
 
-    /// What delivers when there is no Functions host.
-    fn worker(&self, backend: &Backend, deliverer: Arc<Deliverer>) -> AppWorker {
+    /// What delivers when there is no Functions host, and what turns its clock if it can be turned.
+    fn worker(&self, backend: &Backend, deliverer: Arc<Deliverer>) -> (AppWorker, Option<Arc<Dev>>) {
         match backend {
-            Backend::Local { next_due, .. } => AppWorker::Follower(self.follower(deliverer, Arc::clone(next_due))),
-            Backend::Azure(store) => AppWorker::Queue(Worker::new(self.wake_up_handler(deliverer), store.wake_ups())),
+            Backend::Local { next_due, .. } => {
+                (AppWorker::Follower(self.follower(deliverer, Arc::clone(next_due))), None)
+            }
+            Backend::Azure(store) => {
+                (AppWorker::Queue(Worker::new(self.wake_up_handler(deliverer), store.wake_ups())), None)
+            }
+            Backend::Memory { next_due, clock, .. } => {
+                let follower = self.follower(Arc::clone(&deliverer), Arc::clone(next_due));
+                let (clock, store) = (Arc::clone(clock), self.conversations.clone());
+                let (turner, worker) =
+                    TurningWorker::new(follower, deliverer, store, Arc::clone(&clock), self.retention);
+                let dev = Dev { turner, arrivals: Arrivals::default(), clock, calendar: Arc::clone(&self.calendar) };
+                (AppWorker::Turning(Box::new(worker)), Some(Arc::new(dev)))
+            }
         }
     }
 

@@ -5,6 +5,7 @@ mod backup;
 mod build;
 mod client_keys;
 mod clients;
+mod dev;
 mod doctor;
 mod documents;
 mod orphan;
@@ -25,6 +26,7 @@ pub(crate) use crate::api::{ExportResponse, ImportResponse};
 pub use crate::auth::NewClient;
 pub(crate) use crate::backup::{BackupError, Verification};
 use crate::delivery::{Follower, Worker};
+use crate::dev::TurningWorker;
 use crate::http::{FunctionsHost, RoutesSender, Server};
 pub use crate::maintenance::{Check, CheckStatus, SweepReport};
 use crate::secrets::{Credentials, SecretSource};
@@ -32,6 +34,7 @@ pub use backup::BackupStore;
 use build::{Foundation, Service};
 pub use client_keys::client_keys;
 pub use clients::{ClientCommand, administrate_clients};
+pub use dev::DevClient;
 pub use doctor::{examine_endpoint, examine_secrets, examine_store};
 pub use repair::{StoreRepair, repair};
 pub use start::StartError;
@@ -51,6 +54,8 @@ enum AppWorker {
     Follower(Follower),
     /// On a storage account.
     Queue(Worker),
+    /// With a clock that can be turned.
+    Turning(Box<TurningWorker>),
 }
 
 /// The service, ready to run.
@@ -136,6 +141,7 @@ async fn begin(service: Service, routes: RoutesSender, stop: &CancellationToken)
         match worker {
             Some(AppWorker::Follower(follower)) => follower.run(stop).await,
             Some(AppWorker::Queue(worker)) => worker.run(stop).await,
+            Some(AppWorker::Turning(worker)) => worker.run(stop).await,
             None => {}
         }
     })

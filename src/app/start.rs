@@ -54,16 +54,32 @@ impl App {
     /// [`StartError`], with a remedy where there is one.
     #[allow(clippy::unused_async)] // the listener registers with the runtime of the caller
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        let remedy = if config.server.under_host {
+            "the Functions host believes that it is free, and will start this process again"
+        } else {
+            "set HOST and PORT to an address of this machine and a free port"
+        };
+        let open_secrets = |config: &Config, entropy| SecretSource::open(config, Arc::new(SystemClock), entropy);
+        Self::start_on(config, remedy, Backend::open, open_secrets)
+    }
+
+    /// Starts on this store with these secrets.
+    pub(super) fn start_on(
+        config: Config,
+        remedy: &'static str,
+        open_store: impl FnOnce(&Config, usize) -> Result<Backend, StartError>,
+        open_secrets: impl FnOnce(&Config, Arc<dyn Entropy>) -> Result<SecretSource, SecretSourceError>,
+    ) -> Result<Self, StartError> {
         // Read first, because the parent may end at any time.
         let parent = parent_id();
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
         let descriptors = Descriptors::raise();
-        let backend = Backend::open(&config, descriptors.store_files)?;
-        let (listener, address) = listen(&config.server)?;
+        let backend = open_store(&config, descriptors.store_files)?;
+        let (listener, address) = listen(&config.server, remedy)?;
         let sender = HttpSender::new(config.delivery.endpoints.clone())?.with_max_idle(descriptors.idle_connections);
         // The user may cause each error above. New credentials are shown only by the start that generates them, so
         // they are generated after all that.
-        let secrets = SecretSource::open(&config, Arc::new(SystemClock), Arc::clone(&entropy))?;
+        let secrets = open_secrets(&config, Arc::clone(&entropy))?;
         log_egress_policy(&config);
 
         let under_host = config.server.under_host;
@@ -82,12 +98,7 @@ impl App {
     }
 }
 
-fn listen(server: &ServerConfig) -> Result<(TcpListener, SocketAddr), StartError> {
-    let remedy = if server.under_host {
-        "the Functions host believes that it is free, and will start this process again"
-    } else {
-        "set HOST and PORT to an address of this machine and a free port"
-    };
+fn listen(server: &ServerConfig, remedy: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |source| StartError::Listen { address: server.listen, source, remedy };
     let listener = bind(server.listen).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;

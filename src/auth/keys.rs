@@ -3,11 +3,15 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use ring::hmac;
 
 use super::crypto;
+use crate::domain::Secret;
 use crate::key_list::{InvalidKeys, KeyLength, ListedKey, parse_keys};
+use crate::time::{Entropy, random};
 
 /// The keys of `JWT_SIGNING_KEYS`: the first signs, all verify.
 #[derive(Clone)]
@@ -22,6 +26,12 @@ struct Key {
 
 impl SigningKeys {
     const LENGTH: KeyLength = KeyLength::AtLeast(32);
+
+    /// Generates a key, in the form of the setting.
+    #[must_use]
+    pub fn generate(entropy: &dyn Entropy) -> Secret<String> {
+        Secret::new(format!("local:{}", URL_SAFE_NO_PAD.encode(random::<32>(entropy))))
+    }
 
     /// The key that signs, and its id.
     pub(super) fn signing(&self) -> Option<(&str, &EncodingKey)> {

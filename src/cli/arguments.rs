@@ -13,6 +13,7 @@ use super::conversations::{
     ShowArguments, WatchArguments,
 };
 use super::cost::CostArguments;
+use super::dev::DevArguments;
 use super::doctor::DoctorArguments;
 use super::failure::Failure;
 use super::listen::ListenArguments;
@@ -45,6 +46,7 @@ pub(super) enum Command {
     /// Schedule one conversation on a service of its own, and show its delivery
     #[command(after_help = "Example:\n  mcp-scheduler demo")]
     Demo,
+    Dev(DevArguments),
     Schedule(ScheduleArguments),
     Preview(PreviewArguments),
     List(ListArguments),

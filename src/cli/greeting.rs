@@ -61,7 +61,7 @@ Your own receivers verify its deliveries with the secret that this prints:
 }
 
 /// The name with which this program was started, if every shell reads it as it is.
-fn program(name: Option<String>) -> String {
+pub(super) fn program(name: Option<String>) -> String {
     let is_plain = |name: &String| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
     name.filter(is_plain).unwrap_or_else(|| "mcp-scheduler".to_owned())
 }

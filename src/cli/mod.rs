@@ -9,6 +9,7 @@ mod completions;
 mod conversations;
 mod cost;
 mod demo;
+mod dev;
 mod doctor;
 mod failure;
 mod greeting;
@@ -53,6 +54,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
             run_with(config, serve::serve)
         }
         Command::Demo => with_config(async |_| demo::run().await.map(|()| ExitCode::SUCCESS)),
+        Command::Dev(arguments) => with_config(async |config| dev::run(config, arguments).await),
         Command::Schedule(arguments) => with_config(async |config| conversations::schedule(&config, arguments).await),
         Command::Preview(arguments) => with_config(async |config| conversations::preview(&config, arguments).await),
         Command::List(arguments) => with_config(async |config| conversations::list(&config, arguments).await),

@@ -37,7 +37,7 @@ pub(super) async fn serve(config: Config) -> Result<ExitCode, String> {
 }
 
 /// A token that the first SIGTERM or SIGINT cancels.
-fn stop_on_signal() -> io::Result<CancellationToken> {
+pub(super) fn stop_on_signal() -> io::Result<CancellationToken> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = CancellationToken::new();
     let stopped = stop.clone();

@@ -17,7 +17,7 @@ use super::signing::AllSignatures;
 use super::{SignatureChoice, Signer, retry_delay};
 use crate::domain::{
     AttemptStart, Callbacks, Claim, ClaimRefused, ClaimedAttempt, Conversation, DeliveryPolicy, Destination, Endpoint,
-    ErrorClass, LeaseToken, Payload, Signatures, Status, Target, Timestamp,
+    ErrorClass, LeaseToken, Outcome, Payload, Signatures, Status, Target, Timestamp,
 };
 use crate::outbound::{Exchange, Route, RouteError, Sender};
 use crate::store::{ConversationStore, DueKey, LiveAttempts, Revision, StoreError, Versioned, Waker};
@@ -29,6 +29,8 @@ pub struct Deliverer {
     sender: Arc<dyn Sender>,
     signer: Arc<Signer>,
     signatures: Arc<dyn SignatureChoice>,
+    /// The clock of receivers, which check when a delivery was signed.
+    signing_clock: Arc<dyn Clock>,
     client_limiter: ClientLimiter,
     host_limiter: HostLimiter,
     live: LiveAttempts,
@@ -41,6 +43,8 @@ pub enum DeliveryOutcome {
     Attempted {
         /// The status of the conversation after the attempt.
         status: Status,
+        /// What the attempt came to.
+        outcome: Outcome,
         /// The time from when the attempt was due to the first byte of its request.
         lateness: Duration,
     },
@@ -114,6 +118,7 @@ impl Deliverer {
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         Self {
+            signing_clock: Arc::clone(&clock),
             recorder: Recorder { store, waker, clock, entropy },
             sender,
             signer,
@@ -140,6 +145,12 @@ impl Deliverer {
     #[must_use]
     pub fn with_signatures(self, signatures: Arc<dyn SignatureChoice>) -> Self {
         Self { signatures, ..self }
+    }
+
+    /// The same, but deliveries are signed with the time of this clock.
+    #[must_use]
+    pub fn signing_by(self, signing_clock: Arc<dyn Clock>) -> Self {
+        Self { signing_clock, ..self }
     }
 
     /// Delivers the conversation of a due row, when its time has come. It waits for permits until the deadline.
@@ -323,7 +334,8 @@ impl Deliverer {
         let exchange = match request {
             Ok(Parts { target, mut payload, route, host_permit, signatures }) => {
                 let keys = self.signer.keys(conversation.client());
-                let request = attempt_request(conversation, &target, &payload, attempt, sent_at, &keys, signatures);
+                let times = (sent_at, self.signing_clock.now());
+                let request = attempt_request(conversation, &target, &payload, attempt, times, &keys, signatures);
                 success_when = payload.success_when.take();
                 // The request has a copy of the text, and the exchange may take a minute.
                 drop(payload);

@@ -69,7 +69,7 @@ impl Deliverer {
             tracing::warn!("an occurrence failed");
         }
         self.recorder.wake_after(&change).await;
-        DeliveryOutcome::Attempted { status, lateness }
+        DeliveryOutcome::Attempted { status, outcome: result.outcome, lateness }
     }
 
     /// Tries several times, because the endpoint gets a duplicate if the result is not written. A client may pause or

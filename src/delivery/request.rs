@@ -90,7 +90,8 @@ impl<'a> CloudEvent<'a> {
 
 const JSON: &str = "application/json";
 
-/// Builds the request of one attempt. `now` is the time at which it is sent.
+/// Builds the request of one attempt. It is sent at the first of the times. The second one is the same time by the clock of
+/// receivers.
 ///
 /// `webhook-id`, `webhook-timestamp` and `webhook-signature` follow Standard Webhooks;
 /// `idempotency-key` repeats the id for receivers that read that header.
@@ -102,7 +103,7 @@ pub(super) fn attempt_request(
     target: &Target,
     payload: &Payload,
     attempt: AttemptStart,
-    now: Timestamp,
+    (sent_at, signed_at): (Timestamp, Timestamp),
     keys: &ClientKeys,
     signatures: Signatures,
 ) -> Result<OutboundRequest, ErrorClass> {
@@ -117,14 +118,14 @@ pub(super) fn attempt_request(
     if body.is_some() && !headers.iter().any(|(n, _)| n == "content-type") {
         set(&mut headers, "content-type", content_type.to_owned());
     }
-    let signature = keys.sign(signatures, &id, now, body.as_deref().unwrap_or_default());
+    let signature = keys.sign(signatures, &id, signed_at, body.as_deref().unwrap_or_default());
     set(&mut headers, "webhook-id", id.clone());
-    set(&mut headers, "webhook-timestamp", now.as_secs().to_string());
+    set(&mut headers, "webhook-timestamp", signed_at.as_secs().to_string());
     set(&mut headers, "webhook-signature", signature);
     set(&mut headers, "idempotency-key", id);
     set(&mut headers, "scheduler-attempt", attempt.number.to_string());
     set(&mut headers, "scheduler-scheduled-time", conversation.due().to_string());
-    set(&mut headers, "scheduler-lateness-ms", conversation.due().until(now).as_millis().to_string());
+    set(&mut headers, "scheduler-lateness-ms", conversation.due().until(sent_at).as_millis().to_string());
     if let Some(series) = conversation.series() {
         set(&mut headers, "scheduler-occurrence", series.number.to_string());
         set(&mut headers, "scheduler-missed-occurrences", series.missed.to_string());

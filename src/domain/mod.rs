@@ -72,8 +72,8 @@ pub use thread_id::{InvalidThreadId, ThreadId};
 pub use timestamp::{Timestamp, millis};
 pub use trace_context::{InvalidTraceContext, TraceContext};
 pub use when::{
-    Cron, CronField, Delay, DueTime, EntryProblem, InvalidCron, InvalidDelay, InvalidRecurrence, InvalidRecurring,
-    InvalidWhen, LocalTime, MAX_CRON, NextOccurrence, Note, Reading, Recurrence, RecurrenceField, UnknownZone, When,
-    WhenField, WrittenRecurrence, Zone, ZoneRecord,
+    Cron, CronField, Delay, DueTime, EntryProblem, HORIZON_MS, InvalidCron, InvalidDelay, InvalidRecurrence,
+    InvalidRecurring, InvalidWhen, LocalTime, MAX_CRON, NextOccurrence, Note, Reading, Recurrence, RecurrenceField,
+    UnknownZone, When, WhenField, WrittenRecurrence, Zone, ZoneRecord,
 };
 pub use words::UnknownWord;

@@ -19,6 +19,7 @@ use crate::auth::{Authenticator, ClientAdmin, Principal, Source};
 use crate::backup::Backup;
 use crate::current::Current;
 use crate::delivery::{Inbox, Signer, WakeUpHandler};
+use crate::dev::Dev;
 use crate::domain::{ClientId, ConversationId, Sha256, TraceContext};
 use crate::login::Logins;
 use crate::maintenance::Checkup;
@@ -57,6 +58,8 @@ pub struct Services {
     pub checkup: Checkup,
     /// The functions that the Functions host invokes; `None` when the service runs without a host.
     pub invocations: Option<Arc<Invocations>>,
+    /// The clock that can be turned, and the inbox; only `mcp-scheduler dev` has them.
+    pub dev: Option<Arc<Dev>>,
 }
 
 impl Services {

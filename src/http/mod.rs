@@ -16,6 +16,7 @@ mod connection;
 mod context;
 mod dashboard_operations;
 mod descriptions;
+mod dev_operations;
 mod functions_host;
 mod handlers;
 mod inbox_operations;
@@ -35,6 +36,7 @@ mod shared_body;
 
 pub use caller::FunctionsHost;
 pub use context::{Invocations, RequestContext, Services};
+pub use dev_operations::dev_operations;
 pub use functions_host::{MAX_DEQUEUE_COUNT, invocation_operations};
 pub use handlers::openapi::openapi_document;
 pub use operation::{Access, ClientHandler, HandlerFuture, Operation};

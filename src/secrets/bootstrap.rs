@@ -1,7 +1,7 @@
 //! The secrets that the service starts with: from the configuration, or from the data directory.
 
 use super::key_file::KeyFile;
-use super::{Credentials, SecretFileError};
+use super::{Credentials, SecretFileError, SecretSourceError};
 use crate::auth::{ApiKey, SigningKeys, client_with_key};
 use crate::config::Config;
 use crate::delivery::SigningSecrets;
@@ -57,6 +57,20 @@ impl BootstrapSecrets {
             (first_client(&local.client, &local.api_key), Some(local))
         };
         Ok(Self { client, signing_keys, signing_secrets, encryption_keys, credentials })
+    }
+
+    /// Secrets for a service of which nothing is kept, and the API key of its client.
+    ///
+    /// # Errors
+    /// [`SecretSourceError`] if a generated secret cannot be read, which is a defect.
+    pub fn temporary(entropy: &dyn Entropy) -> Result<(Self, ApiKey), SecretSourceError> {
+        let id = ClientId::local();
+        let api_key = ApiKey::generate(&id, entropy);
+        let client = client_with_key(id, &api_key, Scopes::with_operator(), entropy);
+        let signing_keys = SigningKeys::generate(entropy).expose().parse()?;
+        let signing_secrets = SigningSecrets::generate(entropy).expose().parse()?;
+        let encryption_keys = EncryptionKeys::generate(entropy).expose().parse()?;
+        Ok((Self { client, signing_keys, signing_secrets, encryption_keys, credentials: None }, api_key))
     }
 
     /// The keys that encrypt the store, in the data directory. They get into it if it has none.

@@ -4,8 +4,6 @@
 
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::Credentials;
@@ -15,7 +13,7 @@ use crate::delivery::SigningSecrets;
 use crate::domain::Secret;
 use crate::json::secret;
 use crate::store::EncryptionKeys;
-use crate::time::{Entropy, random};
+use crate::time::Entropy;
 
 const FILE: &str = "secrets.json";
 const REMEDY: &str = "restore it from a backup; without it, all tokens end, every receiver needs another secret, and what is \
@@ -69,8 +67,7 @@ impl<'a> KeyFile<'a> {
         if self.content.jwt_signing_keys.is_none() {
             let consequence = "tokens that were issued before are not valid any more";
             self.generating("JWT_SIGNING_KEYS", self.used_before, consequence);
-            let key = URL_SAFE_NO_PAD.encode(random::<32>(self.entropy));
-            self.content.jwt_signing_keys = Some(Secret::new(format!("local:{key}")));
+            self.content.jwt_signing_keys = Some(SigningKeys::generate(self.entropy));
         }
         self.parse(self.content.jwt_signing_keys.as_ref())
     }

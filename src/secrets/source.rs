@@ -6,7 +6,8 @@ use super::{BootstrapSecrets, Credentials, KeyVault, Refresher, SecretFileError,
 use crate::auth::SigningKeys;
 use crate::config::{Config, KeyVaultConfig};
 use crate::current::{Current, Refresh};
-use crate::delivery::SigningSecrets;
+use crate::delivery::{InvalidSigningSecrets, SigningSecrets};
+use crate::key_list::InvalidKeys;
 use crate::store::{Client, EncryptionKeys};
 use crate::time::{Clock, Entropy, SystemClock};
 
@@ -51,6 +52,12 @@ pub enum SecretSourceError {
     /// A file in the data directory cannot be used.
     #[error(transparent)]
     File(#[from] SecretFileError),
+    /// A generated key cannot be read.
+    #[error(transparent)]
+    Key(#[from] InvalidKeys),
+    /// A generated signing secret cannot be read.
+    #[error(transparent)]
+    SigningSecret(#[from] InvalidSigningSecrets),
     /// The client for the vault cannot be built.
     #[error(transparent)]
     Vault(#[from] VaultSetupError),

@@ -11,6 +11,7 @@ mod embedded;
 mod grouped;
 mod live_attempts;
 mod logins;
+mod memory;
 mod monitored;
 mod rows;
 mod sealer;
@@ -30,6 +31,7 @@ pub use embedded::{EmbeddedStore, OpenError, Repair, RepairReport};
 pub use grouped::GroupedTable;
 pub use live_attempts::{LiveAttempt, LiveAttempts};
 pub use logins::LoginStore;
+pub use memory::MemoryTable;
 #[cfg(feature = "testing")]
 pub(crate) use rows::read_conversation;
 pub use rows::{DueBound, DueKey, DueRow, IndexMark, InvalidDueKey, ProjectRow, Projection, RowKind, Watermark};

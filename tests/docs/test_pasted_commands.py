@@ -29,7 +29,7 @@ REASONS = [
     "changes the machine",
 ]
 
-SERVICE = re.compile(r"^(.* )?(mcp-scheduler|cargo run --release)( 2> \S+)?$", re.DOTALL)
+SERVICE = re.compile(r"^(.* )?(mcp-scheduler( dev)?|cargo run --release)( 2> \S+)?$", re.DOTALL)
 # The commands that run until Ctrl-C, and what they print when they are ready. Each is the only one of its block.
 UNTIL_CTRL_C = [
     (SERVICE, "is listening on"),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use mcp_scheduler::http::operations;
 
 /// Each module of the crate, from the outside in, and the modules it may import.
-const ALLOWED: [(&str, &[&str]); 31] = [
+const ALLOWED: [(&str, &[&str]); 32] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -35,6 +35,7 @@ const ALLOWED: [(&str, &[&str]); 31] = [
             "config",
             "delivery",
             "descriptors",
+            "dev",
             "domain",
             "http",
             "login",
@@ -56,6 +57,7 @@ const ALLOWED: [(&str, &[&str]); 31] = [
             "backup",
             "current",
             "delivery",
+            "dev",
             "domain",
             "json",
             "login",
@@ -71,9 +73,22 @@ const ALLOWED: [(&str, &[&str]); 31] = [
     ),
     ("mcp", &["api", "auth", "delivery", "domain", "json", "metrics", "public_url", "scheduler", "text"]),
     ("api", &["auth", "backup", "delivery", "domain", "json", "scheduler", "template", "text"]),
+    ("dev", &["delivery", "domain", "maintenance", "store", "sync", "time"]),
     (
         "secrets",
-        &["auth", "azure", "config", "current", "delivery", "domain", "json", "private_files", "store", "time"],
+        &[
+            "auth",
+            "azure",
+            "config",
+            "current",
+            "delivery",
+            "domain",
+            "json",
+            "key_list",
+            "private_files",
+            "store",
+            "time",
+        ],
     ),
     ("telemetry", &["config", "domain", "json", "metrics", "sync", "text", "time"]),
     ("config", &["auth", "azure", "delivery", "domain", "public_url", "store"]),

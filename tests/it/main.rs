@@ -11,6 +11,7 @@ mod browser;
 mod cost;
 mod cron;
 mod delivery;
+mod dev;
 mod documentation;
 mod functions_host;
 mod inbox_agents;

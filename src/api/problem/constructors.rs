@@ -94,6 +94,15 @@ impl Problem {
         self.hint(format!("The operations are {operations}."))
     }
 
+    /// A delivery whose signature does not verify. The reason is of Standard Webhooks.
+    pub(crate) fn unverified(reason: impl std::fmt::Display) -> Self {
+        Self::new(ProblemType::Unauthorized, format!("The delivery does not verify: {reason}."))
+    }
+
+    pub(crate) fn stopping() -> Self {
+        Self::new(ProblemType::Unavailable, "The service is stopping.").header(RETRY_AFTER, STORE_RETRY_SECONDS)
+    }
+
     pub(crate) fn no_such_conversation() -> Self {
         Self::new(ProblemType::NoSuchConversation, "This client has no conversation with this id.")
             .hint("Use a conversationId that scheduleConversation or listConversations returned to this client.")

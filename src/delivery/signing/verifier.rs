@@ -109,6 +109,12 @@ impl ClientKeys {
         let public = |key: &[u8]| UnparsedPublicKey::new(&ED25519, key.to_vec());
         Verifier::new(self.hmac_keys(), self.ed25519_keys().map(public).collect())
     }
+
+    /// The same with the secrets alone.
+    #[must_use]
+    pub fn secret_verifier(&self) -> Verifier {
+        Verifier::new(self.hmac_keys(), Vec::new())
+    }
 }
 
 #[cfg(test)]

@@ -21,10 +21,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 /// A file of the dashboard.
 pub(in crate::http) struct File {
-    content_type: &'static str,
-    bytes: &'static [u8],
+    pub(super) content_type: &'static str,
+    pub(super) bytes: &'static [u8],
     /// It changes with the bytes, so that a browser never shows the page of one release with the script of another.
-    tag: LazyLock<String>,
+    pub(super) tag: LazyLock<String>,
 }
 
 pub(in crate::http) static PAGE: File = File {
@@ -45,7 +45,7 @@ pub(in crate::http) static STYLE: File = File {
     tag: LazyLock::new(|| tag_of(STYLE.bytes)),
 };
 
-fn tag_of(bytes: &[u8]) -> String {
+pub(super) fn tag_of(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, bytes))
 }
 

@@ -5,6 +5,7 @@ pub(super) mod batches;
 pub(super) mod clients;
 pub(super) mod conversations;
 pub(super) mod dashboard;
+pub(super) mod dev;
 pub(super) mod health;
 pub(super) mod inbox;
 pub(super) mod mcp;

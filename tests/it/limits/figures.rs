@@ -281,4 +281,11 @@ pub const LIMITS: &[(&str, &[Figure])] = &[
             code("delivery/deliver.rs", "MAX_IN_FLIGHT_UNDER_HOST: usize = "),
         ],
     ),
+    ("turn of the clock", &[code("domain/when/mod.rs", "HORIZON_MS: i64 = ")]),
+    ("attempts in one turn", &[code("dev/turner.rs", "MAX_ATTEMPTS: usize = ")]),
+    (
+        "deliveries that the inbox keeps",
+        &[code("dev/arrivals.rs", "MAX_ARRIVALS: usize = "), code("dev/arrivals.rs", "MAX_BYTES: usize = ")],
+    ),
+    ("one delivery to the inbox", &[code("http/dev_operations.rs", "MAX_DELIVERY: usize = ")]),
 ];

@@ -8,6 +8,7 @@ mod clocks;
 mod command_line;
 mod configuration;
 mod conversations;
+mod dev;
 mod doctor;
 mod encryption;
 mod first_run;

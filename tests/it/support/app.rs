@@ -277,6 +277,7 @@ impl BareApi {
             wake_ups: None,
             checkup,
             invocations: None,
+            dev: None,
         });
         let server = Server::new(listener, router(services, self.operations), self.options);
         let stop = CancellationToken::new();

@@ -179,6 +179,7 @@ fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<
         rate_limiter: RateLimiter::new(None),
         wake_ups: invocations.as_ref().map(|invocations| Arc::clone(&invocations.wake_ups)),
         invocations: invocations.map(Arc::new),
+        dev: None,
     })
 }
 

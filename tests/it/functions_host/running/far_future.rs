@@ -130,6 +130,7 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
         wake_ups: Some(handler),
         checkup,
         invocations,
+        dev: None,
     });
     let stop = CancellationToken::new();
     let server = Server::new(listener, router(services, table), ServerOptions::under_host());
