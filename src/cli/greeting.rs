@@ -29,7 +29,7 @@ pub(super) fn listening(address: SocketAddr) -> String {
 /// Commands that show one delivery. They are commands of this program, so they are the same in every shell. The text contains
 /// the API key and is shown once.
 fn first_steps(address: SocketAddr, credentials: &Credentials, endpoints: &EndpointPolicy) -> String {
-    let program = program(std::env::args().next());
+    let (program, dialled) = (program(std::env::args().next()), dialled(address));
     let Credentials { client, api_key, path, .. } = credentials;
     // A service that other machines reach delivers nothing to this machine.
     let example = if endpoints.check(&format!("http://127.0.0.1:{}/", listen::PORT)).is_ok() {
@@ -37,8 +37,7 @@ fn first_steps(address: SocketAddr, credentials: &Credentials, endpoints: &Endpo
             "Try it in another terminal, in this directory. A receiver starts, a conversation is delivered to it in three
 seconds, and its signature is verified:
 
-  {program} listen --schedule \"Hello\" --in 3s --once --url http://{}",
-            dialled(address)
+  {program} listen --schedule \"Hello\" --in 3s --once --url http://{dialled}"
         )
     } else {
         format!("Try it in another terminal, with a service and a receiver of its own:\n\n  {program} demo")
@@ -51,6 +50,10 @@ This first start has created a client. Its credentials are in {path}:
   api key    {key}
 
 {example}
+
+See what is scheduled in a browser, with the client id and the api key:
+
+  http://{dialled}/
 
 Your own receivers verify its deliveries with the secret that this prints:
 

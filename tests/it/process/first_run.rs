@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::client::random_part;
+use crate::support::client::{http, random_part};
 use crate::support::ports::fixed_port;
 use crate::support::process_api::Api;
 use crate::support::service::{BINARY, CLIENT, CONFIGURED, KEY, Place, files, names, text};
@@ -17,6 +17,9 @@ async fn the_commands_printed_on_the_first_run_deliver_a_conversation_and_show_i
     let service = place.start(&[]);
     let printed = service.stdout();
     assert!(printed.lines().count() <= 25, "{printed}");
+    let page = printed.lines().find(|line| line.trim_start().starts_with("http://")).unwrap();
+    let dashboard = http().get(page.trim()).send().await.unwrap().text().await.unwrap();
+    assert!(dashboard.contains("<title>"), "{dashboard}");
     let commands: Vec<_> = printed.lines().filter_map(|line| line.trim().strip_prefix(BINARY)).collect();
     let [listen, keys] = commands[..] else { panic!("two commands: {printed}") };
     // Every shell reads these characters in the same way, among them bash and PowerShell.
