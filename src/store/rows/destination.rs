@@ -34,10 +34,10 @@ impl<'a> From<&'a Target> for TargetRow<'a> {
 }
 
 /// The method, the endpoint and the headers of a row: none for an inbox. `None` if the row names no place or two.
-pub(super) fn place<'a>(
-    target: Option<TargetRow<'a>>,
+pub(super) fn place(
+    target: Option<TargetRow<'_>>,
     deliver: Option<PlaceRow>,
-) -> Option<(Option<Method>, Option<Cow<'a, str>>, pairs::Pairs<'a>)> {
+) -> Option<(Option<Method>, Option<Cow<'_, str>>, pairs::Pairs<'_>)> {
     match (target, deliver) {
         (Some(target), None) => Some((Some(target.method), target.endpoint, target.headers)),
         (None, Some(PlaceRow::Inbox)) => Some((None, None, Vec::new())),
