@@ -165,8 +165,8 @@ pub(in crate::http) static RUN_CONVERSATION: Description = Description {
 pub(in crate::http) static LIST_CONVERSATIONS: Description = Description {
     tag: Tag::Conversations,
     summary: "List conversations",
-    details: "Lists the conversations of the client without their texts, the newest first or in the order of the status. While \
-              more may follow, the page has a nextCursor.",
+    details: "Lists the conversations of the client with the first characters of their texts, the newest first or in the \
+              order of the status. While more may follow, the page has a nextCursor.",
     input: Input::Query(SchemaGenerator::subschema_for::<ListViewRequest>),
     reads_if_match: false,
     answer: json(
