@@ -82,7 +82,7 @@ struct Turn {
 }
 
 impl TurningWorker {
-    /// The attempts after which a turn ends. A recurrence of each second would keep it busy for days.
+    /// The attempts after which a turn ends. A recurrence of each minute would keep it busy for hours.
     pub const MAX_ATTEMPTS: usize = 250_000;
     /// The most deliveries of one instant that are under way.
     const AT_ONCE: usize = 64;
@@ -102,7 +102,7 @@ impl TurningWorker {
         (Turner(sender), Self { follower, deliverer, store, clock, retention, requests })
     }
 
-    /// Works until `stop`, then finishes the deliveries that have begun.
+    /// Works until `stop`, then finishes the deliveries that have begun. A turn is abandoned at the stop.
     ///
     /// The follower stops while the clock is turned, so that nothing else delivers.
     pub async fn run(mut self, stop: CancellationToken) {
@@ -177,10 +177,12 @@ impl TurningWorker {
                 }
             }
         }
-        let deliver = |key: DueKey| async move { self.deliverer.deliver(&key, None).await };
+        let deliver = |key: DueKey| async move { (self.deliverer.deliver(&key, None).await, key) };
         let mut delivered = stream::iter(due).map(deliver).buffer_unordered(Self::AT_ONCE);
-        while let Some(outcome) = delivered.next().await {
+        while let Some((outcome, key)) = delivered.next().await {
             if let DeliveryOutcome::Attempted { outcome, .. } = outcome? {
+                // Somebody may redeliver it at this instant, and then it is due again.
+                turn.tried.remove(&key);
                 *turn.attempts.entry(outcome.as_str()).or_default() += 1;
             }
         }

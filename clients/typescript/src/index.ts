@@ -104,7 +104,7 @@ export class Scheduler {
     this.stop = stop;
   }
 
-  /** An endpoint that keeps what it receives. Every path below it does, too. */
+  /** An endpoint that keeps what it receives. Every name below it, such as /slack, does, too. */
   get inbox(): string {
     return `${this.url}/dev/inbox`;
   }

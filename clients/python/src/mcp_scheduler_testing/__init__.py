@@ -83,7 +83,7 @@ class Scheduler:
 
     @property
     def inbox(self) -> str:
-        """An endpoint that keeps what it receives. Every path below it does, too."""
+        """An endpoint that keeps what it receives. Every name below it, such as /slack, does, too."""
         return f"{self.url}/dev/inbox"
 
     @property
@@ -133,6 +133,8 @@ class Scheduler:
     def stop(self) -> None:
         """Ends the scheduler."""
         self._process.stdin.close()
+        # A process that a test has forked can hold the other end of standard input.
+        self._process.terminate()
         self._process.wait()
         self._process.stdout.close()
 

@@ -14,6 +14,8 @@ function key() {
 }
 
 const bearer = key();
+// Another key in the address of this tab loads nothing by itself.
+addEventListener("hashchange", () => location.reload());
 
 async function call(method, path, body) {
   const headers = { authorization: `Bearer ${bearer}`, ...(body && { "content-type": "application/json" }) };
