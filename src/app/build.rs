@@ -238,7 +238,7 @@ impl Parts {
 
     fn follower(&self, deliverer: Arc<Deliverer>, next_due: Arc<NextDue>) -> Follower {
         let follower = Follower::new(deliverer, self.conversations.clone(), next_due, Arc::clone(&self.clock));
-        follower.keeping(self.retention).removing_from(self.logins.clone())
+        follower.keeping(self.retention).removing_from(self.logins.clone(), Arc::clone(&self.calendar))
     }
 
     pub(super) fn wake_up_handler(&self, deliverer: Arc<Deliverer>) -> Arc<WakeUpHandler> {

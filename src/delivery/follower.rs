@@ -27,8 +27,8 @@ pub struct Follower {
     pub(super) next_due: Arc<NextDue>,
     pub(super) clock: Arc<dyn Clock>,
     retention: Retention,
-    /// None in a store that has no logins.
-    logins: Option<LoginStore>,
+    /// The logins and the clock by which they expire. None in a store that has no logins.
+    logins: Option<(LoginStore, Arc<dyn Clock>)>,
     started: Arc<Mutex<Started>>,
     deliveries: TaskTracker,
 }
@@ -81,10 +81,10 @@ impl Follower {
         Self { deliverer, store, next_due, clock, retention, logins: None, started, deliveries }
     }
 
-    /// Removes expired logins, too.
+    /// Removes the logins that have expired by this clock, too.
     #[must_use]
-    pub fn removing_from(self, logins: LoginStore) -> Self {
-        Self { logins: Some(logins), ..self }
+    pub fn removing_from(self, logins: LoginStore, clock: Arc<dyn Clock>) -> Self {
+        Self { logins: Some((logins, clock)), ..self }
     }
 
     /// Keeps final conversations for this time.
@@ -112,8 +112,8 @@ impl Follower {
         loop {
             tokio::time::sleep(Self::REMOVE_EVERY).await;
             remove_expired(&self.store, &*self.clock, self.retention).await;
-            if let Some(logins) = &self.logins {
-                remove_expired_logins(logins, &*self.clock).await;
+            if let Some((logins, clock)) = &self.logins {
+                remove_expired_logins(logins, &**clock).await;
             }
         }
     }

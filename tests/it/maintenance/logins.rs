@@ -68,7 +68,7 @@ async fn sweeps_and_the_follower_remove_them() {
     harness.sweeper().removing_from(first).sweep(SweepReason::Timer).await.unwrap();
     assert_eq!(left(&swept).await, 0);
     let stop = CancellationToken::new();
-    let follower = harness.follower().removing_from(second);
+    let follower = harness.follower().removing_from(second, harness.clock.clone());
     let follower = tokio::spawn(follower.run(stop.clone()));
     tokio::time::sleep(2 * MINUTE).await;
     stop.cancel();
