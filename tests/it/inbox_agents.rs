@@ -6,9 +6,10 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
-use crate::receivers::{beside_packages, installed};
+use crate::receivers::beside_packages;
 use crate::support::app::TestApp;
 use crate::support::client::in_seconds;
+use crate::support::installed::{ROOT, installed};
 
 /// A running agent. It ends when it is dropped.
 struct Agent(Child);
@@ -26,7 +27,7 @@ async fn agents_behind_nat_receive_and_acknowledge() {
     let app = TestApp::start().await;
     let copy = beside_packages("inbox-agent.ts");
     let mut python = Command::new(installed("target/venv/bin/python"));
-    python.arg("-B").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/inbox_agent.py"));
+    python.arg("-B").arg(Path::new(ROOT).join("examples/inbox_agent.py"));
     let mut node = Command::new("node");
     node.args(["--import", "tsx"]).arg(copy.path()).current_dir(installed("target/receivers"));
     for (language, mut command, client) in [("Python", python, app.client()), ("Node", node, app.other_client())] {

@@ -9,16 +9,9 @@ use mcp_scheduler::http::openapi_document;
 use serde_json::Value;
 
 use crate::support::client::ApiClient;
+use crate::support::installed::{ROOT, installed};
 use crate::support::receiver::Receiver;
 use crate::support::service::{BINARY, CLIENT, CONFIGURED, KEY, Place, Service, text};
-
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-
-fn installed(path: &str) -> PathBuf {
-    let path = Path::new(ROOT).join(path);
-    assert!(path.exists(), "{} is missing: run scripts/test, which makes it", path.display());
-    path
-}
 
 fn file(name: &str) -> PathBuf {
     Path::new(ROOT).join("tests/openapi").join(name)

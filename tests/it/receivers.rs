@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,14 +18,13 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::app::TestApp;
 use crate::support::client::{ApiClient, http, in_seconds};
+use crate::support::installed::{ROOT, installed};
 use crate::support::ports::fixed_port;
 use crate::support::receiver::{Received, Receiver};
 
 #[allow(dead_code)] // its main
 #[path = "../../examples/receiver.rs"]
 mod in_rust;
-
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// A running receiver. It ends when it is dropped.
 pub struct Running {
@@ -143,12 +142,6 @@ pub fn beside_packages(example: &str) -> NamedTempFile {
     let copy = tempfile::Builder::new().suffix(&suffix).tempfile_in(packages.parent().unwrap()).unwrap();
     fs::copy(file, copy.path()).unwrap();
     copy
-}
-
-pub fn installed(path: &str) -> PathBuf {
-    let path = Path::new(ROOT).join(path);
-    assert!(path.exists(), "{} is missing: run scripts/test, which makes it", path.display());
-    path
 }
 
 /// What a client's receivers verify with.

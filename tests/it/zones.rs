@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use chrono::{DateTime, NaiveDateTime};
 use mcp_scheduler::domain::{Reading, Timestamp, Zone};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use crate::support::installed::{ROOT, installed};
 
 /// Releases of the IANA database in which no instant since 1990 differs from that of ours.
 const SAME_DATABASES: [&str; 2] = ["2025b", "2025c"];
@@ -37,12 +37,6 @@ const CHANGED_LATER: [&str; 16] = [
 
 /// The readings by zone: a wall time as seconds since 1970, the instant, and "once", "gap" or "fold".
 type Readings = BTreeMap<String, Vec<(i64, i64, String)>>;
-
-fn installed(path: &str) -> PathBuf {
-    let path = Path::new(ROOT).join(path);
-    assert!(path.exists(), "{} is missing: run scripts/test, which makes it", path.display());
-    path
-}
 
 fn run(command: &mut Command, input: &str) -> String {
     let mut process =

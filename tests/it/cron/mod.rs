@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::iter;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -15,19 +15,14 @@ use cases::{Case, cases};
 use classes::{CLASSES, class, is_same};
 use mcp_scheduler::domain::{Cron, InvalidCron, Timestamp};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use crate::support::installed::{ROOT, installed};
+
 const COUNT: usize = 5;
 const CASES: usize = 5000;
 const SEED: u64 = 1;
 
 /// The next five times as seconds since 1970, or why the expression is refused, which only our code says.
 type Times = Result<Vec<i64>, Option<InvalidCron>>;
-
-fn installed(path: &str) -> PathBuf {
-    let path = Path::new(ROOT).join(path);
-    assert!(path.exists(), "{} is missing: run scripts/test, which makes it", path.display());
-    path
-}
 
 fn ours(case: &Case) -> Times {
     let cron: Cron = case.expression.parse().map_err(Some)?;

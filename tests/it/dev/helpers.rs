@@ -1,24 +1,20 @@
 //! The helpers for tests in Python and TypeScript pass their own tests with the real binary.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use crate::support::installed::{ROOT, installed};
+use crate::support::python::{passes, pytest};
 use crate::support::service::{BINARY, text};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// The helpers use the binary of this build. The scheduler is on this machine, whatever proxy the environment names.
+const ENVIRONMENT: [(&str, &str); 3] = [("MCP_SCHEDULER", BINARY), ("NO_PROXY", "*"), ("NO_COLOR", "1")];
 
-fn installed(path: &str) -> PathBuf {
-    let path = Path::new(ROOT).join(path);
-    assert!(path.exists(), "{} is missing: run scripts/test, which makes it", path.display());
-    path
-}
-
-/// Runs a command with the binary of this build, and returns what it prints.
+/// Runs a command, and returns what it prints.
 #[track_caller]
 fn run(command: &mut Command) -> String {
-    // The scheduler is on this machine, whatever proxy the environment names.
-    let output = command.env("MCP_SCHEDULER", BINARY).env("NO_PROXY", "*").env("NO_COLOR", "1").output().unwrap();
+    let output = command.envs(ENVIRONMENT).output().unwrap();
     let printed = text(&output.stdout);
     assert!(output.status.success(), "{printed}{}", text(&output.stderr));
     printed
@@ -26,10 +22,10 @@ fn run(command: &mut Command) -> String {
 
 #[test]
 fn the_helper_for_pytest_passes_its_tests() {
-    let mut pytest = Command::new(installed("target/venv/bin/python"));
-    pytest.args(["-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "mcp_scheduler_testing.plugin", "tests"]);
+    let mut pytest = pytest();
+    pytest.args(["-p", "mcp_scheduler_testing.plugin", "tests"]).envs(ENVIRONMENT);
     pytest.current_dir(Path::new(ROOT).join("clients/python")).env("PYTHONPATH", "src");
-    assert!(run(&mut pytest).contains("5 passed in "));
+    passes(&mut pytest, "5 passed in ");
 }
 
 #[test]

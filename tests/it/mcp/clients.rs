@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use bytes::Bytes;
@@ -17,10 +17,10 @@ use tokio::net::TcpListener;
 use crate::support::app::{CLIENT, KEY, TestApp};
 use crate::support::client::{self, ApiClient};
 use crate::support::host_harness::HostHarness;
+use crate::support::installed::{ROOT, installed};
 use crate::support::receiver::Receiver;
 use crate::support::service;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const TOOLS: &str = "tools scheduleConversation getConversationStatus updateConversation cancelConversation redeliverConversation runConversation listConversations previewTime scheduleNamedConversation getNamedConversation cancelNamedConversation scheduleBatch cancelConversations redeliverConversations receiveConversations acknowledgeConversation\n";
 
 /// The address and the credentials that a client gets.
@@ -139,12 +139,6 @@ impl Given {
             assert!(out.contains(&format!("✓ {passed} passed, 0 failed")), "{passed} in {out}");
         }
     }
-}
-
-fn installed(path: &str) -> PathBuf {
-    let path = Path::new(ROOT).join(path);
-    assert!(path.exists(), "{} is missing: run scripts/test, which puts it there", path.display());
-    path
 }
 
 fn node() -> Command {

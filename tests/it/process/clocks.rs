@@ -1,15 +1,15 @@
 //! The real binary on a machine whose clock is set while it runs, or was wrong before it was started.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mcp_scheduler::domain::Timestamp;
 use mcp_scheduler::time::{Clock as _, SystemClock};
 use tokio::time::Instant;
 
+use crate::support::installed::installed;
 use crate::support::process_api::Api;
-use crate::support::python::ROOT;
 use crate::support::receiver::{Receiver, Reply};
 use crate::support::service::{CLIENT, CONFIGURED, KEY, Place, Service};
 
@@ -39,8 +39,7 @@ impl Machine {
     }
 
     fn start(&self) -> Service {
-        let library = Path::new(ROOT).join("target/faketime/libfaketime.so.1");
-        assert!(library.exists(), "{} is missing: run scripts/test, which makes it", library.display());
+        let library = installed("target/faketime/libfaketime.so.1");
         let settings = [
             ("LD_PRELOAD", library.to_str().unwrap()),
             ("FAKETIME_TIMESTAMP_FILE", self.ahead.to_str().unwrap()),

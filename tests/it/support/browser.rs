@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::installed::{ROOT, installed};
 use super::service::text;
-
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Runs a script to its end, and returns its output. It fails if a check of the script fails.
 #[track_caller]
@@ -17,8 +16,7 @@ pub fn run<'a>(script: &str, arguments: impl IntoIterator<Item = &'a str>) -> St
 /// Runs a program in Node that uses the packages in a directory.
 #[track_caller]
 pub fn node<'a>(program: &Path, packages: &str, arguments: impl IntoIterator<Item = &'a str>) -> String {
-    let packages = Path::new(ROOT).join(packages).join("node_modules");
-    assert!(packages.exists(), "{} is missing: run scripts/test, which makes it", packages.display());
+    installed(&format!("{packages}/node_modules"));
     let output = Command::new("node").arg(program).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     text(&output.stdout)

@@ -15,6 +15,7 @@ pub mod discovery;
 pub mod functions_host;
 pub mod golden;
 pub mod host_harness;
+pub mod installed;
 pub mod integration;
 pub mod invocations;
 pub mod json_schema;
