@@ -6,7 +6,7 @@ use std::future::ready;
 use http::Method;
 
 use super::descriptions;
-use super::handlers::dashboard::{PAGE, SCRIPT, STYLE, dashboard};
+use super::handlers::dashboard::{PAGE, SCRIPT, STYLE};
 use super::operation::{Access, Operation, operation};
 
 /// The files of the dashboard.
@@ -18,21 +18,21 @@ pub(super) fn dashboard_operations() -> Vec<Operation> {
             Method::GET,
             "/",
             &descriptions::DASHBOARD,
-            Anyone(|context| Box::pin(ready(Ok(dashboard(&context, &PAGE))))),
+            Anyone(|context| Box::pin(ready(Ok(PAGE.serve(&context))))),
         ),
         operation(
             "dashboardScript",
             Method::GET,
             "/dashboard/app.js",
             &descriptions::DASHBOARD_SCRIPT,
-            Anyone(|context| Box::pin(ready(Ok(dashboard(&context, &SCRIPT))))),
+            Anyone(|context| Box::pin(ready(Ok(SCRIPT.serve(&context))))),
         ),
         operation(
             "dashboardStyle",
             Method::GET,
             "/dashboard/app.css",
             &descriptions::DASHBOARD_STYLE,
-            Anyone(|context| Box::pin(ready(Ok(dashboard(&context, &STYLE))))),
+            Anyone(|context| Box::pin(ready(Ok(STYLE.serve(&context))))),
         ),
     ]
 }

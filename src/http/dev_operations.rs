@@ -4,7 +4,6 @@ use std::future::ready;
 
 use http::Method;
 
-use super::handlers::dashboard::dashboard;
 use super::handlers::dev::{self, PAGE, SCRIPT, STYLE};
 use super::operation::{Access, Operation, client, undocumented};
 use crate::domain::Scope;
@@ -18,18 +17,18 @@ const MAX_DELIVERY: usize = 2 * 1024 * 1024;
 pub fn dev_operations() -> Vec<Operation> {
     use Access::Anyone;
     let page = [
-        undocumented("devPage", Method::GET, "/dev", Anyone(|context| Box::pin(ready(Ok(dashboard(&context, &PAGE)))))),
+        undocumented("devPage", Method::GET, "/dev", Anyone(|context| Box::pin(ready(Ok(PAGE.serve(&context)))))),
         undocumented(
             "devScript",
             Method::GET,
             "/dev/page.js",
-            Anyone(|context| Box::pin(ready(Ok(dashboard(&context, &SCRIPT))))),
+            Anyone(|context| Box::pin(ready(Ok(SCRIPT.serve(&context))))),
         ),
         undocumented(
             "devStyle",
             Method::GET,
             "/dev/page.css",
-            Anyone(|context| Box::pin(ready(Ok(dashboard(&context, &STYLE))))),
+            Anyone(|context| Box::pin(ready(Ok(STYLE.serve(&context))))),
         ),
     ];
     let clock_and_inbox = [

@@ -15,5 +15,6 @@ pub(super) mod named;
 pub(super) mod oauth;
 pub(super) mod openapi;
 pub(super) mod preview_time;
+mod static_file;
 pub(super) mod token;
 pub(super) mod webhook_keys;

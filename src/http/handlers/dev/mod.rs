@@ -1,7 +1,7 @@
 //! The clock and the inbox of `mcp-scheduler dev`, and the page that shows both.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use warp::reply::Response;
 
-use super::dashboard::{File, tag_of};
+use super::static_file::StaticFile;
 use crate::api::{ErrorDetail, FromObject, ObjectReader, Problem, Synonyms};
 use crate::delivery::Unverified;
 use crate::dev::{Arrival, Dev, TurnError, Turned};
@@ -17,23 +17,14 @@ use crate::domain::{ClientId, Delay, HORIZON_MS, InvalidDelay, Timestamp, millis
 use crate::http::{RequestContext, Services, json};
 use crate::time::Clock as _;
 
-pub(in crate::http) static PAGE: File = File {
-    content_type: "text/html; charset=utf-8",
-    bytes: include_bytes!("page.html"),
-    tag: LazyLock::new(|| tag_of(PAGE.bytes)),
-};
+/// `devPage`
+pub(in crate::http) static PAGE: StaticFile = StaticFile::page(include_bytes!("page.html"));
 
-pub(in crate::http) static SCRIPT: File = File {
-    content_type: "text/javascript; charset=utf-8",
-    bytes: include_bytes!("page.js"),
-    tag: LazyLock::new(|| tag_of(SCRIPT.bytes)),
-};
+/// `devScript`
+pub(in crate::http) static SCRIPT: StaticFile = StaticFile::script(include_bytes!("page.js"));
 
-pub(in crate::http) static STYLE: File = File {
-    content_type: "text/css; charset=utf-8",
-    bytes: include_bytes!("page.css"),
-    tag: LazyLock::new(|| tag_of(STYLE.bytes)),
-};
+/// `devStyle`
+pub(in crate::http) static STYLE: StaticFile = StaticFile::style(include_bytes!("page.css"));
 
 /// How far the clock is to be turned.
 #[derive(Debug)]
