@@ -9,8 +9,8 @@
 //! are under way between the clients, `host_limiter` limits how many of them go to one host, and `retry_schedule` says
 //! when a delivery that one of them refuses tries again. `request` builds the request and `signing` signs it,
 //! `classify` turns the response into a result with the caller's check in `success_check`, `retry` computes the pause
-//! before the next attempt, and `record` writes the result. `recorder` commits it, with the `callback` that tells of the end
-//! of a delivery.
+//! before the next attempt, and `result` writes the result. `recorder` commits each change, with the `callback` that tells of
+//! the end of a delivery.
 //!
 //! `inbox` hands out the conversations that no worker sends: their clients receive and acknowledge them.
 
@@ -25,9 +25,9 @@ mod mend;
 mod next_due;
 mod not_ready;
 mod processed;
-mod record;
 mod recorder;
 mod request;
+mod result;
 mod retry;
 mod retry_schedule;
 mod signing;

@@ -1,4 +1,4 @@
-//! The record of a delivery: the result of an attempt, and the end of a conversation that has expired.
+//! The result of an attempt: it is classified, written to the store, and logged.
 
 use std::fmt;
 use std::time::Duration;
