@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{Claim, ClaimRefused, ClaimedAttempt, Conversation, Course};
-use crate::domain::{AttemptResult, Destination, ErrorClass, LeaseToken, Outcome, State, Timestamp, millis};
+use crate::domain::{AttemptResult, Destination, ErrorClass, Expiry, LeaseToken, Outcome, State, Timestamp, millis};
 
 /// Names one attempt of a receiver: the one who has it may acknowledge the attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,9 +136,13 @@ impl Conversation {
         }
         let history = self.series().map(|series| &series.history[..]).unwrap_or_default();
         let over = history.iter().find(|over| (over.number, over.attempts) == (occurrence, attempt));
-        over.is_some_and(|over| match (received, &over.failure) {
+        over.is_some_and(|over| match (received, over.failure.as_deref()) {
             (Received::Done, failure) => failure.is_none(),
-            (Received::Failed, failure) => failure.as_deref() == Some(ErrorClass::ReceiverFailed.describe()),
+            // After the failure of a receiver, the occurrence has expired if no attempt could follow in time.
+            (Received::Failed, Some(reason)) => {
+                reason == ErrorClass::ReceiverFailed.describe() || reason == Expiry::REASON
+            }
+            (Received::Failed, None) => false,
         })
     }
 
@@ -179,6 +183,22 @@ impl Conversation {
             next.state = State::Waiting { next_attempt: now };
         }
         Some(next)
+    }
+
+    /// The conversation as the next receiver would find it, if the lease of the last one has ended and another attempt may
+    /// follow. Until somebody receives it, nobody else records that the attempt is lost.
+    pub(super) fn after_lost_lease(mut self, now: Timestamp) -> Self {
+        let (Destination::Inbox, State::Delivering { attempt, lease }) = (&self.destination, &self.state) else {
+            return self;
+        };
+        let (lost, next_attempt) = (*attempt, lease.until);
+        if next_attempt > now || !self.may_try_again() {
+            return self;
+        }
+        let result = self.lost(lost, now);
+        self.record(lost, result);
+        self.state = State::Waiting { next_attempt };
+        self
     }
 
     /// Whether another attempt may follow the last one.

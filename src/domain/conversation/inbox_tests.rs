@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::{Callbacks, DeliveryPolicy, DueTime, Format, Headers, Labels, NewConversation, Payload};
-use crate::domain::{Expiry, Occurrence, Recurrence, Status, WholeConversation};
+use crate::domain::{Expiry, Occurrence, Recurrence, Status, Update, UpdateRefused, WholeConversation};
 
 const DUE: Timestamp = Timestamp::from_millis(1_893_456_000_000);
 const LEASE: Duration = Duration::from_mins(1);
@@ -10,8 +10,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const TOKEN: LeaseToken = LeaseToken::new([1; 8]);
 const OTHER: LeaseToken = LeaseToken::new([2; 8]);
 
-/// A conversation with two attempts that is due at [`DUE`].
-fn waiting(expire_after: Option<Duration>, recurrence: Option<Recurrence>) -> Conversation {
+/// A request for a conversation with two attempts that is due at [`DUE`].
+fn new(expire_after: Option<Duration>, recurrence: Option<Recurrence>) -> NewConversation {
     let payload = Payload {
         text: "hello".into(),
         info: None,
@@ -20,7 +20,7 @@ fn waiting(expire_after: Option<Duration>, recurrence: Option<Recurrence>) -> Co
         success_when: None,
         callbacks: Callbacks::default(),
     };
-    let new = NewConversation {
+    NewConversation {
         due: DueTime::at(DUE),
         payload,
         format: Format::Json,
@@ -32,10 +32,22 @@ fn waiting(expire_after: Option<Duration>, recurrence: Option<Recurrence>) -> Co
         recurrence,
         paused: false,
         trace: None,
-    };
+    }
+}
+
+fn whole(new: NewConversation) -> WholeConversation {
     let created = DUE - Duration::from_hours(1);
     let id = crate::domain::ConversationId::new(created, &[0; 10]);
-    WholeConversation::new(id, "ann".parse().unwrap(), new, created).conversation
+    WholeConversation::new(id, "ann".parse().unwrap(), new, created)
+}
+
+fn waiting(expire_after: Option<Duration>, recurrence: Option<Recurrence>) -> Conversation {
+    whole(new(expire_after, recurrence)).conversation
+}
+
+fn endpoint() -> Destination {
+    let endpoint = crate::domain::EndpointPolicy::default().check("https://example.com/").unwrap();
+    Destination::Endpoint(crate::domain::Target { endpoint, method: crate::domain::Method::Post })
 }
 
 fn every_minute() -> Recurrence {
@@ -123,6 +135,47 @@ fn a_receiver_that_fails_gets_another_attempt_after_a_pause_and_none_after_the_l
     let second = receive(paused, OTHER, DUE + SECOND);
     let failed = acknowledge(second.conversation(), second.receipt(), Received::Failed, DUE + SECOND);
     assert_eq!(failed.state(), &State::Failed { reason: ErrorClass::ReceiverFailed.describe().to_owned() });
+}
+
+#[test]
+fn a_conversation_can_be_updated_again_when_its_receiver_has_lost_it() {
+    let WholeConversation { conversation, payload } = whole(new(None, None));
+    let leased = receive(conversation, TOKEN, DUE).conversation().clone();
+    let at = |now| {
+        let new = NewConversation { destination: endpoint(), ..new(None, None) };
+        let update = Update { new, sets_time: false, paused: None, definition: None };
+        WholeConversation { conversation: leased.clone(), payload: payload.clone() }.update(update, now)
+    };
+    let until = DUE + LEASE;
+    assert_eq!(at(until - Duration::from_millis(1)), Err(UpdateRefused::Delivering { until }));
+    let moved = at(until + SECOND).unwrap().conversation;
+    assert_eq!((moved.destination(), moved.next_attempt_at()), (&endpoint(), Some(until)));
+    let lost = moved.attempts().iter().map(|attempt| attempt.result.error).collect::<Vec<_>>();
+    assert_eq!(lost, [Some(ErrorClass::NotAcknowledged)]);
+}
+
+#[test]
+fn the_last_lease_ends_a_conversation_and_no_update_revives_it() {
+    let first = receive(waiting(None, None), TOKEN, DUE).conversation().clone();
+    let last = receive(first, OTHER, DUE + LEASE).conversation().clone();
+    let WholeConversation { payload, .. } = whole(new(None, None));
+    let new = NewConversation { destination: endpoint(), ..new(None, None) };
+    let update = Update { new, sets_time: false, paused: None, definition: None };
+    let refused = WholeConversation { conversation: last, payload }.update(update, DUE + 3 * LEASE);
+    assert_eq!(refused, Err(UpdateRefused::Delivering { until: DUE + 2 * LEASE }));
+}
+
+#[test]
+fn the_repetition_of_a_failure_is_known_also_if_no_attempt_could_follow_in_time() {
+    let claimed = receive(waiting(Some(10 * SECOND), Some(every_minute())), TOKEN, DUE);
+    let (leased, receipt) = (claimed.conversation().clone(), claimed.receipt());
+    let (late, pause) = (DUE + 8 * SECOND, 5 * SECOND);
+    let claimed = leased.received(receipt, Received::Failed).unwrap();
+    let (started, result) = (claimed.attempt().started, claimed.acknowledged(Received::Failed, late));
+    let next = claimed.complete(started, result, pause, late);
+    assert_eq!(next.series().unwrap().history[0].failure.as_deref(), Some(Expiry::REASON));
+    assert_eq!(next.clone().received(receipt, Received::Failed), Err(ReceiptRefused::Already));
+    assert_eq!(next.received(receipt, Received::Done), Err(ReceiptRefused::Over));
 }
 
 #[test]
@@ -214,11 +267,7 @@ fn the_end_of_a_process_does_not_end_the_lease_of_a_receiver() {
 fn a_conversation_for_an_endpoint_cannot_be_acknowledged() {
     let claimed = receive(waiting(None, None), TOKEN, DUE);
     let receipt = claimed.receipt();
-    let target = crate::domain::Target {
-        endpoint: crate::domain::EndpointPolicy::default().check("https://example.com/").unwrap(),
-        method: crate::domain::Method::Post,
-    };
-    let sent = Conversation { destination: Destination::Endpoint(target), ..claimed.conversation().clone() };
+    let sent = Conversation { destination: endpoint(), ..claimed.conversation().clone() };
     assert_eq!(sent.received(receipt, Received::Done), Err(ReceiptRefused::Over));
 }
 

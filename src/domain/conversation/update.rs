@@ -40,13 +40,14 @@ impl WholeConversation {
     /// Gives the conversation other fields. A series keeps its number and its history.
     ///
     /// Between two attempts the receiver, the policy, the labels and the course of a series can be changed, and during an
-    /// attempt only the course.
+    /// attempt only the course. The attempt of a receiver whose lease has ended is lost.
     ///
     /// # Errors
     /// [`UpdateRefused`].
     pub fn update(self, update: Update, now: Timestamp) -> Result<Self, UpdateRefused> {
         let Update { new, sets_time, paused, definition } = update;
         let Self { conversation, payload } = self;
+        let conversation = conversation.after_lost_lease(now);
         match conversation.state() {
             State::Completed | State::Failed { .. } | State::Cancelled => {
                 return Err(UpdateRefused::Final(conversation.status()));
