@@ -1,5 +1,6 @@
 //! The inbox of a client: it receives its conversations with a lease, and acknowledges them.
 
+use std::collections::HashSet;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::domain::{
     AttemptResult, Claim, ClaimedAttempt, ClientId, Conversation, ConversationId, LeaseToken, Outcome, Payload,
     Receipt, ReceiptRefused, Received, Timestamp, WholeConversation,
 };
-use crate::store::{ConversationStore, StoreError, Versioned, Waker};
+use crate::store::{ConversationStore, InboxChange, StoreError, Versioned, Waker};
 use crate::time::{Clock, Entropy, random, wait_until};
 
 /// Hands out the conversations of inboxes.
@@ -64,6 +65,11 @@ pub enum InboxError {
 impl Inbox {
     /// The most bytes of payloads that one call returns, if more than one conversation is received.
     const MAX_BYTES: usize = 1024 * 1024;
+    /// The inbox rows that are read of each partition: more than one receiver gets, so that several receivers at one time
+    /// find conversations for all.
+    const FIRST_PAGE: usize = 16;
+    /// The most inbox rows that are read of each partition.
+    const LAST_PAGE: usize = 1024;
     /// How many times an acknowledgement is tried while others change the conversation first.
     const ACKNOWLEDGE_TRIES: u32 = 5;
 
@@ -95,10 +101,10 @@ impl Inbox {
     /// # Errors
     /// [`StoreError`] if the store failed before anything was received.
     pub async fn receive(&self, client: &ClientId, query: ReceiveQuery) -> Result<Vec<InboxDelivery>, StoreError> {
-        let deadline = Instant::now() + query.wait;
+        let (deadline, until) = (Instant::now() + query.wait, self.now() + query.wait);
         loop {
             // Before the look: what arrives after it ends the wait.
-            let mut arrivals = self.recorder.store.arrivals();
+            let mut changes = self.recorder.store.inbox_changes();
             let (received, next) = self.receive_due(client, query).await?;
             let Some(stop) = self.stop.as_ref().filter(|_| received.is_empty() && !query.wait.is_zero()) else {
                 return Ok(received);
@@ -107,7 +113,7 @@ impl Inbox {
                 biased; // a simulated run must be the same every time
                 () = stop.cancelled() => return Ok(received),
                 () = sleep_until(deadline) => return Ok(received),
-                () = arrival(&mut arrivals, client) => {}
+                () = arrival(&mut changes, client, until) => {}
                 () = self.wait_for(next) => {}
             }
         }
@@ -128,9 +134,29 @@ impl Inbox {
     ) -> Result<(Vec<InboxDelivery>, Option<Timestamp>), StoreError> {
         let Recorder { store, clock, .. } = &self.recorder;
         store.tell_time(&**clock).await?;
-        let page = store.inbox(client, clock.now()).await?;
+        let (mut limit, mut tried) = (Self::FIRST_PAGE, HashSet::new());
+        loop {
+            let page = store.inbox(client, clock.now(), limit).await?;
+            let ready = page.ready.into_iter().filter(|id| tried.insert(*id)).collect();
+            let received = self.receive_ready(client, query, ready).await?;
+            // What has expired, and what cannot be read, must not hide what stands behind it.
+            if !received.is_empty() || !page.has_more || limit >= Self::LAST_PAGE {
+                return Ok((received, page.next));
+            }
+            limit *= 4;
+        }
+    }
+
+    /// Receives the first of these that can be received.
+    async fn receive_ready(
+        &self,
+        client: &ClientId,
+        query: ReceiveQuery,
+        ready: Vec<ConversationId>,
+    ) -> Result<Vec<InboxDelivery>, StoreError> {
+        let store = &self.recorder.store;
         let (mut received, mut bytes) = (Vec::new(), 0);
-        for id in page.ready {
+        for id in ready {
             if received.len() == query.max {
                 break;
             }
@@ -156,7 +182,7 @@ impl Inbox {
                 Err(_) => break,
             }
         }
-        Ok((received, page.next))
+        Ok(received)
     }
 
     async fn receive_one(
@@ -238,11 +264,11 @@ fn delivery(claimed: &ClaimedAttempt, payload: Payload) -> Option<InboxDelivery>
     Some(InboxDelivery { whole, receipt: claimed.receipt(), lease_until })
 }
 
-/// Waits until the inbox of this client may have changed.
-async fn arrival(arrivals: &mut broadcast::Receiver<ClientId>, client: &ClientId) {
+/// Waits until something in the inbox of this client may be received before the end of the wait.
+async fn arrival(changes: &mut broadcast::Receiver<InboxChange>, client: &ClientId, until: Timestamp) {
     loop {
-        match arrivals.recv().await {
-            Ok(changed) if changed != *client => {}
+        match changes.recv().await {
+            Ok(changed) if changed.client != *client || changed.at > until => {}
             Ok(_) | Err(RecvError::Lagged(_)) => return,
             Err(RecvError::Closed) => pending().await,
         }
@@ -264,5 +290,25 @@ impl Recorder {
             "nobody has received or acknowledged a conversation of an inbox in time"
         );
         Ok(DeliveryOutcome::NothingToDo)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_wait_ends_by_a_change_of_its_own_inbox_that_is_due_in_time() {
+        let (sender, mut changes) = broadcast::channel(8);
+        let (ann, until) = ("ann".parse().unwrap(), Timestamp::from_millis(1_893_456_020_000));
+        let mut is_noticed = |client: &str, at: Timestamp| {
+            sender.send(InboxChange { client: client.parse().unwrap(), at }).unwrap();
+            arrival(&mut changes, &ann, until).now_or_never().is_some()
+        };
+        assert!(!is_noticed("bob", until));
+        assert!(!is_noticed("ann", until + Duration::from_millis(1)), "such as a lease of a minute, and next week");
+        assert!(is_noticed("ann", until));
     }
 }

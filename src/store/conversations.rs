@@ -31,7 +31,7 @@ use tokio::sync::broadcast;
 pub use self::export::Exported;
 pub use self::idempotent::Repetition;
 pub use self::import::{ImportLine, LineKind};
-pub use self::inbox::InboxPage;
+pub use self::inbox::{InboxChange, InboxPage};
 pub use self::list_filter::{ListFilter, ListOwner, Listed};
 pub use self::listing::{ListPlace, ListRows, Listing};
 pub use self::named::NameHolder;
@@ -51,7 +51,7 @@ pub struct ConversationStore {
     sealer: Arc<Sealer>,
     /// Whether the mark of the index was found to be complete. It stays complete.
     is_indexed: Arc<AtomicBool>,
-    arrivals: broadcast::Sender<ClientId>,
+    inbox_changes: broadcast::Sender<InboxChange>,
 }
 
 /// A value that was read, with the revision that is needed to replace it.
@@ -85,8 +85,8 @@ impl ConversationStore {
     #[must_use]
     pub fn new(table: Arc<dyn Table>, sealer: Arc<Sealer>) -> Self {
         let table = Arc::new(MonitoredTable::new(table));
-        let arrivals = broadcast::Sender::new(Self::ARRIVALS);
-        Self { table, projection: Arc::default(), sealer, is_indexed: Arc::default(), arrivals }
+        let inbox_changes = broadcast::Sender::new(Self::INBOX_CHANGES);
+        Self { table, projection: Arc::default(), sealer, is_indexed: Arc::default(), inbox_changes }
     }
 
     /// The same with another projection. Tests use it to add kinds of rows.
@@ -107,7 +107,7 @@ impl ConversationStore {
     /// Adds a new conversation, and changes another row of its partition in the same commit.
     async fn insert_with(&self, new: &WholeConversation, other: Option<Operation>) -> Result<(), StoreError> {
         self.commit_new(new, other).await?;
-        self.note_arrival(&new.conversation);
+        self.note_inbox_change(&new.conversation);
         Ok(())
     }
 
@@ -273,7 +273,7 @@ impl ConversationStore {
         };
         let etag =
             etag.ok_or_else(|| StoreError::Refused("the backend returned no etag for a replaced row".to_owned()))?;
-        self.note_arrival(next);
+        self.note_inbox_change(next);
         Ok(Revision { etag, rows })
     }
 

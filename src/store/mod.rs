@@ -24,8 +24,8 @@ mod wake_ups;
 pub use azure::{AzureCredential, AzureNames, AzureQueue, AzureSettings, AzureSetupError, AzureStore};
 pub use clients::{Client, ClientStore};
 pub use conversations::{
-    ConversationStore, Exported, Flaw, ImportLine, InboxPage, LineKind, ListFilter, ListOwner, ListPlace, ListRows,
-    Listed, Listing, NameHolder, Repetition, Restored, Revision, RowCounts, Verified, Versioned,
+    ConversationStore, Exported, Flaw, ImportLine, InboxChange, InboxPage, LineKind, ListFilter, ListOwner, ListPlace,
+    ListRows, Listed, Listing, NameHolder, Repetition, Restored, Revision, RowCounts, Verified, Versioned,
 };
 pub use embedded::{EmbeddedStore, OpenError, Repair, RepairReport};
 pub use grouped::GroupedTable;

@@ -54,7 +54,7 @@ impl ConversationStore {
     ) -> Result<Option<Repetition>, StoreError> {
         let repetition = self.commit_once(new, request).await?;
         if repetition.is_none() {
-            self.note_arrival(&new.conversation);
+            self.note_inbox_change(&new.conversation);
         }
         Ok(repetition)
     }

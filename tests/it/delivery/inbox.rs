@@ -184,6 +184,18 @@ async fn a_receiver_that_comes_too_late_gets_nothing_although_no_worker_runs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_has_expired_hides_nothing_that_is_due_behind_it() {
+    let harness = DeliveryHarness::new();
+    for _ in 0..500 {
+        schedule(&harness, Duration::ZERO, |request| request.expire_after = Some("1s".to_owned())).await;
+    }
+    let due = schedule(&harness, 10 * SECOND, |_| ()).await;
+    harness.wait_until(due.at).await;
+    let [delivery] = &receive(&harness, ONE).await[..] else { panic!("it is due") };
+    assert_eq!(delivery.whole.conversation.id(), due.id);
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_occurrence_is_received_once_and_the_missed_ones_as_one() {
     let harness = DeliveryHarness::in_one_process();
     let recurrence = RecurrenceRequest { cron: Some("* * * * *".to_owned()), ..RecurrenceRequest::default() };

@@ -30,7 +30,7 @@ fn waiting(number: u8, due: Timestamp) -> WholeConversation {
 }
 
 async fn ready(store: &ConversationStore, now: Timestamp) -> (Vec<ConversationId>, Option<Timestamp>) {
-    let page = store.inbox(&"ann".parse().unwrap(), now).await.unwrap();
+    let page = store.inbox(&"ann".parse().unwrap(), now, 16).await.unwrap();
     (page.ready, page.next)
 }
 
@@ -57,7 +57,7 @@ pub async fn conversations_are_found_in_the_order_of_their_times_and_each_client
     assert_eq!(ready(&store, before).await, (vec![id(1)], Some(NOW + SECOND)));
     assert_eq!(ready(&store, NOW + 2 * SECOND).await, (vec![id(1), id(2), id(0)], Some(NOW + 9 * SECOND)));
     assert_eq!(ready(&store, NOW + 9 * SECOND).await.0.len(), 4);
-    assert_eq!(store.inbox(&"an".parse().unwrap(), NOW + 9 * SECOND).await.unwrap().ready, []);
+    assert_eq!(store.inbox(&"an".parse().unwrap(), NOW + 9 * SECOND, 16).await.unwrap().ready, []);
 }
 
 pub async fn a_lease_moves_the_row_and_the_end_removes_it(table: &Arc<dyn Table>) {
