@@ -148,6 +148,11 @@ struct CanonicalCheck<'a> {
 struct CanonicalRecurrence<'a> {
     cron: Option<&'a str>,
     time_zone: Option<String>,
+    /// This and the next are left out where they are empty, because fingerprints of earlier releases are without them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    every_weeks: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    every_days: Option<u32>,
     end_time: Option<CanonicalTime<'a>>,
     max_occurrences: Option<u32>,
     stop_on_failure: bool,
@@ -156,10 +161,13 @@ struct CanonicalRecurrence<'a> {
 impl<'a> CanonicalRecurrence<'a> {
     /// `zone` is that of the request.
     fn new(recurrence: &'a RecurrenceRequest, zone: Option<&str>) -> Self {
-        let RecurrenceRequest { cron, time_zone, end_time, max_occurrences, stop_on_failure } = recurrence;
+        let RecurrenceRequest { cron, time_zone, every_weeks, every_days, end_time, max_occurrences, stop_on_failure } =
+            recurrence;
         Self {
             cron: cron.as_deref(),
             time_zone: time_zone.as_deref().map(canonical_zone),
+            every_weeks: *every_weeks,
+            every_days: *every_days,
             end_time: end_time.as_deref().map(|text| {
                 let time_zone = time_zone.as_deref().or(zone);
                 canonical_time(text, When { scheduled_time: Some(text), delay: None, time_zone }.scheduled().as_ref())

@@ -30,7 +30,9 @@ pub(crate) async fn schedule_named(
     request: Parsed<ScheduleRequest>,
 ) -> Result<NamedResponse, Problem> {
     let value = request.value();
-    let (definition, notes) = (Definition { fingerprint: value.fingerprint(), paused: value.paused }, value.notes());
+    let sets_start = value.scheduled_time.is_some() || value.delay.is_some();
+    let definition = Definition { fingerprint: value.fingerprint(), paused: value.paused, sets_start };
+    let notes = value.notes();
     let new = request.check(|request| validate(scheduler, caller, request));
     let name = match (check_name(name), &new) {
         (Ok(name), _) => name,

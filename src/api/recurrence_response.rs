@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::{Conversation, Course, Occurrence, Recurrence, Series, Timestamp};
+use crate::domain::{Conversation, Course, Occurrence, PeriodUnit, Recurrence, Series, Timestamp};
 
 /// When a conversation recurs.
 #[derive(Serialize, JsonSchema)]
@@ -11,6 +11,10 @@ use crate::domain::{Conversation, Course, Occurrence, Recurrence, Series, Timest
 pub(super) struct RecurrenceResponse {
     cron: String,
     time_zone: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    every_weeks: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    every_days: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     end_time: Option<String>,
@@ -58,10 +62,12 @@ impl RecurrenceResponse {
     }
 
     fn new(recurrence: &Recurrence) -> Self {
-        let Recurrence { cron, zone, end, max_occurrences, stop_on_failure } = recurrence;
+        let Recurrence { cron, zone, period: _, end, max_occurrences, stop_on_failure } = recurrence;
         Self {
             cron: cron.to_string(),
             time_zone: zone.name().to_owned(),
+            every_weeks: recurrence.every(PeriodUnit::Week),
+            every_days: recurrence.every(PeriodUnit::Day),
             end_time: end.map(|end| end.to_string()),
             max_occurrences: *max_occurrences,
             stop_on_failure: *stop_on_failure,

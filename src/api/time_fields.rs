@@ -72,6 +72,8 @@ fn recurring_detail(wrong: &InvalidRecurring, recurrence: &RecurrenceRequest) ->
         }
         RecurrenceField::Cron => "/recurrence/cron",
         RecurrenceField::TimeZone => "/recurrence/timeZone",
+        RecurrenceField::EveryDays => "/recurrence/everyDays",
+        RecurrenceField::EveryWeeks => "/recurrence/everyWeeks",
         RecurrenceField::EndTime => "/recurrence/endTime",
         RecurrenceField::MaxOccurrences => "/recurrence/maxOccurrences",
     };

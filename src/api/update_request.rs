@@ -13,7 +13,7 @@ use super::parsed::not_an_object;
 use super::{ErrorDetail, Parsed, Problem, ScheduleRequest};
 use crate::domain::{
     Callback, Callbacks, ClientId, ConversationId, Delay, DeliveryPolicy, EndpointPolicy, Expected, Format, Headers,
-    Method, Recurrence, SuccessWhen, Timestamp, Update, WholeConversation,
+    Method, PeriodUnit, Recurrence, SuccessWhen, Timestamp, Update, WholeConversation,
 };
 use crate::json::members::{self, Member};
 use crate::json::merge;
@@ -21,12 +21,15 @@ use crate::scheduler::{Found, Scheduler};
 
 /// The fields that say when.
 const TIME: [&str; 4] = ["scheduledTime", "delay", "timeZone", "recurrence"];
+/// Those that say from when on a conversation recurs.
+const START: [&str; 2] = ["scheduledTime", "delay"];
 
 /// A patch whose form is right: a JSON object.
 pub(crate) struct UpdateRequest {
     /// The JSON object. Its values are as they were written.
     patch: String,
     sets_time: bool,
+    sets_start: bool,
 }
 
 /// Every field of a schedule request may be left out, and those that are required there cannot be removed.
@@ -111,6 +114,10 @@ struct StoredRecurrence<'a> {
     cron: &'a str,
     time_zone: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    every_weeks: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    every_days: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     end_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_occurrences: Option<u32>,
@@ -145,8 +152,9 @@ impl UpdateRequest {
     }
 
     fn new(members: &[Member<'_>]) -> Self {
-        let sets_time = members.iter().any(|member| TIME.contains(&member.name.as_str()));
-        Self { patch: members::write(members.iter().map(|member| (&member.name, member.text()))), sets_time }
+        let sets = |fields: &[&str]| members.iter().any(|member| fields.contains(&member.name.as_str()));
+        let patch = members::write(members.iter().map(|member| (&member.name, member.text())));
+        Self { patch, sets_time: sets(&TIME), sets_start: sets(&START) }
     }
 
     /// The change of a conversation.
@@ -166,6 +174,10 @@ impl UpdateRequest {
         if whole.conversation.callback_of().is_some() {
             refuse_callbacks(&new.payload.callbacks)?;
         }
+        let new = match whole.conversation.series() {
+            Some(series) if !self.sets_start => new.counted_as(&series.recurrence, now),
+            _ => new,
+        };
         Ok(Update { new, sets_time: self.sets_time, paused, definition: None })
     }
 }
@@ -263,10 +275,12 @@ impl<'a> From<&'a SuccessWhen> for StoredCheck<'a> {
 
 impl<'a> From<&'a Recurrence> for StoredRecurrence<'a> {
     fn from(recurrence: &'a Recurrence) -> Self {
-        let Recurrence { cron, zone, end, max_occurrences, stop_on_failure } = recurrence;
+        let Recurrence { cron, zone, period: _, end, max_occurrences, stop_on_failure } = recurrence;
         Self {
             cron: cron.as_str(),
             time_zone: zone.name(),
+            every_weeks: recurrence.every(PeriodUnit::Week),
+            every_days: recurrence.every(PeriodUnit::Day),
             end_time: end.map(|end| end.to_string()),
             max_occurrences: *max_occurrences,
             stop_on_failure: *stop_on_failure,

@@ -73,7 +73,7 @@ pub use timestamp::{Timestamp, millis};
 pub use trace_context::{InvalidTraceContext, TraceContext};
 pub use when::{
     Cron, CronField, Delay, DueTime, EntryProblem, HORIZON_MS, InvalidCron, InvalidDelay, InvalidRecurrence,
-    InvalidRecurring, InvalidWhen, LocalTime, MAX_CRON, NextOccurrence, Note, Reading, Recurrence, RecurrenceField,
-    UnknownZone, When, WhenField, WrittenRecurrence, Zone, ZoneRecord,
+    InvalidRecurring, InvalidWhen, LocalTime, MAX_CRON, NextOccurrence, Note, Period, PeriodUnit, Reading, Recurrence,
+    RecurrenceField, UnknownZone, When, WhenField, WrittenRecurrence, Zone, ZoneRecord,
 };
 pub use words::UnknownWord;

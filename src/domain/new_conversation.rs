@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{DeliveryPolicy, Destination, DueTime, Format, Labels, Payload, Recurrence, ThreadId, TraceContext};
+use super::{
+    DeliveryPolicy, Destination, DueTime, Format, Labels, Payload, Recurrence, ThreadId, Timestamp, TraceContext,
+};
 
 /// A schedule request that passed validation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,4 +31,18 @@ pub struct NewConversation {
     pub paused: bool,
     /// The request that schedules it, if that is traced.
     pub trace: Option<TraceContext>,
+}
+
+impl NewConversation {
+    /// The same for the next time after `now`, with the weeks or days of the series that it changes: a new text or hour does
+    /// not turn every second week into the weeks between. It stays as it is if the series had no such weeks or days.
+    #[must_use]
+    pub fn counted_as(self, before: &Recurrence, now: Timestamp) -> Self {
+        let recurrence = self.recurrence.as_ref().and_then(|recurrence| recurrence.counted_as(before));
+        let first = recurrence.as_ref().and_then(|recurrence| recurrence.first(now));
+        match first {
+            Some(first) => Self { due: self.due.later_occurrence(first), recurrence, ..self },
+            None => self,
+        }
+    }
 }

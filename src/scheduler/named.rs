@@ -16,6 +16,8 @@ pub struct Definition {
     /// Whether a series is to be paused. Without a value it stays paused or not, so that a program that starts again does
     /// not resume what a person has paused.
     pub paused: Option<bool>,
+    /// Whether it says from when on a conversation recurs.
+    pub sets_start: bool,
 }
 
 /// What a request did to the conversation with its name.
@@ -144,16 +146,19 @@ impl Scheduler {
     ) -> Result<Result<Conversation, StoreError>, SchedulerError> {
         let payload = self.store.payload(&read).await?;
         let (status, stored_bytes) = (read.value.status(), read.value.stored_bytes());
+        let now = self.clock.now();
+        let new = match read.value.series() {
+            Some(series) if !definition.sets_start => new.clone().counted_as(&series.recurrence, now),
+            _ => new.clone(),
+        };
         let update = Update {
-            new: new.clone(),
-            sets_time: true,
             paused: new.recurrence.as_ref().and(definition.paused),
+            new,
+            sets_time: true,
             definition: Some(definition.fingerprint),
         };
         let whole = WholeConversation { conversation: read.value, payload };
-        let next = whole
-            .update(update, self.clock.now())
-            .map_err(|reason| SchedulerError::UpdateRefused { status, reason })?;
+        let next = whole.update(update, now).map_err(|reason| SchedulerError::UpdateRefused { status, reason })?;
         let needed = Pending::growth(stored_bytes, next.conversation.stored_bytes());
         let _admitted = self.admit(next.conversation.client(), needed).await?;
         let replaced = self.store.replace_whole(read.revision, &next).await;

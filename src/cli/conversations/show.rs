@@ -71,7 +71,10 @@ fn recurrence(conversation: &Value) -> Option<String> {
     let occurrence = number(conversation, "occurrence");
     let is_paused = conversation.get("paused").and_then(Value::as_bool).unwrap_or_default();
     let paused = if is_paused { ", paused" } else { "" };
-    Some(format!("{} in {}, occurrence {occurrence}{paused}", text(recurrence, "cron"), text(recurrence, "timeZone")))
+    let (cron, zone) = (text(recurrence, "cron"), text(recurrence, "timeZone"));
+    let every = |name, unit| recurrence.get(name).map_or_else(String::new, |length| format!(", every {length} {unit}"));
+    let period = every("everyWeeks", "weeks") + &every("everyDays", "days");
+    Some(format!("{cron} in {zone}{period}, occurrence {occurrence}{paused}"))
 }
 
 fn labels(conversation: &Value) -> Option<String> {
@@ -130,7 +133,7 @@ mod tests {
             "conversationId": "a", "status": "InProgress", "conversationText": "one\ntwo\u{1b}", "method": "POST",
             "endpoint": "https://example.com/", "scheduledTime": "2030-01-01T09:00:00.000Z",
             "nextAttemptTime": "2030-01-01T09:00:30.000Z", "lastError": "the endpoint answered 503", "paused": true,
-            "recurrence": { "cron": "0 9 * * *", "timeZone": "UTC" }, "occurrence": 2, "labels": { "b": "c" },
+            "recurrence": { "cron": "0 9 * * *", "timeZone": "UTC", "everyWeeks": 2 }, "occurrence": 2, "labels": { "b": "c" },
             "attempts": [{ "number": 1, "startedTime": "2030-01-01T09:00:00.000Z", "durationMs": 5, "outcome": "failure",
                            "httpStatus": 503, "responseExcerpt": "try\nlater" }],
             "occurrences": [{ "number": 1, "scheduledTime": "2029-12-31T09:00:00.000Z", "status": "Failed", "attempts": 8,
@@ -145,7 +148,7 @@ text       one
 endpoint   POST https://example.com/
 due        2030-01-01 09:00:00 UTC (10 s ago)
 next       2030-01-01 09:00:30 UTC (in 20 s)
-recurs     0 9 * * * in UTC, occurrence 2, paused
+recurs     0 9 * * * in UTC, every 2 weeks, occurrence 2, paused
 labels     b=c
 error      the endpoint answered 503
 created    2029-12-30 09:00:00 UTC (2 days ago)

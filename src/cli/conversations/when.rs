@@ -24,6 +24,12 @@ pub(super) struct WhenArguments {
     /// Again and again, at the times of this cron expression; --in or --at then says from when on
     #[arg(long, value_name = "EXPRESSION")]
     cron: Option<String>,
+    /// Only every so many weeks, counted from the first time: 2 for every second week
+    #[arg(long, value_name = "N", requires = "cron")]
+    every_weeks: Option<u16>,
+    /// Only every so many days, counted from the first time
+    #[arg(long, value_name = "N", requires = "cron", conflicts_with = "every_weeks")]
+    every_days: Option<u16>,
 }
 
 impl TimeArguments {
@@ -38,7 +44,14 @@ impl WhenArguments {
     /// The members of a request.
     pub(super) fn members(&self) -> Map<String, Value> {
         let mut members = self.time.members();
-        members.extend(self.cron.as_ref().map(|cron| ("recurrence".to_owned(), json!({ "cron": cron }))));
+        if let Some(cron) = &self.cron {
+            let mut recurrence = json!({ "cron": cron });
+            let periods = [("everyWeeks", self.every_weeks), ("everyDays", self.every_days)];
+            for (name, length) in periods.into_iter().filter_map(|(name, length)| Some((name, length?))) {
+                recurrence[name] = length.into();
+            }
+            members.insert("recurrence".to_owned(), recurrence);
+        }
         members
     }
 }

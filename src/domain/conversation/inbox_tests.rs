@@ -54,6 +54,7 @@ fn every_minute() -> Recurrence {
     Recurrence {
         cron: "* * * * *".parse().unwrap(),
         zone: "UTC".parse().unwrap(),
+        period: None,
         end: None,
         max_occurrences: None,
         stop_on_failure: false,

@@ -9,7 +9,7 @@ pub(super) const HOUR: Duration = Duration::from_hours(1);
 
 fn recurrence() -> Recurrence {
     let cron = "0 * * * *".parse().unwrap();
-    Recurrence { cron, zone: Zone::UTC, end: None, max_occurrences: None, stop_on_failure: false }
+    Recurrence { cron, zone: Zone::UTC, period: None, end: None, max_occurrences: None, stop_on_failure: false }
 }
 
 pub(super) fn first() -> Timestamp {

@@ -3,8 +3,9 @@
 use std::iter;
 use std::time::Duration;
 
+use super::period::Distance;
 use super::written::ZonedText;
-use super::{Cron, InvalidRecurrence, InvalidWhen, When, Zone};
+use super::{Cron, InvalidRecurrence, InvalidWhen, Period, PeriodUnit, When, Zone};
 use crate::domain::Timestamp;
 
 /// The fields of `recurrence`, as the caller wrote them.
@@ -14,6 +15,10 @@ pub struct WrittenRecurrence<'a> {
     pub cron: &'a str,
     /// The time zone whose clocks the expression follows.
     pub time_zone: Option<&'a str>,
+    /// The number of days of which one counts.
+    pub every_days: Option<u64>,
+    /// The number of weeks of which one counts.
+    pub every_weeks: Option<u64>,
     /// The last instant at which an occurrence may be due. Without an offset it is read in the time zone.
     pub end_time: Option<&'a str>,
     /// The number of occurrences after which there are no more.
@@ -29,6 +34,8 @@ pub struct Recurrence {
     pub cron: Cron,
     /// The time zone whose clocks the expression follows.
     pub zone: Zone,
+    /// The weeks or days in which the times of the expression count. Without it all do.
+    pub period: Option<Period>,
     /// The last instant at which an occurrence may be due.
     pub end: Option<Timestamp>,
     /// The number of occurrences after which there are no more.
@@ -72,13 +79,16 @@ impl WrittenRecurrence<'_> {
         };
         let end = self.end(zone.as_ref().ok().copied()).map_err(|wrong| InvalidRecurrence::EndTime(Box::new(wrong)));
         let max_occurrences = self.max_occurrences.map(within_max).transpose();
-        match (cron, zone, end, max_occurrences) {
-            (Ok(cron), Ok(zone), Ok(end), Ok(max_occurrences)) => {
+        let distance = Distance::of(self.every_days, self.every_weeks);
+        match (cron, zone, distance, end, max_occurrences) {
+            (Ok(cron), Ok(zone), Ok(distance), Ok(end), Ok(max_occurrences)) => {
                 let stop_on_failure = self.stop_on_failure;
-                Recurrence { cron, zone, end, max_occurrences, stop_on_failure }.starting(start).map_err(|e| vec![e])
+                let recurrence = Recurrence { cron, zone, period: None, end, max_occurrences, stop_on_failure };
+                recurrence.starting(distance, start).map_err(|e| vec![e])
             }
-            (cron, zone, end, max) => {
-                Err([cron.err(), zone.err(), end.err(), max.err()].into_iter().flatten().collect())
+            (cron, zone, distance, end, max) => {
+                let errors = [cron.err(), zone.err(), distance.err(), end.err(), max.err()];
+                Err(errors.into_iter().flatten().collect())
             }
         }
     }
@@ -99,13 +109,29 @@ impl Recurrence {
     /// Missed occurrences are counted up to this number, so that the count takes a few milliseconds.
     pub const MAX_COUNTED: u32 = 1000;
 
-    fn starting(self, start: Timestamp) -> Result<(Self, Timestamp), InvalidRecurrence> {
+    fn starting(self, distance: Option<Distance>, start: Timestamp) -> Result<(Self, Timestamp), InvalidRecurrence> {
         let without_end = Self { end: None, ..self.clone() };
         let first = without_end.first(start).ok_or(InvalidRecurrence::Cron(super::InvalidCron::NeverFires))?;
         match self.end {
             Some(end) if end < first => Err(InvalidRecurrence::EndsBefore { end, first: self.zone.at(first) }),
-            _ => Ok((self, first)),
+            _ => {
+                let period = distance.map(|distance| distance.with(self.zone.at(first).wall().date()));
+                Ok((Self { period, ..self }, first))
+            }
         }
+    }
+
+    /// The same with the weeks or days of a recurrence before it. `None` if it has others: every third week instead of
+    /// every second.
+    pub(in crate::domain) fn counted_as(&self, before: &Self) -> Option<Self> {
+        let period = before.period.filter(|before| self.period.is_some_and(|own| own.is_as_long_as(*before)))?;
+        Some(Self { period: Some(period), ..self.clone() })
+    }
+
+    /// The number of weeks or days of which one counts. `None` if all do, or if the other unit is counted.
+    #[must_use]
+    pub fn every(&self, unit: PeriodUnit) -> Option<u16> {
+        self.period.filter(|period| period.unit == unit).map(|period| period.length)
     }
 
     /// The first occurrence at or after `start`.
@@ -117,8 +143,17 @@ impl Recurrence {
     /// The first occurrence after this instant. `None` after the last one.
     #[must_use]
     pub fn next_after(&self, instant: Timestamp) -> Option<Timestamp> {
-        let next = self.cron.next_after(instant, self.zone);
+        let next = self.next_that_counts(instant);
         next.filter(|next| self.end.is_none_or(|end| *next <= end))
+    }
+
+    fn next_that_counts(&self, instant: Timestamp) -> Option<Timestamp> {
+        let mut next = self.cron.next_after(instant, self.zone)?;
+        // Each turn goes on at a later day, and the expression ends with the year 2099.
+        while let Some(day) = self.period.and_then(|period| period.next_after(self.zone.at(next).wall().date())) {
+            next = self.cron.next_after(self.zone.beginning_of(day)? - Duration::from_millis(1), self.zone)?;
+        }
+        Some(next)
     }
 
     /// The occurrence after the one that was due at `last` and has ended at `now`. `so_far` is the number of occurrences

@@ -17,7 +17,7 @@ fn zone(name: &str) -> Zone {
 
 fn recurrence(cron: &str, name: &str) -> Recurrence {
     let cron = cron.parse().unwrap_or_else(|wrong| panic!("{cron} {wrong}"));
-    Recurrence { cron, zone: zone(name), end: None, max_occurrences: None, stop_on_failure: false }
+    Recurrence { cron, zone: zone(name), period: None, end: None, max_occurrences: None, stop_on_failure: false }
 }
 
 /// The next occurrences, as the clocks of the zone show them, without the name of the zone and the milliseconds.
@@ -165,6 +165,7 @@ fn all_wrong_fields_of_a_recurrence_are_told_at_once() {
         end_time: Some("tomorrow"),
         max_occurrences: Some(0),
         stop_on_failure: false,
+        ..WrittenRecurrence::default()
     };
     let wrong = written.resolve(None, Timestamp::MIN).unwrap_err();
     let fields: Vec<_> = wrong.iter().map(InvalidRecurrence::field).collect();
@@ -267,6 +268,83 @@ fn starts() -> impl Strategy<Value = (Zone, Timestamp)> {
         let change = (!changes.is_empty()).then(|| changes[index.index(changes.len())]);
         (zone, change.map_or(anywhere, |change| change - Duration::from_millis(before)))
     })
+}
+
+/// The dates in Berlin on which a recurrence with these periods occurs.
+fn dates(cron: &str, (days, weeks): (Option<u64>, Option<u64>), start: &str, count: usize) -> Vec<String> {
+    let written = WrittenRecurrence { cron, every_days: days, every_weeks: weeks, ..WrittenRecurrence::default() };
+    let (recurrence, first) = written.resolve(Some(zone("Europe/Berlin")), at(start)).unwrap();
+    let instants = std::iter::successors(Some(first), |at| recurrence.next_after(*at)).take(count);
+    instants.map(|at| recurrence.zone.at(at).wall().format("%a %m-%d %H:%M").to_string()).collect()
+}
+
+#[test]
+fn every_second_week_is_counted_from_the_week_of_the_first_occurrence() {
+    let weeks = |weeks| (None, Some(weeks));
+    // The clocks change on 31 March.
+    let expected = ["Fri 03-22 09:00", "Fri 04-05 09:00", "Fri 04-19 09:00", "Fri 05-03 09:00", "Fri 05-17 09:00"];
+    assert_eq!(dates("0 9 * * FRI", weeks(2), "2030-03-16T00:00Z", 5), expected);
+    assert_eq!(dates("0 9 * * FRI", weeks(2), "2030-03-22T08:00Z", 5), expected, "from the instant itself");
+    let expected = ["Fri 12-20 09:00", "Fri 01-03 09:00", "Fri 01-17 09:00"];
+    assert_eq!(dates("0 9 * * FRI", weeks(2), "2030-12-17T00:00Z", 3), expected, "over the end of a year");
+    let expected = ["Sun 01-06 09:00", "Mon 01-14 09:00", "Sun 01-20 09:00", "Mon 01-28 09:00"];
+    assert_eq!(dates("0 9 * * MON,SUN", weeks(2), "2030-01-05T00:00Z", 4), expected, "a week begins on Monday");
+    let expected = ["Tue 01-01 00:00", "Tue 01-01 12:00", "Tue 01-22 00:00", "Tue 01-22 12:00"];
+    assert_eq!(dates("0 */12 * * TUE", weeks(3), "2029-12-31T00:00Z", 4), expected);
+    let expected = ["Tue 01-01 09:00", "Wed 01-02 09:00"];
+    assert_eq!(dates("0 9 * * *", weeks(1), "2030-01-01T00:00Z", 2), expected, "each week");
+}
+
+#[test]
+fn every_third_day_goes_on_over_the_end_of_a_month() {
+    let expected = ["Tue 01-29 09:00", "Fri 02-01 09:00", "Mon 02-04 09:00"];
+    assert_eq!(dates("0 9 * * *", (Some(3), None), "2030-01-29T00:00Z", 3), expected);
+    // In 2032 and 2040, because the day in 2036 is an odd number of days after the first.
+    let expected = ["Sun 02-29 09:00", "Wed 02-29 09:00"];
+    assert_eq!(dates("0 9 29 2 *", (Some(2), None), "2032-01-01T00:00Z", 2), expected);
+    // Each 365th day is a Friday in each seventh year only.
+    let expected = ["Fri 01-04 09:00", "Fri 01-02 09:00"];
+    assert_eq!(dates("0 9 * * FRI", (Some(365), None), "2030-01-01T00:00Z", 2), expected);
+}
+
+#[test]
+fn a_period_outside_its_limits_and_two_periods_are_refused() {
+    let refused = |days, weeks| {
+        let written = WrittenRecurrence { cron: "@daily", every_days: days, every_weeks: weeks, ..Default::default() };
+        written.resolve(None, at("2030-01-01T00:00Z")).unwrap_err()[0].clone()
+    };
+    assert_eq!(refused(Some(0), None), InvalidRecurrence::EveryDays);
+    assert_eq!(refused(Some(367), None), InvalidRecurrence::EveryDays);
+    assert_eq!(refused(None, Some(0)), InvalidRecurrence::EveryWeeks);
+    assert_eq!(refused(None, Some(53)), InvalidRecurrence::EveryWeeks);
+    assert_eq!(refused(Some(2), Some(2)), InvalidRecurrence::TwoPeriods);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The occurrences are those of the expression alone, on the dates that a plain count of days gives.
+    #[test]
+    fn a_period_leaves_out_whole_weeks_or_days(
+        cron in prop::sample::select(vec!["0 9 * * FRI", "30 2 * * *", "0 0 * * MON,THU", "15 */6 * * SUN", "0 23 1,15 * *"]),
+        name in prop::sample::select(vec!["Europe/Berlin", "America/Santiago", "Atlantic/Azores", "Pacific/Apia", "UTC"]),
+        start in 1_893_456_000_000_i64..1_956_528_000_000,
+        length in 2_u64..9,
+        in_weeks: bool,
+    ) {
+        let (every_days, every_weeks) = if in_weeks { (None, Some(length)) } else { (Some(length), None) };
+        let written = WrittenRecurrence { cron, every_days, every_weeks, ..WrittenRecurrence::default() };
+        let (recurrence, first) = written.resolve(Some(zone(name)), Timestamp::from_millis(start)).unwrap();
+        let found: Vec<_> = std::iter::successors(Some(first), |at| recurrence.next_after(*at)).take(20).collect();
+        let plain = Recurrence { period: None, ..recurrence.clone() };
+        let date = |instant: &Timestamp| zone(name).at(*instant).wall().date();
+        let begins = |day: chrono::NaiveDate| if in_weeks { day.week(chrono::Weekday::Mon).first_day() } else { day };
+        let step = if in_weeks { 7 } else { 1 } * i64::try_from(length).unwrap();
+        let counts = |at: &Timestamp| (begins(date(at)) - begins(date(&first))).num_days() % step == 0;
+        let all = std::iter::successors(plain.first(Timestamp::from_millis(start)), |at| plain.next_after(*at));
+        let expected: Vec<_> = all.filter(counts).take(20).collect();
+        prop_assert_eq!(found, expected);
+    }
 }
 
 proptest! {

@@ -2,7 +2,7 @@
 
 use chrono::FixedOffset;
 
-use super::{InvalidCron, InvalidDelay, LocalTime, UnknownZone};
+use super::{InvalidCron, InvalidDelay, LocalTime, Period, UnknownZone};
 use crate::domain::{InvalidTime, Timestamp};
 
 /// A field that says when.
@@ -122,6 +122,10 @@ pub enum RecurrenceField {
     Cron,
     /// `timeZone`
     TimeZone,
+    /// `everyDays`
+    EveryDays,
+    /// `everyWeeks`
+    EveryWeeks,
     /// `endTime`
     EndTime,
     /// `maxOccurrences`
@@ -137,6 +141,15 @@ pub enum InvalidRecurrence {
     /// The text is not a time zone.
     #[error(transparent)]
     TimeZone(UnknownZone),
+    /// The number of days is outside its limits.
+    #[error("must be a number from 1 to {}, such as 2 for every second day", Period::MAX_DAYS)]
+    EveryDays,
+    /// The number of weeks is outside its limits.
+    #[error("must be a number from 1 to {}, such as 2 for every second week", Period::MAX_WEEKS)]
+    EveryWeeks,
+    /// Both days and weeks are given.
+    #[error("must not be given together with everyWeeks; use one of them")]
+    TwoPeriods,
     /// The text is not a time.
     #[error(transparent)]
     EndTime(Box<InvalidWhen>),
@@ -160,6 +173,8 @@ impl InvalidRecurrence {
         match self {
             Self::Cron(_) => RecurrenceField::Cron,
             Self::TimeZone(_) => RecurrenceField::TimeZone,
+            Self::EveryDays | Self::TwoPeriods => RecurrenceField::EveryDays,
+            Self::EveryWeeks => RecurrenceField::EveryWeeks,
             Self::EndTime(_) | Self::EndsBefore { .. } => RecurrenceField::EndTime,
             Self::MaxOccurrences => RecurrenceField::MaxOccurrences,
         }

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, FixedOffset, LocalResult, NaiveDateTime, Offset as _, TimeDelta, TimeZone as _, Utc};
+use chrono::{
+    DateTime, FixedOffset, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, Offset as _, TimeDelta, TimeZone as _, Utc,
+};
 use chrono_tz::{GapInfo, IANA_TZDB_VERSION, TZ_VARIANTS, Tz};
 use strsim::osa_distance;
 
@@ -90,6 +92,15 @@ impl Zone {
                 Reading::Gap(instant(wall, before.fix())?)
             }
         })
+    }
+
+    /// The instant at which a day begins. `None` if no `Timestamp` can represent it.
+    pub(super) fn beginning_of(self, day: NaiveDate) -> Option<Timestamp> {
+        let midnight = day.and_time(NaiveTime::MIN);
+        match self.read(midnight)? {
+            Reading::Once(at) | Reading::Fold { first: at, .. } => Some(at),
+            Reading::Gap(_) => self.gap_end(midnight),
+        }
     }
 
     /// The instant at which the gap ends in which a wall time is. `None` if the wall time is not in a gap.

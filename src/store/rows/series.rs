@@ -5,13 +5,15 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::conversation::is_zero;
-use crate::domain::{Course, Occurrence, Recurrence, Series, Timestamp};
+use crate::domain::{Course, Occurrence, Period, PeriodUnit, Recurrence, Series, Timestamp};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SeriesRow<'a> {
     cron: Cow<'a, str>,
     time_zone: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    period: Option<PeriodRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     end: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -25,6 +27,20 @@ pub(super) struct SeriesRow<'a> {
     course: CourseRow,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     history: Vec<OccurrenceRow<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PeriodRow {
+    unit: UnitRow,
+    length: u16,
+    first: i32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum UnitRow {
+    Day,
+    Week,
 }
 
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
@@ -51,10 +67,11 @@ struct OccurrenceRow<'a> {
 impl<'a> From<&'a Series> for SeriesRow<'a> {
     fn from(series: &'a Series) -> Self {
         let Series { recurrence, number, missed, course, history } = series;
-        let Recurrence { cron, zone, end, max_occurrences, stop_on_failure } = recurrence;
+        let Recurrence { cron, zone, period, end, max_occurrences, stop_on_failure } = recurrence;
         Self {
             cron: cron.as_str().into(),
             time_zone: zone.name().into(),
+            period: period.map(PeriodRow::from),
             end: end.map(Timestamp::as_millis),
             max_occurrences: *max_occurrences,
             stop_on_failure: *stop_on_failure,
@@ -76,6 +93,7 @@ impl SeriesRow<'_> {
         let recurrence = Recurrence {
             cron: self.cron.parse().ok()?,
             zone: self.time_zone.parse().ok()?,
+            period: self.period.map(Period::from),
             end: self.end.map(Timestamp::from_millis),
             max_occurrences: self.max_occurrences,
             stop_on_failure: self.stop_on_failure,
@@ -87,6 +105,26 @@ impl SeriesRow<'_> {
         };
         let history = self.history.into_iter().map(Occurrence::from).collect();
         Some(Series { recurrence, number: self.number, missed: self.missed, course, history })
+    }
+}
+
+impl From<Period> for PeriodRow {
+    fn from(Period { unit, length, first }: Period) -> Self {
+        let unit = match unit {
+            PeriodUnit::Day => UnitRow::Day,
+            PeriodUnit::Week => UnitRow::Week,
+        };
+        Self { unit, length, first }
+    }
+}
+
+impl From<PeriodRow> for Period {
+    fn from(PeriodRow { unit, length, first }: PeriodRow) -> Self {
+        let unit = match unit {
+            UnitRow::Day => PeriodUnit::Day,
+            UnitRow::Week => PeriodUnit::Week,
+        };
+        Self { unit, length, first }
     }
 }
 

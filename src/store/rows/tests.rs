@@ -16,7 +16,8 @@ use super::*;
 use crate::domain::{
     AdditionalInfo, AttemptResult, Callbacks, Claim, ClaimedAttempt, Course, DeliveryPolicy, Destination,
     EndpointPolicy, ErrorClass, Expiry, Format, Headers, Labels, LeaseToken, Method, Named, Occurrence, Outcome,
-    Recurrence, Secret, Series, Sha256, State, StoredConversation, Target, TextExcerpt, ThreadId, ZoneRecord,
+    Period, PeriodUnit, Recurrence, Secret, Series, Sha256, State, StoredConversation, Target, TextExcerpt, ThreadId,
+    ZoneRecord,
 };
 use crate::store::Etag;
 
@@ -72,6 +73,16 @@ fn check_main_row(name: &str, row: &Row, conversation: Conversation, payload: Op
     assert_eq!(decode_conversation(row, &sealer()).unwrap(), read, "{name}");
     let again = MainRow { secrets: Some(secrets), projection: projection::CURRENT, ..read };
     check_version_2(name, &row.key, &written, |row| assert_eq!(decode_conversation(row, &sealer()).unwrap(), again));
+}
+
+/// The same for a main row with fields that version 1 did not have.
+fn check_newer_main_row(name: &str, conversation: StoredConversation) {
+    let conversation = Conversation::from(conversation);
+    let secrets = SealedSecrets::seal(&sealer(), &conversation, None).unwrap();
+    let written = encode_conversation(&conversation, None, &secrets, projection::CURRENT).unwrap();
+    check_version_2(name, &conversation_key(conversation.client(), conversation.id()), &written, |row| {
+        assert_eq!(decode_conversation(row, &sealer()).unwrap().conversation, conversation);
+    });
 }
 
 /// The same for a payload row.
@@ -273,13 +284,7 @@ fn main_rows_of_later_projections_have_the_form_of_their_fixtures() {
 fn a_row_with_an_excerpt_and_a_trace_has_the_form_of_its_fixture() {
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().ok();
     let text_excerpt = Some(TextExcerpt::of(&payload().text));
-    let conversation = Conversation::from(StoredConversation { text_excerpt, trace, ..stored() });
-    let secrets = SealedSecrets::seal(&sealer(), &conversation, None).unwrap();
-    let written = encode_conversation(&conversation, None, &secrets, projection::CURRENT).unwrap();
-    let key = conversation_key(conversation.client(), conversation.id());
-    check_version_2("excerpt and trace", &key, &written, |row| {
-        assert_eq!(decode_conversation(row, &sealer()).unwrap().conversation, conversation);
-    });
+    check_newer_main_row("excerpt and trace", StoredConversation { text_excerpt, trace, ..stored() });
 }
 
 #[test]
@@ -307,6 +312,7 @@ fn series(has_everything: bool) -> Series {
     let recurrence = Recurrence {
         cron: "0 9 * * 1-5".parse().unwrap(),
         zone: "Europe/Berlin".parse().unwrap(),
+        period: None,
         end: None,
         max_occurrences: None,
         stop_on_failure: false,
@@ -355,6 +361,14 @@ fn a_main_row_with_labels_a_thread_and_an_expiry_has_the_form_of_its_fixture() {
         check_main_row(&format!("optional: {name}"), &row, conversation, None, 3);
     }
     assert!(fixtures.is_empty(), "fixtures without a conversation: {:?}", fixtures.keys());
+}
+
+#[test]
+fn a_row_of_every_second_week_has_the_form_of_its_fixture() {
+    let Series { recurrence, .. } = series(true);
+    let period = Some(Period { unit: PeriodUnit::Week, length: 2, first: 105_893 });
+    let series = Series { recurrence: Recurrence { period, ..recurrence }, ..series(true) };
+    check_newer_main_row("every second week", StoredConversation { series: Some(series), ..stored() });
 }
 
 #[test]

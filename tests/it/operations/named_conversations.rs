@@ -104,6 +104,22 @@ async fn a_series_takes_all_time_fields_of_the_new_definition() {
     assert_eq!(get(&client, "weekly").await.json().get("recurrence"), None);
 }
 
+/// A program that declares its schedules at each start does not turn every second week into the weeks between.
+#[tokio::test]
+async fn a_new_definition_keeps_the_weeks_of_the_series() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let mondays = json!({ "cron": "0 9 * * MON", "everyWeeks": 2 });
+    let due = async || get(&client, "biweekly").await.json()["scheduledTime"].clone();
+    // Whatever day it is now: not the next Monday, but the one after it.
+    let later = json!({ "scheduledTime": in_seconds(7 * 86_400), "recurrence": mondays });
+    put_as(&client, "biweekly", later, "created").await;
+    let first = due().await;
+    let changed = json!({ "scheduledTime": null, "recurrence": mondays, "conversationText": "new" });
+    put_as(&client, "biweekly", changed, "updated").await;
+    assert_eq!(due().await, first);
+}
+
 #[tokio::test]
 async fn a_series_that_a_person_paused_stays_paused_until_a_definition_resumes_it() {
     let app = TestApp::start().await;

@@ -97,6 +97,27 @@ async fn another_time_can_be_given_in_every_way() {
     }
 }
 
+/// Weeks are counted on through a change of the hour, and anew from a time that the patch gives.
+#[tokio::test]
+async fn every_second_week_stays_the_same_weeks() {
+    let api = start().await;
+    let client = api.client();
+    let fridays = json!({ "cron": "0 9 * * FRI", "timeZone": "UTC", "everyWeeks": 2 });
+    // That week is an odd number of weeks after the week of the test's time.
+    let id = scheduled(&client, json!({ "scheduledTime": "2030-06-14T09:00:00Z", "recurrence": fridays })).await;
+    for (patch, due) in [
+        (json!({ "recurrence": { "cron": "0 10 * * FRI" } }), "2030-01-11T10:00:00.000Z"),
+        (json!({ "recurrence": { "everyWeeks": 3 } }), "2030-01-04T10:00:00.000Z"),
+        (
+            json!({ "recurrence": { "everyWeeks": 2 }, "scheduledTime": "2030-06-07T00:00:00Z" }),
+            "2030-06-07T10:00:00.000Z",
+        ),
+    ] {
+        let answer = update(&client, &id, patch.clone()).await;
+        assert_eq!((answer.status, &answer.json()["scheduledTime"]), (200, &json!(due)), "{patch}: {}", answer.text);
+    }
+}
+
 #[tokio::test]
 async fn a_wrong_patch_changes_nothing_and_is_told_what_to_correct() {
     let api = start().await;

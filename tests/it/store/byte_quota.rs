@@ -42,7 +42,11 @@ async fn resize(scheduler: &Scheduler, id: ConversationId, bytes: usize) -> Resu
 }
 
 async fn put(scheduler: &Scheduler, name: &str, bytes: usize) -> Result<NamedOutcome, SchedulerError> {
-    let definition = Definition { fingerprint: Sha256::new([u8::try_from(bytes % 251).unwrap(); 32]), paused: None };
+    let definition = Definition {
+        fingerprint: Sha256::new([u8::try_from(bytes % 251).unwrap(); 32]),
+        paused: None,
+        sets_start: true,
+    };
     let put = scheduler.schedule_named(&client(), &name.parse().unwrap(), &new(bytes), definition).await;
     put.map(|(_, outcome)| outcome)
 }

@@ -206,7 +206,7 @@ async fn a_repetition_of_an_accepted_request_needs_no_room() {
 async fn a_name_needs_room_only_when_its_conversation_is_created() {
     let (scheduler, _, _) = process(1);
     let put = async |name: &str, fingerprint| {
-        let definition = Definition { fingerprint: Sha256::new([fingerprint; 32]), paused: None };
+        let definition = Definition { fingerprint: Sha256::new([fingerprint; 32]), paused: None, sets_start: true };
         let put = scheduler.schedule_named(&client(), &name.parse().unwrap(), &new(), definition).await;
         put.map(|(_, outcome)| outcome)
     };

@@ -77,7 +77,7 @@ async fn the_status_and_the_list_show_the_recurrence() {
     let api = start().await;
     let client = api.client();
     let recurrence = json!({
-        "cron": "0 9 * * FRI#2", "timeZone": "Europe/Berlin", "endTime": "2031-01-01T00:00:00Z", "maxOccurrences": 12,
+        "cron": "0 9 * * FRI", "timeZone": "Europe/Berlin", "everyWeeks": 2, "endTime": "2031-01-01T00:00:00Z", "maxOccurrences": 12,
         "stopOnFailure": true,
     });
     let id = client.scheduled(recurring(&json!({ "recurrence": recurrence }))).await;
@@ -92,13 +92,14 @@ async fn the_status_and_the_list_show_the_recurrence() {
 async fn a_preview_shows_as_many_instants_as_are_asked_for_and_exist() {
     let api = start().await;
     let client = api.client();
-    let every_second_friday = json!({ "cron": "0 9 * * FRI#2,FRI#4", "timeZone": "Europe/Berlin" });
-    let seen = preview(&client, &json!({ "recurrence": every_second_friday, "count": 3 })).await;
+    let every_second_friday = json!({ "cron": "0 9 * * FRI", "timeZone": "Europe/Berlin", "everyWeeks": 2 });
+    let from = json!({ "recurrence": every_second_friday, "scheduledTime": "2030-04-12T00:00Z", "count": 3 });
+    let seen = preview(&client, &from).await;
     let expected = ["2030-04-12T07:00:00.000Z", "2030-04-26T07:00:00.000Z", "2030-05-10T07:00:00.000Z"];
     assert_eq!(seen["instants"], json!(expected));
     assert_eq!(seen["localTimes"][0], "2030-04-12T09:00:00.000+02:00[Europe/Berlin]");
     for (more, count) in
-        [(json!({}), 10), (json!({ "maxOccurrences": 2 }), 2), (json!({ "endTime": "2030-05-01T00:00:00Z" }), 2)]
+        [(json!({}), 10), (json!({ "maxOccurrences": 2 }), 2), (json!({ "endTime": "2030-04-20T00:00:00Z" }), 2)]
     {
         let mut recurrence = every_second_friday.clone();
         recurrence.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -125,6 +126,8 @@ async fn a_repeated_request_schedules_one_series() {
         json!({ "recurrence": { "cron": "0 10 * * *" } }),
         json!({ "recurrence": { "cron": "0 9 * * *", "timeZone": "Europe/Berlin" } }),
         json!({ "recurrence": { "cron": "0 9 * * *", "maxOccurrences": 3 } }),
+        json!({ "recurrence": { "cron": "0 9 * * *", "everyWeeks": 2 } }),
+        json!({ "recurrence": { "cron": "0 9 * * *", "everyDays": 2 } }),
         json!({ "recurrence": { "cron": "0 9 * * *", "stopOnFailure": true } }),
         json!({ "recurrence": { "cron": "0 9 * * *", "endTime": "2035-01-01T00:00:00Z" } }),
     ] {

@@ -75,6 +75,9 @@ const SCHEDULE: &[(&str, &[&str])] = &[
     (r#""recurrence":{"cron":"0 9 * * *","endTime":"soon"}"#, &["recurrence/endTime is not an RFC 3339 time such as 2030-01-31T09:30:00Z or 2030-01-31T09:30:00+01:00 (without an offset it is read as UTC)"]),
     (r#""recurrence":{"cron":"0 9 * * *","endTime":"2029-01-01T00:00:00Z"}"#, &["recurrence/endTime is before the first occurrence: it was read as 2029-01-01T00:00:00.000Z, and the first occurrence would be at 2030-01-02T09:00:00.000+00:00[UTC]"]),
     (r#""recurrence":{"cron":"0 9 * * *","maxOccurrences":0}"#, &["recurrence/maxOccurrences is 0; it must be a whole number from 1 to 4294967295"]),
+    (r#""recurrence":{"cron":"0 9 * * *","everyWeeks":0}"#, &["recurrence/everyWeeks is 0; it must be a whole number from 1 to 52"]),
+    (r#""recurrence":{"cron":"0 9 * * *","everyDays":2,"everyWeeks":2}"#, &["recurrence/everyDays must not be given together with everyWeeks; use one of them"]),
+    (r#""recurrence":{"cron":"0 9 * * FRI","interval":2}"#, &["recurrence/interval is not a field; use everyWeeks"]),
     (r#""recurrence":{"cron":"0 9 * * *","stopOnFailure":"yes"}"#, &["recurrence/stopOnFailure must be true or false, not a string"]),
     (r#""recurrence":{"cron":"0 9 * * *","until":"2031-01-01T00:00:00Z"}"#, &["recurrence/until is not a field; use endTime"]),
     // Types and words.
