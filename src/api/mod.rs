@@ -11,6 +11,7 @@ mod callback_response;
 mod cancel_response;
 mod client_requests;
 mod client_responses;
+mod current_time;
 mod deliver_field;
 mod field_errors;
 mod health;
@@ -49,6 +50,7 @@ pub use callback_request::CallbackRequest;
 pub(crate) use cancel_response::CancelResponse;
 pub(crate) use client_requests::{AddClientRequest, ClientSignaturesRequest, ListClientsRequest};
 pub(crate) use client_responses::{ClientKeyResponse, ClientResponse, ListClientsResponse};
+pub(crate) use current_time::{CurrentTimeRequest, CurrentTimeResponse};
 pub(crate) use health::{Health, HealthCheck, Ready};
 pub(crate) use idempotency::{IDEMPOTENCY_KEY, MAX_KEY, misplaced_key, read_key, several_keys};
 pub(crate) use inbox::{

@@ -12,7 +12,7 @@ use super::client_operations::client_operations;
 use super::dashboard_operations::dashboard_operations;
 use super::descriptions;
 use super::handlers::{
-    batches, conversations, health, mcp, metadata, metrics, named, openapi, preview_time, token, webhook_keys,
+    batches, conversations, health, mcp, metadata, metrics, named, openapi, time, token, webhook_keys,
 };
 use super::inbox_operations::inbox_operations;
 use super::oauth_operations::oauth_operations;
@@ -205,7 +205,16 @@ fn query_operations() -> Vec<Operation> {
             "/api/scheduler/preview",
             &descriptions::PREVIEW_TIME,
             client_with_tool(Scope::Read, tools::PREVIEW_TIME, |context, caller| {
-                Box::pin(preview_time::preview_time(context, caller))
+                Box::pin(time::preview_time(context, caller))
+            }),
+        ),
+        operation(
+            "getCurrentTime",
+            Method::GET,
+            "/api/scheduler/time",
+            &descriptions::GET_CURRENT_TIME,
+            client_with_tool(Scope::Read, tools::GET_CURRENT_TIME, |context, caller| {
+                Box::pin(time::get_current_time(context, caller))
             }),
         ),
     ]

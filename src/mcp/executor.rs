@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::{
-    self, CancelResponse, ConversationResponse, ErrorDetail, FromObject, ListRequest, ListResponse, MAX_KEY,
-    ObjectReader, Parsed, PreviewRequest, PreviewResponse, Problem, RedeliverResponse, ScheduleRequest, ShownEndpoints,
-    Synonyms, UntrustedContent, UpdateRequest, log_conversation, read_key,
+    self, CancelResponse, ConversationResponse, CurrentTimeRequest, CurrentTimeResponse, ErrorDetail, FromObject,
+    ListRequest, ListResponse, MAX_KEY, ObjectReader, Parsed, PreviewRequest, PreviewResponse, Problem,
+    RedeliverResponse, ScheduleRequest, ShownEndpoints, Synonyms, UntrustedContent, UpdateRequest, log_conversation,
+    read_key,
 };
 use crate::auth::Principal;
 use crate::delivery::Inbox;
@@ -165,6 +166,16 @@ impl ToolExecutor {
             text = format!("{text} is {local}");
         }
         let text = format!("{text}\nThe server's time is {now}.");
+        ToolResult::new(text, &response)
+    }
+
+    pub(super) fn current_time(&self, arguments: &[u8]) -> Result<ToolResult, Problem> {
+        let zone = Parsed::<CurrentTimeRequest>::from_json(arguments)?.validate(CurrentTimeRequest::validate)?;
+        let response = CurrentTimeResponse::new(zone, self.scheduler.now());
+        let text = match &response.local_time {
+            Some(local) => format!("{} is {local}", response.server_time),
+            None => response.server_time.clone(),
+        };
         ToolResult::new(text, &response)
     }
 

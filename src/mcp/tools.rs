@@ -15,8 +15,9 @@ use super::inbox::AcknowledgeArguments;
 use super::named::{NameRequest, ScheduleNamedArguments};
 use crate::api::{
     AcknowledgeResponse, BatchResponse, BulkCancelResponse, BulkRedeliverResponse, BulkRequest, CancelResponse,
-    Cancelling, ConversationResponse, ListRequest, ListResponse, NamedResponse, PreviewRequest, PreviewResponse,
-    ReceiveRequest, ReceiveResponse, RedeliverResponse, Redelivering, ScheduleResponse, UntrustedContent,
+    Cancelling, ConversationResponse, CurrentTimeRequest, CurrentTimeResponse, ListRequest, ListResponse,
+    NamedResponse, PreviewRequest, PreviewResponse, ReceiveRequest, ReceiveResponse, RedeliverResponse, Redelivering,
+    ScheduleResponse, UntrustedContent,
 };
 use crate::domain::Scope;
 
@@ -131,11 +132,20 @@ pub const LIST_CONVERSATIONS: Tool = Tool {
     run: |executor, principal, arguments| Box::pin(executor.list(principal, arguments)),
 };
 
+/// `getCurrentTime`
+pub const GET_CURRENT_TIME: Tool = Tool {
+    description: "Returns the current date and time of the server in UTC and, with timeZone, as the clocks there show it. \
+                  Use it before you compute a time, because you do not know what day it is.",
+    effect: Effect::Reads,
+    input: || schema::<CurrentTimeRequest>(without_null),
+    output: || schema::<CurrentTimeResponse>(or_null),
+    run: |executor, _, arguments| Box::pin(ready(executor.current_time(arguments))),
+};
+
 /// `previewTime`
 pub const PREVIEW_TIME: Tool = Tool {
     description: "Returns the instant that a time or a delay means, and the current time of the server. It schedules \
-                  nothing and changes nothing. Use it to check a time in a time zone before scheduling, or, with delay \
-                  0s and the person's timeZone, to learn the current date and time.",
+                  nothing and changes nothing. Use it to check a time in a time zone before scheduling.",
     effect: Effect::Reads,
     input: || schema::<PreviewRequest>(without_null),
     output: || schema::<PreviewResponse>(or_null),

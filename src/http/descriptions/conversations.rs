@@ -5,8 +5,9 @@ use schemars::SchemaGenerator;
 use super::{body, json};
 use crate::api::openapi::{Answer, Body, Description, Input, SchemaOf, Tag};
 use crate::api::{
-    CancelResponse, ConversationResponse, ListViewRequest, ListViewResponse, PreviewRequest, PreviewResponse,
-    ProblemType, RawContent, RedeliverResponse, ScheduleRequest, ScheduleResponse, StatusRequest, UpdateRequest,
+    CancelResponse, ConversationResponse, CurrentTimeRequest, CurrentTimeResponse, ListViewRequest, ListViewResponse,
+    PreviewRequest, PreviewResponse, ProblemType, RawContent, RedeliverResponse, ScheduleRequest, ScheduleResponse,
+    StatusRequest, UpdateRequest,
 };
 
 /// The operations that take the id of a response.
@@ -178,6 +179,22 @@ pub(in crate::http) static LIST_CONVERSATIONS: Description = Description {
                  "textExcerpt": "Remind Anna of the invoice.", "endpoint": "https://example.com", "attempts": 0,
                  "labels": { "team": "ops" }, "nextAttemptTime": "2030-01-31T08:30:00.000Z" }],
              "nextCursor": null, "serverTime": "2030-01-30T10:00:00.000Z" }"#,
+    ),
+    other_answers: &[],
+    problems: &[],
+    links: &[],
+};
+
+pub(in crate::http) static GET_CURRENT_TIME: Description = Description {
+    tag: Tag::Conversations,
+    summary: "Get the current time",
+    details: "Returns the time of the server, in UTC and in a time zone.",
+    input: Input::Query(SchemaGenerator::subschema_for::<CurrentTimeRequest>),
+    reads_if_match: false,
+    answer: json(
+        "The time.",
+        SchemaGenerator::subschema_for::<CurrentTimeResponse>,
+        r#"{ "serverTime": "2030-01-30T10:00:00.000Z", "localTime": "2030-01-30T11:00:00.000+01:00[Europe/Berlin]" }"#,
     ),
     other_answers: &[],
     problems: &[],

@@ -14,7 +14,7 @@ pub(super) mod metrics;
 pub(super) mod named;
 pub(super) mod oauth;
 pub(super) mod openapi;
-pub(super) mod preview_time;
 mod static_file;
+pub(super) mod time;
 pub(super) mod token;
 pub(super) mod webhook_keys;

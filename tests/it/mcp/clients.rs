@@ -21,7 +21,7 @@ use crate::support::installed::{ROOT, installed};
 use crate::support::receiver::Receiver;
 use crate::support::service;
 
-const TOOLS: &str = "tools scheduleConversation getConversationStatus updateConversation cancelConversation redeliverConversation runConversation listConversations previewTime scheduleNamedConversation getNamedConversation cancelNamedConversation scheduleBatch cancelConversations redeliverConversations receiveConversations acknowledgeConversation\n";
+const TOOLS: &str = "tools scheduleConversation getConversationStatus updateConversation cancelConversation redeliverConversation runConversation listConversations previewTime getCurrentTime scheduleNamedConversation getNamedConversation cancelNamedConversation scheduleBatch cancelConversations redeliverConversations receiveConversations acknowledgeConversation\n";
 
 /// The address and the credentials that a client gets.
 struct Given {

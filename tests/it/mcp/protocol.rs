@@ -210,7 +210,10 @@ async fn a_read_only_client_sees_and_calls_only_reading_tools() {
     let app = TestApp::start().await;
     let reader = app.reader();
     let seen = tools(&reader).await;
-    assert_eq!(names(&seen), ["getConversationStatus", "listConversations", "previewTime", "getNamedConversation"]);
+    assert_eq!(
+        names(&seen),
+        ["getConversationStatus", "listConversations", "previewTime", "getCurrentTime", "getNamedConversation"]
+    );
     assert!(seen.iter().all(|tool| tool["annotations"]["readOnlyHint"] == true));
     assert!(!reader.call_tool("listConversations", json!({})).await.is_error);
     for (name, arguments) in [

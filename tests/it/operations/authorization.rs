@@ -25,7 +25,9 @@ use crate::support::mcp_wire::newest;
 /// The scope that an operation of a client needs.
 fn scope_of(operation: &str) -> &'static str {
     match operation {
-        "getConversationStatus" | "getNamedConversation" | "listConversations" | "previewTime" => "conversations:read",
+        "getConversationStatus" | "getNamedConversation" | "listConversations" | "previewTime" | "getCurrentTime" => {
+            "conversations:read"
+        }
         "scheduleConversation"
         | "updateConversation"
         | "cancelConversation"

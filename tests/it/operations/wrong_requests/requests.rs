@@ -20,7 +20,7 @@ const LIST: &str = "The operations are GET /health (health), GET /health/ready (
                     PATCH /api/scheduler/{id} (updateConversation), DELETE /api/scheduler/{id} (cancelConversation), \
                     POST /api/scheduler/{id}/redeliver (redeliverConversation), \
                     POST /api/scheduler/{id}/run (runConversation), \
-                    GET /api/scheduler (listConversations), POST /api/scheduler/preview (previewTime), \
+                    GET /api/scheduler (listConversations), POST /api/scheduler/preview (previewTime), GET /api/scheduler/time (getCurrentTime), \
                     PUT /api/scheduler/named/{name} (scheduleNamedConversation), \
                     GET /api/scheduler/named/{name} (getNamedConversation), \
                     DELETE /api/scheduler/named/{name} (cancelNamedConversation), \
