@@ -69,7 +69,7 @@ impl FromObject for ListRequest {
             to: object.string_or_number("to"),
             label: object.string("label"),
             endpoint_host: object.string("endpointHost"),
-            limit: object.whole_number("limit", 1..=Self::MAX_LIMIT),
+            limit: object.whole_number_or_text("limit", 1..=Self::MAX_LIMIT),
             cursor: object.string("cursor"),
         }
     }

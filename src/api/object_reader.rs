@@ -76,6 +76,11 @@ impl<'a> ObjectReader<'a> {
         self.read(field, |value| value.into_whole_number(&range))
     }
 
+    /// The same, also if the number is written as a string, which some models do.
+    pub(crate) fn whole_number_or_text(&mut self, field: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
+        self.read(field, |value| value.as_in_query().into_whole_number(&range))
+    }
+
     /// A field whose value is true or false.
     pub(crate) fn boolean(&mut self, field: &'static str) -> Option<bool> {
         self.read(field, Value::into_boolean)

@@ -40,6 +40,16 @@ impl Value<'_> {
         }
     }
 
+    /// A JSON string as the same text in a query, and everything else as it is.
+    pub(super) fn as_in_query(self) -> Self {
+        match self {
+            Self::Json(json) if json.starts_with('"') => {
+                serde_json::from_str(json).map_or(Self::Json(json), Self::Parameter)
+            }
+            other => other,
+        }
+    }
+
     /// The text of a string, or any other JSON as it was written.
     pub(super) fn into_text(self) -> String {
         match self {
@@ -132,6 +142,15 @@ mod tests {
         assert_eq!((parameter("5"), parameter("5.0")), (Ok(5), Ok(5)));
         for text in ["0", "five", "0x5", "1e400", "1,0", "NaN", "inf"] {
             assert_eq!(parameter(text), Err(format!("must be {rule}")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_in_a_string_is_read_as_in_a_query() {
+        let read = |json: &'static str| Value::Json(json).as_in_query().into_whole_number(&(1..=60));
+        assert_eq!((read("\"10\""), read("10")), (Ok(10), Ok(10)));
+        for json in ["\"ten\"", "\"61\"", "\"\"", "\"\\ud800\"", "true"] {
+            assert!(read(json).is_err(), "{json}");
         }
     }
 

@@ -196,8 +196,8 @@ impl Problem {
             RedeliveryRefused::NotFailed(status) => {
                 Self::new(ProblemType::NotFailed, format!("The conversation is {}.", status.as_str()))
                     .hint(
-                        "A Scheduled or InProgress conversation is delivered without this call. To deliver a Completed \
-                         or Cancelled one again, schedule a new conversation.",
+                        "A Scheduled or InProgress conversation is delivered without this call. To send what it sends \
+                         once more now, use runConversation.",
                     )
                     .conversation_status(status)
             }

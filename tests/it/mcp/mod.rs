@@ -1,5 +1,6 @@
 //! The Model Context Protocol: the tools, the protocol around them, and third-party clients.
 
 mod clients;
+mod evaluation;
 mod protocol;
 mod tools;

@@ -236,7 +236,7 @@ const TOOLS: &[(&str, &str, &str)] = &[
     ("cancelConversation", r#"{"conversationId":1}"#, "conversationId must be a string, not a number"),
     ("cancelConversation", r#"{"conversationId":"1","reason":"x"}"#, "reason is not a field; the fields are conversationId"),
     ("listConversations", r#"{"limit":0,"status":"done","state":"x"}"#, "limit is 0; it must be a whole number from 1 to 100\n- state is not a field; use status\n- status must be one of Scheduled, InProgress, Completed, Failed, Cancelled"),
-    ("listConversations", r#"{"limit":"10","nextCursor":"x","pageSize":5}"#, "limit must be a whole number from 1 to 100, not a string\n- nextCursor is not a field; use cursor\n- pageSize is not a field; use limit"),
+    ("listConversations", r#"{"limit":"ten","nextCursor":"x","pageSize":5}"#, "limit must be a whole number from 1 to 100\n- nextCursor is not a field; use cursor\n- pageSize is not a field; use limit"),
     ("previewTime", "{}", "scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m"),
     ("previewTime", r#"{"time":"5m","limit":3}"#, "time is not a field; use scheduledTime\n- limit is not a field; use count\n- scheduledTime is required: an RFC 3339 time such as 2030-01-31T09:30:00Z, or use delay, such as 5m"),
     ("previewTime", r#"{"delay":"5m","count":51}"#, "count is 51; it must be a whole number from 1 to 50"),
