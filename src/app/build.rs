@@ -227,9 +227,9 @@ impl Parts {
             }
             Backend::Memory { next_due, clock, .. } => {
                 let follower = self.follower(Arc::clone(&deliverer), Arc::clone(next_due));
-                let (clock, store) = (Arc::clone(clock), self.conversations.clone());
+                let (clock, store, next_due) = (Arc::clone(clock), self.conversations.clone(), Arc::clone(next_due));
                 let (turner, worker) =
-                    TurningWorker::new(follower, deliverer, store, Arc::clone(&clock), self.retention);
+                    TurningWorker::new(follower, deliverer, store, next_due, Arc::clone(&clock), self.retention);
                 let dev = Dev { turner, arrivals: Arrivals::default(), clock, calendar: Arc::clone(&self.calendar) };
                 (AppWorker::Turning(Box::new(worker)), Some(Arc::new(dev)))
             }

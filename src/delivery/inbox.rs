@@ -101,10 +101,11 @@ impl Inbox {
     /// # Errors
     /// [`StoreError`] if the store failed before anything was received.
     pub async fn receive(&self, client: &ClientId, query: ReceiveQuery) -> Result<Vec<InboxDelivery>, StoreError> {
-        let (deadline, until) = (Instant::now() + query.wait, self.now() + query.wait);
+        let deadline = Instant::now() + query.wait;
         loop {
-            // Before the look: what arrives after it ends the wait.
-            let mut changes = self.recorder.store.inbox_changes();
+            // Before the look: what arrives after it ends the wait, and so does a turn of the clock.
+            let (mut changes, turned) = (self.recorder.store.inbox_changes(), self.recorder.clock.turned());
+            let until = self.now() + deadline.saturating_duration_since(Instant::now());
             let (received, next) = self.receive_due(client, query).await?;
             let Some(stop) = self.stop.as_ref().filter(|_| received.is_empty() && !query.wait.is_zero()) else {
                 return Ok(received);
@@ -114,6 +115,7 @@ impl Inbox {
                 () = stop.cancelled() => return Ok(received),
                 () = sleep_until(deadline) => return Ok(received),
                 () = arrival(&mut changes, client, until) => {}
+                () = turned => {}
                 () = self.wait_for(next) => {}
             }
         }

@@ -70,6 +70,11 @@ impl NextDue {
         std::mem::take(&mut state.noted)
     }
 
+    /// The earliest time in each partition from which rows may be new. It is for a worker that takes the place of the follower.
+    pub fn take_rows(&self) -> BTreeMap<Partition, Timestamp> {
+        self.take().rows
+    }
+
     /// Waits until this time, or until something is due earlier.
     pub(super) async fn wait(&self, clock: &dyn Clock, until: Timestamp) {
         {

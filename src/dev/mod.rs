@@ -1,13 +1,14 @@
-//! What `mcp-scheduler dev` has besides the service: a clock that can be turned (`turner`), and a receiver that keeps what
+//! What `mcp-scheduler dev` has besides the service: a clock that can be turned (`turner`, and `agenda` for what is due), and a receiver that keeps what
 //! arrives (`arrivals`). No other command has them.
 
+mod agenda;
 mod arrivals;
 mod turner;
 
 use std::sync::Arc;
 
 pub use arrivals::{Arrival, Arrivals, Listed};
-pub use turner::{TurnError, Turned, Turner, TurningWorker};
+pub use turner::{StoppedBy, TurnError, Turned, Turner, TurningWorker};
 
 use crate::time::{Clock, TurnableClock};
 

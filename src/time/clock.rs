@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures_util::future::{BoxFuture, FutureExt as _, pending};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::domain::Timestamp;
@@ -28,6 +29,11 @@ pub trait Clock: Send + Sync + 'static {
     /// Whether the clock knows the time. Until then it shows the time of the machine, and no delivery may follow it.
     fn is_known(&self) -> bool {
         true
+    }
+
+    /// Ends when somebody has turned the clock since this call. It never ends for a clock that nobody turns.
+    fn turned(&self) -> BoxFuture<'_, ()> {
+        pending().boxed()
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
+
 use super::Clock;
 use crate::domain::Timestamp;
 use crate::sync::lock;
@@ -10,6 +13,7 @@ use crate::sync::lock;
 pub struct TurnableClock {
     calendar: Arc<dyn Clock>,
     shown: Mutex<Shown>,
+    released: Notify,
 }
 
 #[derive(Clone, Copy)]
@@ -24,7 +28,7 @@ impl TurnableClock {
     /// A clock that shows the time of this one until it is turned.
     #[must_use]
     pub fn new(calendar: Arc<dyn Clock>) -> Self {
-        Self { calendar, shown: Mutex::new(Shown::Running { ahead: 0 }) }
+        Self { calendar, shown: Mutex::new(Shown::Running { ahead: 0 }), released: Notify::new() }
     }
 
     /// Holds the clock, and returns the time that it shows from now on.
@@ -42,11 +46,14 @@ impl TurnableClock {
         }
     }
 
-    /// Lets the clock run on from the time that it shows.
+    /// Lets the clock run on from the time that it shows. Those who wait for a time see it now.
     pub fn release(&self) {
-        let mut shown = lock(&self.shown);
-        let calendar = self.calendar.now();
-        *shown = Shown::Running { ahead: shown.at(calendar).as_millis() - calendar.as_millis() };
+        {
+            let mut shown = lock(&self.shown);
+            let calendar = self.calendar.now();
+            *shown = Shown::Running { ahead: shown.at(calendar).as_millis() - calendar.as_millis() };
+        }
+        self.released.notify_waiters();
     }
 }
 
@@ -62,6 +69,11 @@ impl Shown {
 impl Clock for TurnableClock {
     fn now(&self) -> Timestamp {
         lock(&self.shown).at(self.calendar.now())
+    }
+
+    fn turned(&self) -> BoxFuture<'_, ()> {
+        // It counts from its creation, not from the first poll.
+        Box::pin(self.released.notified())
     }
 }
 

@@ -54,6 +54,26 @@ def test_a_wrong_request_is_explained(scheduler: Scheduler) -> None:
         Scheduler("no-such-binary")
 
 
+def test_a_turn_in_parts_is_one_turn_and_a_clock_that_stands_still_is_an_error(
+    scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, asked = "2030-01-01T09:00:00.000Z", []
+    parts = [
+        {"now": now, "attempts": {"success": 2}, "pending": 1, "rest": "P2D", "stoppedBy": "time"},
+        {"now": now, "attempts": {"success": 3}, "pending": 0},
+        {"now": now, "attempts": {"success": 1000}, "pending": 1, "rest": "P1D", "stoppedBy": "loop"},
+    ]
+
+    def answer(method: str, path: str, body: dict[str, str]) -> dict[str, object]:
+        asked.append(body["advance"])
+        return parts.pop(0)
+
+    monkeypatch.setattr(scheduler, "call", answer)
+    assert (scheduler.advance("P3D").attempts, asked) == ({"success": 5}, ["P3D", "P2D"])
+    with pytest.raises(SchedulerError, match="stands still at 2030-01-01T09:00:00.000Z, with P1D left"):
+        scheduler.advance("P1D")
+
+
 def test_a_scheduler_ends_with_the_process_that_has_started_it() -> None:
     program = "import time\nfrom mcp_scheduler_testing import Scheduler\n" \
         "print(Scheduler()._process.pid, flush=True)\ntime.sleep(60)"

@@ -39,7 +39,7 @@ export interface Arrival {
 /** The fields of the API beside the text, such as `delay`, `scheduledTime` or `recurrence`. */
 export type Fields = Record<string, unknown> & { endpoint?: string };
 
-/** The scheduler has refused a request, or has not started. */
+/** The scheduler has refused a request, has not started, or cannot turn its clock to the end. */
 export class SchedulerError extends Error {
   override name = "SchedulerError";
 }
@@ -56,6 +56,7 @@ interface TurnAnswer {
   attempts: Attempts;
   pending: number;
   rest?: string;
+  stoppedBy?: "time" | "loop";
 }
 
 type ArrivalAnswer = Omit<Arrival, "receivedAt" | "scheduledTime"> & { receivedAt: string; scheduledTime: string };
@@ -133,7 +134,13 @@ export class Scheduler {
     for (let advance = duration; ; ) {
       const turned = await this.call<TurnAnswer>("POST", "/dev/clock", { advance });
       for (const outcome of Object.keys(attempts) as (keyof Attempts)[]) attempts[outcome] += turned.attempts[outcome];
-      // There is a limit on the attempts of one turn.
+      if (turned.stoppedBy === "loop") {
+        throw new SchedulerError(
+          `the clock stands still at ${turned.now}, with ${turned.rest} left to turn: each delivery has led to another one ` +
+            "for the same instant, a thousand times in a row; schedule it for a later time",
+        );
+      }
+      // There is a limit on the time of one turn.
       if (!turned.rest) return { now: new Date(turned.now), attempts, pending: turned.pending };
       advance = turned.rest;
     }

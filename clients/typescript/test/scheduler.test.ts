@@ -1,7 +1,7 @@
 /** The fixture with a real scheduler. MCP_SCHEDULER names the binary. */
 
 import { Webhook } from "standardwebhooks";
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 
 import { SchedulerError, startScheduler } from "../src/index.js";
 import { test } from "../src/vitest.js";
@@ -39,6 +39,17 @@ test("a conversation is known by its id", async ({ scheduler }) => {
   expect(await scheduler.status(id)).toMatchObject({ status: "Scheduled" });
   const hours = (await scheduler.arrivals()).map((arrival) => arrival.scheduledTime.getUTCHours());
   expect(hours).toEqual(Array(7).fill(0));
+});
+
+test("a turn in parts is one turn, and a clock that stands still is an error", async ({ scheduler }) => {
+  const attempts = { success: 2, failure: 0, permanentFailure: 0, unknown: 0 };
+  const answer = { now: "2030-01-01T09:00:00.000Z", attempts, pending: 1 };
+  const call = vi.spyOn(scheduler, "call");
+  call.mockResolvedValueOnce({ ...answer, rest: "P2D", stoppedBy: "time" }).mockResolvedValueOnce(answer);
+  expect((await scheduler.advance("P3D")).attempts.success).toBe(4);
+  expect(call).toHaveBeenLastCalledWith("POST", "/dev/clock", { advance: "P2D" });
+  call.mockResolvedValueOnce({ ...answer, rest: "P1D", stoppedBy: "loop" });
+  await expect(scheduler.advance("P1D")).rejects.toThrow("stands still at 2030-01-01T09:00:00.000Z, with P1D left");
 });
 
 test("a wrong request is explained", async ({ scheduler }) => {

@@ -1,15 +1,23 @@
 //! What happens when the clock is turned.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{TimeZone as _, Timelike as _};
-use http::Method;
+use http::{Method, Request, Response};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use mcp_scheduler::time::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
+use tokio::net::TcpListener;
 
 use super::{DevApp, schedule, time};
-use crate::support::client::Answer;
+use crate::support::client::{Answer, ApiClient};
 use crate::support::receiver::{Received, Receiver, Reply};
 
 fn text(received: &Received) -> String {
@@ -96,7 +104,7 @@ async fn tokens_and_signatures_have_the_real_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_an_endpoint_schedules_while_the_clock_is_turned_is_delivered_too() {
+async fn a_callback_is_delivered_in_the_same_turn() {
     let app = DevApp::start().await;
     let client = app.client();
     let onward = json!({ "onCompleted": { "endpoint": app.url("/dev/inbox/done") } });
@@ -106,6 +114,47 @@ async fn what_an_endpoint_schedules_while_the_clock_is_turned_is_delivered_too()
     let turned = app.turn("P2D").await;
     let paths: Vec<_> = app.arrivals().await.iter().map(|arrival| arrival["path"].clone()).collect();
     assert_eq!((turned["pending"].as_u64(), paths), (Some(0), vec![json!("/dev/inbox"), json!("/dev/inbox/done")]));
+}
+
+/// An endpoint that schedules a conversation before it answers.
+async fn start_scheduling_endpoint(client: ApiClient, conversation: Value) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let client = Arc::new(client);
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let answer = |request: Request<Incoming>| {
+            let (client, conversation) = (Arc::clone(&client), conversation.clone());
+            async move {
+                request.into_body().collect().await.unwrap();
+                schedule(&client, conversation).await;
+                Ok::<_, Infallible>(Response::new(String::new()))
+            }
+        };
+        let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)).await;
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_endpoint_schedules_while_the_clock_is_turned_is_delivered_in_its_order() {
+    let app = DevApp::start().await;
+    let between = json!({ "conversationText": "between", "delay": "30m", "endpoint": app.url("/dev/inbox") });
+    let endpoint = start_scheduling_endpoint(app.client(), between).await;
+    let first = schedule(&app.client(), json!({ "delay": "1h", "endpoint": endpoint })).await;
+    // They are read ahead while the endpoint schedules.
+    for (text, delay) in [("last", "2h"), ("after it", "4h")] {
+        let conversation = json!({ "conversationText": text, "delay": delay, "endpoint": app.url("/dev/inbox") });
+        schedule(&app.client(), conversation).await;
+    }
+    let turned = app.turn("3h").await;
+    assert_eq!((&turned["attempts"]["success"], &turned["pending"]), (&json!(3), &json!(1)), "{turned}");
+    let arrivals = app.arrivals().await;
+    let texts: Vec<_> = arrivals.iter().map(|arrival| arrival["text"].clone()).collect();
+    assert_eq!(texts, ["between", "last"]);
+    let first = time(&app.client().status(&first).await.json()["scheduledTime"]);
+    assert_eq!(time(&arrivals[0]["receivedAt"]), first + Duration::from_mins(30));
+    assert_eq!(arrivals[0]["latenessMs"], 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

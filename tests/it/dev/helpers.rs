@@ -25,7 +25,7 @@ fn the_helper_for_pytest_passes_its_tests() {
     let mut pytest = pytest();
     pytest.args(["-p", "mcp_scheduler_testing.plugin", "tests"]).envs(ENVIRONMENT);
     pytest.current_dir(Path::new(ROOT).join("clients/python")).env("PYTHONPATH", "src");
-    passes(&mut pytest, "5 passed in ");
+    passes(&mut pytest, "6 passed in ");
 }
 
 #[test]
@@ -52,5 +52,5 @@ fn the_helper_for_vitest_passes_its_tests_and_has_no_error_of_types() {
     run(tool("tsc").args(["--project", "tsconfig.build.json"]));
     assert!(copy.path().join("dist/vitest.js").exists());
     let printed = run(tool("vitest").args(["run", "--reporter=default"]));
-    assert!(printed.contains("4 passed"), "{printed}");
+    assert!(printed.contains("5 passed"), "{printed}");
 }

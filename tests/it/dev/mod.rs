@@ -3,6 +3,7 @@
 mod clock;
 mod helpers;
 mod inbox;
+mod turner;
 
 use std::net::SocketAddr;
 

@@ -282,7 +282,8 @@ pub const LIMITS: &[(&str, &[Figure])] = &[
         ],
     ),
     ("turn of the clock", &[code("domain/when/mod.rs", "HORIZON_MS: i64 = ")]),
-    ("attempts in one turn", &[code("dev/turner.rs", "MAX_ATTEMPTS: usize = ")]),
+    ("time for one turn", &[code("dev/turner.rs", "MAX_TIME: Duration = ")]),
+    ("deliveries of one instant that each led to the next", &[code("dev/turner.rs", "MAX_ROUNDS: usize = ")]),
     (
         "deliveries that the inbox keeps",
         &[code("dev/arrivals.rs", "MAX_ARRIVALS: usize = "), code("dev/arrivals.rs", "MAX_BYTES: usize = ")],

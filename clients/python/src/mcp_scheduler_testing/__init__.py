@@ -14,14 +14,19 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 __all__ = ["Arrival", "Scheduler", "SchedulerError", "Turned"]
 
-# A turn of the clock answers when all deliveries have ended, and an endpoint may take a minute.
-_TIMEOUT = 600
+# A turn of the clock answers within a minute or so.
+_TIMEOUT = 120
 # The scheduler is on this machine.
 _OPENER = build_opener(ProxyHandler({}))
 
+_LOOP = (
+    "the clock stands still at {now}, with {rest} left to turn: each delivery has led to another one for the same instant, "
+    "a thousand times in a row; schedule it for a later time"
+)
+
 
 class SchedulerError(Exception):
-    """The scheduler has refused a request, or has not started."""
+    """The scheduler has refused a request, has not started, or cannot turn its clock to the end."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,9 @@ class Scheduler:
         while True:
             turned = self.call("POST", "/dev/clock", {"advance": duration})
             attempts.update(turned["attempts"])
-            # There is a limit on the attempts of one turn.
+            if turned.get("stoppedBy") == "loop":
+                raise SchedulerError(_LOOP.format(**turned))
+            # There is a limit on the time of one turn.
             duration = turned.get("rest")
             if not duration:
                 return Turned(_time(turned["now"]), dict(attempts), turned["pending"])

@@ -12,7 +12,7 @@ use warp::reply::Response;
 use super::static_file::StaticFile;
 use crate::api::{ErrorDetail, FromObject, ObjectReader, Problem, Synonyms};
 use crate::delivery::Unverified;
-use crate::dev::{Arrival, Dev, TurnError, Turned};
+use crate::dev::{Arrival, Dev, StoppedBy, TurnError, Turned};
 use crate::domain::{ClientId, Delay, HORIZON_MS, InvalidDelay, Timestamp, millis};
 use crate::http::{RequestContext, Services, json};
 use crate::time::Clock as _;
@@ -70,9 +70,16 @@ struct ClockResponse {
 struct TurnResponse {
     attempts: BTreeMap<&'static str, usize>,
     pending: usize,
-    /// Some if there was too much to do for one turn.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rest: Option<String>,
+    #[serde(flatten)]
+    rest: Option<RestResponse>,
+}
+
+/// What is left of a turn that has ended early.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RestResponse {
+    rest: String,
+    stopped_by: &'static str,
 }
 
 /// What the inbox has.
@@ -133,7 +140,13 @@ pub(in crate::http) async fn turn_clock(mut context: RequestContext) -> Result<R
             TurnError::Stopping => Problem::stopping(),
             TurnError::Store(error) => Problem::internal(&error),
         })?;
-    let rest = (!rest.is_zero()).then(|| Delay::from(rest).to_string());
+    let rest = rest.map(|(rest, by)| {
+        let stopped_by = match by {
+            StoppedBy::Time => "time",
+            StoppedBy::Loop => "loop",
+        };
+        RestResponse { rest: Delay::from(rest).to_string(), stopped_by }
+    });
     json(&ClockResponse { now: now.to_string(), turn: Some(TurnResponse { attempts, pending, rest }) })
 }
 

@@ -62,9 +62,10 @@ element("turn").addEventListener("submit", (event) => {
   event.preventDefault();
   attempt(async () => {
     say("Turning …");
-    const { attempts, pending, rest } = await call("POST", "dev/clock", { advance: element("advance").value });
+    const { attempts, pending, rest, stoppedBy } = await call("POST", "dev/clock", { advance: element("advance").value });
     const made = Object.values(attempts).reduce((sum, count) => sum + count, 0);
-    const left = rest ? ` Too much was due for one turn: ${rest} are left.` : "";
+    const why = stoppedBy === "loop" ? "Each delivery leads to another one for the same instant" : "It takes long";
+    const left = rest ? ` ${why}: ${rest} are left.` : "";
     say(`Attempts: ${made}, of which ${attempts.success} succeeded. Conversations that wait: ${pending}.${left}`);
   });
 });
