@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use mcp_scheduler::http::operations;
+use serde_json::Value;
 
 use crate::support::browser::{node, run};
 use crate::support::service::{CLIENT, CONFIGURED, KEY, Place};
@@ -33,6 +34,15 @@ fn a_user_lets_a_program_in_that_knows_only_the_address() {
     let place = Place::new();
     let service = place.start(&CONFIGURED);
     run("login.mjs", [service.url(), CLIENT, KEY]);
+}
+
+#[test]
+fn people_turn_the_clock_of_a_scheduler_for_development_and_see_what_arrives() {
+    let place = Place::new();
+    let dev = place.spawn_command(place.command(&["dev", "--port", "0", "--json"], &[]));
+    let started: Value = serde_json::from_str(&dev.stdout_with("\n")).unwrap();
+    run("dev.mjs", ["url", "apiKey"].map(|member| started[member].as_str().unwrap()));
+    dev.stop();
 }
 
 #[test]
