@@ -112,12 +112,11 @@ impl Conversation {
     /// # Errors
     /// [`ReceiptRefused`].
     pub fn received(self, receipt: Receipt, received: Received) -> Result<ClaimedAttempt, ReceiptRefused> {
-        if self.destination != Destination::Inbox {
-            return Err(ReceiptRefused::Over);
-        }
         let has_acknowledged = self.has_acknowledged(receipt, received);
         let refused = if has_acknowledged { ReceiptRefused::Already } else { ReceiptRefused::Over };
-        ClaimedAttempt::of(self, receipt.token).ok_or(refused)
+        // It may have been moved to an endpoint since.
+        let in_inbox = Some(self).filter(|it| it.destination == Destination::Inbox);
+        in_inbox.and_then(|it| ClaimedAttempt::of(it, receipt.token)).ok_or(refused)
     }
 
     /// Whether the attempt of the receipt has this result. The token is not kept, and the number of an attempt is not used

@@ -8,7 +8,7 @@ use crate::support::client::{Answer, ApiClient};
 use crate::support::golden;
 
 /// Schedules and receives a conversation. Returns its id and its receipt.
-async fn received(client: &ApiClient) -> (String, String) {
+pub async fn received(client: &ApiClient) -> (String, String) {
     let id = client.scheduled(for_inbox(json!({}))).await;
     let answer = receive(client, json!({})).await.json();
     let item = &answer["conversations"][0];
@@ -16,7 +16,7 @@ async fn received(client: &ApiClient) -> (String, String) {
     (id, item["receipt"].as_str().unwrap().to_owned())
 }
 
-async fn acknowledge(client: &ApiClient, id: &str, body: Value) -> Answer {
+pub async fn acknowledge(client: &ApiClient, id: &str, body: Value) -> Answer {
     client.post_json(&format!("/api/inbox/{id}/ack"), &body).await
 }
 

@@ -13,6 +13,7 @@ mod dashboard;
 mod get_conversation_status;
 mod get_signing_keys;
 mod health;
+mod inbox;
 mod issue_oauth_token;
 mod issue_token;
 mod list_conversations;

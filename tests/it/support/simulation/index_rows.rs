@@ -65,7 +65,7 @@ pub fn expected(conversation: &Conversation) -> String {
 /// The key of the inbox row of a conversation.
 fn inbox_row(conversation: &Conversation) -> Option<String> {
     let at = match (conversation.destination(), conversation.state()) {
-        (Destination::Inbox, State::Scheduled) => conversation.due(),
+        (Destination::Inbox, State::Scheduled) if !conversation.is_paused() => conversation.due(),
         (Destination::Inbox, State::Waiting { next_attempt }) => *next_attempt,
         (Destination::Inbox, State::Delivering { lease, .. }) => lease.until,
         _ => return None,

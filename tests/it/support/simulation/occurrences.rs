@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 
 use mcp_scheduler::domain::{
-    Conversation, ConversationId, Course, Expiry, Occurrence, Recurrence, Series, State, Timestamp,
+    Conversation, ConversationId, Course, Destination, Expiry, Occurrence, Recurrence, Series, State, Timestamp,
 };
 
 use super::verdict::Sent;
@@ -84,6 +84,9 @@ pub fn check(before: Option<&Conversation>, next: &Conversation) -> Option<Strin
 fn check_same(times: &Times, (before, old): (&Conversation, &Series), next: &Conversation) -> Option<&'static str> {
     let series = next.series()?;
     let is_resumed = old.course == Course::Paused && series.course == Course::Running;
+    let has_lapsed = *before.destination() == Destination::Inbox
+        && series.course == Course::Running
+        && before.expiry().is_some_and(|expiry| expiry.at < next.updated());
     let mut wanted = (before.due(), old.missed);
     match (before.state(), next.state()) {
         (State::Scheduled, State::Delivering { attempt, .. }) => {
@@ -95,6 +98,11 @@ fn check_same(times: &Times, (before, old): (&Conversation, &Series), next: &Con
         }
         (State::Scheduled, State::Scheduled) if is_resumed && before.due() <= next.updated() => {
             wanted.0 = times.after(next.updated())?;
+        }
+        // Nobody has received it in time, and a later one is in time.
+        (State::Scheduled, State::Scheduled) if has_lapsed && before.due() != next.due() => {
+            let (due, left_out) = times.latest(before.due(), next.updated());
+            wanted = (due, (old.missed + left_out).min(Recurrence::MAX_COUNTED));
         }
         (State::Scheduled, State::Completed) => {
             let is_over = is_resumed && before.due() <= next.updated() && times.after(next.updated()).is_none();

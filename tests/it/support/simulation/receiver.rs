@@ -21,7 +21,8 @@ pub async fn receiver(fleet: Arc<Fleet>, client: ClientId) {
             continue;
         }
         let lease = Duration::from_secs(rng.pick(&[10, 30, 60, 60]));
-        let query = ReceiveQuery { max: rng.pick(&[1, 1, 3]), lease, wait: Duration::ZERO };
+        let wait = Duration::from_secs(rng.pick(&[0, 0, 5, 20]));
+        let query = ReceiveQuery { max: rng.pick(&[1, 1, 3]), lease, wait };
         let service = fleet.any_or_new().await;
         let Some(Ok(received)) = Box::pin(service.call(service.inbox.receive(&client, query))).await else { continue };
         for delivery in received {

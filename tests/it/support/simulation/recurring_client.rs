@@ -55,6 +55,7 @@ async fn schedule(fleet: &Fleet, number: u64, due: Timestamp, minutes: u32) -> O
     let name = format!("series-{number}");
     let text = format!("series {number}.") + &"x".repeat(rng.pick(&[0, 0, 5_000]));
     let news = rng.chance(300).then(|| news(&name));
+    let is_for_inbox = rng.chance(250);
     let ends = rng.chance(300).then(|| due + rng.up_to(12 * MINUTE) + MINUTE);
     let recurrence = RecurrenceRequest {
         cron: Some(if minutes == 1 { "* * * * *".to_owned() } else { format!("*/{minutes} * * * *") }),
@@ -67,9 +68,10 @@ async fn schedule(fleet: &Fleet, number: u64, due: Timestamp, minutes: u32) -> O
         conversation_text: Some(text.clone()),
         scheduled_time: Some(due.to_string()),
         recurrence: Some(recurrence),
-        endpoint: Some(format!("https://{name}.example.com/hook")),
+        endpoint: (!is_for_inbox).then(|| format!("https://{name}.example.com/hook")),
+        deliver: is_for_inbox.then(|| "inbox".to_owned()),
         retry: Some(RetryRequest { max_attempts: Some(rng.pick(&[1, 2, 3, 4, 4])) }),
-        timeout_seconds: Some(rng.pick(&[1, 10, 60])),
+        timeout_seconds: (!is_for_inbox).then(|| rng.pick(&[1, 10, 60])),
         expire_after: rng.pick(&[None, None, None, Some("1s"), Some("1m")]).map(str::to_owned),
         labels: news.as_ref().map(|_| vec![super::callbacks::label()]),
         on_failed: news.clone(),

@@ -62,7 +62,8 @@ impl Parts {
 
     fn inbox(&self) -> Inbox {
         let (waker, entropy) = (Arc::clone(&self.waker), Arc::clone(&self.entropy));
-        Inbox::new(self.store.clone(), waker, self.process.clock(), entropy)
+        let inbox = Inbox::new(self.store.clone(), waker, self.process.clock(), entropy);
+        inbox.waiting_until(CancellationToken::new())
     }
 
     fn scheduler(&self, deliverer: &Deliverer) -> Scheduler {

@@ -22,6 +22,8 @@ pub struct Tally {
     /// Attempts that receivers got, and their acknowledgements.
     pub received: u64,
     pub acknowledged: u64,
+    /// The same for occurrences.
+    pub acknowledged_occurrences: u64,
     /// Occurrences that have ended.
     pub occurrences: u64,
     /// Occurrences that began or ended late, so that others were left out.
@@ -48,6 +50,7 @@ impl Tally {
         self.callbacks += other.callbacks;
         self.received += other.received;
         self.acknowledged += other.acknowledged;
+        self.acknowledged_occurrences += other.acknowledged_occurrences;
         self.occurrences += other.occurrences;
         self.coalesced += other.coalesced;
         self.steered += other.steered;
