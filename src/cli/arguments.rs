@@ -9,8 +9,8 @@ use super::backup::{ExportArguments, ImportArguments};
 use super::client::ClientArguments;
 use super::completions::CompletionsArguments;
 use super::conversations::{
-    CancelArguments, ListArguments, MoveArguments, PreviewArguments, RedeliverArguments, ScheduleArguments,
-    ShowArguments, WatchArguments,
+    AcknowledgeArguments, CancelArguments, ListArguments, MoveArguments, PreviewArguments, ReceiveArguments,
+    RedeliverArguments, ScheduleArguments, ShowArguments, WatchArguments,
 };
 use super::cost::CostArguments;
 use super::dev::DevArguments;
@@ -55,6 +55,8 @@ pub(super) enum Command {
     Cancel(CancelArguments),
     Move(MoveArguments),
     Redeliver(RedeliverArguments),
+    Receive(ReceiveArguments),
+    Acknowledge(AcknowledgeArguments),
     Login(LoginArguments),
     Listen(ListenArguments),
     Client(ClientArguments),

@@ -63,6 +63,10 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Cancel(arguments) => with_config(async |config| conversations::cancel(&config, arguments).await),
         Command::Move(arguments) => with_config(async |config| conversations::move_to(&config, arguments).await),
         Command::Redeliver(arguments) => with_config(async |config| conversations::redeliver(&config, arguments).await),
+        Command::Receive(arguments) => with_config(async |config| conversations::receive(&config, arguments).await),
+        Command::Acknowledge(arguments) => {
+            with_config(async |config| conversations::acknowledge(&config, arguments).await)
+        }
         Command::Login(arguments) => with_config(async |config| login::login(&config, arguments).await),
         Command::Listen(arguments) => with_config(async |config| listen::run(&config, arguments).await),
         Command::Client(arguments) => with_config(async |config| client::run(&config, arguments).await),

@@ -155,6 +155,27 @@ async function schedule(page) {
   await sees(page, "Next: first attempt");
 }
 
+/** A conversation without an endpoint waits in the inbox, and its page says what a receiver does with it. */
+async function inbox(page) {
+  await open(page, origin, "schedule", "Schedule a conversation");
+  await page.getByLabel("Text", { exact: true }).fill("Look at the deployment");
+  await page.getByLabel("In the inbox").check();
+  equal(await page.getByLabel("Endpoint").count(), 0, "fields for an endpoint");
+  await page.getByLabel("After a delay").check();
+  await page.getByLabel("Delay", { exact: true }).fill("0s");
+  await checked(page, "schedule-inbox");
+  await page.getByRole("button", { name: "Schedule" }).click();
+  await sees(page, "Can be received: first attempt");
+  const { conversations } = await call("POST", "/api/inbox/receive", {});
+  await page.reload();
+  await sees(page, "Attempt 1: Under way");
+  await checkedEverywhere(page, "inbox");
+  const [{ conversationId, receipt }] = conversations;
+  await call("POST", `/api/inbox/${conversationId}/ack`, { receipt });
+  await page.reload();
+  await sees(page, "Attempt 1: Accepted");
+}
+
 async function moveAndCancel(page) {
   const [id] = await scheduleAll(call, {}, [
     { conversationText: "Later", endpoint: "https://example.com/", delay: "2h" },
@@ -248,6 +269,7 @@ await inBrowser(async (browser) => {
     failedConversation,
     redeliverAll,
     schedule,
+    inbox,
     moveAndCancel,
     operator,
     ended,

@@ -1,4 +1,4 @@
-// Schedules a conversation. While the time is typed, the instants that it means appear beside it.
+// Schedules a conversation, for an endpoint or for the inbox. While the time is typed, the instants that it means appear beside it.
 
 import { useState } from "preact/hooks";
 import { schedule } from "../api.js";
@@ -8,6 +8,7 @@ import { go } from "../router.js";
 import { Preview } from "./preview.jsx";
 
 const WAYS = { time: "At a time", delay: "After a delay", cron: "Recurring" };
+const RECEIVERS = { endpoint: "As an HTTP request", inbox: "In the inbox" };
 const ZONES = Intl.supportedValuesOf?.("timeZone") ?? [ZONE];
 
 /** The fields of a request that say when, from the fields of the form. */
@@ -25,7 +26,8 @@ function request(form) {
       .map((label) => [label.split(":")[0], label.split(":").slice(1).join(":")]),
   );
   const others = Object.keys(labels).length > 0 ? { labels } : {};
-  return { conversationText: form.text, endpoint: form.endpoint, ...when(form), ...others };
+  const receiver = form.receiver === "inbox" ? { deliver: "inbox" } : { endpoint: form.endpoint };
+  return { conversationText: form.text, ...receiver, ...when(form), ...others };
 }
 
 export function Schedule() {
@@ -36,6 +38,7 @@ export function Schedule() {
     cron: "",
     zone: ZONE,
     text: "",
+    receiver: "endpoint",
     endpoint: "",
     labels: "",
   });
@@ -64,29 +67,21 @@ export function Schedule() {
           <Field label="Text" error={problem("/conversationText")}>
             <textarea rows="5" required {...field("text")} />
           </Field>
-          <Field label="Endpoint" hint="It gets the text as an HTTP request." error={problem("/endpoint")}>
-            <input type="url" required placeholder="https://example.com/hook" {...field("endpoint")} />
-          </Field>
+          <Choice legend="Delivery" name="receiver" options={RECEIVERS} form={form} change={change} />
+          {form.receiver === "endpoint" && (
+            <Field label="Endpoint" hint="It gets the text as an HTTP request." error={problem("/endpoint")}>
+              <input type="url" required placeholder="https://example.com/hook" {...field("endpoint")} />
+            </Field>
+          )}
+          {form.receiver === "inbox" && (
+            <p class="soft">A program of this client receives it from there, such as an agent without an address.</p>
+          )}
           <Field label="Labels" hint="Optional, such as team:ops env:test" error={problem("/labels")}>
             <input {...field("labels")} />
           </Field>
         </div>
         <div class="card">
-          <fieldset>
-            <legend>When</legend>
-            {Object.entries(WAYS).map(([way, name]) => (
-              <label class="check" key={way}>
-                <input
-                  type="radio"
-                  name="way"
-                  value={way}
-                  checked={form.way === way}
-                  onChange={() => change({ ...form, way })}
-                />
-                <span>{name}</span>
-              </label>
-            ))}
-          </fieldset>
+          <Choice legend="When" name="way" options={WAYS} form={form} change={change} />
           <When form={form} field={field} problem={problem} />
           <Preview when={when(form)} zone={form.way !== "delay" && form.zone !== ZONE && form.zone} />
           <Failure error={state.error} />
@@ -96,6 +91,27 @@ export function Schedule() {
         </div>
       </form>
     </>
+  );
+}
+
+/** One of several options, by a field of the form. */
+function Choice({ legend, name, options, form, change }) {
+  return (
+    <fieldset>
+      <legend>{legend}</legend>
+      {Object.entries(options).map(([value, text]) => (
+        <label class="check" key={value}>
+          <input
+            type="radio"
+            name={name}
+            value={value}
+            checked={form[name] === value}
+            onChange={() => change({ ...form, [name]: value })}
+          />
+          <span>{text}</span>
+        </label>
+      ))}
+    </fieldset>
   );
 }
 

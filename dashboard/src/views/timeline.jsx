@@ -55,7 +55,10 @@ function Next({ of }) {
   const { status, lastError, nextAttemptTime, updatedTime } = of;
   if (of.paused) return <Event kind="next" title="Paused" text="No occurrence begins until it is resumed." />;
   if (nextAttemptTime) {
-    const title = of.attempts.length > 0 ? `Next: attempt ${of.attempts.at(-1).number + 1}` : "Next: first attempt";
+    const number = of.attempts.length > 0 && of.attempts.at(-1).number + 1;
+    const attempt = number ? `attempt ${number}` : "first attempt";
+    // A conversation in the inbox is not sent: it waits until somebody receives it.
+    const title = of.deliver ? `Can be received: ${attempt}` : `Next: ${attempt}`;
     return <Event kind="next" time={nextAttemptTime} title={title} text={lastError} />;
   }
   if (status === "Failed") return <Event kind="bad" time={updatedTime} title="Failed" text={lastError} />;

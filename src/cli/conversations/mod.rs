@@ -1,6 +1,7 @@
 //! The commands on conversations. Each calls an operation of the API and prints its answer.
 
 mod cancel;
+mod inbox;
 mod list;
 mod move_to;
 mod preview;
@@ -11,6 +12,7 @@ mod watch;
 mod when;
 
 pub(super) use cancel::{CancelArguments, cancel};
+pub(super) use inbox::{AcknowledgeArguments, ReceiveArguments, acknowledge, receive};
 pub(super) use list::{ListArguments, list};
 pub(super) use move_to::{MoveArguments, move_to};
 pub(super) use preview::{PreviewArguments, preview};

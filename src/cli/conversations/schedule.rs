@@ -20,8 +20,10 @@ use crate::domain::Scope;
 #[derive(Debug, Args)]
 #[command(
     group = ArgGroup::new("when").args(["delay", "at", "cron"]).required(true).multiple(true),
+    group = ArgGroup::new("receiver").args(["to", "inbox"]).required(true),
     after_help = "Examples:\n  mcp-scheduler schedule \"Remind Anna\" --in 5m --to https://example.com/hook\n  \
-                  mcp-scheduler schedule \"Report\" --cron \"0 9 * * 1-5\" --zone Europe/Berlin --to https://example.com/hook"
+                  mcp-scheduler schedule \"Report\" --cron \"0 9 * * 1-5\" --zone Europe/Berlin --to https://example.com/hook\n  \
+                  mcp-scheduler schedule \"Look at the deployment\" --in 1h --inbox"
 )]
 pub(in crate::cli) struct ScheduleArguments {
     /// The text
@@ -30,7 +32,10 @@ pub(in crate::cli) struct ScheduleArguments {
     when: WhenArguments,
     /// The endpoint to which it is delivered
     #[arg(long, value_name = "URL")]
-    to: String,
+    to: Option<String>,
+    /// Keep it in the inbox, from which a receiver without an endpoint gets it
+    #[arg(long)]
+    inbox: bool,
     /// A label; give the option again for another one
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
@@ -48,7 +53,11 @@ impl ScheduleArguments {
     fn request(&self) -> Value {
         let mut request = self.when.members();
         request.insert("conversationText".to_owned(), self.text.as_str().into());
-        request.insert("endpoint".to_owned(), self.to.as_str().into());
+        let receiver = match &self.to {
+            Some(endpoint) => ("endpoint", endpoint.as_str()),
+            None => ("deliver", "inbox"),
+        };
+        request.insert(receiver.0.to_owned(), receiver.1.into());
         if !self.labels.is_empty() {
             let labels = self.labels.iter().map(|(key, value)| (key.clone(), value.as_str().into()));
             request.insert("labels".to_owned(), Value::Object(labels.collect::<Map<_, _>>()));
@@ -115,9 +124,16 @@ mod tests {
     }
 
     #[test]
-    fn a_time_and_an_endpoint_are_needed() {
+    fn without_an_endpoint_it_is_for_the_inbox() {
+        let Command::Schedule(arguments) = parse("schedule hello --in 5m --inbox") else { panic!() };
+        assert_eq!(arguments.request(), json!({ "conversationText": "hello", "delay": "5m", "deliver": "inbox" }));
+    }
+
+    #[test]
+    fn a_time_and_one_receiver_are_needed() {
         for wrong in [
             "hello --in 5m",
+            "hello --in 5m --to https://a.example --inbox",
             "hello --to https://a.example",
             "hello --zone UTC --to https://a.example",
             "hello --in 5m --at 2030-01-01T00:00Z --to https://a.example",

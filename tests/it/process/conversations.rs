@@ -163,6 +163,32 @@ async fn what_has_failed_is_watched_shown_and_delivered_again() {
 }
 
 #[test]
+fn a_conversation_of_the_inbox_is_received_and_acknowledged() {
+    let place = Place::new();
+    let service = place.start(&CONFIGURED);
+    let person = Person::at(&service);
+    assert_eq!(person.shown(&["receive"], "-"), "Nothing is due.\n");
+    let id = person.id_of(&["schedule", "Look at CI", "--in", "0s", "--inbox"]);
+    let shown = person.shown(&["receive", "--wait", "5", "--lease", "300"], &id);
+    assert!(
+        shown.starts_with("id         ID\nreceipt    ") && shown.contains("\nattempt    0\ndue        0000-"),
+        "{shown}"
+    );
+    assert!(shown.contains("\nlease      0000-") && shown.ends_with("\ntext       Look at CI\n"), "{shown}");
+    assert_eq!(person.json(&["show", &id])["attempts"][0]["outcome"], "inFlight");
+    let over = person.refused(&["acknowledge", &id, "0-9-00000000000001"], 1);
+    assert!(over.contains("receipt"), "{over}");
+
+    let other = person.id_of(&["schedule", "Look again", "--in", "0s", "--inbox"]);
+    let received = person.json(&["receive", "--max", "10"])["conversations"][0].clone();
+    assert_eq!(received["conversationId"], *other);
+    let receipt = received["receipt"].as_str().unwrap();
+    assert_eq!(person.shown(&["acknowledge", &other, receipt, "--failed"], &other), "ID is acknowledged.\n");
+    assert_eq!(person.json(&["show", &other])["attempts"][0]["error"], "receiver_failed");
+    person.refused(&["schedule", "both", "--in", "0s", "--inbox", "--to", HOOK], 2);
+}
+
+#[test]
 fn changes_are_printed_until_ctrl_c() {
     let place = Place::new();
     let service = place.start(&CONFIGURED);
