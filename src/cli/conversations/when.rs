@@ -1,7 +1,7 @@
 //! The arguments that say when a text is delivered.
 
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 // No doc comments: they would be the text of each command that has these arguments.
 #[derive(Debug, Args)]
@@ -45,12 +45,12 @@ impl WhenArguments {
     pub(super) fn members(&self) -> Map<String, Value> {
         let mut members = self.time.members();
         if let Some(cron) = &self.cron {
-            let mut recurrence = json!({ "cron": cron });
+            let mut recurrence = Map::from_iter([("cron".to_owned(), cron.as_str().into())]);
             let periods = [("everyWeeks", self.every_weeks), ("everyDays", self.every_days)];
             for (name, length) in periods.into_iter().filter_map(|(name, length)| Some((name, length?))) {
-                recurrence[name] = length.into();
+                recurrence.insert(name.to_owned(), length.into());
             }
-            members.insert("recurrence".to_owned(), recurrence);
+            members.insert("recurrence".to_owned(), Value::Object(recurrence));
         }
         members
     }
