@@ -147,7 +147,7 @@ fn check(pointer: &str, equals: Option<&str>, absent: Option<bool>) -> SuccessWh
 #[test]
 fn every_field_changes_the_fingerprint() {
     let text = |text: &str| Some(text.to_owned());
-    let others = [
+    let others = vec![
         ScheduleRequest { conversation_text: text("Hello"), ..request() },
         ScheduleRequest { scheduled_time: text("2030-01-31T08:30:00.001Z"), ..request() },
         ScheduleRequest { scheduled_time: None, delay: text("5m"), ..request() },
