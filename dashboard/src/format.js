@@ -75,3 +75,7 @@ export const receiver = ({ method, endpoint, deliver }) => (endpoint ? `${method
 
 /** The status as people read it. */
 export const statusName = (status) => (status === "InProgress" ? "In progress" : status);
+
+/** In which weeks or days something recurs, if not in all. */
+export const period = ({ everyWeeks, everyDays }) =>
+  (everyWeeks && `every ${everyWeeks} weeks`) || (everyDays && `every ${everyDays} days`);

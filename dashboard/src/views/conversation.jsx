@@ -1,7 +1,7 @@
 // One conversation: what it sends, where to and when, and everything that happened to it.
 
 import { get } from "../api.js";
-import { receiver } from "../format.js";
+import { period, receiver } from "../format.js";
 import { useLoad } from "../load.js";
 import { Ago, Failure, Labels, Loading, Status, Time, Title } from "../parts.jsx";
 import { link } from "../router.js";
@@ -94,6 +94,7 @@ function recurs({ recurrence, ending }) {
   return (
     <>
       <code>{cron}</code> in {timeZone}
+      {period(recurrence) && `, ${period(recurrence)}`}
       {endTime && <> until {<Time time={endTime} relative={false} />}</>}
       {maxOccurrences && `, ${maxOccurrences} times at most`}
       {ending && ", ends with the attempt that is under way"}

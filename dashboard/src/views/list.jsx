@@ -1,7 +1,7 @@
 // The conversations that match a filter, page by page. The filter is in the address, so it can be kept as a bookmark.
 
 import { list } from "../api.js";
-import { nameOf, shortReceiver } from "../format.js";
+import { nameOf, period, shortReceiver } from "../format.js";
 import { useLoad } from "../load.js";
 import { Ago, Empty, Failure, Labels, Loading, Status, Time, Title } from "../parts.jsx";
 import { link } from "../router.js";
@@ -72,6 +72,7 @@ function Row({ it, client }) {
         </a>{" "}
         <span class="soft">{shortReceiver(it)}</span>{" "}
         {it.recurrence && <code title={it.recurrence.timeZone}>{it.recurrence.cron}</code>}{" "}
+        {it.recurrence && <span class="soft">{period(it.recurrence)}</span>}{" "}
         <Labels labels={it.labels} />
       </td>
       <td data-name="Due">
