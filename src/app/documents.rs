@@ -11,7 +11,7 @@ use crate::login::Documents;
 use crate::outbound::{HttpSender, OutboundRequest, Sender as _};
 
 /// Reads documents with the client for deliveries, which connects only to addresses that deliveries may reach.
-pub(super) struct GuardedFetcher(pub(super) Arc<HttpSender>);
+pub struct GuardedFetcher(pub Arc<HttpSender>);
 
 #[async_trait]
 impl DocumentFetcher for GuardedFetcher {

@@ -36,6 +36,7 @@ pub use client_keys::client_keys;
 pub use clients::{ClientCommand, administrate_clients};
 pub use dev::DevClient;
 pub use doctor::{examine_endpoint, examine_secrets, examine_store};
+pub use documents::GuardedFetcher;
 pub use repair::{StoreRepair, repair};
 pub use start::StartError;
 pub use sweep::sweep_once;

@@ -32,6 +32,9 @@ struct Document {
     redirect_uris: Vec<String>,
     #[serde(default)]
     token_endpoint_auth_method: Option<String>,
+    /// The methods of a program that can use several. The other one is then the one that it prefers.
+    #[serde(default)]
+    token_endpoint_auth_methods_supported: Vec<String>,
     #[serde(default)]
     client_secret: Option<serde::de::IgnoredAny>,
 }
@@ -95,8 +98,9 @@ fn is_id(id: &str) -> bool {
 
 fn program_of(id: &str, document: &[u8]) -> Option<Program> {
     let StrictObject(document) = serde_json::from_slice::<StrictObject<Document>>(document).ok()?;
-    let is_public =
-        document.client_secret.is_none() && document.token_endpoint_auth_method.is_none_or(|method| method == "none");
+    let methods = document.token_endpoint_auth_method.iter().chain(&document.token_endpoint_auth_methods_supported);
+    let can_be_public = document.token_endpoint_auth_method.is_none() || methods.into_iter().any(|m| m == "none");
+    let is_public = document.client_secret.is_none() && can_be_public;
     // An address that this service does not accept hides no other one.
     let redirect_uris: Vec<_> = document.redirect_uris.iter().filter_map(|uri| uri.parse().ok()).collect();
     let name = document.client_name.chars().take(Documents::MAX_NAME).collect();
@@ -168,6 +172,7 @@ mod tests {
             document("").replace("http://localhost/cb", "http://a.example/"),
             document(r#","client_secret":"x""#),
             document(r#","token_endpoint_auth_method":"client_secret_basic""#),
+            document(r#","token_endpoint_auth_method":"a","token_endpoint_auth_methods_supported":["a","b"]"#),
             format!("[{}]", document("")),
             document(&format!(r#","x":"{}""#, "x".repeat(Documents::MAX_BYTES))),
             "no JSON".to_owned(),

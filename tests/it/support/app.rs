@@ -151,7 +151,8 @@ impl Drop for TestApp {
 /// The only program that publishes a document.
 pub const PUBLISHED: &str = "https://agent.example/client.json";
 
-struct OneDocument;
+/// Finds that document and no other.
+pub struct OneDocument;
 
 #[async_trait]
 impl DocumentFetcher for OneDocument {
@@ -162,17 +163,18 @@ impl DocumentFetcher for OneDocument {
     }
 }
 
-/// The logins of an authenticator's clients, in this table.
+/// The logins of an authenticator's clients, in this table, for programs with these documents.
 pub fn logins(
     authenticator: &Arc<Authenticator>,
     directory: Arc<ClientDirectory>,
     table: Arc<dyn Table>,
     keys: SigningKeys,
     clock: Arc<dyn Clock>,
+    documents: Arc<dyn DocumentFetcher>,
 ) -> Logins {
     let entropy = Arc::new(SystemEntropy::new());
     let seals = Seals::new(keys, entropy.clone());
-    let documents = Documents::new(Arc::new(OneDocument));
+    let documents = Documents::new(documents);
     Logins::new(Arc::clone(authenticator), directory, LoginStore::new(table), seals, documents, clock, entropy)
 }
 
@@ -204,6 +206,8 @@ pub struct BareApi {
     pub signing_keys: SigningKeys,
     pub tokens: TokenSettings,
     pub operations: Vec<Operation>,
+    /// The documents of programs.
+    pub documents: Arc<dyn DocumentFetcher>,
     /// Requests per second and client; `None` for no limit.
     pub rate_limit: Option<NonZeroU32>,
     /// Pending conversations of each client; `None` for no limit.
@@ -228,6 +232,7 @@ impl BareApi {
             signing_keys: SIGNING_KEYS.parse().unwrap(),
             tokens: TokenSettings { issuer: own_name(), audience: own_name(), ttl_seconds: 3600 },
             operations: operations(),
+            documents: Arc::new(OneDocument),
             rate_limit: None,
             max_pending: None,
             max_pending_bytes: None,
@@ -261,7 +266,7 @@ impl BareApi {
         let authenticator =
             Authenticator::new(Arc::clone(&directory), keys.clone(), self.tokens, public_url, Arc::clone(&clock));
         let authenticator = Arc::new(authenticator);
-        let logins = logins(&authenticator, directory, table, keys, clock);
+        let logins = logins(&authenticator, directory, table, keys, clock, self.documents);
         let services = Arc::new(Services {
             scheduler,
             inbox,

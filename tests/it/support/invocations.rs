@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use crate::support::app::{KEY, logins, signer};
+use crate::support::app::{KEY, OneDocument, logins, signer};
 use crate::support::delivery_harness::{CLIENT, DeliveryHarness};
 
 /// The address that the host calls, and the host's name.
@@ -162,7 +162,8 @@ fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<
     let authenticator =
         Authenticator::new(Arc::clone(&directory), keys.clone(), tokens, public_url, Arc::clone(&clock) as _);
     let authenticator = Arc::new(authenticator);
-    let logins = logins(&authenticator, directory, Arc::new(SimulatedTable::new(())), keys, clock);
+    let logins =
+        logins(&authenticator, directory, Arc::new(SimulatedTable::new(())), keys, clock, Arc::new(OneDocument));
     let wake_ups = invocations.is_some().then(|| Arc::clone(&harness.wake_ups));
     Arc::new(Services {
         checkup: Checkup::new(harness.store.clone(), wake_ups, Arc::clone(&harness.clock) as _),

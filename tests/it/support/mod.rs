@@ -17,6 +17,7 @@ pub mod golden;
 pub mod host_harness;
 pub mod installed;
 pub mod integration;
+pub mod internet;
 pub mod invocations;
 pub mod json_schema;
 pub mod key_vault;

@@ -27,7 +27,7 @@ use mcp_scheduler::time::{Clock, SystemClock, SystemEntropy};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::support::app::{logins, signer};
+use crate::support::app::{OneDocument, logins, signer};
 use crate::support::azurite;
 use crate::support::functions_host::Host;
 use crate::support::host_harness::{HostHarness, PATIENCE, login};
@@ -93,7 +93,7 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
     let authenticator =
         Authenticator::new(Arc::clone(&directory), keys.clone(), tokens, public_url, Arc::clone(&clock));
     let authenticator = Arc::new(authenticator);
-    let logins = logins(&authenticator, directory, store.clients(), keys, Arc::clone(&clock));
+    let logins = logins(&authenticator, directory, store.clients(), keys, Arc::clone(&clock), Arc::new(OneDocument));
     let sender = Arc::new(HttpSender::new(endpoints).unwrap());
     let deliverer = Deliverer::new(
         conversations.clone(),

@@ -4,6 +4,7 @@
 mod code;
 mod consent;
 mod cost;
+mod programs;
 mod refresh;
 mod registration;
 mod typed_in;
