@@ -3,10 +3,10 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test test-fast hold simulate lint lint-fast fmt bench package docs hook \
-	toolchain deny advisories check-infra coverage drop ci
+	toolchain clients clients-newest deny advisories check-infra coverage drop ci
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: ## Start the service on http://127.0.0.1:8000
 	cargo run --release $(if $(ARGS),-- $(ARGS))
@@ -19,6 +19,12 @@ test: ## Run all tests; JUNIT=FILE writes the results there, PACKAGED_APP=FOLDER
 
 test-fast: ## Run the tests that start no process, no host and no Azurite (under 2 minutes)
 	scripts/test-fast $(ARGS)
+
+clients: ## Let programs in that are too large for the tests: Claude Code, Codex, opencode and others
+	scripts/clients
+
+clients-newest: ## The same with the newest versions of all programs (needs the internet)
+	scripts/clients newest
 
 hold: ## Run the tests that take minutes: floods, failures and restarts of the real process
 	scripts/hold

@@ -2,5 +2,6 @@
 
 mod clients;
 mod evaluation;
+mod programs;
 mod protocol;
 mod tools;
