@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::UserContent;
 use super::attempt_response::{AttemptResponse, attempts, lateness_ms};
 use super::callback_response::{CallbacksResponse, callback_of};
-use super::deliver_field::INBOX;
+use super::deliver_field::{PLACES, place};
 use super::recurrence_response::{RecurrenceResponse, SeriesResponse, next_times};
 use crate::auth::Principal;
 use crate::domain::{
@@ -148,7 +148,7 @@ pub(super) struct ConversationSummary<'a, F: UserContent<'a>> {
     #[serde(skip_serializing_if = "Option::is_none")]
     endpoint: Option<F::Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("enum" = [INBOX]))]
+    #[schemars(extend("enum" = PLACES))]
     deliver: Option<&'static str>,
     attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -187,7 +187,7 @@ impl<'a, F: UserContent<'a>> ConversationSummary<'a, F> {
             name: name::<F>(conversation),
             text_excerpt: conversation.text_excerpt().map(|excerpt| F::text(excerpt.as_str())),
             endpoint: conversation.destination().target().map(|target| F::text(target.endpoint.origin())),
-            deliver: deliver(conversation),
+            deliver: place(conversation.destination()),
             attempts: conversation.attempts_begun(),
             recurrence: RecurrenceResponse::of(conversation),
             paused: conversation.series().map(Series::is_paused),
@@ -256,9 +256,9 @@ pub(crate) struct ConversationResponse<'a, F: UserContent<'a>> {
     conversation_text: F::Text,
     #[serde(skip_serializing_if = "Option::is_none")]
     endpoint: Option<F::Text>,
-    /// inbox, if it is received by its client and not sent to an endpoint.
+    /// inbox or events, if it is not sent to an endpoint of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("enum" = [INBOX]))]
+    #[schemars(extend("enum" = PLACES))]
     deliver: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text::optional::serialize")]
     #[schemars(with = "Option<String>")]
@@ -319,7 +319,7 @@ impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
             name: name::<F>(conversation),
             conversation_text: F::text(&payload.text),
             endpoint: target.map(|target| F::text(endpoints.of(&target.endpoint))),
-            deliver: deliver(conversation),
+            deliver: place(conversation.destination()),
             method: target.map(|target| target.method),
             headers: F::headers(&payload.headers),
             additional_info: payload.info.as_ref().map(|info| F::json(info.as_str())),
@@ -353,10 +353,6 @@ fn name<'a, F: UserContent<'a>>(conversation: &'a Conversation) -> Option<F::Tex
 fn labels<'a, F: UserContent<'a>>(conversation: &Conversation) -> Option<F::Object> {
     let labels = conversation.labels();
     (!labels.is_empty()).then(|| F::labels(labels))
-}
-
-fn deliver(conversation: &Conversation) -> Option<&'static str> {
-    conversation.destination().target().is_none().then_some(INBOX)
 }
 
 fn next_attempt(conversation: &Conversation) -> Option<String> {

@@ -48,13 +48,14 @@ pub struct ScheduleRequest {
     #[schemars(length(min = 1, max = MAX_TIME))]
     pub time_zone: Option<String>,
     /// The endpoint that receives the text: an https URL of at most 2048 characters, without a user name or password. It is
-    /// required, unless deliver is inbox.
+    /// required, unless there is a deliver.
     #[schemars(length(min = 1, max = EndpointPolicy::MAX_BYTES), extend("format" = "uri"))]
     pub endpoint: Option<String>,
     /// inbox: nothing is sent. From its time on, the text waits in the inbox of this client until it is received with
-    /// receiveConversations and acknowledged. Use it for a receiver that has no URL, such as an agent on a laptop. It has no
-    /// endpoint, method, headers, format, body, successWhen or timeoutSeconds.
-    #[schemars(extend("enum" = [deliver_field::INBOX]))]
+    /// receiveConversations and acknowledged. Use it for a receiver that has no URL, such as an agent on a laptop. events: the
+    /// text is sent to the programs that have subscribed to conversation.due over MCP. Both have no endpoint, method, headers,
+    /// format, body or successWhen, and inbox has no timeoutSeconds.
+    #[schemars(extend("enum" = deliver_field::PLACES))]
     pub deliver: Option<String>,
     /// The HTTP method. The default is POST. GET and DELETE are sent without a body.
     #[schemars(extend("enum" = Method::ALL.map(Method::as_str)))]
@@ -132,7 +133,7 @@ impl FromObject for ScheduleRequest {
             "endpoint",
             &["url", "uri", "webhook", "webhookurl", "callback", "callbackurl", "target", "destination", "to"],
         ),
-        ("deliver", &["delivery", "deliverto", "deliverymode", "via", "inbox", "pull"]),
+        ("deliver", &["delivery", "deliverto", "deliverymode", "via", "inbox", "pull", "event"]),
         ("method", &["httpmethod", "verb"]),
         ("headers", &["httpheaders"]),
         ("additionalInfo", &["metadata", "info", "data", "additional", "context", "extra"]),
@@ -240,6 +241,7 @@ impl ScheduleRequest {
         errors.check("/additionalInfo", info.as_ref().map_or(Ok(()), RawJson::check));
         let format = errors.check("/format", word(self.format.as_deref()));
         let body = body_field::check(self.body, (text.as_deref(), info.as_ref()), (method, format), &mut errors);
+        deliver_field::check_size(destination.as_ref(), (text.as_deref(), info.as_ref()), &mut errors);
         let success_when = self.success_when.and_then(|check| check.check(&mut errors));
         let labels = Labels::parse(self.labels.unwrap_or_default()).unwrap_or_else(|problems| {
             for problem in problems {

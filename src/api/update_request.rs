@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::deliver_field::INBOX;
+use super::deliver_field::place;
 use super::parsed::not_an_object;
 use super::{ErrorDetail, Parsed, Problem, ScheduleRequest};
 use crate::domain::{
@@ -235,7 +235,7 @@ impl<'a> StoredRequest<'a> {
             delay: (!sets_time).then_some("0s"),
             recurrence: conversation.series().map(|series| StoredRecurrence::from(&series.recurrence)),
             endpoint: target.map(|target| target.endpoint.as_str()),
-            deliver: target.is_none().then_some(INBOX),
+            deliver: place(conversation.destination()),
             method: method.filter(|method| *method != Method::default()).map(Method::as_str),
             headers: stored_headers(&payload.headers),
             additional_info: payload.info.as_ref().and_then(|info| serde_json::from_str(info.as_str()).ok()),

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::delivery::NextDue;
 use crate::store::{
     AzureNames, AzureStore, ClientStore, ConversationStore, EmbeddedStore, LoginStore, MemoryTable, NoQueue, Sealer,
-    Table, WakeUpQueue, WakeUps, Waker,
+    SubscriptionStore, Table, WakeUpQueue, WakeUps, Waker,
 };
 use crate::time::{Clock, SystemClock, TurnableClock};
 
@@ -82,6 +82,10 @@ impl Backend {
 
     pub(super) fn logins(&self) -> LoginStore {
         LoginStore::new(self.client_table())
+    }
+
+    pub(super) fn subscriptions(&self, sealer: Arc<Sealer>) -> SubscriptionStore {
+        SubscriptionStore::new(self.client_table(), sealer)
     }
 
     fn client_table(&self) -> Arc<dyn Table> {

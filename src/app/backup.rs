@@ -49,7 +49,7 @@ impl BackupStore {
         })?;
         let keys = BootstrapSecrets::encryption_keys(config, Arc::clone(&entropy)).await?;
         let sealer = Arc::new(Sealer::new(keys, Arc::clone(&entropy)));
-        let parts = Parts::of(&backend, entropy, sealer, config.server.retention);
+        let parts = Parts::of(&backend, entropy, sealer, config);
         // A store that is new is indexed from its beginning.
         parts.indexer(&backend).begin().await;
         let backup = parts.backup(&backend);

@@ -13,7 +13,9 @@ use super::signatures::ChosenSignatures;
 use crate::auth::{Authenticator, ClientAdmin, ClientDirectory};
 use crate::backup::Backup;
 use crate::config::Config;
-use crate::delivery::{Deliverer, Follower, Inbox, NextDue, Signer, SlotRunner, WakeUpHandler, Worker};
+use crate::delivery::{
+    Deliverer, Follower, Inbox, NextDue, Signer, SlotRunner, Subscribers, Subscriptions, WakeUpHandler, Worker,
+};
 use crate::descriptors::Descriptors;
 use crate::dev::{Arrivals, Dev, TurningWorker};
 use crate::domain::Retention;
@@ -78,7 +80,8 @@ impl Foundation {
         let mut operations = operations();
         let inbox = parts.inbox(self.host.is_none().then_some(stop));
         let tools = operations.iter().filter_map(Operation::tool);
-        let mcp = McpServer::new(scheduler.clone(), inbox.clone(), &self.public_url, tools);
+        let subscriptions = self.subscriptions(&parts);
+        let mcp = McpServer::new(scheduler.clone(), inbox.clone(), subscriptions, &self.public_url, tools);
         operations.extend(if invocations.is_some() { invocation_operations() } else { standalone_operations() });
         operations.extend(dev.iter().flat_map(|_| dev_operations()));
         let services = Services {
@@ -104,7 +107,12 @@ impl Foundation {
     fn parts(&self, secrets: &Secrets) -> Parts {
         let sealer = Sealer::new(secrets.encryption_keys.clone(), Arc::clone(&self.entropy));
         let sealer = Arc::new(sealer.refreshing(secrets.refresh.clone()));
-        Parts::of(&self.backend, Arc::clone(&self.entropy), sealer, self.config.server.retention)
+        Parts::of(&self.backend, Arc::clone(&self.entropy), sealer, &self.config)
+    }
+
+    fn subscriptions(&self, parts: &Parts) -> Subscriptions {
+        let (sender, endpoints) = (Arc::clone(&self.sender), self.config.delivery.endpoints.clone());
+        Subscriptions::new(parts.subscribers.clone(), sender, endpoints, Arc::clone(&self.entropy))
     }
 
     fn authenticator(&self, directory: Arc<ClientDirectory>, secrets: &Secrets) -> Authenticator {
@@ -145,14 +153,18 @@ pub(super) struct Parts {
     entropy: Arc<dyn Entropy>,
     retention: Retention,
     logins: LoginStore,
+    subscribers: Subscribers,
 }
 
 impl Parts {
-    pub(super) fn of(backend: &Backend, entropy: Arc<dyn Entropy>, sealer: Arc<Sealer>, retention: Retention) -> Self {
+    pub(super) fn of(backend: &Backend, entropy: Arc<dyn Entropy>, sealer: Arc<Sealer>, config: &Config) -> Self {
+        let retention = config.server.retention;
+        let subscriptions = backend.subscriptions(Arc::clone(&sealer));
+        let subscribers = Subscribers::new(subscriptions, backend.calendar(), config.delivery.events_text);
         let (conversations, wake_ups) = (backend.conversations(sealer), backend.wake_ups());
         let waker = backend.waker(&wake_ups);
         let (clock, calendar, logins) = (backend.clock(), backend.calendar(), backend.logins());
-        Self { conversations, waker, wake_ups, clock, calendar, entropy, retention, logins }
+        Self { conversations, waker, wake_ups, clock, calendar, entropy, retention, logins, subscribers }
     }
 
     fn scheduler(&self, config: &Config) -> Scheduler {
@@ -171,6 +183,7 @@ impl Parts {
     fn inbox(&self, stop: Option<&CancellationToken>) -> Inbox {
         let (waker, clock) = (Arc::clone(&self.waker), Arc::clone(&self.clock));
         let inbox = Inbox::new(self.conversations.clone(), waker, clock, Arc::clone(&self.entropy));
+        let inbox = inbox.with_subscribers(self.subscribers.clone());
         match stop {
             Some(stop) => inbox.waiting_until(stop.clone()),
             None => inbox,
@@ -198,6 +211,7 @@ impl Parts {
         let signatures = Arc::new(ChosenSignatures(Arc::clone(directory)));
         let max_in_flight = max_in_flight.min(descriptors.exchanges);
         let deliverer = deliverer.signing_by(Arc::clone(&self.calendar)).with_signatures(signatures);
+        let deliverer = deliverer.with_subscribers(self.subscribers.clone());
         Arc::new(deliverer.with_max_in_flight(max_in_flight))
     }
 

@@ -31,7 +31,7 @@ pub async fn sweep_once(config: &Config) -> Result<SweepReport, String> {
     let descriptors = Descriptors::raise();
     let backend = Backend::open(config, descriptors.store_files).map_err(|error| error.to_string())?;
     let sealer = Arc::new(Sealer::new(secrets.encryption_keys, entropy.clone()));
-    let parts = Parts::of(&backend, entropy, sealer, config.server.retention);
+    let parts = Parts::of(&backend, entropy, sealer, config);
     let signer = Arc::new(Signer::new(secrets.signing_secrets));
     let sender = HttpSender::new(config.delivery.endpoints.clone()).map_err(|error| error.to_string())?;
     let sender = Arc::new(sender.with_max_idle(descriptors.idle_connections));

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::server::{ServerConfig, WEBSITE_HOSTNAME};
 use super::vars::{Setting, Vars, any_text, parsed};
 use crate::delivery::SigningSecrets;
-use crate::domain::{AzureApp, EndpointPolicy};
+use crate::domain::{AzureApp, EndpointPolicy, EventsText};
 
 const SIGNING_SECRETS: Setting<SigningSecrets> = Setting { name: "WEBHOOK_SIGNING_SECRETS", default: "", read: parsed };
 /// An empty text is an empty list: an operator who sets it so closes every network.
@@ -33,7 +33,9 @@ const PLATFORM: [Setting<String>; 3] = [
 /// The name of the app without that of its slot. Azure sets this variable.
 const WEBSITE_SITE_NAME: Setting<String> = Setting { name: "WEBSITE_SITE_NAME", default: "", read: any_text };
 
-pub(super) const SETTINGS: [(&str, &str); 2] = [SIGNING_SECRETS.entry(), ALLOWED_NETWORKS.entry()];
+const EVENTS_TEXT: Setting<EventsText> = Setting { name: "MCP_EVENTS_TEXT", default: "draft", read: parsed };
+
+pub(super) const SETTINGS: [(&str, &str); 3] = [SIGNING_SECRETS.entry(), ALLOWED_NETWORKS.entry(), EVENTS_TEXT.entry()];
 
 /// Which endpoints a delivery may reach, and how it is signed.
 #[derive(Clone, Debug)]
@@ -42,19 +44,22 @@ pub struct DeliveryConfig {
     pub signing_secrets: Option<SigningSecrets>,
     /// `DELIVERY_ALLOWED_NETWORKS`, and the names of the service itself.
     pub endpoints: EndpointPolicy,
+    /// `MCP_EVENTS_TEXT`: which text of the Events extension the service follows.
+    pub events_text: EventsText,
 }
 
 impl DeliveryConfig {
     pub(super) fn read(vars: &mut Vars<'_>, server: &ServerConfig) -> Self {
         let signing_secrets = vars.read_secret(&SIGNING_SECRETS);
         let allowed_networks = allowed_networks(vars, server);
+        let events_text = vars.read(&EVENTS_TEXT).unwrap_or_default();
         let website = vars.text(&WEBSITE_HOSTNAME).as_deref().map(without_port).filter(|host| is_name(host));
         let public = server.public_url.as_ref().map(|url| without_port(url.origin(None).authority()));
         let public = public.filter(|host| is_name(host));
         let app = vars.text(&WEBSITE_SITE_NAME);
         let own_app = website.as_deref().and_then(|host| AzureApp::of_host(host, app.as_deref()));
         let own_hosts = public.into_iter().chain(website).collect();
-        Self { signing_secrets, endpoints: EndpointPolicy { allowed_networks, own_hosts, own_app } }
+        Self { signing_secrets, endpoints: EndpointPolicy { allowed_networks, own_hosts, own_app }, events_text }
     }
 }
 

@@ -1,25 +1,30 @@
 //! The callback: the conversation that tells an endpoint of the client how a delivery ended.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::{
-    AdditionalInfo, Callback, Callbacks, Conversation, ConversationId, ConversationName, DeliveryEnd, DeliveryPolicy,
-    Destination, DueTime, Format, Method, NewConversation, Payload, Status, Target, WholeConversation,
+    AdditionalInfo, Callbacks, Conversation, ConversationId, ConversationName, DeliveryEnd, DeliveryPolicy,
+    Destination, DueTime, Format, Headers, NewConversation, Payload, Status, WholeConversation,
 };
 use crate::json::text;
 
-/// The additional info of a callback.
-#[derive(Serialize)]
+/// The end of a delivery.
+// The additional info of a callback, and the data of `conversation.failed`.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct News<'a> {
+pub(crate) struct News<'a> {
     #[serde(serialize_with = "text::serialize")]
+    #[schemars(with = "String", extend("format" = "uuid"))]
     conversation_id: ConversationId,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     occurrence: Option<u32>,
     status: &'static str,
+    #[schemars(extend("format" = "date-time"))]
     scheduled_time: String,
+    #[schemars(extend("format" = "date-time"))]
     ended_time: String,
     attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,20 +39,20 @@ pub(super) fn news(
     id: ConversationId,
     of: &Conversation,
     end: DeliveryEnd<'_>,
-    callback: Callback,
+    (destination, headers): (Destination, Headers),
 ) -> WholeConversation {
     let new = NewConversation {
         due: DueTime::at(end.ended),
         payload: Payload {
             text: sentence(of, end),
             info: Some(AdditionalInfo::from_json(info(of, end))),
-            headers: callback.headers,
+            headers,
             body: None,
             success_when: None,
             callbacks: Callbacks::default(),
         },
         format: Format::Json,
-        destination: Destination::Endpoint(Target { endpoint: callback.endpoint, method: Method::Post }),
+        destination,
         policy: DeliveryPolicy::default(),
         labels: of.labels().clone(),
         thread_id: of.thread_id().cloned(),

@@ -36,6 +36,7 @@ pub fn classify(exchange: Exchange) -> AttemptResult {
             http_status: Some(status),
             error: None,
             response_excerpt: excerpt,
+            settled: Vec::new(),
         },
         Err(class) => AttemptResult {
             outcome: of_error(class),
@@ -43,6 +44,7 @@ pub fn classify(exchange: Exchange) -> AttemptResult {
             http_status: None,
             error: Some(class),
             response_excerpt: String::new(),
+            settled: Vec::new(),
         },
     }
 }
@@ -125,6 +127,7 @@ mod tests {
             http_status: Some(503),
             error: None,
             response_excerpt: "busy".to_owned(),
+            settled: Vec::new(),
         };
         assert_eq!(result, expected);
         let result = classify(Exchange { duration_ms: 9, result: Err(ErrorClass::TlsError) });

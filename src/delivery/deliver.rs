@@ -8,31 +8,33 @@ use tracing::field::{Empty, display};
 use tracing::{Instrument as _, Span};
 
 use super::client_limiter::{ClientLimiter, ClientPermit};
-use super::host_limiter::{HostLimiter, HostPermit};
+use super::event_delivery::EventParts;
+use super::host_limiter::HostLimiter;
 use super::not_ready::NotReady;
 use super::recorder::Recorder;
-use super::request::{attempt_request, trace_of};
+use super::request::trace_of;
+use super::request_delivery::Parts;
 use super::retry_schedule::Busy;
 use super::signing::AllSignatures;
-use super::{SignatureChoice, Signer, retry_delay};
+use super::{SignatureChoice, Signer, Subscribers, classify, retry_delay};
 use crate::domain::{
-    AttemptStart, Callbacks, Claim, ClaimRefused, ClaimedAttempt, Conversation, DeliveryPolicy, Destination, Endpoint,
-    ErrorClass, LeaseToken, Outcome, Payload, Signatures, Status, Target, Timestamp,
+    AttemptResult, AttemptStart, Callbacks, Claim, ClaimRefused, ClaimedAttempt, Conversation, DeliveryPolicy,
+    Destination, ErrorClass, LeaseToken, Outcome, Status, Timestamp,
 };
-use crate::outbound::{Exchange, Route, RouteError, Sender};
+use crate::outbound::{Exchange, Sender};
 use crate::store::{ConversationStore, DueKey, LiveAttempts, Revision, StoreError, Versioned, Waker};
 use crate::time::{Clock, Entropy, random, wait_until};
 
 /// Delivers the conversations of due rows.
 pub struct Deliverer {
     pub(super) recorder: Recorder,
-    sender: Arc<dyn Sender>,
-    signer: Arc<Signer>,
-    signatures: Arc<dyn SignatureChoice>,
+    pub(super) sender: Arc<dyn Sender>,
+    pub(super) signer: Arc<Signer>,
+    pub(super) signatures: Arc<dyn SignatureChoice>,
     /// The clock of receivers, which check when a delivery was signed.
-    signing_clock: Arc<dyn Clock>,
+    pub(super) signing_clock: Arc<dyn Clock>,
     client_limiter: ClientLimiter,
-    host_limiter: HostLimiter,
+    pub(super) host_limiter: HostLimiter,
     live: LiveAttempts,
 }
 
@@ -61,20 +63,26 @@ pub enum DeliveryOutcome {
 }
 
 /// Everything that an attempt needs besides the conversation.
-struct Prepared {
+pub(super) struct Prepared {
     /// Empty if the payload is lost.
-    callbacks: Callbacks,
-    /// What a request needs; or the reason why it is not at hand, which ends the attempt.
-    request: Result<Parts, ErrorClass>,
+    pub(super) callbacks: Callbacks,
+    /// What is sent; or the reason why it is not at hand, which ends the attempt.
+    pub(super) outgoing: Result<Outgoing, ErrorClass>,
 }
 
-/// Everything that a request needs besides the conversation.
-struct Parts {
-    target: Target,
-    payload: Payload,
-    route: Route,
-    host_permit: HostPermit,
-    signatures: Signatures,
+/// What an attempt sends.
+pub(super) enum Outgoing {
+    /// A request to the endpoint of the conversation.
+    Request(Box<Parts>),
+    /// An event to subscriptions.
+    Event(EventParts),
+}
+
+/// What an attempt came to, before it is recorded.
+pub(super) struct Sent {
+    pub(super) result: AttemptResult,
+    /// The header `Retry-After` of the response.
+    pub(super) retry_after: Option<String>,
 }
 
 /// An attempt that this worker has claimed in the store.
@@ -104,7 +112,7 @@ impl Deliverer {
     /// margin before sending was stopped or starved, and must not send any more.
     const MARGIN_FOR_RESULT: Duration = Duration::from_secs(5);
     /// The pause after a look-up that this machine had no resources for.
-    const LOOK_UP_AGAIN: Duration = Duration::from_secs(5);
+    pub(super) const LOOK_UP_AGAIN: Duration = Duration::from_secs(5);
     /// How many times a claim is tried while others change the conversation first.
     const CLAIM_TRIES: u32 = 5;
 
@@ -119,7 +127,7 @@ impl Deliverer {
     ) -> Self {
         Self {
             signing_clock: Arc::clone(&clock),
-            recorder: Recorder { store, waker, clock, entropy },
+            recorder: Recorder { store, waker, clock, entropy, subscribers: None },
             sender,
             signer,
             signatures: Arc::new(AllSignatures),
@@ -145,6 +153,13 @@ impl Deliverer {
     #[must_use]
     pub fn with_signatures(self, signatures: Arc<dyn SignatureChoice>) -> Self {
         Self { signatures, ..self }
+    }
+
+    /// The same, and events are sent to these subscriptions. Otherwise nobody has subscribed.
+    #[must_use]
+    pub fn with_subscribers(mut self, subscribers: Subscribers) -> Self {
+        self.recorder.subscribers = Some(subscribers);
+        self
     }
 
     /// The same, but deliveries are signed with the time of this clock.
@@ -221,12 +236,12 @@ impl Deliverer {
                 return Ok(DeliveryOutcome::NothingToDo);
             }
             self.recorder.store.tell_time(&*self.recorder.clock).await?;
-            let Destination::Endpoint(target) = read.value.destination() else {
+            if *read.value.destination() == Destination::Inbox {
                 match self.recorder.end_lapsed(read).await {
                     Err(StoreError::Conflict | StoreError::Unknown(_)) => continue,
                     result => return Ok(result?),
                 }
-            };
+            }
             let now = self.recorder.clock.now();
             let Some(claimable_from) = read.value.claimable_from(now) else {
                 return Ok(DeliveryOutcome::NothingToDo);
@@ -242,7 +257,10 @@ impl Deliverer {
             if !has_permits && needed > permit.held() {
                 return Err(NotReady::NeedsPermits(needed, Box::new(read)));
             }
-            let prepared = self.prepare(&read, target, claimable_from, &permit).await?;
+            let prepared = match read.value.destination().target() {
+                Some(target) => self.prepare_request(&read, target, claimable_from, &permit).await?,
+                None => self.prepare_event(&read, claimable_from, &permit).await?,
+            };
             // If the clock was set forward, the lease of our own attempt looks as if it were over.
             let Some(_live) = self.live.begin(due.id) else { return Ok(DeliveryOutcome::NothingToDo) };
             match self.claim(read).await {
@@ -254,42 +272,6 @@ impl Deliverer {
             }
         }
         Err(StoreError::Conflict.into())
-    }
-
-    /// Waits until the conversation can be claimed, with everything that its request needs at hand.
-    async fn prepare(
-        &self,
-        read: &Versioned<Conversation>,
-        target: &Target,
-        claimable_from: Timestamp,
-        client_permit: &ClientPermit,
-    ) -> Result<Prepared, NotReady> {
-        let conversation = &read.value;
-        log_endpoint(&target.endpoint);
-        let look_up = async {
-            let _permit = client_permit.look_up().await;
-            self.sender.route(target.endpoint.as_str()).await
-        };
-        let signatures = self.signatures.signatures(conversation.client());
-        let (payload, route, signatures) =
-            tokio::join!(self.recorder.payload(conversation, &read.revision), look_up, signatures);
-        let payload = payload?;
-        wait_until(&*self.recorder.clock, claimable_from).await;
-        match (payload, route) {
-            (Err(class), _) => Ok(Prepared { callbacks: Callbacks::default(), request: Err(class) }),
-            (Ok(Payload { callbacks, .. }), Err(RouteError::Failed(class))) => {
-                Ok(Prepared { callbacks, request: Err(class) })
-            }
-            (_, Err(RouteError::NotTried)) => Err(Busy { retry_in: Self::LOOK_UP_AGAIN }.into()),
-            (Ok(mut payload), Ok(route)) => {
-                let host_permit = self.host_limiter.take(conversation.client(), route.host()).await?;
-                let callbacks = std::mem::take(&mut payload.callbacks);
-                Ok(Prepared {
-                    callbacks,
-                    request: Ok(Parts { target: target.clone(), payload, route, host_permit, signatures }),
-                })
-            }
-        }
     }
 
     /// Claims the next attempt in the store, or finds that there is none to claim now.
@@ -329,24 +311,13 @@ impl Deliverer {
             return DeliveryOutcome::Abandoned;
         }
         let sent_at = self.recorder.clock.now();
-        let mut success_when = None;
-        let Prepared { callbacks, request } = prepared;
-        let exchange = match request {
-            Ok(Parts { target, mut payload, route, host_permit, signatures }) => {
-                let keys = self.signer.keys(conversation.client());
-                let times = (sent_at, self.signing_clock.now());
-                let request = attempt_request(conversation, &target, &payload, attempt, times, &keys, signatures);
-                success_when = payload.success_when.take();
-                // The request has a copy of the text, and the exchange may take a minute.
-                drop(payload);
-                match request {
-                    Ok(request) => host_permit.run(self.sender.send(request, route)).await,
-                    Err(class) => Exchange::not_sent(class),
-                }
-            }
-            Err(class) => Exchange::not_sent(class),
+        let Prepared { callbacks, outgoing } = prepared;
+        let sent = match outgoing {
+            Ok(Outgoing::Request(parts)) => self.send_request(&claim, *parts, sent_at).await,
+            Ok(Outgoing::Event(event)) => self.send_event(conversation, event).await,
+            Err(class) => Sent { result: classify(Exchange::not_sent(class)), retry_after: None },
         };
-        self.complete(claim, sent_at, exchange, success_when.as_ref(), &callbacks).await
+        self.complete(claim, sent_at, sent, &callbacks).await
     }
 
     /// Whether the lease of a claim lasts for the whole delivery timeout and the record of the result.
@@ -358,16 +329,6 @@ impl Deliverer {
         let passed = claim.since.elapsed().max(claim.since_machine.until(self.recorder.clock.machine()));
         holds && passed <= DeliveryPolicy::LEASE_MARGIN.saturating_sub(Self::MARGIN_FOR_RESULT)
     }
-}
-
-/// Adds the endpoint to the log lines of the delivery. What follows the host may be a secret.
-fn log_endpoint(endpoint: &Endpoint) {
-    let host = endpoint.origin().split_once("://").map_or("", |(_, host)| host);
-    let (address, port) = match host.rsplit_once(':') {
-        Some((address, port)) if !port.ends_with(']') => (address, port.parse::<u16>().ok()),
-        _ => (host, None),
-    };
-    Span::current().record("server.address", address).record("server.port", port);
 }
 
 /// Adds the attempt to the log lines of the delivery.

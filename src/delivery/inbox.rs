@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::recorder::Recorder;
-use super::{DeliveryOutcome, retry_delay};
+use super::{DeliveryOutcome, Subscribers, retry_delay};
 use crate::domain::{
     AttemptResult, Claim, ClaimedAttempt, ClientId, Conversation, ConversationId, LeaseToken, Outcome, Payload,
     Receipt, ReceiptRefused, Received, Timestamp, WholeConversation,
@@ -80,13 +80,20 @@ impl Inbox {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { recorder: Recorder { store, waker, clock, entropy }, stop: None }
+        Self { recorder: Recorder { store, waker, clock, entropy, subscribers: None }, stop: None }
     }
 
     /// The same, and a call may wait until something can be received. The stop ends all waits.
     #[must_use]
     pub fn waiting_until(self, stop: CancellationToken) -> Self {
         Self { stop: Some(stop), ..self }
+    }
+
+    /// The same, and these subscriptions learn what has failed. Otherwise nobody has subscribed.
+    #[must_use]
+    pub fn with_subscribers(mut self, subscribers: Subscribers) -> Self {
+        self.recorder.subscribers = Some(subscribers);
+        self
     }
 
     /// The current time of the injected clock.

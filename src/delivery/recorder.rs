@@ -4,9 +4,12 @@
 
 use std::sync::Arc;
 
-use super::DeliveryOutcome;
 use super::callback::news;
-use crate::domain::{Callbacks, Conversation, ConversationId, ErrorClass, Payload, WholeConversation};
+use super::{DeliveryOutcome, Subscribers};
+use crate::domain::{
+    Callback, Callbacks, Conversation, ConversationId, DeliveryEnd, Destination, ErrorClass, Headers, Method, Payload,
+    Target, WholeConversation,
+};
 use crate::metrics;
 use crate::store::{ConversationStore, Revision, StoreError, Waker};
 use crate::time::{Clock, Entropy, random};
@@ -18,12 +21,15 @@ pub(super) struct Recorder {
     pub(super) waker: Arc<dyn Waker>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
+    /// None if nobody can subscribe.
+    pub(super) subscribers: Option<Subscribers>,
 }
 
-/// The next state of a conversation, with the callback if its delivery has ended.
+/// The next state of a conversation, with the callbacks if its delivery has ended.
 pub(super) struct Change {
     pub(super) next: Conversation,
-    pub(super) callback: Option<WholeConversation>,
+    /// The callback that the client wants, and the one to the subscriptions.
+    callbacks: Vec<WholeConversation>,
     /// Whether the delivery has failed. None if it goes on.
     has_failed: Option<bool>,
 }
@@ -49,32 +55,58 @@ impl Recorder {
     pub(super) fn change(&self, next: Conversation, occurrence: Option<u32>, callbacks: &Callbacks) -> Change {
         let end = next.delivery_end(occurrence);
         let has_failed = end.map(|end| end.failure.is_some());
-        let callback = end.and_then(|end| {
+        let mut news_of = Vec::new();
+        if let Some(end) = end {
             let wanted = if end.failure.is_some() { &callbacks.on_failed } else { &callbacks.on_completed };
-            let wanted = wanted.clone()?;
-            let id = ConversationId::new(end.ended, &random(&*self.entropy)).in_partition(next.id().partition());
-            Some(news(id, &next, end, wanted))
-        });
-        Change { next, callback, has_failed }
+            let wanted = wanted.clone().map(|Callback { endpoint, headers }| {
+                (Destination::Endpoint(Target { endpoint, method: Method::Post }), headers)
+            });
+            let may_be_event = end.failure.is_some() && next.callback_of().is_none() && self.subscribers.is_some();
+            let event = may_be_event.then(|| (Destination::Events, Headers::default()));
+            news_of = wanted.into_iter().chain(event).map(|to| news(self.new_id(&next, end), &next, end, to)).collect();
+        }
+        Change { next, callbacks: news_of, has_failed }
     }
 
-    /// Commits a change: the end of a delivery and its callback appear together.
-    pub(super) async fn commit(&self, read: Revision, change: &Change) -> Result<(), StoreError> {
-        let Change { next, callback, has_failed } = change;
-        match callback {
-            None => self.store.replace(read, next).await?,
-            Some(callback) => self.store.replace_and_insert(read, next, callback).await?,
+    fn new_id(&self, of: &Conversation, end: DeliveryEnd<'_>) -> ConversationId {
+        ConversationId::new(end.ended, &random(&*self.entropy)).in_partition(of.id().partition())
+    }
+
+    /// Whether somebody has subscribed to the event of a callback. If that cannot be read, the callback is written and finds
+    /// out itself.
+    async fn is_wanted(&self, callback: &WholeConversation) -> bool {
+        let (Destination::Events, Some(all)) = (callback.conversation.destination(), &self.subscribers) else {
+            return true;
         };
+        match all.wanting(callback.conversation.event(), &callback.conversation).await {
+            Ok(wanting) => !wanting.is_empty(),
+            Err(error) => {
+                tracing::warn!(%error, "the subscriptions cannot be read");
+                true
+            }
+        }
+    }
+
+    /// Commits a change: the end of a delivery and its callbacks appear together.
+    pub(super) async fn commit(&self, read: Revision, change: &mut Change) -> Result<(), StoreError> {
+        let Change { next, callbacks, has_failed } = change;
+        // The one to the subscriptions is the last one.
+        if let Some(last) = callbacks.last()
+            && !self.is_wanted(last).await
+        {
+            callbacks.pop();
+        }
+        self.store.replace_and_insert(read, next, callbacks).await?;
         if let Some(has_failed) = *has_failed {
             metrics::record(|metrics| metrics.delivery(has_failed));
         }
         Ok(())
     }
 
-    /// Sees to it that a worker looks at the conversation when its next attempt is due, and at the callback.
+    /// Sees to it that a worker looks at the conversation when its next attempt is due, and at the callbacks.
     pub(super) async fn wake_after(&self, change: &Change) {
-        let callback = change.callback.as_ref().map(|callback| &callback.conversation);
-        for conversation in std::iter::once(&change.next).chain(callback) {
+        let callbacks = change.callbacks.iter().map(|callback| &callback.conversation);
+        for conversation in std::iter::once(&change.next).chain(callbacks) {
             self.wake(conversation).await;
         }
     }
@@ -114,8 +146,8 @@ impl Recorder {
             // A lost payload has lost the callbacks, too.
             callbacks = self.payload(&next, &read).await?.map(|payload| payload.callbacks).unwrap_or_default();
         }
-        let change = self.change(next, occurrence, &callbacks);
-        self.commit(read, &change).await?;
+        let mut change = self.change(next, occurrence, &callbacks);
+        self.commit(read, &mut change).await?;
         self.wake_after(&change).await;
         Ok(change.next)
     }

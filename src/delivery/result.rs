@@ -5,16 +5,13 @@ use std::time::Duration;
 
 use tracing::field::display;
 
-use super::classify::classify_checked;
-use super::deliver::CommittedClaim;
+use super::deliver::{CommittedClaim, Sent};
 use super::recorder::Change;
 use super::{Deliverer, DeliveryOutcome, retry_delay};
 use crate::domain::{
-    AttemptResult, Callbacks, ClaimProof, ClaimedAttempt, Conversation, Method, Outcome, Status, SuccessWhen,
-    Timestamp, millis,
+    AttemptResult, Callbacks, ClaimProof, ClaimedAttempt, Conversation, Method, Outcome, Status, Timestamp, millis,
 };
 use crate::metrics;
-use crate::outbound::Exchange;
 use crate::store::{Revision, StoreError};
 
 impl Deliverer {
@@ -25,17 +22,16 @@ impl Deliverer {
         &self,
         claim: CommittedClaim,
         sent_at: Timestamp,
-        exchange: Exchange,
-        success_when: Option<&SuccessWhen>,
+        sent: Sent,
         callbacks: &Callbacks,
     ) -> DeliveryOutcome {
         let CommittedClaim { claimed, revision, .. } = claim;
         let lateness = claimed.due_at().until(sent_at);
         let now = self.recorder.clock.now();
-        let pause =
-            retry_delay(claimed.conversation().attempts_used(), self.recorder.jitter(), exchange.retry_after(), now);
+        let Sent { result, retry_after } = sent;
+        let used = claimed.conversation().attempts_used();
+        let pause = retry_delay(used, self.recorder.jitter(), retry_after.as_deref(), now);
         let pause = pause + now.until(self.recorder.clock.latest());
-        let result = classify_checked(exchange, success_when);
         let method = claimed.conversation().destination().target().map(|target| target.method);
         let occurrence = claimed.conversation().occurrence();
         let proof = claimed.proof();
@@ -84,7 +80,7 @@ impl Deliverer {
         let mut pause = Duration::from_millis(100);
         let mut tries = 1;
         loop {
-            match self.recorder.commit(read.clone(), &change).await {
+            match self.recorder.commit(read.clone(), &mut change).await {
                 Ok(()) => return Ok(change),
                 Err(error) if tries == Self::RESULT_TRIES => return Err(error),
                 Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) => {

@@ -1,7 +1,7 @@
 //! An attempt to deliver a conversation, and its result.
 
-use super::Timestamp;
 use super::words::words;
+use super::{Settled, Timestamp};
 
 /// A claimed attempt whose result is not recorded yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct AttemptResult {
     pub error: Option<ErrorClass>,
     /// The beginning of the response's body: at most [`AttemptResult::MAX_EXCERPT`] bytes.
     pub response_excerpt: String,
+    /// The subscriptions that have settled the event in this attempt.
+    pub settled: Vec<Settled>,
 }
 
 impl AttemptResult {
@@ -50,6 +52,7 @@ impl AttemptResult {
             http_status: None,
             error: Some(ErrorClass::WorkerLost),
             response_excerpt: String::new(),
+            settled: Vec::new(),
         }
     }
 
@@ -131,11 +134,17 @@ pub enum ErrorClass {
     NotAcknowledged,
     /// The receiver of an inbox reported that it has failed.
     ReceiverFailed,
+    /// The client has no subscription that takes the event.
+    NoSubscription,
+    /// A subscriber refused the event for good, and no other one is left.
+    SubscriberRefused,
+    /// The subscriber's host has too many deliveries under way, so nothing was sent to it.
+    SubscriberBusy,
 }
 
 impl ErrorClass {
     /// All error classes, for parsing.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::DnsError,
         Self::ConnectRefused,
         Self::ConnectTimeout,
@@ -151,6 +160,9 @@ impl ErrorClass {
         Self::SuccessWhenNotMet,
         Self::NotAcknowledged,
         Self::ReceiverFailed,
+        Self::NoSubscription,
+        Self::SubscriberRefused,
+        Self::SubscriberBusy,
     ];
 
     /// The name in the API and in stored rows.
@@ -172,6 +184,9 @@ impl ErrorClass {
             Self::SuccessWhenNotMet => "success_when_not_met",
             Self::NotAcknowledged => "not_acknowledged",
             Self::ReceiverFailed => "receiver_failed",
+            Self::NoSubscription => "no_subscription",
+            Self::SubscriberRefused => "subscriber_refused",
+            Self::SubscriberBusy => "subscriber_busy",
         }
     }
 
@@ -196,6 +211,9 @@ impl ErrorClass {
             Self::SuccessWhenNotMet => "the endpoint answered 2xx, but its response does not meet successWhen",
             Self::NotAcknowledged => "no receiver acknowledged it before the lease ended; one may have processed it",
             Self::ReceiverFailed => "the receiver reported that it failed",
+            Self::NoSubscription => "no program of this client has subscribed to the event",
+            Self::SubscriberRefused => "a subscriber refused the event, which is not tried again",
+            Self::SubscriberBusy => "the subscriber has too many deliveries under way",
         }
     }
 }

@@ -9,6 +9,8 @@ pub enum Destination {
     Endpoint(Target),
     /// The conversation waits in the inbox of its client, which receives and acknowledges it.
     Inbox,
+    /// The conversation is sent to the subscriptions of its client to [`EventName::Due`](super::EventName::Due).
+    Events,
 }
 
 impl Destination {
@@ -17,7 +19,7 @@ impl Destination {
     pub const fn target(&self) -> Option<&Target> {
         match self {
             Self::Endpoint(target) => Some(target),
-            Self::Inbox => None,
+            Self::Inbox | Self::Events => None,
         }
     }
 }

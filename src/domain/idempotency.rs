@@ -39,6 +39,14 @@ impl Sha256 {
         Self(bytes)
     }
 
+    /// The first half of the hash.
+    #[must_use]
+    pub fn beginning(&self) -> [u8; 16] {
+        let mut half = [0; 16];
+        half.iter_mut().zip(self.0).for_each(|(to, from)| *to = from);
+        half
+    }
+
     /// The number of the partition that belongs to the hash, 0 to 15: its last hex digit.
     #[must_use]
     pub const fn partition(&self) -> u8 {

@@ -26,6 +26,7 @@ mod scope;
 mod secret;
 mod signatures;
 mod state;
+mod subscription;
 mod success_when;
 mod target;
 mod text_excerpt;
@@ -65,6 +66,9 @@ pub use scope::{Scope, Scopes, UnknownScope};
 pub use secret::Secret;
 pub use signatures::Signatures;
 pub use state::{Lease, LeaseToken, State, Status};
+pub use subscription::{
+    EventFilter, EventName, EventsText, InvalidSubscriptionId, Settled, Subscriber, Subscription, SubscriptionId,
+};
 pub use success_when::{Expected, SuccessWhen};
 pub use target::{Headers, Method, Target};
 pub use text_excerpt::TextExcerpt;

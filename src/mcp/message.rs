@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tracing::Span;
 
+use super::events::EventsMethod;
 use super::tools::NamedTool;
 use crate::api::Problem;
 use crate::auth::Principal;
@@ -19,6 +20,10 @@ pub(super) struct Caller {
     pub(super) principal: Principal,
     /// The call of a tool; `None` if the message is another one, or names a tool that does not exist.
     pub(super) call: Option<ToolCall>,
+    /// The call of a method of the Events extension, with its parameters as the caller wrote them.
+    pub(super) events: Option<(EventsMethod, Arc<str>)>,
+    /// Whether the response says what the server offers.
+    pub(super) asks_for_capabilities: bool,
 }
 
 /// A call of a tool that the caller may use.
@@ -30,7 +35,16 @@ pub(super) struct ToolCall {
 }
 
 /// The methods that log lines and spans name. A client could invent any other.
-const METHODS: [&str; 5] = ["tools/call", "tools/list", "server/discover", "initialize", "ping"];
+const METHODS: [&str; 8] = [
+    "tools/call",
+    "tools/list",
+    "server/discover",
+    "initialize",
+    "ping",
+    "events/list",
+    "events/subscribe",
+    "events/unsubscribe",
+];
 
 /// The members of a message that are read here.
 #[derive(Deserialize)]
@@ -68,17 +82,23 @@ impl Caller {
         if let Some(method) = METHODS.iter().find(|known| message.method.as_deref() == Some(**known)) {
             Span::current().record("mcp.method.name", method);
         }
-        let (Some("tools/call"), Some(params)) = (message.method.as_deref(), message.params) else {
-            return Ok(Self { principal, call: None });
-        };
+        let method = message.method.as_deref().unwrap_or_default();
+        let asks_for_capabilities = matches!(method, "initialize" | "server/discover");
+        let events = EventsMethod::named(method);
+        if let Some(events) = events {
+            events.authorize(&principal)?;
+        }
+        let events = events.map(|method| (method, message.params.map_or("{}", RawValue::get).into()));
+        let other = Self { principal, call: None, events, asks_for_capabilities };
+        let ("tools/call", Some(params)) = (method, message.params) else { return Ok(other) };
         let StrictObject(params) = serde_json::from_str::<StrictObject<CallParams<'_>>>(params.get())
             .map_err(|_| transport("The params of tools/call must have a name, and no member twice."))?;
         let Some(tool) = tools.iter().find(|tool| tool.name == params.name) else {
-            return Ok(Self { principal, call: None });
+            return Ok(other);
         };
-        principal.require(tool.scope)?;
+        other.principal.require(tool.scope)?;
         let arguments = params.arguments.map_or("{}", RawValue::get).into();
         Span::current().record("gen_ai.tool.name", tool.name);
-        Ok(Self { principal, call: Some(ToolCall { tool: Arc::clone(tool), arguments }) })
+        Ok(Self { call: Some(ToolCall { tool: Arc::clone(tool), arguments }), ..other })
     }
 }

@@ -4,6 +4,7 @@
 //! reads the tool of a call, and checks that the caller may use it, before rmcp sees the message.
 
 mod batches;
+mod events;
 mod executor;
 mod inbox;
 mod message;
@@ -27,7 +28,7 @@ use self::server::Handler;
 pub use self::tools::{NamedTool, Tool};
 use crate::api::Problem;
 use crate::auth::Principal;
-use crate::delivery::Inbox;
+use crate::delivery::{Inbox, Subscriptions};
 use crate::public_url::PublicUrl;
 use crate::scheduler::Scheduler;
 
@@ -38,12 +39,13 @@ pub struct McpServer {
 }
 
 impl McpServer {
-    /// A server that offers these tools. The `Host` of a request must be one of the service's own hosts or loopback,
+    /// A server that offers these tools, and events. The `Host` of a request must be one of the service's own hosts or loopback,
     /// and its `Origin` one of its origins or loopback: another name means that a foreign web page uses DNS rebinding.
     #[must_use]
     pub fn new(
         scheduler: Scheduler,
         inbox: Inbox,
+        subscriptions: Subscriptions,
         public_url: &PublicUrl,
         tools: impl IntoIterator<Item = NamedTool>,
     ) -> Self {
@@ -57,7 +59,7 @@ impl McpServer {
             .with_allowed_hosts(hosts.chain(LOOPBACK.map(str::to_owned)))
             .with_allowed_origins(origins.chain(LOOPBACK.map(|host| format!("http://{host}:*"))));
         let tools: Arc<[_]> = tools.into_iter().map(Arc::new).collect();
-        let handler = Handler::new(ToolExecutor::new(scheduler, inbox), Arc::clone(&tools));
+        let handler = Handler::new(ToolExecutor::new(scheduler, inbox), Arc::clone(&tools), subscriptions);
         let sessions = Arc::new(NeverSessionManager::default());
         let service = StreamableHttpService::new(move || Ok(handler.clone()), sessions, config);
         Self { tools, service }
@@ -80,6 +82,7 @@ impl McpServer {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response<Bytes>, Problem> {
+        let is_extended = caller.asks_for_capabilities;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.headers_mut() = headers;
@@ -95,7 +98,8 @@ impl McpServer {
             }
             return Err(Problem::mcp_transport(parts.status, String::from_utf8_lossy(&body)));
         }
-        Ok(Response::from_parts(parts, body))
+        let extended = is_extended.then(|| events::advertise(&body)).flatten();
+        Ok(Response::from_parts(parts, extended.map_or(body, Bytes::from)))
     }
 }
 

@@ -13,9 +13,11 @@ use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 use tokio::time::Instant;
 
+use super::events;
 use super::executor::ToolExecutor;
 use super::message::Caller;
 use super::tools::NamedTool;
+use crate::delivery::Subscriptions;
 use crate::metrics;
 use crate::text::escape_invisible;
 
@@ -56,17 +58,19 @@ pub(super) struct Handler {
     /// delay the start of the service.
     described: Arc<OnceLock<Vec<rmcp::model::Tool>>>,
     info: Arc<ServerConfig>,
+    subscriptions: Subscriptions,
 }
 
 impl Handler {
-    pub(super) fn new(executor: ToolExecutor, tools: Arc<[Arc<NamedTool>]>) -> Self {
+    pub(super) fn new(executor: ToolExecutor, tools: Arc<[Arc<NamedTool>]>, subscriptions: Subscriptions) -> Self {
         let mut capabilities = ServerCapabilities::builder().enable_tools().build();
-        capabilities.extensions = Some([(CLIENT_CREDENTIALS.to_owned(), JsonObject::new())].into());
+        let extensions = [CLIENT_CREDENTIALS, events::EXTENSION];
+        capabilities.extensions = Some(extensions.map(|name| (name.to_owned(), JsonObject::new())).into());
         let server = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
             .with_title("Conversation scheduler")
             .with_description(env!("CARGO_PKG_DESCRIPTION"));
         let info = ServerConfig::new(capabilities).with_server_info(server).with_instructions(INSTRUCTIONS);
-        Self { executor, tools, described: Arc::default(), info: Arc::new(info) }
+        Self { executor, tools, described: Arc::default(), info: Arc::new(info), subscriptions }
     }
 }
 
@@ -102,7 +106,7 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let Caller { principal, call: Some(call) } = caller(&context)? else {
+        let Caller { principal, call: Some(call), .. } = caller(&context)? else {
             let tools: Vec<_> = self.tools.iter().map(|tool| tool.name).collect();
             let (name, _) = escape_invisible(&request.name, 64);
             return Err(ErrorData::invalid_params(
@@ -117,12 +121,16 @@ impl ServerHandler for Handler {
         Ok(result.into())
     }
 
-    /// Requests that rmcp does not know, and calls of tools whose parameters it cannot read.
+    /// Requests that rmcp does not know: those of the Events extension, and calls of tools whose parameters it cannot read.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
+        let Caller { principal, events: call, .. } = caller(&context)?;
+        if let Some((method, params)) = call {
+            return events::run(&self.subscriptions, principal, *method, params).await.map(CustomResult::new);
+        }
         if request.method == CallToolRequestMethod::VALUE {
             return Err(ErrorData::invalid_params("params must have a name, and arguments must be an object", None));
         }

@@ -281,7 +281,7 @@ impl NamedTool {
 
 /// The JSON Schema of a type, without the parts that not every client can read: references, formats, and lists of
 /// types.
-fn schema<T: JsonSchema>(resolve_null: fn(&mut Schema, Value)) -> Arc<JsonObject> {
+pub(super) fn schema<T: JsonSchema>(resolve_null: fn(&mut Schema, Value)) -> Arc<JsonObject> {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     RecursiveTransform(|schema: &mut Schema| {
@@ -311,7 +311,7 @@ fn without_null(schema: &mut Schema, one: Value) {
 }
 
 /// For results: the value may be `null`.
-fn or_null(schema: &mut Schema, one: Value) {
+pub(super) fn or_null(schema: &mut Schema, one: Value) {
     let description = schema.remove("description");
     schema.insert("type".to_owned(), one);
     *schema = json_schema!({ "anyOf": [schema.clone(), { "type": "null" }] });

@@ -220,11 +220,11 @@ impl ConversationStore {
     /// [`StoreError::Conflict`] if the conversation has changed since it was read. [`StoreError::Unknown`] if the
     /// commit may have been applied or may still be applied; the caller may then repeat the call.
     pub async fn replace(&self, read: Revision, next: &Conversation) -> Result<Revision, StoreError> {
-        self.replace_with(read, next, None, None).await
+        self.replace_with(read, next, None, &[]).await
     }
 
-    /// The same, and adds a new conversation in the same commit. Its id is in the same partition. Because the commit
-    /// depends on the revision, a repetition of it never adds a second conversation.
+    /// The same, and adds new conversations in the same commit. Their ids are in the same partition. Because the commit
+    /// depends on the revision, a repetition of it never adds them twice.
     ///
     /// # Errors
     /// As [`ConversationStore::replace`].
@@ -232,9 +232,9 @@ impl ConversationStore {
         &self,
         read: Revision,
         next: &Conversation,
-        new: &WholeConversation,
+        new: &[WholeConversation],
     ) -> Result<Revision, StoreError> {
-        self.replace_with(read, next, None, Some(new)).await
+        self.replace_with(read, next, None, new).await
     }
 
     /// The same with another payload.
@@ -242,7 +242,7 @@ impl ConversationStore {
     /// # Errors
     /// As [`ConversationStore::replace`].
     pub async fn replace_whole(&self, read: Revision, next: &WholeConversation) -> Result<Revision, StoreError> {
-        self.replace_with(read, &next.conversation, Some(&next.payload), None).await
+        self.replace_with(read, &next.conversation, Some(&next.payload), &[]).await
     }
 
     async fn replace_with(
@@ -250,7 +250,7 @@ impl ConversationStore {
         read: Revision,
         next: &Conversation,
         new_payload: Option<&Payload>,
-        new: Option<&WholeConversation>,
+        new: &[WholeConversation],
     ) -> Result<Revision, StoreError> {
         let partition = rows::partition(next.id());
         let Revision { etag: read_etag, rows } = read;
@@ -261,7 +261,7 @@ impl ConversationStore {
         let new_payload = new_payload.or(old_payload.as_ref());
         let Replacement { mut operations, rows } =
             self.projection.replace(read_etag.clone(), rows, new_payload, next, &self.sealer)?;
-        if let Some(new) = new {
+        for new in new {
             operations.extend(self.projection.insert(new, &self.sealer)?);
         }
         let etag = match self.table.commit(partition, operations).await {

@@ -16,6 +16,7 @@ mod monitored;
 mod rows;
 mod sealer;
 mod slot;
+mod subscriptions;
 mod table;
 mod wake_up;
 mod wake_up_queue;
@@ -37,6 +38,7 @@ pub(crate) use rows::read_conversation;
 pub use rows::{DueBound, DueKey, DueRow, IndexMark, InvalidDueKey, ProjectRow, Projection, RowKind, Watermark};
 pub use sealer::{EncryptionKeys, Sealer};
 pub use slot::{InvalidPartitionSet, InvalidSlot, PartitionSet, Slot};
+pub use subscriptions::{StoredSubscription, SubscriptionStore};
 pub use table::{
     Cause, CommitError, Etag, KeyRange, MAX_COMMIT_OPERATIONS, Operation, Partition, Row, StoreError, Table,
     check_operations, is_key,

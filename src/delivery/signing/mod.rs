@@ -18,6 +18,7 @@ pub(super) use choice::AllSignatures;
 pub use choice::SignatureChoice;
 pub use client_keys::ClientKeys;
 pub use public_key::PublicKey;
-pub use secrets::{InvalidSigningSecrets, SigningSecrets};
+pub(super) use secrets::sign_with;
+pub use secrets::{InvalidSigningSecrets, SigningSecrets, subscriber_secret};
 pub use signer::Signer;
 pub use verifier::{Unverified, Verifier};

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::hkdf::{HKDF_SHA256, Prk, Salt};
+use ring::hmac;
 
 use super::ClientKeys;
-use crate::domain::{ClientId, Secret};
+use crate::domain::{ClientId, Secret, Timestamp};
 use crate::time::{Entropy, random};
 
 /// The master secrets of `WEBHOOK_SIGNING_SECRETS`. The keys of each client are derived from them, and no receiver knows
@@ -65,6 +66,26 @@ pub(super) fn decode(number: usize, secret: &str) -> Result<Vec<u8>, InvalidSign
     // The libraries of the receivers accept only this base64 alphabet, with padding.
     let bytes = STANDARD.decode(encoded).map_err(|_| InvalidSigningSecrets::Encoding(number))?;
     if BYTES.contains(&bytes.len()) { Ok(bytes) } else { Err(InvalidSigningSecrets::Length(number)) }
+}
+
+/// The secret of a subscriber, which it has chosen itself.
+///
+/// # Errors
+/// [`InvalidSigningSecrets`] if it does not have the form of the standard.
+pub fn subscriber_secret(text: &str) -> Result<Secret<Vec<u8>>, InvalidSigningSecrets> {
+    decode(1, text).map(Secret::new)
+}
+
+/// The value of the header `webhook-signature` with these secrets, in their order.
+pub(in crate::delivery) fn sign_with<'a>(
+    secrets: impl Iterator<Item = &'a [u8]>,
+    id: &str,
+    timestamp: Timestamp,
+    body: &[u8],
+) -> String {
+    let signed = [format!("{id}.{}.", timestamp.as_secs()).as_bytes(), body].concat();
+    let sign = |secret: &[u8]| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), &signed);
+    secrets.map(|secret| format!("v1,{}", STANDARD.encode(sign(secret)))).collect::<Vec<_>>().join(" ")
 }
 
 /// A problem of `WEBHOOK_SIGNING_SECRETS`. It names a secret by its number, from 1, and never shows it.

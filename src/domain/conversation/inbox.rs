@@ -87,7 +87,14 @@ impl ClaimedAttempt {
             Received::Failed => (Outcome::Failure, Some(ErrorClass::ReceiverFailed)),
         };
         let duration_ms = millis(self.attempt().started.until(now));
-        AttemptResult { outcome, duration_ms, http_status: None, error, response_excerpt: String::new() }
+        AttemptResult {
+            outcome,
+            duration_ms,
+            http_status: None,
+            error,
+            response_excerpt: String::new(),
+            settled: Vec::new(),
+        }
     }
 }
 
@@ -209,7 +216,7 @@ impl Conversation {
     /// The longest time from a claim to the end of its lease.
     pub(super) fn longest_lease(&self) -> Duration {
         match self.destination {
-            Destination::Endpoint(_) => self.policy.longest_lease(),
+            Destination::Endpoint(_) | Destination::Events => self.policy.longest_lease(),
             Destination::Inbox => Self::MAX_INBOX_LEASE,
         }
     }

@@ -52,7 +52,14 @@ fn result(outcome: Outcome) -> AttemptResult {
                 Outcome::PermanentFailure => 410,
                 _ => 503,
             });
-            AttemptResult { outcome, duration_ms: 5, http_status, error: None, response_excerpt: String::new() }
+            AttemptResult {
+                outcome,
+                duration_ms: 5,
+                http_status,
+                error: None,
+                response_excerpt: String::new(),
+                settled: Vec::new(),
+            }
         }
     }
 }

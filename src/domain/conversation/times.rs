@@ -25,7 +25,7 @@ impl Conversation {
     #[must_use]
     pub fn next_wake_at(&self) -> Option<Timestamp> {
         match self.destination {
-            Destination::Endpoint(_) => self.next_attempt_at(),
+            Destination::Endpoint(_) | Destination::Events => self.next_attempt_at(),
             Destination::Inbox => self.lapses_at(),
         }
     }
@@ -36,7 +36,7 @@ impl Conversation {
     #[must_use]
     pub fn receivable_at(&self) -> Option<Timestamp> {
         match self.destination {
-            Destination::Endpoint(_) => None,
+            Destination::Endpoint(_) | Destination::Events => None,
             Destination::Inbox => self.next_attempt_at(),
         }
     }
@@ -75,7 +75,7 @@ impl Conversation {
     /// conversation as soon as it is claimed, so its claim is never early.
     #[must_use]
     pub fn claimable_from(&self, now: Timestamp) -> Option<Timestamp> {
-        let is_sent_later = self.in_flight().is_none() && self.destination.target().is_some();
+        let is_sent_later = self.in_flight().is_none() && self.destination != Destination::Inbox;
         let ahead = if is_sent_later { DeliveryPolicy::CLAIM_AHEAD } else { Duration::ZERO };
         self.due_from(now).map(|at| at - ahead)
     }

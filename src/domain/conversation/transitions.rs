@@ -208,9 +208,10 @@ impl Conversation {
     /// # Errors
     /// [`NotDelivering`] if no attempt is under way, or its lease belongs to a receiver of an inbox.
     pub fn release(mut self, now: Timestamp) -> Result<Self, NotDelivering> {
-        let (Destination::Endpoint(_), State::Delivering { lease, .. }) = (&self.destination, &mut self.state) else {
+        let State::Delivering { lease, .. } = &mut self.state else { return Err(NotDelivering) };
+        if self.destination == Destination::Inbox {
             return Err(NotDelivering);
-        };
+        }
         lease.until = lease.until.min(now);
         self.updated = now;
         Ok(self)
@@ -267,7 +268,7 @@ impl Conversation {
     /// The result of an attempt that nobody has recorded in its lease.
     pub(super) fn lost(&self, attempt: AttemptStart, now: Timestamp) -> AttemptResult {
         let error = match self.destination {
-            Destination::Endpoint(_) => ErrorClass::WorkerLost,
+            Destination::Endpoint(_) | Destination::Events => ErrorClass::WorkerLost,
             Destination::Inbox => ErrorClass::NotAcknowledged,
         };
         AttemptResult { error: Some(error), ..AttemptResult::unknown(millis(attempt.started.until(now))) }

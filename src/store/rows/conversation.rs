@@ -10,16 +10,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::callback::CallbackRows;
-use super::destination::{PlaceRow, TargetRow, destination, place};
+use super::destination::{PlaceRow, TargetRow, destination};
 use super::name::NamedRow;
 use super::payload::{BodyRow, SuccessWhenRow, info_row, restore_info};
 use super::secrets::Secrets;
 use super::series::SeriesRow;
+use super::subscription::SettledRow;
 use super::{SealedSecrets, StoredPayload};
 use crate::domain::{
     Attempt, AttemptResult, AttemptStart, ClientId, Conversation, ConversationId, DeliveryPolicy, Endpoint, ErrorClass,
-    Expiry, Format, Labels, Lease, LeaseToken, Named, Outcome, Payload, State, StoredConversation, TextExcerpt,
-    ThreadId, Timestamp, TraceContext, ZoneRecord, millis,
+    Expiry, Format, Labels, Lease, LeaseToken, Named, Outcome, Payload, Settled, State, StoredConversation,
+    TextExcerpt, ThreadId, Timestamp, TraceContext, ZoneRecord, millis,
 };
 use crate::json::{pairs, text};
 
@@ -154,6 +155,8 @@ struct AttemptRow<'a> {
     error: Option<ErrorClass>,
     #[serde(default, skip_serializing_if = "str::is_empty")]
     response_excerpt: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    settled: Vec<SettledRow>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde asks for
@@ -192,7 +195,7 @@ impl<'a> ConversationRow<'a> {
                 excerpt: excerpt.map(|excerpt| excerpt.as_str().into()),
             },
             target: target.map(TargetRow::from),
-            deliver: target.is_none().then_some(PlaceRow::Inbox),
+            deliver: PlaceRow::of(conversation.destination()),
             policy: PolicyRow { max_attempts, timeout_seconds },
             state: conversation.state().into(),
             attempts: conversation.attempts().iter().map(AttemptRow::from).collect(),
@@ -261,6 +264,7 @@ impl<'a> From<&'a Attempt> for AttemptRow<'a> {
             http_status: result.http_status,
             error: result.error,
             response_excerpt: result.response_excerpt.as_str().into(),
+            settled: result.settled.iter().map(SettledRow::from).collect(),
         }
     }
 }
@@ -290,11 +294,11 @@ impl ConversationRow<'_> {
         let row = self;
         let client: ClientId = row.client.parse().map_err(|_| InvalidField("client"))?;
         let ContentRow { text, info, format, body, success_when, callbacks, bytes, stored, excerpt } = row.content;
-        let (method, endpoint, headers) = place(row.target, row.deliver).ok_or(InvalidField("target"))?;
+        let (method, endpoint, headers) = row.target.map(TargetRow::parts).unwrap_or_default();
         let mut secrets = opened.unwrap_or(Secrets { endpoint, headers, body, success_when, callbacks });
         let endpoint = secrets.endpoint.take().map(|endpoint| Endpoint::from_stored(endpoint.into_owned()));
         let sealed = row.sealed.map(|sealed| SealedSecrets::new(sealed.into_owned(), endpoint.clone()));
-        let destination = destination(method, endpoint).ok_or(InvalidField("target"))?;
+        let destination = destination(method, endpoint, row.deliver).ok_or(InvalidField("target"))?;
         let (payload_bytes, stored_bytes, text_excerpt, payload) = match (text, bytes) {
             (Some(text), None) => {
                 let payload = secrets.restore(text, info.map(restore_info));
@@ -368,6 +372,7 @@ impl From<AttemptRow<'_>> for Attempt {
                 http_status: row.http_status,
                 error: row.error,
                 response_excerpt: row.response_excerpt.into_owned(),
+                settled: row.settled.into_iter().map(Settled::from).collect(),
             },
         }
     }

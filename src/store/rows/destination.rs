@@ -12,6 +12,7 @@ use crate::json::{pairs, text};
 #[serde(rename_all = "camelCase")]
 pub(super) enum PlaceRow {
     Inbox,
+    Events,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -33,23 +34,34 @@ impl<'a> From<&'a Target> for TargetRow<'a> {
     }
 }
 
-/// The method, the endpoint and the headers of a row: none for an inbox. `None` if the row names no place or two.
-pub(super) fn place(
-    target: Option<TargetRow<'_>>,
-    deliver: Option<PlaceRow>,
-) -> Option<(Option<Method>, Option<Cow<'_, str>>, pairs::Pairs<'_>)> {
-    match (target, deliver) {
-        (Some(target), None) => Some((Some(target.method), target.endpoint, target.headers)),
-        (None, Some(PlaceRow::Inbox)) => Some((None, None, Vec::new())),
-        (Some(_), Some(PlaceRow::Inbox)) | (None, None) => None,
+impl<'a> TargetRow<'a> {
+    /// The method, and the endpoint and the headers of a row without an encrypted part.
+    pub(super) fn parts(self) -> (Option<Method>, Option<Cow<'a, str>>, pairs::Pairs<'a>) {
+        (Some(self.method), self.endpoint, self.headers)
     }
 }
 
-/// The destination: an endpoint with its method, or the inbox without both.
-pub(super) fn destination(method: Option<Method>, endpoint: Option<Endpoint>) -> Option<Destination> {
-    match (method, endpoint) {
-        (Some(method), Some(endpoint)) => Some(Destination::Endpoint(Target { endpoint, method })),
-        (None, None) => Some(Destination::Inbox),
-        (Some(_), None) | (None, Some(_)) => None,
+impl PlaceRow {
+    /// `None` for an endpoint, which has a target instead.
+    pub(super) const fn of(destination: &Destination) -> Option<Self> {
+        match destination {
+            Destination::Endpoint(_) => None,
+            Destination::Inbox => Some(Self::Inbox),
+            Destination::Events => Some(Self::Events),
+        }
+    }
+}
+
+/// The destination of a row: an endpoint with its method, or a place without both. `None` if the row names neither or both.
+pub(super) fn destination(
+    method: Option<Method>,
+    endpoint: Option<Endpoint>,
+    place: Option<PlaceRow>,
+) -> Option<Destination> {
+    match (method, endpoint, place) {
+        (Some(method), Some(endpoint), None) => Some(Destination::Endpoint(Target { endpoint, method })),
+        (None, None, Some(PlaceRow::Inbox)) => Some(Destination::Inbox),
+        (None, None, Some(PlaceRow::Events)) => Some(Destination::Events),
+        _ => None,
     }
 }

@@ -46,7 +46,7 @@ fn rows_of_an_inbox_have_the_form_of_their_fixtures() {
 fn a_row_that_names_no_place_or_two_is_not_read() {
     let row = fixtures(FIXTURES).remove("waiting").unwrap().row();
     let target = r#""target":{"origin":"https://example.com","method":"POST"}"#;
-    for wrong in ["", target, &format!(r#"{target},"deliver":"inbox""#), r#""deliver":"events""#] {
+    for wrong in ["", target, &format!(r#"{target},"deliver":"inbox""#), r#""deliver":"elsewhere""#] {
         let place = if wrong.is_empty() { r#","deliver":"inbox""# } else { r#""deliver":"inbox""# };
         let damaged = Row { value: row.value.replace(place, wrong), ..row.clone() };
         assert_ne!(damaged.value, row.value);

@@ -39,6 +39,7 @@ mod projection;
 mod retention;
 mod secrets;
 mod series;
+mod subscription;
 mod watermark;
 
 use serde::de::DeserializeOwned;
@@ -66,6 +67,10 @@ pub use self::projection::{ProjectRow, Projection, RowKind};
 pub(super) use self::projection::{Replacement, SecondaryRows, StoredRows};
 pub(super) use self::retention::{ended_before, retained};
 pub(super) use self::secrets::SealedSecrets;
+pub(super) use self::subscription::{
+    decode_subscription, encode_subscription, may_want, open_subscriber, subscription_key, subscription_partition,
+    subscriptions_of,
+};
 pub use self::watermark::Watermark;
 pub(super) use self::watermark::{WATERMARK, decode_watermark, encode_watermark};
 

@@ -25,6 +25,8 @@ use crate::store::Etag;
 mod body;
 #[path = "callback_tests.rs"]
 mod callbacks;
+#[path = "events_row_tests.rs"]
+mod events_rows;
 #[path = "inbox_row_tests.rs"]
 mod inbox_rows;
 
@@ -197,7 +199,14 @@ fn ended(conversation: Conversation, result: AttemptResult) -> Conversation {
 }
 
 fn result(outcome: Outcome, http_status: Option<u16>, error: Option<ErrorClass>, excerpt: &str) -> AttemptResult {
-    AttemptResult { outcome, duration_ms: 250, http_status, error, response_excerpt: excerpt.to_owned() }
+    AttemptResult {
+        outcome,
+        duration_ms: 250,
+        http_status,
+        error,
+        response_excerpt: excerpt.to_owned(),
+        settled: Vec::new(),
+    }
 }
 
 fn refused() -> AttemptResult {

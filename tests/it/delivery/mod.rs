@@ -7,6 +7,7 @@ mod cancelling;
 mod clocks;
 mod due_rows;
 mod encryption;
+mod events;
 mod expiring;
 mod failures;
 mod fairness;

@@ -117,6 +117,23 @@ pub const LIMITS: &[(&str, &[Figure])] = &[
         "bytes that were given with its pending conversations ([quota](#the-quota))",
         &[code("config/server.rs", "MAX_PENDING_BYTES_ON_AZURE: Option<NonZeroUsize> = NonZeroUsize::new(")],
     ),
+    ("[subscriptions to events](events.md)", &[code("domain/subscription.rs", "MAX_PER_CLIENT: usize = ")]),
+    (
+        "time for which a subscription is granted",
+        &[
+            code("domain/subscription.rs", "MAX_TTL: Duration = "),
+            code("domain/subscription.rs", "DEFAULT_TTL: Duration = "),
+            code("domain/subscription.rs", "MIN_TTL: Duration = "),
+        ],
+    ),
+    (
+        "`conversationText` and `additionalInfo` of an event, as JSON",
+        &[code("api/deliver_field.rs", "MAX_EVENT_DATA: usize = ")],
+    ),
+    (
+        "time of the challenge of a new subscriber",
+        &[code("delivery/subscriptions.rs", "CHALLENGE_TIMEOUT: Duration = ")],
+    ),
     (
         "requests in a second",
         &[

@@ -2,6 +2,7 @@
 
 mod clients;
 mod evaluation;
+mod events;
 mod programs;
 mod protocol;
 mod tools;

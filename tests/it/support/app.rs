@@ -12,15 +12,16 @@ use mcp_scheduler::auth::{
 };
 use mcp_scheduler::backup::Backup;
 use mcp_scheduler::config::Config;
-use mcp_scheduler::delivery::{ClientKeys, Inbox, NextDue, Signer, SigningSecrets};
-use mcp_scheduler::domain::{ClientId, EndpointPolicy, Scope, Scopes, Secret, Timestamp};
+use mcp_scheduler::delivery::{ClientKeys, Inbox, NextDue, Signer, SigningSecrets, Subscribers, Subscriptions};
+use mcp_scheduler::domain::{ClientId, EndpointPolicy, EventsText, Scope, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{Operation, RateLimiter, Server, ServerOptions, Services, operations, router};
 use mcp_scheduler::login::{Documents, Logins, Seals};
 use mcp_scheduler::maintenance::Checkup;
 use mcp_scheduler::mcp::McpServer;
+use mcp_scheduler::outbound::HttpSender;
 use mcp_scheduler::public_url::PublicUrl;
 use mcp_scheduler::scheduler::Scheduler;
-use mcp_scheduler::store::{ClientStore, ConversationStore, LoginStore, Table};
+use mcp_scheduler::store::{ClientStore, ConversationStore, LoginStore, SubscriptionStore, Table};
 use mcp_scheduler::testing::{Fault, Faults, SimulatedTable, sealer};
 use mcp_scheduler::time::{Clock, SystemClock, SystemEntropy};
 use serde_json::json;
@@ -260,7 +261,8 @@ impl BareApi {
         let address = listener.local_addr().unwrap();
         let public_url = PublicUrl::of_address(address);
         let tools = self.operations.iter().filter_map(Operation::tool);
-        let mcp = McpServer::new(scheduler.clone(), inbox.clone(), &public_url, tools);
+        let subscriptions = subscriptions(Arc::clone(&table) as _);
+        let mcp = McpServer::new(scheduler.clone(), inbox.clone(), subscriptions, &public_url, tools);
         let keys = self.signing_keys;
         let clock = Arc::clone(&self.clock);
         let authenticator =
@@ -289,6 +291,14 @@ impl BareApi {
         let task = tokio::spawn(server.run(stop.clone()));
         Running { address, stop, task: Some(task) }
     }
+}
+
+/// Subscriptions in a table, of receivers that deliveries may reach.
+pub fn subscriptions(table: Arc<dyn Table>) -> Subscriptions {
+    let store = SubscriptionStore::new(table, sealer());
+    let subscribers = Subscribers::new(store, Arc::new(SystemClock), EventsText::Draft);
+    let (endpoints, entropy) = (EndpointPolicy::default(), Arc::new(SystemEntropy::new()));
+    Subscriptions::new(subscribers, Arc::new(HttpSender::new(endpoints.clone()).unwrap()), endpoints, entropy)
 }
 
 /// A bare API that is serving.

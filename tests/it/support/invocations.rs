@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use crate::support::app::{KEY, OneDocument, logins, signer};
+use crate::support::app::{KEY, OneDocument, logins, signer, subscriptions};
 use crate::support::delivery_harness::{CLIENT, DeliveryHarness};
 
 /// The address that the host calls, and the host's name.
@@ -158,7 +158,13 @@ fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<
     let backup = Backup::new(harness.store.clone(), client_store, Arc::clone(&harness.wake_ups) as _);
     let public_url = "https://scheduler.example.com".parse().unwrap();
     let tools: Vec<_> = operations().iter().filter_map(Operation::tool).collect();
-    let mcp = McpServer::new(scheduler.clone(), harness.inbox(), &public_url, tools);
+    let mcp = McpServer::new(
+        scheduler.clone(),
+        harness.inbox(),
+        subscriptions(Arc::new(SimulatedTable::new(()))),
+        &public_url,
+        tools,
+    );
     let authenticator =
         Authenticator::new(Arc::clone(&directory), keys.clone(), tokens, public_url, Arc::clone(&clock) as _);
     let authenticator = Arc::new(authenticator);

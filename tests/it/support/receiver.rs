@@ -27,6 +27,7 @@ pub struct Reply {
     body: Bytes,
     delay: Duration,
     close: bool,
+    echo: bool,
 }
 
 impl Reply {
@@ -38,12 +39,18 @@ impl Reply {
             body: Bytes::new(),
             delay: Duration::ZERO,
             close: false,
+            echo: false,
         }
     }
 
     /// No answer: the connection is closed once the request has been read.
     pub fn close() -> Self {
         Self { close: true, ..Self::status(200) }
+    }
+
+    /// The body of the request, which is how a subscriber returns a challenge.
+    pub fn echo() -> Self {
+        Self { echo: true, ..Self::status(200) }
     }
 
     pub fn body(self, body: impl Into<Bytes>) -> Self {
@@ -192,12 +199,13 @@ async fn answer(
         let next = if script.len() > 1 { script.pop_front() } else { script.front().cloned() };
         next.unwrap_or_else(|| Reply::status(204))
     };
+    let reply_body = if reply.echo { body.clone() } else { reply.body };
     record.add(head.method, head.uri.to_string(), head.headers, body);
     tokio::time::sleep(reply.delay).await;
     if reply.close {
         return Err(NoAnswer);
     }
-    let mut response = Response::new(Full::new(reply.body));
+    let mut response = Response::new(Full::new(reply_body));
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
     Ok(response)

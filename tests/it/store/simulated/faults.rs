@@ -300,11 +300,11 @@ async fn a_replacement_with_a_new_conversation_adds_it_once_whatever_is_lost() {
             conversation().again(ConversationId::new(NOW, &[number; 10]).in_partition(id.partition()), NOW, None)
         };
         faulty.faults.0.lock().unwrap().extend(faults);
-        let first = faulty.store.replace_and_insert(read.revision.clone(), &cancelled(&read), &again(2)).await;
+        let first = faulty.store.replace_and_insert(read.revision.clone(), &cancelled(&read), &[again(2)]).await;
         assert!(first.is_ok() || is_unknown(&first), "{faults:?} gave {first:?}");
         assert!(faulty.faults.is_used_up(), "{faults:?}");
         // A repetition would have another id.
-        faulty.store.replace_and_insert(read.revision.clone(), &cancelled(&read), &again(3)).await.unwrap();
+        faulty.store.replace_and_insert(read.revision.clone(), &cancelled(&read), &[again(3)]).await.unwrap();
         assert_eq!(faulty.read().await.unwrap().value.status(), Status::Cancelled, "{faults:?}");
         assert_eq!(faulty.wake_ups().await, [NOW], "{faults:?}: one new conversation");
     }

@@ -34,17 +34,17 @@ pub async fn a_conversation_is_replaced_and_another_one_added_in_one_commit(tabl
     let store = ConversationStore::new(Arc::clone(table), sealer());
     let before = inserted(&store).await;
     let (over, new) = (before.value.clone().cancel(NOW).unwrap(), callback(2));
-    let revision = store.replace_and_insert(before.revision.clone(), &over, &new).await.unwrap();
+    let revision = store.replace_and_insert(before.revision.clone(), &over, std::slice::from_ref(&new)).await.unwrap();
     let current = read(&store).await;
     assert_eq!((&current.value, &current.revision), (&over, &revision));
     let added = store.get(new.conversation.client(), new.conversation.id()).await.unwrap().unwrap();
     assert_eq!((&added.value, store.payload(&added).await.unwrap()), (&new.conversation, new.payload));
     assert_eq!((count(&**table, "m~").await, count(&**table, "d~").await), (2, 1));
     // A repetition of the commit adds nothing, also with another id.
-    let again = store.replace_and_insert(before.revision.clone(), &over, &callback(3)).await.unwrap();
+    let again = store.replace_and_insert(before.revision.clone(), &over, &[callback(3)]).await.unwrap();
     assert_eq!(again, revision, "the first commit was its own");
     let later = before.value.cancel(NOW + Duration::from_secs(1)).unwrap();
-    let refused = store.replace_and_insert(before.revision, &later, &callback(4)).await;
+    let refused = store.replace_and_insert(before.revision, &later, &[callback(4)]).await;
     assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
     assert_eq!((count(&**table, "m~").await, count(&**table, "d~").await), (2, 1));
 }
@@ -55,7 +55,7 @@ pub async fn if_the_other_one_exists_nothing_is_replaced(table: &Arc<dyn Table>)
     let new = callback(2);
     store.insert(&new).await.unwrap();
     let over = before.value.clone().cancel(NOW).unwrap();
-    let refused = store.replace_and_insert(before.revision.clone(), &over, &new).await;
+    let refused = store.replace_and_insert(before.revision.clone(), &over, std::slice::from_ref(&new)).await;
     assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
     assert_eq!(read(&store).await.revision, before.revision);
     assert_eq!((count(&**table, "m~").await, count(&**table, "d~").await), (2, 2));
@@ -68,7 +68,7 @@ pub async fn of_many_ends_of_one_delivery_one_adds_a_conversation(table: &Arc<dy
         let (store, before) = (store.clone(), before.clone());
         async move {
             let over = before.value.cancel(NOW + Duration::from_secs(number.into())).unwrap();
-            store.replace_and_insert(before.revision, &over, &callback(number)).await
+            store.replace_and_insert(before.revision, &over, &[callback(number)]).await
         }
     });
     let results = join_all(ends).await;

@@ -35,6 +35,7 @@ pub struct FakeEndpoint {
     calls: Mutex<Vec<Call>>,
     hosts: Mutex<HashMap<String, Host>>,
     routes: Mutex<HashMap<String, Result<Route, RouteError>>>,
+    statuses: Mutex<HashMap<String, u16>>,
     /// A request does not contain its client.
     clients: Mutex<BTreeSet<ClientId>>,
 }
@@ -115,6 +116,7 @@ impl FakeEndpoint {
             calls: Mutex::default(),
             hosts: Mutex::default(),
             routes: Mutex::default(),
+            statuses: Mutex::default(),
             clients: Mutex::default(),
         }
     }
@@ -130,6 +132,11 @@ impl FakeEndpoint {
     /// Lets this host answer 200 after this time. The script does not apply to it.
     pub fn set_latency(&self, host: &str, latency: Duration) {
         self.hosts.lock().unwrap().insert(host.to_owned(), Host { latency, ..Host::default() });
+    }
+
+    /// Lets this host answer with this status. The script does not apply to it.
+    pub fn set_status(&self, host: &str, status: u16) {
+        self.statuses.lock().unwrap().insert(host.to_owned(), status);
     }
 
     /// The highest number of requests that such a host had in flight at one time.
@@ -189,6 +196,10 @@ impl Sender for FakeEndpoint {
         self.calls.lock().unwrap().push(Call { at, request, record });
         if let Some(took) = self.answer_of_slow_host(&endpoint).await {
             return Exchange { duration_ms: u64::try_from(took.as_millis()).unwrap(), ..Answer::status(200).exchange };
+        }
+        let status = self.statuses.lock().unwrap().get(host(&endpoint)).copied();
+        if let Some(status) = status {
+            return Answer::status(status).exchange;
         }
         let answer = self.script.lock().unwrap().pop_front().unwrap_or_else(|| Answer::status(200));
         if let Some(hook) = answer.meanwhile {

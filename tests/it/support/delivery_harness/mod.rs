@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use mcp_scheduler::api::ScheduleRequest;
 use mcp_scheduler::delivery::{
-    Deliverer, DeliveryOutcome, Follower, Inbox, NextDue, SlotRunner, WakeUpHandler, Worker,
+    Deliverer, DeliveryOutcome, Follower, Inbox, NextDue, SlotRunner, Subscribers, WakeUpHandler, Worker,
 };
-use mcp_scheduler::domain::{ClientId, Conversation, ConversationId, EndpointPolicy, Status, Timestamp};
+use mcp_scheduler::domain::{ClientId, Conversation, ConversationId, EndpointPolicy, EventsText, Status, Timestamp};
 use mcp_scheduler::maintenance::Sweeper;
 use mcp_scheduler::scheduler::Scheduler;
 use mcp_scheduler::store::{
-    ConversationStore, DueBound, DueKey, DueRow, EncryptionKeys, Slot, WakeUp, WakeUpQueue, WakeUpReceiver, WakeUps,
-    Waker,
+    ConversationStore, DueBound, DueKey, DueRow, EncryptionKeys, Slot, SubscriptionStore, WakeUp, WakeUpQueue,
+    WakeUpReceiver, WakeUps, Waker,
 };
 use mcp_scheduler::testing::{SimulatedQueue, SimulatedTable, sealer_with_keys};
 use mcp_scheduler::time::{Clock as _, SystemEntropy};
@@ -52,6 +52,8 @@ pub struct DeliveryHarness {
     /// Gives the harness other keys for the secrets in the rows.
     pub encryption_keys: watch::Sender<EncryptionKeys>,
     pub store: ConversationStore,
+    /// The subscriptions, on a table without faults.
+    pub subscriptions: SubscriptionStore,
     pub scheduler: Scheduler,
     pub client: ClientId,
 }
@@ -75,7 +77,8 @@ impl DeliveryHarness {
         let (clock, table) = (SettableClock::at_noon(), TableFaults::default());
         let rows = SimulatedTable::new(table.clone());
         let (encryption_keys, sealer) = sealer_with_keys();
-        let store = ConversationStore::new(Arc::new(rows.clone()), sealer);
+        let store = ConversationStore::new(Arc::new(rows.clone()), Arc::clone(&sealer));
+        let subscriptions = SubscriptionStore::new(Arc::new(SimulatedTable::new(())), sealer);
         let queue = Arc::new(RecordingQueue::new(queue, Arc::clone(&clock)));
         let wake_ups = Arc::new(WakeUps::new(Arc::clone(&queue) as _, Arc::clone(&clock) as _));
         let next_due = Arc::new(NextDue::default());
@@ -101,6 +104,7 @@ impl DeliveryHarness {
             endpoint,
             encryption_keys,
             store,
+            subscriptions,
             scheduler,
             client,
         }
@@ -115,20 +119,26 @@ impl DeliveryHarness {
     }
 
     pub fn deliverer(&self) -> Arc<Deliverer> {
-        Arc::new(Deliverer::new(
+        let deliverer = Deliverer::new(
             self.store.clone(),
             Arc::clone(&self.waker),
             Arc::clone(&self.endpoint) as _,
             signer(),
             Arc::clone(&self.clock) as _,
             Arc::new(SystemEntropy::new()),
-        ))
+        );
+        Arc::new(deliverer.with_subscribers(self.subscribers()))
+    }
+
+    pub fn subscribers(&self) -> Subscribers {
+        Subscribers::new(self.subscriptions.clone(), Arc::clone(&self.clock) as _, EventsText::Draft)
     }
 
     /// The inboxes, without waits.
     pub fn inbox(&self) -> Inbox {
         let (waker, clock) = (Arc::clone(&self.waker), Arc::clone(&self.clock));
-        Inbox::new(self.store.clone(), waker, clock, Arc::new(SystemEntropy::new()))
+        let inbox = Inbox::new(self.store.clone(), waker, clock, Arc::new(SystemEntropy::new()));
+        inbox.with_subscribers(self.subscribers())
     }
 
     pub fn runner(&self) -> Arc<SlotRunner> {
