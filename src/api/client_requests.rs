@@ -4,13 +4,13 @@ use schemars::JsonSchema;
 use serde_json::json;
 
 use super::field_errors::FieldErrors;
-use super::{ErrorDetail, FromObject, ListRequest, ObjectReader, Synonyms};
+use super::{ClientLimitsRequest, ErrorDetail, FromObject, ListRequest, ObjectReader, Synonyms};
 use crate::auth::NewClient;
 use crate::domain::{ClientId, RedirectUri, Scope, Scopes, Signatures};
 
 /// The client to add.
 #[derive(Debug, JsonSchema)]
-#[schemars(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename_all = "camelCase", extend("additionalProperties" = false))]
 pub(crate) struct AddClientRequest {
     /// The id of the client. It cannot be changed later.
     #[schemars(required, length(min = 1, max = ClientId::MAX), extend("pattern" = ClientId::PATTERN))]
@@ -30,6 +30,8 @@ pub(crate) struct AddClientRequest {
         extend("items" = json!({ "type": "string", "minLength": 1, "maxLength": RedirectUri::MAX }))
     )]
     redirect_uris: Option<Vec<Option<String>>>,
+    #[schemars(flatten)]
+    limits: ClientLimitsRequest,
 }
 
 impl FromObject for AddClientRequest {
@@ -50,6 +52,7 @@ impl FromObject for AddClientRequest {
                 Self::MAX_REDIRECT_URIS,
                 |item| serde_json::from_str(item).ok(),
             ),
+            limits: ClientLimitsRequest::from_object(object),
         }
     }
 }
@@ -76,13 +79,13 @@ impl AddClientRequest {
                 ),
             }
         }
-        let mut redirect_uris = Vec::new();
+        let (mut redirect_uris, limits) = (Vec::new(), self.limits.into());
         for (position, uri) in self.redirect_uris.unwrap_or_default().into_iter().enumerate() {
             let uri = uri.unwrap_or_default().parse::<RedirectUri>();
             redirect_uris.extend(errors.check(&format!("/redirectUris/{position}"), uri));
         }
         match id {
-            Some(id) if errors.0.is_empty() => Ok((id, NewClient { scopes, redirect_uris })),
+            Some(id) if errors.0.is_empty() => Ok((id, NewClient { scopes, redirect_uris, limits })),
             _ => Err(errors.0),
         }
     }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::client_limits::ClientLimitsResponse;
 use crate::auth::{ClientPage, ClientRecord, NewKey};
 use crate::domain::{ClientId, RedirectUri, Timestamp};
 use crate::json::text;
@@ -19,6 +20,8 @@ pub(crate) struct ClientResponse {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     redirect_uris: Vec<String>,
+    #[serde(flatten)]
+    limits: ClientLimitsResponse,
     /// Whether it gets no token and its tokens are refused.
     disabled: bool,
     /// The number of API keys with which it can log in.
@@ -40,13 +43,15 @@ type ScopeNames = Vec<&'static str>;
 
 impl From<&ClientRecord> for ClientResponse {
     fn from(client: &ClientRecord) -> Self {
-        let ClientRecord { id, scopes, signatures, redirect_uris, disabled, keys, is_first, created, rotated } = client;
+        let ClientRecord { id, scopes, signatures, redirect_uris, limits, disabled, keys, is_first, created, rotated } =
+            client;
         let time = |time: &Option<Timestamp>| time.map(|time| time.to_string());
         Self {
             client_id: id.to_string(),
             scopes: scopes.names(),
             signatures: signatures.names().to_vec(),
             redirect_uris: redirect_uris.iter().map(RedirectUri::to_string).collect(),
+            limits: limits.into(),
             disabled: *disabled,
             keys: *keys,
             is_first: *is_first,

@@ -10,6 +10,7 @@ use url::form_urlencoded;
 
 use super::ErrorDetail;
 use super::value::{HALF_CHARACTER, Value, kind};
+use crate::domain::LimitChange;
 use crate::json::RawJson;
 use crate::json::items;
 use crate::json::members::{self, Member};
@@ -79,6 +80,16 @@ impl<'a> ObjectReader<'a> {
     /// The same, also if the number is written as a string, which some models do.
     pub(crate) fn whole_number_or_text(&mut self, field: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
         self.read(field, |value| value.as_in_query().into_whole_number(&range))
+    }
+
+    /// A field whose value is a whole number, or `null` for none.
+    pub(crate) fn limit(&mut self, field: &'static str, range: RangeInclusive<u32>) -> LimitChange {
+        let is_null = |value: &Value<'_>| matches!(value, Value::Json("null"));
+        if self.members.iter().any(|(name, value)| name == field && is_null(value)) {
+            self.fields.push(field);
+            return LimitChange::Remove;
+        }
+        self.whole_number(field, range).map_or(LimitChange::Keep, LimitChange::Set)
     }
 
     /// A field whose value is true or false.

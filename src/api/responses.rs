@@ -8,6 +8,7 @@ use super::attempt_response::{AttemptResponse, attempts, lateness_ms};
 use super::callback_response::{CallbacksResponse, callback_of};
 use super::deliver_field::{PLACES, place};
 use super::recurrence_response::{RecurrenceResponse, SeriesResponse, next_times};
+use super::scheduled_by_response::ScheduledByResponse;
 use crate::auth::Principal;
 use crate::domain::{
     Conversation, ConversationId, ConversationName, Delay, DeliveryPolicy, Endpoint, Format, Method, Note, Outcome,
@@ -290,6 +291,7 @@ pub(crate) struct ConversationResponse<'a, F: UserContent<'a>> {
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
     attempts: Vec<AttemptResponse<'a, F>>,
+    scheduled_by: ScheduledByResponse<'a, F>,
     #[serde(flatten)]
     series: Option<SeriesResponse>,
     #[serde(flatten)]
@@ -335,6 +337,7 @@ impl<'a, F: UserContent<'a>> ConversationResponse<'a, F> {
             lateness_ms: lateness_ms(conversation),
             last_error: last_error(conversation),
             attempts: attempts::<F>(conversation),
+            scheduled_by: ScheduledByResponse::of(conversation),
             series: SeriesResponse::of(conversation),
             callbacks: CallbacksResponse::of(whole, endpoints),
         }

@@ -19,6 +19,6 @@ pub(crate) async fn run(
 ) -> Result<(ConversationId, ScheduleResponse), Problem> {
     let key = key.transpose().map_err(|error| Problem::invalid(vec![error]))?;
     let request = key.map(|key| IdempotentRequest { key, fingerprint: idempotency::run_fingerprint(id) });
-    let copy = scheduler.run(caller.client(), id, request.as_ref(), caller.trace()).await?;
+    let copy = scheduler.run(caller.client(), id, request.as_ref(), caller.scheduled_by().clone()).await?;
     Ok((copy.id(), ScheduleResponse::new(&copy, &[])))
 }

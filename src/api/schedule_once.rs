@@ -64,7 +64,7 @@ pub(super) fn validate(
     request: ScheduleRequest,
 ) -> Result<NewConversation, Vec<ErrorDetail>> {
     let new = request.validate(scheduler.now(), scheduler.endpoint_policy())?;
-    Ok(NewConversation { trace: caller.trace(), ..new })
+    Ok(NewConversation { by: caller.scheduled_by().clone(), ..new })
 }
 
 /// Whether the error at this pointer comes with the time.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::domain::{
     AdditionalInfo, Callbacks, Delay, DeliveryPolicy, EndpointPolicy, Format, Headers, InvalidDelay, Labels, Method,
-    NewConversation, Note, Payload, Secret, ThreadId, Timestamp, UnknownWord, When,
+    NewConversation, Note, Payload, ScheduledBy, Secret, ThreadId, Timestamp, UnknownWord, When,
 };
 use crate::json::RawJson;
 
@@ -278,7 +278,7 @@ impl ScheduleRequest {
                     expire_after: expire_after.flatten(),
                     recurrence,
                     paused,
-                    trace: None,
+                    by: ScheduledBy::default(),
                 })
             }
             _ => Err(errors.0),

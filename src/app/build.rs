@@ -9,6 +9,7 @@ use warp::reply::Response;
 use super::AppWorker;
 use super::backend::Backend;
 use super::documents::GuardedFetcher;
+use super::limits::StoredLimits;
 use super::signatures::ChosenSignatures;
 use crate::auth::{Authenticator, ClientAdmin, ClientDirectory};
 use crate::backup::Backup;
@@ -64,8 +65,9 @@ impl Foundation {
         let (sender, shown) = (Arc::clone(&self.sender), Arc::clone(&signer));
         let deliverer = parts.deliverer(config, sender, shown, &directory, self.descriptors);
         let authenticator = Arc::new(self.authenticator(Arc::clone(&directory), secrets));
+        let scheduler = parts.scheduler(config).with_limits(Arc::new(StoredLimits(Arc::clone(&directory))));
         let logins = self.logins(&authenticator, directory, secrets);
-        let scheduler = parts.scheduler(config).beside(deliverer.live_attempts().clone());
+        let scheduler = scheduler.beside(deliverer.live_attempts().clone());
         let (scheduler, indexer) = (scheduler.with_cursor_keys(cursor_keys), parts.indexer(backend));
         let (invocations, worker, dev) = if let Some(host) = &self.host {
             warn_if_there_is_no_queue(backend);

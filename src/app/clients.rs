@@ -11,7 +11,7 @@ use crate::api::{ClientKeyResponse, ClientResponse, ListClientsResponse, ListReq
 use crate::auth::{ClientAdmin, ClientAdminError, ClientDirectory, NewClient};
 use crate::config::Config;
 use crate::descriptors::Descriptors;
-use crate::domain::{ClientId, Scopes, Signatures};
+use crate::domain::{ClientId, EndpointHost, LimitsChange, Scopes, Signatures};
 use crate::secrets::BootstrapSecrets;
 use crate::store::{Client, OpenError};
 use crate::time::{Entropy, SystemEntropy};
@@ -35,6 +35,10 @@ pub enum ClientCommand {
     Enable(ClientId),
     /// Chooses the signatures of a client's deliveries.
     SetSignatures(ClientId, Signatures),
+    /// Changes what a client may schedule.
+    SetLimits(ClientId, LimitsChange),
+    /// Approves a host for a client, or takes the approval back.
+    ApproveHost(ClientId, EndpointHost, bool),
 }
 
 /// Runs a command on the store. Returns what the operation of the service returns; a list has all clients on one page.
@@ -79,6 +83,8 @@ async fn run(admin: &ClientAdmin, command: &ClientCommand) -> Result<Value, Stri
         C::Disable(id) => admin.disable(id).await,
         C::Enable(id) => admin.enable(id).await,
         C::SetSignatures(id, signatures) => admin.set_signatures(id, *signatures).await,
+        C::SetLimits(id, change) => admin.set_limits(id, *change).await,
+        C::ApproveHost(id, host, is_approved) => admin.approve_host(id, host, *is_approved).await,
     };
     json(&ClientResponse::from(&client.map_err(text)?))
 }

@@ -8,6 +8,7 @@ mod clients;
 mod dev;
 mod doctor;
 mod documents;
+mod limits;
 mod orphan;
 mod repair;
 mod signatures;

@@ -10,7 +10,7 @@ use super::login_throttle::{LoginThrottle, TooManyFailures};
 use super::token::{Claims, Rejected, TokenIssuer};
 use super::{ClientDirectory, DocumentFetcher, SigningKeys, Source, TokenSettings, TrustedIssuers, api_key};
 use crate::current::{Current, Refresh};
-use crate::domain::{ClientId, Scope, Scopes, Secret, Timestamp, TraceContext};
+use crate::domain::{Call, ClientId, Program, ScheduledBy, Scope, Scopes, Secret, Timestamp, TraceContext};
 use crate::metrics;
 use crate::public_url::{PublicUrl, Resource};
 use crate::store::{Client, StoreError};
@@ -34,10 +34,14 @@ pub struct Authenticator {
 pub struct Principal {
     client: ClientId,
     scopes: Scopes,
-    trace: Option<TraceContext>,
+    by: ScheduledBy,
 }
 
 impl Principal {
+    fn new(client: ClientId, scopes: Scopes) -> Self {
+        Self { client, scopes, by: ScheduledBy::default() }
+    }
+
     /// The client. The caller may use only the conversations of this client.
     #[must_use]
     pub const fn client(&self) -> &ClientId {
@@ -47,13 +51,19 @@ impl Principal {
     /// The same caller in a request that is traced.
     #[must_use]
     pub fn in_trace(self, trace: Option<TraceContext>) -> Self {
-        Self { trace, ..self }
+        Self { by: ScheduledBy { trace, ..self.by }, ..self }
     }
 
-    /// The place of the caller's request in a trace, if it is traced.
+    /// The same caller in a call of an operation or of a tool.
     #[must_use]
-    pub const fn trace(&self) -> Option<TraceContext> {
-        self.trace
+    pub fn calling(self, call: Call) -> Self {
+        Self { by: ScheduledBy { call: Some(call), ..self.by }, ..self }
+    }
+
+    /// What the record of a conversation keeps of the caller's request.
+    #[must_use]
+    pub const fn scheduled_by(&self) -> &ScheduledBy {
+        &self.by
     }
 
     /// Checks that both the token and the client have a scope.
@@ -322,12 +332,14 @@ impl Authenticator {
         let token = token.trim_start_matches(' ');
         if let Some((client, key)) = api_key::in_bearer(token) {
             let client = self.find_by_key(client, Secret::new(key.to_owned()), source).await?;
-            return Ok(Principal { client: client.id.clone(), scopes: client.scopes, trace: None });
+            return Ok(Principal::new(client.id.clone(), client.scopes));
         }
         let Ok(claims) = self.verify(token, resource).await else { return self.find_foreign(token).await };
         let client = self.client_of_token(&claims.sub, claims.iat).await?;
         // A client that has lost a scope loses it for the tokens that it already has, too.
-        Ok(Principal { client: claims.sub.clone(), scopes: claims.scope & client.scopes, trace: None })
+        let caller = Principal::new(claims.sub.clone(), claims.scope & client.scopes);
+        let program = claims.client_id.as_deref().map(Program::of_id);
+        Ok(Principal { by: ScheduledBy { program, ..caller.by }, ..caller })
     }
 
     /// The client of a token that was issued then, in seconds since 1970.
@@ -341,7 +353,7 @@ impl Authenticator {
         let foreign = self.foreign.as_ref().ok_or(AuthError::InvalidToken)?;
         let caller = foreign.caller(token, self.clock.now()).await.ok_or(AuthError::InvalidToken)?;
         let client = self.client_of_token(&caller.client, caller.issued).await?;
-        Ok(Principal { client: caller.client, scopes: client.scopes & Scopes::all(), trace: None })
+        Ok(Principal::new(caller.client, client.scopes & Scopes::all()))
     }
 
     /// The client with this key. A key that was right before is no login: the client comes from the cache.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ApiKey, ClientDirectory, client_with_key, hash_key};
-use crate::domain::{ClientId, RedirectUri, Scopes, Signatures, Timestamp};
+use crate::domain::{ClientId, ClientLimits, EndpointHost, LimitsChange, RedirectUri, Scopes, Signatures, Timestamp};
 use crate::store::{Client, StoreError};
 use crate::time::{Clock, Entropy};
 
@@ -25,6 +25,8 @@ pub struct ClientRecord {
     pub signatures: Signatures,
     /// The addresses to which a login by its id returns the browser.
     pub redirect_uris: Vec<RedirectUri>,
+    /// What it may schedule.
+    pub limits: ClientLimits,
     /// Whether it gets no token and its tokens are refused.
     pub disabled: bool,
     /// The number of API keys with which it can log in.
@@ -44,12 +46,14 @@ pub struct NewClient {
     pub scopes: Scopes,
     /// The addresses to which a login by its id returns the browser. Without any, its id begins no login.
     pub redirect_uris: Vec<RedirectUri>,
+    /// What limits it.
+    pub limits: LimitsChange,
 }
 
 impl From<Scopes> for NewClient {
-    /// A client without addresses.
+    /// A client without addresses and limits.
     fn from(scopes: Scopes) -> Self {
-        Self { scopes, redirect_uris: Vec::new() }
+        Self { scopes, redirect_uris: Vec::new(), limits: LimitsChange::default() }
     }
 }
 
@@ -86,6 +90,9 @@ pub enum ClientAdminError {
          start has made it"
     )]
     First(ClientId),
+    /// The client has as many approved hosts as a client may have.
+    #[error("{0} has {max} approved hosts, which is the most; take back an approval that is no longer needed", max = ClientLimits::MAX_HOSTS)]
+    TooManyHosts(ClientId),
     /// The store cannot be reached, or did not confirm a change, or others keep changing the client.
     #[error(transparent)]
     Unavailable(StoreError),
@@ -118,11 +125,12 @@ impl ClientAdmin {
     /// [`ClientAdminError::Internal`].
     pub async fn add(&self, id: &ClientId, properties: NewClient) -> Result<NewKey, ClientAdminError> {
         self.refuse_first(id)?;
-        let NewClient { scopes, redirect_uris } = properties;
+        let NewClient { scopes, redirect_uris, limits } = properties;
         let api_key = ApiKey::generate(id, &*self.entropy);
         let created = Some(self.clock.now());
         let client = client_with_key(id.clone(), &api_key, scopes, &*self.entropy);
-        let client = Client { redirect_uris, created, ..client };
+        let limits = ClientLimits::none().changed(limits);
+        let client = Client { redirect_uris, limits, created, ..client };
         match self.directory.store().insert(&client).await {
             Ok(()) => {}
             // A hash has a salt of its own, so a client with this one is ours.
@@ -237,6 +245,35 @@ impl ClientAdmin {
         self.update(id, |client| Client { signatures, ..client.clone() }).await
     }
 
+    /// Changes what a client may schedule. Other processes learn it within a minute.
+    ///
+    /// # Errors
+    /// As [`ClientAdmin::rotate`].
+    pub async fn set_limits(&self, id: &ClientId, change: LimitsChange) -> Result<ClientRecord, ClientAdminError> {
+        self.update(id, |client| Client { limits: client.limits.clone().changed(change), ..client.clone() }).await
+    }
+
+    /// Approves a host for a client, or takes the approval back. Other processes learn it within a minute.
+    ///
+    /// # Errors
+    /// [`ClientAdminError::TooManyHosts`], and as [`ClientAdmin::rotate`].
+    pub async fn approve_host(
+        &self,
+        id: &ClientId,
+        host: &EndpointHost,
+        is_approved: bool,
+    ) -> Result<ClientRecord, ClientAdminError> {
+        let change = |client: &Client| {
+            let limits = client.limits.clone().with_approval(host, is_approved);
+            limits.map_or_else(|| client.clone(), |limits| Client { limits, ..client.clone() })
+        };
+        let changed = self.update(id, change).await?;
+        if is_approved && !changed.limits.approved_hosts.contains(host) {
+            return Err(ClientAdminError::TooManyHosts(id.clone()));
+        }
+        Ok(changed)
+    }
+
     /// Changes a client, on the condition that its row is the one that was read. `change` runs again if somebody else was
     /// faster, so a change that is made already must be no change.
     async fn update(
@@ -272,12 +309,13 @@ impl ClientAdmin {
 }
 
 fn stored(client: &Client) -> ClientRecord {
-    let Client { id, key_hashes, scopes, signatures, redirect_uris, disabled, created, rotated, .. } = client;
+    let Client { id, key_hashes, scopes, signatures, redirect_uris, limits, disabled, created, rotated, .. } = client;
     ClientRecord {
         id: id.clone(),
         scopes: *scopes,
         signatures: *signatures,
         redirect_uris: redirect_uris.clone(),
+        limits: limits.clone(),
         disabled: *disabled,
         keys: key_hashes.len(),
         is_first: false,

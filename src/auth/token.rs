@@ -75,7 +75,7 @@ pub(super) struct Claims {
     pub(super) scope: Scopes,
     /// The program that acts for the client (RFC 9068 §2.2). A token that the client itself asked for has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    client_id: Option<String>,
+    pub(super) client_id: Option<String>,
 }
 
 /// The scopes of a token that newer code may have issued.

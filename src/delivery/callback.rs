@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::domain::{
     AdditionalInfo, Callbacks, Conversation, ConversationId, ConversationName, DeliveryEnd, DeliveryPolicy,
-    Destination, DueTime, Format, Headers, NewConversation, Payload, Status, WholeConversation,
+    Destination, DueTime, Format, Headers, NewConversation, Payload, ScheduledBy, Status, WholeConversation,
 };
 use crate::json::text;
 
@@ -59,7 +59,7 @@ pub(super) fn news(
         expire_after: None,
         recurrence: None,
         paused: false,
-        trace: of.trace(),
+        by: ScheduledBy { trace: of.trace(), ..ScheduledBy::default() },
     };
     WholeConversation::new(id, of.client().clone(), new, end.ended).as_callback_of(of.id())
 }

@@ -8,19 +8,31 @@ use url::{Host, Url};
 use super::Endpoint;
 
 /// A host name or an IP address, in the form in which URLs have it: names are in lower case and in ASCII.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EndpointHost(String);
 
 impl EndpointHost {
     /// The longest host that is read, in bytes. A host name has at most 253 characters.
     pub const MAX: usize = 255;
+
+    /// The host as URLs have it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl Endpoint {
+    /// The host, without the port. `None` for a text that is no URL, which no request can bring in.
+    #[must_use]
+    pub fn endpoint_host(&self) -> Option<EndpointHost> {
+        Url::parse(self.as_str()).ok()?.host_str().map(|host| EndpointHost(host.to_owned()))
+    }
+
     /// Whether this is the host of the endpoint. The port does not matter.
     #[must_use]
     pub fn is_at(&self, host: &EndpointHost) -> bool {
-        Url::parse(self.as_str()).is_ok_and(|url| url.host_str() == Some(&host.0))
+        self.endpoint_host().as_ref() == Some(host)
     }
 }
 

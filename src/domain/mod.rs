@@ -15,6 +15,7 @@ mod id;
 mod idempotency;
 mod invalid_time;
 mod labels;
+mod limits;
 mod list_order;
 mod name;
 mod new_conversation;
@@ -22,6 +23,7 @@ mod payload;
 mod pending;
 mod redirect_uri;
 mod retention;
+mod scheduled_by;
 mod scope;
 mod secret;
 mod signatures;
@@ -33,6 +35,7 @@ mod text_excerpt;
 mod thread_id;
 mod timestamp;
 mod trace_context;
+mod usage;
 mod when;
 mod words;
 
@@ -55,6 +58,7 @@ pub use id::{ConversationId, InvalidConversationId};
 pub use idempotency::{IdempotentRequest, InvalidHash, Sha256};
 pub use invalid_time::InvalidTime;
 pub use labels::{InvalidLabel, Label, Labels};
+pub use limits::{Budget, BudgetChange, BudgetPart, ClientLimits, LimitChange, LimitsChange, Overrun};
 pub use list_order::ListOrder;
 pub use name::{ConversationName, InvalidName, Named};
 pub use new_conversation::NewConversation;
@@ -62,6 +66,7 @@ pub use payload::{AdditionalInfo, BodyTemplate, Format, Payload};
 pub use pending::Pending;
 pub use redirect_uri::{InvalidRedirectUri, RedirectUri};
 pub use retention::{InvalidRetention, Retention};
+pub use scheduled_by::{Call, Program, ScheduledBy};
 pub use scope::{Scope, Scopes, UnknownScope};
 pub use secret::Secret;
 pub use signatures::Signatures;
@@ -75,6 +80,7 @@ pub use text_excerpt::TextExcerpt;
 pub use thread_id::{InvalidThreadId, ThreadId};
 pub use timestamp::{Timestamp, millis};
 pub use trace_context::{InvalidTraceContext, TraceContext};
+pub use usage::{ClientUsage, Day, Usage};
 pub use when::{
     Cron, CronField, Delay, DueTime, EntryProblem, HORIZON_MS, InvalidCron, InvalidDelay, InvalidRecurrence,
     InvalidRecurring, InvalidWhen, LocalTime, MAX_CRON, NextOccurrence, Note, Period, PeriodUnit, Reading, Recurrence,

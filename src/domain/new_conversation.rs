@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    DeliveryPolicy, Destination, DueTime, Format, Labels, Payload, Recurrence, ThreadId, Timestamp, TraceContext,
+    DeliveryPolicy, Destination, DueTime, Format, Labels, Payload, Recurrence, ScheduledBy, ThreadId, Timestamp,
 };
 
 /// A schedule request that passed validation.
@@ -29,8 +29,8 @@ pub struct NewConversation {
     pub recurrence: Option<Recurrence>,
     /// Whether the series begins paused.
     pub paused: bool,
-    /// The request that schedules it, if that is traced.
-    pub trace: Option<TraceContext>,
+    /// The request that schedules it.
+    pub by: ScheduledBy,
 }
 
 impl NewConversation {

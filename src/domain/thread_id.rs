@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 /// The caller's id of a thread. A receiver resumes the same session by it. It is sent as a header, so it has only
 /// characters that a header may have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ThreadId(String);
 
 impl ThreadId {

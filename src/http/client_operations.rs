@@ -70,6 +70,26 @@ pub(super) fn client_operations() -> Vec<Operation> {
     ]
 }
 
+/// The operations of an operator on what clients may schedule.
+pub(super) fn client_limit_operations() -> Vec<Operation> {
+    vec![
+        operation(
+            "setClientLimits",
+            Method::POST,
+            "/api/clients/{clientId}/limits",
+            &descriptions::SET_CLIENT_LIMITS,
+            operator(|context, caller| Box::pin(clients::set_client_limits(context, caller))),
+        ),
+        operation(
+            "approveClientHost",
+            Method::POST,
+            "/api/clients/{clientId}/hosts",
+            &descriptions::APPROVE_CLIENT_HOST,
+            operator(|context, caller| Box::pin(clients::approve_client_host(context, caller))),
+        ),
+    ]
+}
+
 const fn operator(handler: ClientHandler) -> Access {
     Access::Client { scope: Scope::Operator, handler, tool: None }
 }

@@ -8,7 +8,7 @@ use std::future::ready;
 use http::Method;
 
 use super::backup_operations::backup_operations;
-use super::client_operations::client_operations;
+use super::client_operations::{client_limit_operations, client_operations};
 use super::dashboard_operations::dashboard_operations;
 use super::descriptions;
 use super::handlers::{
@@ -37,6 +37,7 @@ pub fn operations() -> Vec<Operation> {
         inbox_operations(),
         webhook_operations(),
         client_operations(),
+        client_limit_operations(),
         backup_operations(),
         vec![mcp_operation()],
     ]

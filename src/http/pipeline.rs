@@ -11,7 +11,7 @@ use super::operation::{Access, Operation};
 use super::request_line::Route;
 use crate::api::{IDEMPOTENCY_KEY, Problem, misplaced_key};
 use crate::auth::{AuthError, Principal};
-use crate::domain::Scopes;
+use crate::domain::{Call, Scopes};
 use crate::public_url::Resource;
 
 /// Serves one request. Every error becomes a problem document that names the operation. A problem of authentication
@@ -47,6 +47,7 @@ async fn authorise_and_handle(operation: &Operation, mut context: RequestContext
         Access::Anyone(handler) => handler(context).await,
         Access::AnyClient(handler) | Access::Client { handler, .. } => {
             let caller = authenticate(operation.resource(), &context).await?.in_trace(context.trace());
+            let caller = caller.calling(Call::Operation(operation.name.into()));
             context.belongs_to(&caller);
             Span::current().record("client.id", display(caller.client()));
             if let Access::Client { scope, .. } = operation.access {

@@ -12,6 +12,7 @@ use super::events::EventsMethod;
 use super::tools::NamedTool;
 use crate::api::Problem;
 use crate::auth::Principal;
+use crate::domain::Call;
 use crate::json::StrictObject;
 
 /// The sender of a message. It is attached to the message on its way through rmcp.
@@ -99,6 +100,7 @@ impl Caller {
         other.principal.require(tool.scope)?;
         let arguments = params.arguments.map_or("{}", RawValue::get).into();
         Span::current().record("gen_ai.tool.name", tool.name);
-        Ok(Self { call: Some(ToolCall { tool: Arc::clone(tool), arguments }), ..other })
+        let principal = other.principal.calling(Call::Tool(tool.name.into()));
+        Ok(Self { principal, call: Some(ToolCall { tool: Arc::clone(tool), arguments }), ..other })
     }
 }

@@ -1,10 +1,13 @@
 //! The use cases of a client: schedule, get, list, update, run, cancel and redeliver, one or many. REST and MCP call the same
 //! code here.
 
+mod admission;
+mod budget;
 mod bulk;
 mod cancel;
 mod change;
 mod cursor;
+mod ledger;
 mod list;
 mod list_limiter;
 mod named;
@@ -18,15 +21,17 @@ use std::sync::Arc;
 
 use crate::current::Current;
 use crate::domain::{
-    ClientId, Conversation, ConversationId, EndpointPolicy, RedeliveryRefused, Status, Timestamp, TooLate,
-    UpdateRefused, WholeConversation,
+    ClientId, ClientUsage, Conversation, ConversationId, EndpointHost, EndpointPolicy, RedeliveryRefused, Status,
+    Timestamp, TooLate, UpdateRefused, WholeConversation,
 };
 use crate::store::{ConversationStore, LiveAttempts, StoreError, Versioned, Waker};
 pub use crate::store::{ListFilter, ListOwner, Listed};
 use crate::time::{Clock, Entropy, random};
+pub use budget::{BudgetExceeded, LimitsOfClients};
 pub use bulk::BulkResult;
 pub use cancel::Cancelled;
 pub use cursor::CursorKeys;
+use ledger::Ledger;
 pub use list::{ListPage, ListQuery};
 use list_limiter::ListLimiter;
 pub use named::{Definition, NamedOutcome};
@@ -45,6 +50,8 @@ pub struct Scheduler {
     live: LiveAttempts,
     lists: Arc<ListLimiter>,
     quota: Option<Arc<PendingQuota>>,
+    limits: Option<Arc<dyn LimitsOfClients>>,
+    budgets: Arc<Ledger<ClientUsage>>,
     cursors: Current<CursorKeys>,
 }
 
@@ -94,6 +101,17 @@ pub enum SchedulerError {
     /// A quota of the client has no room for what would be pending.
     #[error("a quota of the client has no room for it")]
     QuotaExceeded(Box<QuotaExceeded>),
+    /// A budget of the client has no room for it.
+    #[error("a budget of the client has no room for it")]
+    BudgetExceeded(Box<BudgetExceeded>),
+    /// The client may schedule only to approved hosts, and this one is not approved.
+    #[error("the host {host} is not approved for the client {client}")]
+    HostNotApproved {
+        /// The client.
+        client: ClientId,
+        /// The host.
+        host: EndpointHost,
+    },
     /// The store cannot be reached, or did not confirm a change. The same request may succeed later.
     #[error(transparent)]
     Unavailable(StoreError),
@@ -123,7 +141,19 @@ impl Scheduler {
     ) -> Self {
         let (live, lists) = (LiveAttempts::default(), Arc::new(ListLimiter::new()));
         let cursors = CursorKeys::new([random::<32>(&*entropy)]).into();
-        Self { store, waker, endpoints, clock, entropy, live, lists, quota: None, cursors }
+        Self {
+            store,
+            waker,
+            endpoints,
+            clock,
+            entropy,
+            live,
+            lists,
+            quota: None,
+            limits: None,
+            budgets: Arc::default(),
+            cursors,
+        }
     }
 
     /// The same with keys that other processes have, too. Without them, a cursor is valid in this process only.

@@ -2,7 +2,7 @@
 
 use super::{Scheduler, SchedulerError};
 use crate::domain::{
-    ClientId, Conversation, ConversationId, ConversationName, Named, NewConversation, Pending, Sha256, Status, Update,
+    ClientId, Conversation, ConversationId, ConversationName, Named, NewConversation, Sha256, Status, Update,
     WholeConversation,
 };
 use crate::metrics::{self, Metrics};
@@ -36,8 +36,7 @@ impl Scheduler {
     /// is updated, or a new one takes its name if it is final. One that was cancelled is replaced in any case.
     ///
     /// # Errors
-    /// [`SchedulerError::UpdateRefused`], [`SchedulerError::QuotaExceeded`], [`SchedulerError::Busy`],
-    /// [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
+    /// [`SchedulerError::UpdateRefused`], [`SchedulerError::Busy`], and as [`Scheduler::schedule`].
     pub async fn schedule_named(
         &self,
         client: &ClientId,
@@ -67,10 +66,13 @@ impl Scheduler {
                     updated.map(|conversation| (conversation, NamedOutcome::Updated))
                 }
                 _ => {
+                    let named = Named { name: name.clone(), definition: Some(definition.fingerprint) };
+                    let whole = WholeConversation::new(created, client.clone(), new.clone(), self.clock.now());
+                    let whole = whole.named(named);
                     if admitted.is_none() {
-                        admitted = self.admit(client, Pending::one(new.payload.stored_bytes())).await?;
+                        admitted = Some(self.admit(None, &whole).await?);
                     }
-                    let inserted = self.insert_named(client, (created, name), new, definition, holder).await;
+                    let inserted = self.insert_named(whole, name, holder).await;
                     inserted.map(|conversation| (conversation, NamedOutcome::Created))
                 }
             };
@@ -124,14 +126,10 @@ impl Scheduler {
 
     async fn insert_named(
         &self,
-        client: &ClientId,
-        (id, name): (ConversationId, &ConversationName),
-        new: &NewConversation,
-        definition: Definition,
+        new: WholeConversation,
+        name: &ConversationName,
         before: Option<NameHolder>,
     ) -> Result<Conversation, StoreError> {
-        let named = Named { name: name.clone(), definition: Some(definition.fingerprint) };
-        let new = WholeConversation::new(id, client.clone(), new.clone(), self.clock.now()).named(named);
         self.store.insert_named(&new, name, before).await?;
         metrics::record(Metrics::scheduled);
         Ok(new.conversation)
@@ -145,7 +143,7 @@ impl Scheduler {
         definition: Definition,
     ) -> Result<Result<Conversation, StoreError>, SchedulerError> {
         let payload = self.store.payload(&read).await?;
-        let (status, stored_bytes) = (read.value.status(), read.value.stored_bytes());
+        let status = read.value.status();
         let now = self.clock.now();
         let new = match read.value.series() {
             Some(series) if !definition.sets_start => new.clone().counted_as(&series.recurrence, now),
@@ -158,9 +156,9 @@ impl Scheduler {
             definition: Some(definition.fingerprint),
         };
         let whole = WholeConversation { conversation: read.value, payload };
-        let next = whole.update(update, now).map_err(|reason| SchedulerError::UpdateRefused { status, reason })?;
-        let needed = Pending::growth(stored_bytes, next.conversation.stored_bytes());
-        let _admitted = self.admit(next.conversation.client(), needed).await?;
+        let updated = whole.clone().update(update, now);
+        let next = updated.map_err(|reason| SchedulerError::UpdateRefused { status, reason })?;
+        let _admitted = self.admit(Some(&whole), &next).await?;
         let replaced = self.store.replace_whole(read.revision, &next).await;
         Ok(replaced.map(|_| next.conversation))
     }

@@ -2,7 +2,7 @@
 
 use super::change::Transition;
 use super::{Scheduler, SchedulerError};
-use crate::domain::{ClientId, Conversation, ConversationId, Pending};
+use crate::domain::{ClientId, ClientLimits, ClientUsage, Conversation, ConversationId, Day, Pending};
 
 impl Scheduler {
     /// Starts another delivery of a failed conversation, with as many attempts as the first one. While these attempts are
@@ -10,20 +10,29 @@ impl Scheduler {
     ///
     /// # Errors
     /// [`SchedulerError::RedeliveryRefused`] in every other state, and if the conversation has had too many attempts.
-    /// [`SchedulerError::QuotaExceeded`], because a redelivered conversation is pending again.
+    /// [`SchedulerError::QuotaExceeded`] or [`SchedulerError::BudgetExceeded`], because a redelivered conversation is pending
+    /// again.
     pub async fn redeliver(&self, client: &ClientId, id: ConversationId) -> Result<Conversation, SchedulerError> {
+        let limits = self.limits_of(client).await?.unwrap_or_default();
+        // Its thread is known only later.
+        self.refresh_budget(client, &limits, None).await?;
         self.refresh_quota(client, Pending::one(0)).await?;
-        match self.try_redeliver(client, id).await {
+        match self.try_redeliver(client, id, &limits).await {
             // Its bytes are known only now, and the count that has no room for them is old.
             Err(SchedulerError::QuotaExceeded(exceeded)) if exceeded.recount.is_zero() => {
                 self.refresh_quota(client, exceeded.needed).await?;
-                self.try_redeliver(client, id).await
+                self.try_redeliver(client, id, &limits).await
             }
             result => result,
         }
     }
 
-    async fn try_redeliver(&self, client: &ClientId, id: ConversationId) -> Result<Conversation, SchedulerError> {
+    async fn try_redeliver(
+        &self,
+        client: &ClientId,
+        id: ConversationId,
+        limits: &ClientLimits,
+    ) -> Result<Conversation, SchedulerError> {
         // The second one is held until the commit is done.
         let (mut wanted, mut _admitted) = (None, None);
         let redelivered = self.change(client, id, |conversation, now| {
@@ -34,7 +43,9 @@ impl Scheduler {
             }
             match conversation.clone().redeliver(now) {
                 Ok(next) => {
-                    _admitted = self.take_quota(client, Pending::one(next.stored_bytes()))?;
+                    let usage = ClientUsage::of(&next, Day::of(now));
+                    let budget = self.take_budget(client, limits, usage)?;
+                    _admitted = Some((budget, self.take_quota(client, Pending::one(next.stored_bytes()))?));
                     wanted = Some(next.generation());
                     Ok(Transition::Next(next))
                 }

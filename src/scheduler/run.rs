@@ -1,11 +1,11 @@
 //! The use case of `runConversation`.
 
 use super::{Scheduler, SchedulerError};
-use crate::domain::{ClientId, Conversation, ConversationId, IdempotentRequest, TraceContext};
+use crate::domain::{ClientId, Conversation, ConversationId, IdempotentRequest, ScheduledBy};
 
 impl Scheduler {
     /// Schedules a copy of a conversation that is due now. The conversation itself stays as it is. With a key, the
-    /// repetition of a request gets the copy of the first one. `trace` is the request.
+    /// repetition of a request gets the copy of the first one. `by` is the request.
     ///
     /// # Errors
     /// [`SchedulerError::NotFound`], and as [`Scheduler::schedule_once`].
@@ -14,7 +14,7 @@ impl Scheduler {
         client: &ClientId,
         id: ConversationId,
         request: Option<&IdempotentRequest>,
-        trace: Option<TraceContext>,
+        by: ScheduledBy,
     ) -> Result<Conversation, SchedulerError> {
         // The copy of the first request is found although the conversation may be gone since then.
         if let Some(request) = request
@@ -27,10 +27,10 @@ impl Scheduler {
         let now = self.clock.now();
         let copy = self.new_id(now);
         match request {
-            None => self.insert(whole.again(copy, now, trace)).await,
+            None => self.insert(whole.again(copy, now, by)).await,
             Some(request) => {
                 let copy = copy.in_partition(request.key.partition());
-                self.insert_once(whole.again(copy, now, trace), request).await
+                self.insert_once(whole.again(copy, now, by), request).await
             }
         }
     }

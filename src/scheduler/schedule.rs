@@ -2,7 +2,7 @@
 
 use super::{Scheduler, SchedulerError};
 use crate::domain::{
-    ClientId, Conversation, ConversationId, IdempotentRequest, NewConversation, Pending, Timestamp, WholeConversation,
+    ClientId, Conversation, ConversationId, IdempotentRequest, NewConversation, Timestamp, WholeConversation,
 };
 use crate::metrics::{self, Metrics};
 use crate::store::Repetition;
@@ -13,7 +13,8 @@ impl Scheduler {
     /// if this process stops.
     ///
     /// # Errors
-    /// [`SchedulerError::QuotaExceeded`], [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
+    /// [`SchedulerError::HostNotApproved`], [`SchedulerError::BudgetExceeded`], [`SchedulerError::QuotaExceeded`],
+    /// [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
     pub async fn schedule(&self, client: &ClientId, new: NewConversation) -> Result<Conversation, SchedulerError> {
         self.store.tell_time(&*self.clock).await?;
         let now = self.clock.now();
@@ -24,8 +25,8 @@ impl Scheduler {
     /// returned as it was accepted. After an error the client can repeat the request with the same key.
     ///
     /// # Errors
-    /// [`SchedulerError::KeyOfOtherRequest`], [`SchedulerError::ConversationGone`], [`SchedulerError::QuotaExceeded`],
-    /// [`SchedulerError::Busy`], [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
+    /// As [`Scheduler::schedule`], [`SchedulerError::KeyOfOtherRequest`], [`SchedulerError::ConversationGone`] or
+    /// [`SchedulerError::Busy`].
     pub async fn schedule_once(
         &self,
         client: &ClientId,
@@ -59,8 +60,7 @@ impl Scheduler {
     }
 
     pub(super) async fn insert(&self, new: WholeConversation) -> Result<Conversation, SchedulerError> {
-        let needed = Pending::one(new.conversation.stored_bytes());
-        let _admitted = self.admit(new.conversation.client(), needed).await?;
+        let _admitted = self.admit(None, &new).await?;
         self.store.insert(&new).await?;
         metrics::record(Metrics::scheduled);
         self.wake_next(&new.conversation).await;
@@ -73,7 +73,7 @@ impl Scheduler {
         request: &IdempotentRequest,
     ) -> Result<Conversation, SchedulerError> {
         let client = new.conversation.client();
-        let _admitted = match self.admit(client, Pending::one(new.conversation.stored_bytes())).await {
+        let _admitted = match self.admit(None, &new).await {
             Ok(admitted) => admitted,
             // The repetition of a request that was accepted needs no room.
             Err(refused) => return self.scheduled_before(client, request).await?.ok_or(refused),

@@ -1,7 +1,7 @@
 //! The use case of `updateConversation`.
 
 use super::{Scheduler, SchedulerError};
-use crate::domain::{ClientId, ConversationId, Pending, Timestamp, Update, WholeConversation};
+use crate::domain::{ClientId, ConversationId, Timestamp, Update, WholeConversation};
 use crate::store::StoreError;
 
 /// A conversation with the tag of its state.
@@ -19,7 +19,7 @@ impl Scheduler {
     ///
     /// # Errors
     /// [`SchedulerError::NotFound`], [`SchedulerError::OtherState`], [`SchedulerError::UpdateRefused`],
-    /// [`SchedulerError::QuotaExceeded`] if the conversation would have more bytes, [`SchedulerError::Busy`], [`SchedulerError::Unavailable`], [`SchedulerError::Internal`], or the error of `update`.
+    /// [`SchedulerError::Busy`], the error of `update`, or as [`Scheduler::schedule`] if the client may not have what is added.
     pub async fn update<E: From<SchedulerError>>(
         &self,
         client: &ClientId,
@@ -41,11 +41,10 @@ impl Scheduler {
             let now = self.clock.now();
             let change = update(&whole, now)?;
             let keeps_payload = whole.payload == change.new.payload;
-            let (status, stored_bytes) = (whole.conversation.status(), whole.conversation.stored_bytes());
+            let status = whole.conversation.status();
             let refused = |reason| SchedulerError::UpdateRefused { status, reason };
-            let next = whole.update(change, now).map_err(refused)?;
-            let needed = Pending::growth(stored_bytes, next.conversation.stored_bytes());
-            let _admitted = self.admit(client, needed).await?;
+            let next = whole.clone().update(change, now).map_err(refused)?;
+            let _admitted = self.admit(Some(&whole), &next).await?;
             let replaced = if keeps_payload {
                 self.store.replace(read.revision, &next.conversation).await
             } else {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::rows::{self, ClientRow, ExportLine, RowValue};
 use super::{Etag, Exported, KeyRange, Operation, Partition, StoreError, Table};
-use crate::domain::{ClientId, RedirectUri, Scopes, Signatures, Timestamp};
+use crate::domain::{ClientId, ClientLimits, RedirectUri, Scopes, Signatures, Timestamp};
 
 /// All clients are in one partition, because there are few of them and they are read rarely: callers cache them.
 const PARTITION: Partition = Partition::new("clients");
@@ -22,6 +22,8 @@ pub struct Client {
     pub signatures: Signatures,
     /// The addresses to which a login by this client's id returns the browser. Without any, its id begins no login.
     pub redirect_uris: Vec<RedirectUri>,
+    /// What it may schedule.
+    pub limits: ClientLimits,
     /// A disabled client gets no token, and its tokens are refused.
     pub disabled: bool,
     /// Tokens that were issued before this time are refused.
@@ -44,6 +46,7 @@ impl Client {
             scopes,
             signatures,
             redirect_uris: Vec::new(),
+            limits: ClientLimits::none(),
             disabled: false,
             tokens_valid_from: None,
             created: None,

@@ -8,7 +8,7 @@ use crate::auth::{AuthError, ClientAdminError};
 use crate::backup::BackupError;
 use crate::delivery::InboxError;
 use crate::domain::{Conversation, PauseRefused, RedeliveryRefused, Scope, Status, UpdateRefused};
-use crate::scheduler::{Quota, QuotaExceeded, SchedulerError};
+use crate::scheduler::SchedulerError;
 
 /// The time after which a caller should request a list again, in seconds.
 const LIST_RETRY_SECONDS: &str = "1";
@@ -66,6 +66,8 @@ impl From<SchedulerError> for Problem {
                     .header(RETRY_AFTER, LIST_RETRY_SECONDS)
             }
             SchedulerError::QuotaExceeded(exceeded) => Self::quota_exceeded(*exceeded),
+            SchedulerError::BudgetExceeded(exceeded) => Self::budget_exceeded(&exceeded),
+            SchedulerError::HostNotApproved { client, host } => Self::host_not_approved(&client, &host),
             SchedulerError::Unavailable(cause) => Self::unavailable(&cause),
             SchedulerError::Internal(cause) => Self::internal(&cause),
         }
@@ -139,6 +141,9 @@ impl From<ClientAdminError> for Problem {
             }
             ClientAdminError::First(_) => Self::new(ProblemType::FirstClient, format!("{error}."))
                 .hint("To change its key, change SCHEDULER_API_KEY and start the service again."),
+            ClientAdminError::TooManyHosts(_) => {
+                Self::invalid(vec![ErrorDetail { pointer: "/host".to_owned(), detail: error.to_string() }])
+            }
             ClientAdminError::Unavailable(cause) => Self::unavailable(&cause),
             ClientAdminError::Internal(cause) => Self::internal(&cause),
         }
@@ -161,36 +166,6 @@ impl From<BackupError> for Problem {
 }
 
 impl Problem {
-    fn quota_exceeded(QuotaExceeded { quota, needed, pending, limit, recount }: QuotaExceeded) -> Self {
-        // Rounded up: a moment before the count, the same request would be refused again.
-        let seconds = recount.as_secs() + 1;
-        let (detail, less) = match quota {
-            Quota::Conversations => {
-                let (pending, limit) = (pending.conversations, limit.conversations);
-                let detail = format!(
-                    "This client has about {pending} pending conversations (Scheduled or InProgress), and at most {limit} \
-                     may be pending. The number may be a minute old."
-                );
-                (detail, "")
-            }
-            Quota::Bytes => {
-                let (needed, pending, limit) = (needed.bytes, pending.bytes, limit.bytes);
-                let detail = format!(
-                    "The pending conversations (Scheduled or InProgress) of this client have about {pending} bytes of \
-                     texts, additionalInfo, headers, bodies and callbacks, and may have at most {limit}. This request \
-                     needs {needed} more. The number may be a minute old."
-                );
-                (detail, " A request with fewer bytes may have room.")
-            }
-        };
-        let hint = format!(
-            "Cancel conversations that are no longer needed (cancelConversation, \
-             cancelConversations), or wait until some have been delivered. Then send the same request again, after \
-             {seconds} seconds.{less}"
-        );
-        Self::new(ProblemType::QuotaExceeded, detail).hint(hint).header(RETRY_AFTER, seconds.to_string())
-    }
-
     fn redelivery_refused(refused: RedeliveryRefused) -> Self {
         match refused {
             RedeliveryRefused::NotFailed(status) => {

@@ -6,6 +6,7 @@
 
 mod constructors;
 mod from_errors;
+mod limits;
 mod problem_type;
 
 use std::borrow::Cow;

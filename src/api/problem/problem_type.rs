@@ -60,6 +60,10 @@ pub enum ProblemType {
     RateLimited,
     /// The client has as many pending conversations as it may have.
     QuotaExceeded,
+    /// A budget of the client has no room for what it asks for. Waiting alone does not help, so this is not 429.
+    BudgetExceeded,
+    /// The client may schedule only to approved hosts, and the host of an endpoint is not approved.
+    HostNotApproved,
     /// The token is valid and lacks the scope that the operation needs.
     InsufficientScope,
     /// The client that logs in has no scopes, so a token would allow nothing.
@@ -75,7 +79,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// All types.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::InvalidRequest,
         Self::MalformedRequest,
         Self::MalformedJson,
@@ -102,6 +106,8 @@ impl ProblemType {
         Self::TooManyFailures,
         Self::RateLimited,
         Self::QuotaExceeded,
+        Self::BudgetExceeded,
+        Self::HostNotApproved,
         Self::InsufficientScope,
         Self::NoScope,
         Self::McpTransport,
@@ -161,6 +167,8 @@ impl ProblemType {
             Self::TooManyFailures => ("urn:mcp-scheduler:problem:too-many-failures", StatusCode::TOO_MANY_REQUESTS, "Too many logins had wrong credentials"),
             Self::RateLimited => ("urn:mcp-scheduler:problem:rate-limited", StatusCode::TOO_MANY_REQUESTS, "The client sends too many requests"),
             Self::QuotaExceeded => ("urn:mcp-scheduler:problem:quota-exceeded", StatusCode::TOO_MANY_REQUESTS, "The pending conversations of the client have reached a quota"),
+            Self::BudgetExceeded => ("urn:mcp-scheduler:problem:budget-exceeded", StatusCode::FORBIDDEN, "A budget of the client has no room"),
+            Self::HostNotApproved => ("urn:mcp-scheduler:problem:host-not-approved", StatusCode::FORBIDDEN, "The host is not approved for the client"),
             Self::InsufficientScope => ("urn:mcp-scheduler:problem:insufficient-scope", StatusCode::FORBIDDEN, "The token lacks a scope"),
             Self::NoScope => ("urn:mcp-scheduler:problem:no-scope", StatusCode::FORBIDDEN, "The client has no scopes"),
             Self::McpTransport => ("urn:mcp-scheduler:problem:mcp-transport", StatusCode::BAD_REQUEST, "The request does not follow the MCP transport"),

@@ -2,9 +2,10 @@
 
 use clap::{Args, Subcommand};
 
+use super::limits::LimitArguments;
 use crate::app::{ClientCommand, NewClient};
 use crate::cli::arguments::ServiceArguments;
-use crate::domain::{ClientId, InvalidClientId, RedirectUri, Scope, Scopes, Signatures};
+use crate::domain::{ClientId, EndpointHost, InvalidClientId, RedirectUri, Scope, Scopes, Signatures};
 
 /// Administrate the clients of a service
 ///
@@ -35,6 +36,8 @@ pub(super) enum ClientAction {
         /// the option again for another one
         #[arg(long = "redirect", value_name = "URI")]
         redirect_uris: Vec<RedirectUri>,
+        #[command(flatten)]
+        limits: LimitArguments,
     },
     /// List all clients
     #[command(after_help = "Example:\n  mcp-scheduler client list")]
@@ -62,6 +65,25 @@ pub(super) enum ClientAction {
         /// v1, or v1,v1a
         #[arg(value_parser = signatures_in)]
         signatures: Signatures,
+    },
+    /// Limit what a client may schedule; what is not named stays as it is
+    #[command(after_help = "Example:\n  mcp-scheduler client limit anna --deliveries-per-day 100 --recurrences 5")]
+    Limit {
+        #[command(flatten)]
+        client: Named,
+        #[command(flatten)]
+        limits: LimitArguments,
+    },
+    /// Approve a host for a client that may schedule only to approved hosts
+    #[command(after_help = "Example:\n  mcp-scheduler client approve anna hooks.example.com")]
+    Approve {
+        #[command(flatten)]
+        client: Named,
+        /// The host of an endpoint, without a scheme and a port
+        host: EndpointHost,
+        /// Take the approval back
+        #[arg(long)]
+        withdraw: bool,
     },
     /// Print the secrets and the public keys with which receivers verify the deliveries of a client
     ///
@@ -97,9 +119,10 @@ impl ClientAction {
         let (client, command) = match self {
             Self::Keys { .. } => return Ok(None),
             Self::List(service) => return Ok(Some((ClientCommand::List, service))),
-            Self::Add { client, read_only, scopes, redirect_uris } => {
+            Self::Add { client, read_only, scopes, redirect_uris, limits } => {
                 let usual = if *read_only { Scope::Read.into() } else { Scopes::all() };
-                let new = NewClient { scopes: scopes.unwrap_or(usual), redirect_uris: redirect_uris.clone() };
+                let (scopes, redirect_uris) = (scopes.unwrap_or(usual), redirect_uris.clone());
+                let new = NewClient { scopes, redirect_uris, limits: (*limits).into() };
                 (client, ClientCommand::Add(client.id()?, new))
             }
             Self::Show(client) => (client, ClientCommand::Show(client.id()?)),
@@ -107,6 +130,10 @@ impl ClientAction {
             Self::Retire(client) => (client, ClientCommand::Retire(client.id()?)),
             Self::Disable(client) => (client, ClientCommand::Disable(client.id()?)),
             Self::Enable(client) => (client, ClientCommand::Enable(client.id()?)),
+            Self::Limit { client, limits } => (client, ClientCommand::SetLimits(client.id()?, (*limits).into())),
+            Self::Approve { client, host, withdraw } => {
+                (client, ClientCommand::ApproveHost(client.id()?, host.clone(), !withdraw))
+            }
             Self::Signatures { client, signatures } => {
                 (client, ClientCommand::SetSignatures(client.id()?, *signatures))
             }
@@ -133,6 +160,7 @@ mod tests {
     use super::*;
     use crate::cli::arguments::Command;
     use crate::cli::arguments::tests::{parse, refused};
+    use crate::domain::{BudgetChange, LimitChange, LimitsChange};
 
     fn command(arguments: &str) -> (ClientCommand, ServiceArguments) {
         let Command::Client(ClientArguments { action }) = parse(&format!("client {arguments}")) else { panic!() };
@@ -152,6 +180,12 @@ mod tests {
             ("disable anna", ClientCommand::Disable(anna())),
             ("enable anna", ClientCommand::Enable(anna())),
             ("signatures anna v1,v1a", ClientCommand::SetSignatures(anna(), Signatures::default())),
+            ("limit anna", ClientCommand::SetLimits(anna(), LimitsChange::default())),
+            ("approve anna a.example", ClientCommand::ApproveHost(anna(), "a.example".parse().unwrap(), true)),
+            (
+                "approve anna a.example --withdraw",
+                ClientCommand::ApproveHost(anna(), "a.example".parse().unwrap(), false),
+            ),
         ] {
             let (without, _) = command(arguments);
             let (with, service) = command(&format!("{arguments} --json --url https://a.example"));
@@ -178,8 +212,21 @@ mod tests {
         let addresses = ["https://claude.ai/api/mcp/auth_callback", "http://localhost:8787/callback"];
         let (command, _) = command(&format!("add anna --redirect {} --redirect {}", addresses[0], addresses[1]));
         let redirect_uris = addresses.map(|address| address.parse().unwrap()).to_vec();
-        let new = NewClient { scopes: Scopes::all(), redirect_uris };
+        let new = NewClient { redirect_uris, ..Scopes::all().into() };
         assert_eq!(command, ClientCommand::Add("anna".parse().unwrap(), new));
+    }
+
+    #[test]
+    fn limits_are_numbers_or_none_and_a_new_client_can_have_them() {
+        let budget = BudgetChange { deliveries_per_day: LimitChange::Set(100), ..BudgetChange::default() };
+        let thread_budget = BudgetChange { recurrences: LimitChange::Remove, ..BudgetChange::default() };
+        let limits = LimitsChange { budget, thread_budget, approved_hosts_only: Some(true) };
+        let options = "--deliveries-per-day 100 --thread-recurrences none --approved-hosts-only true";
+        let anna = || "anna".parse().unwrap();
+        let (changed, _) = command(&format!("limit anna {options}"));
+        assert_eq!(changed, ClientCommand::SetLimits(anna(), limits));
+        let (added, _) = command(&format!("add anna {options}"));
+        assert_eq!(added, ClientCommand::Add(anna(), NewClient { limits, ..Scopes::all().into() }));
     }
 
     #[test]
@@ -197,6 +244,11 @@ mod tests {
             ("add anna --redirect http://a.example", ErrorKind::ValueValidation),
             ("rotate anna --read-only", ErrorKind::UnknownArgument),
             ("signatures anna v1a", ErrorKind::ValueValidation),
+            ("limit anna --recurrences -1", ErrorKind::UnknownArgument),
+            ("limit anna --recurrences many", ErrorKind::ValueValidation),
+            ("limit anna --approved-hosts-only maybe", ErrorKind::InvalidValue),
+            ("approve anna", ErrorKind::MissingRequiredArgument),
+            ("approve anna https://a.example", ErrorKind::ValueValidation),
             ("signatures anna", ErrorKind::MissingRequiredArgument),
             ("show anna --url a --url b", ErrorKind::ArgumentConflict),
             ("show anna bob", ErrorKind::UnknownArgument),

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod keys;
+mod limits;
 mod shown;
 
 use std::process::ExitCode;
@@ -44,16 +45,28 @@ async fn call(service: &mut Service, command: &ClientCommand) -> Result<Value, S
     use ClientCommand as C;
     let (id, action) = match command {
         C::List => return list(service).await,
-        C::Add(id, NewClient { scopes, redirect_uris }) => {
+        C::Add(id, NewClient { scopes, redirect_uris, limits }) => {
             let mut body = json!({ "clientId": id.as_str(), "scopes": scopes.names() });
-            // An older service does not know the field.
-            if let (Some(body), false) = (body.as_object_mut(), redirect_uris.is_empty()) {
-                body.insert("redirectUris".to_owned(), redirect_uris.iter().map(RedirectUri::as_str).collect());
+            // An older service does not know these fields.
+            if let Some(body) = body.as_object_mut() {
+                if !redirect_uris.is_empty() {
+                    body.insert("redirectUris".to_owned(), redirect_uris.iter().map(RedirectUri::as_str).collect());
+                }
+                body.extend(limits::members(*limits));
             }
             return Ok(service.call_with(Method::POST, "/api/clients", Some(body.to_string())).await?);
         }
         C::SetSignatures(id, signatures) => {
             let (path, body) = (format!("/api/clients/{id}/signatures"), json!({ "signatures": signatures.names() }));
+            return Ok(service.call_with(Method::POST, &path, Some(body.to_string())).await?);
+        }
+        C::SetLimits(id, change) => {
+            let (path, body) = (format!("/api/clients/{id}/limits"), Value::Object(limits::members(*change)));
+            return Ok(service.call_with(Method::POST, &path, Some(body.to_string())).await?);
+        }
+        C::ApproveHost(id, host, is_approved) => {
+            let body = json!({ "host": host.as_str(), "approved": is_approved });
+            let path = format!("/api/clients/{id}/hosts");
             return Ok(service.call_with(Method::POST, &path, Some(body.to_string())).await?);
         }
         C::Show(id) => return Ok(service.call(Method::GET, &format!("/api/clients/{id}")).await?),

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::limits;
 use crate::app::ClientCommand;
 use crate::cli::members::text;
 
@@ -36,6 +37,11 @@ pub(super) fn as_text(command: &ClientCommand, answer: &Value) -> String {
             format!("{name} is disabled. It gets no token, and within 60 seconds those that it has stop for good.")
         }
         ClientCommand::Enable(_) => format!("{name} is enabled. It can log in with its keys."),
+        ClientCommand::SetLimits(..) => limits::changed(answer),
+        ClientCommand::ApproveHost(_, host, true) => format!("Within 60 seconds, {name} may schedule to {host}."),
+        ClientCommand::ApproveHost(_, host, false) => {
+            format!("{host} is not approved for {name}. What is scheduled to it is still delivered.")
+        }
         ClientCommand::SetSignatures(..) => {
             format!(
                 "Within 60 seconds, the deliveries of {name} have these signatures: {}.",
@@ -62,6 +68,7 @@ fn record(client: &Value) -> String {
     if !redirects.is_empty() {
         lines.push(format!("redirects  {redirects}"));
     }
+    lines.extend(limits::shown(client));
     for (label, name) in [("added", "createdTime"), ("rotated", "rotatedTime")] {
         let time = text(client, name);
         if !time.is_empty() {

@@ -1,7 +1,9 @@
 //! The transitions of a conversation in an inbox.
 
 use super::*;
-use crate::domain::{Callbacks, DeliveryPolicy, DueTime, Format, Headers, Labels, NewConversation, Payload};
+use crate::domain::{
+    Callbacks, DeliveryPolicy, DueTime, Format, Headers, Labels, NewConversation, Payload, ScheduledBy,
+};
 use crate::domain::{Expiry, Occurrence, Recurrence, Status, Update, UpdateRefused, WholeConversation};
 
 const DUE: Timestamp = Timestamp::from_millis(1_893_456_000_000);
@@ -31,7 +33,7 @@ fn new(expire_after: Option<Duration>, recurrence: Option<Recurrence>) -> NewCon
         expire_after,
         recurrence,
         paused: false,
-        trace: None,
+        by: ScheduledBy::default(),
     }
 }
 

@@ -26,7 +26,7 @@ pub use whole::WholeConversation;
 
 use super::{
     Attempt, AttemptStart, ClientId, ConversationId, ConversationName, DeliveryPolicy, Destination, Expiry, Format,
-    Labels, Named, State, Status, TextExcerpt, ThreadId, Timestamp, TraceContext, ZoneRecord,
+    Labels, Named, ScheduledBy, State, Status, TextExcerpt, ThreadId, Timestamp, TraceContext, ZoneRecord,
 };
 
 /// A text that is to reach one destination at one time, without its payload.
@@ -57,7 +57,7 @@ pub struct Conversation {
     series: Option<Box<Series>>,
     named: Option<Named>,
     callback_of: Option<ConversationId>,
-    trace: Option<TraceContext>,
+    by: ScheduledBy,
 }
 
 impl Conversation {
@@ -80,10 +80,16 @@ impl Conversation {
         &self.client
     }
 
-    /// The request that scheduled it, if that was traced.
+    /// The request that scheduled it.
+    #[must_use]
+    pub const fn scheduled_by(&self) -> &ScheduledBy {
+        &self.by
+    }
+
+    /// The place in a trace of the request that scheduled it, if that was traced.
     #[must_use]
     pub const fn trace(&self) -> Option<TraceContext> {
-        self.trace
+        self.by.trace
     }
 
     /// The time at which it was scheduled by its client.

@@ -2,8 +2,8 @@
 
 use super::{Conversation, Series};
 use crate::domain::{
-    Attempt, ClientId, ConversationId, DeliveryPolicy, Destination, Expiry, Format, Labels, Named, State, TextExcerpt,
-    ThreadId, Timestamp, TraceContext, ZoneRecord,
+    Attempt, ClientId, ConversationId, DeliveryPolicy, Destination, Expiry, Format, Labels, Named, ScheduledBy, State,
+    TextExcerpt, ThreadId, Timestamp, ZoneRecord,
 };
 
 /// The fields of a conversation. A store builds it from a row, to restore the conversation.
@@ -53,8 +53,8 @@ pub struct StoredConversation {
     pub named: Option<Named>,
     /// See [`Conversation::callback_of`].
     pub callback_of: Option<ConversationId>,
-    /// See [`Conversation::trace`].
-    pub trace: Option<TraceContext>,
+    /// See [`Conversation::scheduled_by`].
+    pub by: ScheduledBy,
 }
 
 #[cfg(test)]
@@ -91,7 +91,7 @@ impl From<StoredConversation> for Conversation {
             series: stored.series.map(Box::new),
             named: stored.named,
             callback_of: stored.callback_of,
-            trace: stored.trace,
+            by: stored.by,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::domain::{
     AttemptResult, Callbacks, DueTime, EndpointPolicy, Format, Headers, LeaseToken, Method, NewConversation, Outcome,
-    Payload, Target,
+    Payload, ScheduledBy, Target,
 };
 
 const DUE: Timestamp = Timestamp::from_millis(1_900_000_000_000);
@@ -36,7 +36,7 @@ fn scheduled(max_attempts: u32) -> Conversation {
         expire_after: None,
         recurrence: None,
         paused: false,
-        trace: None,
+        by: ScheduledBy::default(),
     };
     let created = Timestamp::from_millis(DUE.as_millis() - 3_600_000);
     let id = ConversationId::new(created, &[0; 10]);

@@ -27,7 +27,7 @@ impl WholeConversation {
             expire_after,
             recurrence,
             paused,
-            trace,
+            by,
         } = new;
         let conversation = Conversation {
             id,
@@ -52,7 +52,7 @@ impl WholeConversation {
             series: recurrence.map(|recurrence| Box::new(Series::starting(recurrence, paused))),
             named: None,
             callback_of: None,
-            trace,
+            by,
         };
         Self { conversation, payload }
     }

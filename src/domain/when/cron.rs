@@ -24,6 +24,7 @@ pub struct Cron {
     schedule: Arc<croner::Cron>,
     second: Duration,
     is_interval: bool,
+    most_per_day: u32,
 }
 
 impl Cron {
@@ -31,6 +32,12 @@ impl Cron {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The most times at which the expression fires on one day of 24 hours.
+    #[must_use]
+    pub const fn most_per_day(&self) -> u32 {
+        self.most_per_day
     }
 
     /// The first instant after this one at which the expression fires, by the clocks of the zone. `None` if there is none
@@ -89,11 +96,11 @@ impl FromStr for Cron {
     type Err = InvalidCron;
 
     fn from_str(text: &str) -> Result<Self, InvalidCron> {
-        let CronText { fields, second, is_interval } = CronText::parse(text)?;
+        let CronText { fields, second, is_interval, most_per_day } = CronText::parse(text)?;
         // The fields have been checked, so croner accepts them; a test tries all their forms.
         let schedule = fields.parse().map_err(|_| InvalidCron::Character)?;
         let second = Duration::from_secs(second.into());
-        Ok(Self { text: text.to_owned(), schedule: Arc::new(schedule), second, is_interval })
+        Ok(Self { text: text.to_owned(), schedule: Arc::new(schedule), second, is_interval, most_per_day })
     }
 }
 

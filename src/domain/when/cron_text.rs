@@ -103,6 +103,8 @@ pub(super) struct CronText {
     pub(super) second: u8,
     /// Whether `*` or a step is in the minute or the hour, so that the occurrences go on through a change of the clocks.
     pub(super) is_interval: bool,
+    /// The minutes that match, times the hours that match.
+    pub(super) most_per_day: u32,
 }
 
 /// The longest expression, in characters. All minutes of an hour as a list have 169.
@@ -150,16 +152,16 @@ impl CronText {
         let second = CronField::Second.value(second).map_err(|_| InvalidCron::TooOften)?;
         let [day, month, weekday] = date;
         let (and, weekday) = weekday.strip_prefix('+').map_or(("", weekday), |weekday| ("+", weekday));
+        let (minutes, hours) = (CronField::Minute.list(minute)?, CronField::Hour.list(hour)?);
+        let most_per_day = CronField::Minute.count(&minutes) * CronField::Hour.count(&hours);
         let fields = format!(
-            "{second} {} {} {} {} {and}{} {YEARS}",
-            CronField::Minute.list(minute)?,
-            CronField::Hour.list(hour)?,
+            "{second} {minutes} {hours} {} {} {and}{} {YEARS}",
             CronField::DayOfMonth.list(day)?,
             CronField::Month.list(month)?,
             CronField::DayOfWeek.list(weekday)?,
         );
         let is_interval = [minute, hour].iter().any(|field| field.contains(['*', '/']));
-        Ok(Self { fields, second, is_interval })
+        Ok(Self { fields, second, is_interval, most_per_day })
     }
 }
 
@@ -205,6 +207,21 @@ impl CronField {
             Some(_) => format!("{low}-{high}"),
             None => entries.join(","),
         })
+    }
+
+    /// The number of values that a checked field of numbers, ranges and steps has.
+    fn count(self, list: &str) -> u32 {
+        let (low, high) = self.range();
+        let has = |value: u8| {
+            list.split(',').any(|entry| {
+                let (range, step) = entry.split_once('/').unwrap_or((entry, "1"));
+                let (first, last) = range.split_once('-').unwrap_or((range, range));
+                let (first, last) = (first.parse().unwrap_or(low), last.parse().unwrap_or(high));
+                let step = step.parse::<u8>().unwrap_or(1).max(1);
+                (first..=last).contains(&value) && (value - first).is_multiple_of(step)
+            })
+        };
+        (low..=high).map(|value| u32::from(has(value))).sum()
     }
 
     fn entry(self, text: &str, is_alone: bool) -> Result<String, EntryProblem> {

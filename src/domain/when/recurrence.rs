@@ -134,6 +134,12 @@ impl Recurrence {
         self.period.filter(|period| period.unit == unit).map(|period| period.length)
     }
 
+    /// The most occurrences on one day.
+    #[must_use]
+    pub fn most_per_day(&self) -> u32 {
+        self.max_occurrences.map_or(self.cron.most_per_day(), |max| max.min(self.cron.most_per_day()))
+    }
+
     /// The first occurrence at or after `start`.
     #[must_use]
     pub fn first(&self, start: Timestamp) -> Option<Timestamp> {

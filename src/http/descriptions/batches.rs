@@ -76,6 +76,6 @@ pub(in crate::http) static REDELIVER_CONVERSATIONS: Description = Description {
         r#"{ "redelivered": 7, "skipped": 1 }"#,
     ),
     other_answers: &[],
-    problems: &[ProblemType::QuotaExceeded],
+    problems: &[ProblemType::QuotaExceeded, ProblemType::BudgetExceeded],
     links: &[],
 };

@@ -5,8 +5,8 @@ use schemars::SchemaGenerator;
 use super::{body, json};
 use crate::api::openapi::{Answer, Description, Input, Tag};
 use crate::api::{
-    AddClientRequest, ClientKeyResponse, ClientResponse, ClientSignaturesRequest, ListClientsRequest,
-    ListClientsResponse, ProblemType,
+    AddClientRequest, ApproveHostRequest, ClientKeyResponse, ClientLimitsRequest, ClientResponse,
+    ClientSignaturesRequest, ListClientsRequest, ListClientsResponse, ProblemType,
 };
 
 const LINKS: &[(&str, &str, &str)] = &[("getClient", "clientId", "$response.body#/clientId")];
@@ -15,7 +15,7 @@ const CLIENT: Answer = json(
     "The client.",
     SchemaGenerator::subschema_for::<ClientResponse>,
     r#"{ "clientId": "anna", "scopes": ["conversations:read", "conversations:write"], "signatures": ["v1", "v1a"],
-         "disabled": false, "keys": 1, "isFirst": false, "createdTime": "2030-01-30T10:00:00.000Z" }"#,
+         "approvedHostsOnly": false, "disabled": false, "keys": 1, "isFirst": false, "createdTime": "2030-01-30T10:00:00.000Z" }"#,
 );
 
 const KEY: Answer = json(
@@ -46,7 +46,7 @@ pub(in crate::http) static LIST_CLIENTS: Description = Description {
         "A page of clients.",
         SchemaGenerator::subschema_for::<ListClientsResponse>,
         r#"{ "clients": [{ "clientId": "anna", "scopes": ["conversations:read"], "signatures": ["v1", "v1a"],
-                           "disabled": false, "keys": 2, "isFirst": false, "createdTime": "2030-01-30T10:00:00.000Z",
+                           "approvedHostsOnly": false, "disabled": false, "keys": 2, "isFirst": false, "createdTime": "2030-01-30T10:00:00.000Z",
                            "rotatedTime": "2030-01-31T10:00:00.000Z" }],
              "nextCursor": null }"#,
     ),
@@ -111,6 +111,36 @@ pub(in crate::http) static SET_CLIENT_SIGNATURES: Description = Description {
     input: body(
         SchemaGenerator::subschema_for::<ClientSignaturesRequest>,
         &[("secretOnly", r#"{ "signatures": ["v1"] }"#), ("publicKeyToo", r#"{ "signatures": ["v1", "v1a"] }"#)],
+    ),
+    ..CHANGE
+};
+
+pub(in crate::http) static SET_CLIENT_LIMITS: Description = Description {
+    summary: "Limit a client",
+    details: "Sets budgets of the client and of each of its threads, and whether it may schedule only to approved hosts. What \
+              is left out stays as it is, and null removes a limit. It holds within a minute for what is scheduled from then \
+              on; what was scheduled before is delivered.",
+    input: body(
+        SchemaGenerator::subschema_for::<ClientLimitsRequest>,
+        &[
+            ("budget", r#"{ "budget": { "deliveriesPerDay": 100, "liveConversations": 50, "recurrences": 5 } }"#),
+            ("removed", r#"{ "budget": { "recurrences": null }, "threadBudget": { "liveConversations": 3 } }"#),
+            ("approval", r#"{ "approvedHostsOnly": true }"#),
+        ],
+    ),
+    ..CHANGE
+};
+
+pub(in crate::http) static APPROVE_CLIENT_HOST: Description = Description {
+    summary: "Approve a host for a client",
+    details: "A client with approvedHostsOnly may schedule to this host, within a minute. With approved false, the approval is \
+              taken back.",
+    input: body(
+        SchemaGenerator::subschema_for::<ApproveHostRequest>,
+        &[
+            ("approve", r#"{ "host": "hooks.example.com" }"#),
+            ("takeBack", r#"{ "host": "hooks.example.com", "approved": false }"#),
+        ],
     ),
     ..CHANGE
 };

@@ -60,6 +60,7 @@ const RECORD_EXAMPLE: &str = r#"{
     "endpoint": "https://example.com/hook", "method": "POST", "headers": { "Authorization": "[redacted]" },
     "additionalInfo": null, "format": "json", "retry": { "maxAttempts": 8 }, "timeoutSeconds": 30,
     "labels": { "team": "ops" }, "latenessMs": 3,
+    "scheduledBy": { "clientId": "anna", "operation": "scheduleConversation" },
     "attempts": [{ "number": 1, "startedTime": "2030-01-31T08:30:00.003Z", "outcome": "success", "durationMs": 112,
                    "httpStatus": 200, "responseExcerpt": "thanks" }]
 }"#;
@@ -81,7 +82,7 @@ pub(in crate::http) static SCHEDULE_CONVERSATION: Description = Description {
     reads_if_match: false,
     answer: SCHEDULED,
     other_answers: &[],
-    problems: &[ProblemType::QuotaExceeded],
+    problems: &[ProblemType::QuotaExceeded, ProblemType::BudgetExceeded, ProblemType::HostNotApproved],
     links: LINKS,
 };
 
@@ -115,7 +116,14 @@ pub(in crate::http) static UPDATE_CONVERSATION: Description = Description {
     reads_if_match: true,
     answer: RECORD,
     other_answers: &[],
-    problems: &[ProblemType::TooLate, ProblemType::Busy, ProblemType::PreconditionFailed, ProblemType::QuotaExceeded],
+    problems: &[
+        ProblemType::TooLate,
+        ProblemType::Busy,
+        ProblemType::PreconditionFailed,
+        ProblemType::QuotaExceeded,
+        ProblemType::BudgetExceeded,
+        ProblemType::HostNotApproved,
+    ],
     links: &[],
 };
 
@@ -146,7 +154,13 @@ pub(in crate::http) static REDELIVER_CONVERSATION: Description = Description {
              "nextAttemptTime": "2030-01-31T09:00:00.000Z", "serverTime": "2030-01-31T09:00:00.000Z" }"#,
     ),
     other_answers: &[],
-    problems: &[ProblemType::Busy, ProblemType::NotFailed, ProblemType::TooManyAttempts, ProblemType::QuotaExceeded],
+    problems: &[
+        ProblemType::Busy,
+        ProblemType::NotFailed,
+        ProblemType::TooManyAttempts,
+        ProblemType::QuotaExceeded,
+        ProblemType::BudgetExceeded,
+    ],
     links: &[],
 };
 
@@ -159,7 +173,7 @@ pub(in crate::http) static RUN_CONVERSATION: Description = Description {
     reads_if_match: false,
     answer: SCHEDULED,
     other_answers: &[],
-    problems: &[ProblemType::QuotaExceeded],
+    problems: &[ProblemType::QuotaExceeded, ProblemType::BudgetExceeded, ProblemType::HostNotApproved],
     links: LINKS,
 };
 

@@ -28,7 +28,13 @@ pub(in crate::http) static SCHEDULE_NAMED_CONVERSATION: Description = Descriptio
              "dueInSeconds": 81000.0, "notes": [], "outcome": "created" }"#,
     ),
     other_answers: &[],
-    problems: &[ProblemType::TooLate, ProblemType::Busy, ProblemType::QuotaExceeded],
+    problems: &[
+        ProblemType::TooLate,
+        ProblemType::Busy,
+        ProblemType::QuotaExceeded,
+        ProblemType::BudgetExceeded,
+        ProblemType::HostNotApproved,
+    ],
     links: LINKS,
 };
 

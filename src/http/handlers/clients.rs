@@ -3,8 +3,8 @@
 use warp::reply::Response;
 
 use crate::api::{
-    AddClientRequest, ClientKeyResponse, ClientResponse, ClientSignaturesRequest, ListClientsRequest,
-    ListClientsResponse, Parsed, Problem,
+    AddClientRequest, ApproveHostRequest, ClientKeyResponse, ClientLimitsRequest, ClientResponse,
+    ClientSignaturesRequest, ListClientsRequest, ListClientsResponse, Parsed, Problem,
 };
 use crate::auth::Principal;
 use crate::domain::ClientId;
@@ -79,6 +79,30 @@ pub(in crate::http) async fn set_client_signatures(
     let signatures = context.json::<ClientSignaturesRequest>().await?.validate(ClientSignaturesRequest::validate)?;
     let client = context.services().clients.set_signatures(&id, signatures).await?;
     log("signatures of a client changed", &id, &operator);
+    json(&ClientResponse::from(&client))
+}
+
+/// `setClientLimits`
+pub(in crate::http) async fn set_client_limits(
+    mut context: RequestContext,
+    operator: Principal,
+) -> Result<Response, Problem> {
+    let id = client_id(&context)?;
+    let change = context.json::<ClientLimitsRequest>().await?.validate(|request| Ok(request.into()))?;
+    let client = context.services().clients.set_limits(&id, change).await?;
+    log("limits of a client changed", &id, &operator);
+    json(&ClientResponse::from(&client))
+}
+
+/// `approveClientHost`
+pub(in crate::http) async fn approve_client_host(
+    mut context: RequestContext,
+    operator: Principal,
+) -> Result<Response, Problem> {
+    let id = client_id(&context)?;
+    let (host, is_approved) = context.json::<ApproveHostRequest>().await?.validate(ApproveHostRequest::validate)?;
+    let client = context.services().clients.approve_host(&id, &host, is_approved).await?;
+    log(if is_approved { "host approved for a client" } else { "approval of a host taken back" }, &id, &operator);
     json(&ClientResponse::from(&client))
 }
 

@@ -13,6 +13,7 @@ use super::callback::CallbackRows;
 use super::destination::{PlaceRow, TargetRow, destination};
 use super::name::NamedRow;
 use super::payload::{BodyRow, SuccessWhenRow, info_row, restore_info};
+use super::scheduled_by::{ByRow, scheduled_by};
 use super::secrets::Secrets;
 use super::series::SeriesRow;
 use super::subscription::SettledRow;
@@ -64,6 +65,8 @@ pub(super) struct ConversationRow<'a> {
     /// The `traceparent` of the request that scheduled it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "text::optional")]
     trace: Option<TraceContext>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<ByRow<'a>>,
     /// The secrets, encrypted. Rows of version 1 have them in `content` and `target` instead.
     #[serde(default)]
     sealed: Option<Cow<'a, str>>,
@@ -207,6 +210,7 @@ impl<'a> ConversationRow<'a> {
             named: conversation.named().map(NamedRow::from),
             callback_of: conversation.callback_of(),
             trace: conversation.trace(),
+            by: ByRow::of(conversation.scheduled_by()),
             sealed: Some(secrets.text.as_str().into()),
         })
     }
@@ -338,7 +342,7 @@ impl ConversationRow<'_> {
             series,
             named: row.named.map(Named::from),
             callback_of: row.callback_of,
-            trace: row.trace,
+            by: scheduled_by(row.by, row.trace),
         };
         Ok((conversation.into(), payload, sealed))
     }

@@ -3,10 +3,12 @@
 //! A conversation that is not final stands at its due time, whatever a worker does with it, so a claim or a retry does not
 //! touch this row. A final one stands at the time at which it ended, the latest first.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::{decode, encode, payload};
-use crate::domain::{ClientId, Conversation, ConversationId, State, Status, Timestamp};
+use crate::domain::{ClientId, Conversation, ConversationId, State, Status, ThreadId, Timestamp};
 use crate::store::{KeyRange, Row, StoreError};
 
 /// The first version of the projection that has index rows.
@@ -22,12 +24,29 @@ pub(in crate::store) enum IndexGroup {
 }
 
 /// The value of an index row. Lists need only the key, because the main row says everything.
-#[derive(Serialize, Deserialize)]
-struct IndexValue {
-    /// [`Conversation::stored_bytes`] of a conversation that is not final, so that a count needs no other row. An earlier
-    /// release did not write it.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct IndexValue<'a> {
+    /// [`Conversation::stored_bytes`] of a conversation that is not final, so that a count needs no other row. Earlier
+    /// releases wrote none of these fields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bytes: Option<usize>,
+    /// The thread, so that a count can tell those of one thread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    thread: Option<Cow<'a, str>>,
+    /// [`Recurrence::most_per_day`](crate::domain::Recurrence::most_per_day) of a conversation that recurs and is not final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    per_day: Option<u32>,
+}
+
+/// What an index row tells a count of the conversation.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::store) struct Indexed {
+    /// The time in the key.
+    pub(in crate::store) at: Timestamp,
+    pub(in crate::store) thread: Option<ThreadId>,
+    /// The most deliveries on one day, if it recurs.
+    pub(in crate::store) per_day: Option<u32>,
 }
 
 /// The key and the value of a conversation's index row. Each conversation has one.
@@ -35,15 +54,26 @@ struct IndexValue {
 /// A row of an earlier release keeps its value until the size or the place of the conversation changes: to write all of
 /// them again is not worth what an exact count would gain. See [`indexed_bytes`].
 pub(super) fn project(conversation: &Conversation) -> Result<Option<(String, String)>, StoreError> {
-    let bytes = conversation.ended().is_none().then(|| conversation.stored_bytes());
-    Ok(Some((index_key(conversation), encode(&IndexValue { bytes })?)))
+    let is_live = conversation.ended().is_none();
+    let bytes = is_live.then(|| conversation.stored_bytes());
+    let thread = conversation.thread_id().map(|thread| thread.as_str().into());
+    let per_day = conversation.series().filter(|_| is_live).map(|series| series.recurrence.most_per_day());
+    Ok(Some((index_key(conversation), encode(&IndexValue { bytes, thread, per_day })?)))
 }
 
 /// The bytes that a live index row counts for. A row of an earlier release does not say it, and one of a later release may
 /// not. They count as many as stay in a main row, which is more than most conversations have.
 pub(in crate::store) fn indexed_bytes(row: &Row) -> usize {
-    let value: Option<IndexValue> = decode(row).ok();
+    let value: Option<IndexValue<'_>> = decode(row).ok();
     value.and_then(|value| value.bytes).unwrap_or(payload::MAX_IN_MAIN_ROW)
+}
+
+/// What a live index row says. One of an earlier release is of no thread and does not recur until its place changes.
+pub(in crate::store) fn indexed(row: &Row) -> Indexed {
+    let value = decode::<IndexValue<'_>>(row).unwrap_or_default();
+    let at = row.key.rsplit('~').nth(1).and_then(|at| at.parse().ok()).map_or(Timestamp::MAX, Timestamp::from_millis);
+    let thread = value.thread.map(|thread| ThreadId::from_stored(thread.into_owned()));
+    Indexed { at, thread, per_day: value.per_day }
 }
 
 /// The key of a conversation's index row.
@@ -113,6 +143,7 @@ impl IndexGroup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Etag;
 
     const TIMES: [i64; 6] = [0, 9, 10, 1_893_459_600_000, 99_999_999_999_998, 99_999_999_999_999];
 
@@ -154,5 +185,20 @@ mod tests {
         let is_in = |range: KeyRange| range.from <= key && key < range.to;
         assert!(is_in(of("ann")));
         assert!(!is_in(of("an")) && !is_in(of("anna")) && !is_in(of("ann-")));
+    }
+
+    #[test]
+    fn a_count_learns_the_time_the_thread_and_the_deliveries_a_day() {
+        let key = key(IndexGroup::Live, 7);
+        for (value, thread, per_day) in [
+            (r#"{"bytes":1,"thread":"t-1","perDay":24}"#, Some("t-1"), Some(24)),
+            (r#"{"bytes":1}"#, None, None),
+            ("{}", None, None),
+        ] {
+            let row =
+                Row { key: key.clone(), value: format!(r#"{{"v":1,"row":{value}}}"#), etag: Etag::new(String::new()) };
+            let thread = thread.map(|thread| thread.parse().unwrap());
+            assert_eq!(indexed(&row), Indexed { at: Timestamp::from_millis(7), thread, per_day });
+        }
     }
 }

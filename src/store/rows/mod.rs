@@ -37,6 +37,7 @@ mod name;
 mod payload;
 mod projection;
 mod retention;
+mod scheduled_by;
 mod secrets;
 mod series;
 mod subscription;
@@ -57,7 +58,9 @@ pub(super) use self::idempotency::{
     KeyRow, decode_key_row, encode_expiry_row, encode_key_row, expired_key_row, expired_rows, expiry_key, key_row_key,
 };
 pub(super) use self::inbox::{InboxKey, inbox_rows};
-pub(super) use self::index::{IndexGroup, index_key, index_prefix, index_rows, indexed_bytes, indexed_id, listed_at};
+pub(super) use self::index::{
+    IndexGroup, Indexed, index_key, index_prefix, index_rows, indexed, indexed_bytes, indexed_id, listed_at,
+};
 pub use self::index_mark::IndexMark;
 pub(super) use self::index_mark::{INDEX_MARK, decode_index_mark, encode_index_mark};
 pub(super) use self::login::{decode_grant, encode_grant, expired_login, expired_logins, grant_key, login_expiry};

@@ -16,8 +16,8 @@ use super::*;
 use crate::domain::{
     AdditionalInfo, AttemptResult, Callbacks, Claim, ClaimedAttempt, Course, DeliveryPolicy, Destination,
     EndpointPolicy, ErrorClass, Expiry, Format, Headers, Labels, LeaseToken, Method, Named, Occurrence, Outcome,
-    Period, PeriodUnit, Recurrence, Secret, Series, Sha256, State, StoredConversation, Target, TextExcerpt, ThreadId,
-    ZoneRecord,
+    Period, PeriodUnit, Recurrence, ScheduledBy, Secret, Series, Sha256, State, StoredConversation, Target,
+    TextExcerpt, ThreadId, ZoneRecord,
 };
 use crate::store::Etag;
 
@@ -132,7 +132,7 @@ fn stored() -> StoredConversation {
         series: None,
         named: None,
         callback_of: None,
-        trace: None,
+        by: ScheduledBy::default(),
     }
 }
 
@@ -293,7 +293,8 @@ fn main_rows_of_later_projections_have_the_form_of_their_fixtures() {
 fn a_row_with_an_excerpt_and_a_trace_has_the_form_of_its_fixture() {
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().ok();
     let text_excerpt = Some(TextExcerpt::of(&payload().text));
-    check_newer_main_row("excerpt and trace", StoredConversation { text_excerpt, trace, ..stored() });
+    let by = ScheduledBy { trace, ..ScheduledBy::default() };
+    check_newer_main_row("excerpt and trace", StoredConversation { text_excerpt, by, ..stored() });
 }
 
 #[test]

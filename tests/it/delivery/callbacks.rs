@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_scheduler::api::{CallbackRequest, RecurrenceRequest, RetryRequest, ScheduleRequest};
-use mcp_scheduler::domain::{Conversation, ErrorClass, Secret, State, Status};
+use mcp_scheduler::domain::{Conversation, ErrorClass, ScheduledBy, Secret, State, Status};
 use mcp_scheduler::maintenance::SweepReason;
 use mcp_scheduler::outbound::RouteError;
 use mcp_scheduler::store::{ConversationStore, DueKey, KeyRange, Operation, Table as _};
@@ -244,7 +244,7 @@ async fn a_callback_calls_nobody_and_its_failure_is_visible() {
     run(&harness).await;
     let [callback] = &callbacks(&harness).await[..] else { panic!("one callback") };
     assert_eq!((callback.status(), callback.callback_of()), (Status::Failed, Some(due.id)));
-    let again = harness.scheduler.run(&harness.client, callback.id(), None, None).await.unwrap();
+    let again = harness.scheduler.run(&harness.client, callback.id(), None, ScheduledBy::default()).await.unwrap();
     assert_eq!(again.callback_of(), Some(due.id), "a copy of a callback is one, too");
     harness.scheduler.redeliver(&harness.client, callback.id()).await.unwrap();
     run(&harness).await;

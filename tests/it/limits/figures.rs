@@ -134,6 +134,8 @@ pub const LIMITS: &[(&str, &[Figure])] = &[
         "time of the challenge of a new subscriber",
         &[code("delivery/subscriptions.rs", "CHALLENGE_TIMEOUT: Duration = ")],
     ),
+    ("deliveries a day, live conversations, recurrences; the same for a thread", &[]),
+    ("approved hosts of a client", &[code("domain/limits.rs", "MAX_HOSTS: usize = ")]),
     (
         "requests in a second",
         &[

@@ -49,6 +49,8 @@ fn scope_of(operation: &str) -> &'static str {
         | "disableClient"
         | "enableClient"
         | "setClientSignatures"
+        | "setClientLimits"
+        | "approveClientHost"
         | "exportConversations"
         | "importConversations" => "operator",
         other => panic!("which scope does {other} need?"),
@@ -79,6 +81,8 @@ async fn every_operation_needs_its_own_scope() {
             let request = request.header("content-type", "application/json");
             let body = match operation.name {
                 "addClient" => json!({ "clientId": "new" }),
+                "setClientLimits" => json!({}),
+                "approveClientHost" => json!({ "host": "a.example" }),
                 "setClientSignatures" => json!({ "signatures": ["v1"] }),
                 "importConversations" => {
                     json!({ "lines": [{ "client": { "v": 1, "row": { "id": "new", "keyHashes": [] } } }] })

@@ -1,9 +1,11 @@
 //! One file for each operation, and tests of what holds for all of them.
 
 mod acknowledge_conversation;
-pub mod authorization;
+pub mod approved_hosts;
+mod authorization;
 mod backup;
 mod bearer_keys;
+mod budgets;
 mod bulk;
 mod cancel_conversation;
 mod cancel_conversations;
@@ -32,6 +34,7 @@ mod redeliver_conversations;
 mod run_conversation;
 mod schedule_batch;
 mod schedule_conversation;
+mod scheduled_by;
 mod shown_endpoints;
 mod trusted_issuers;
 mod update_conversation;

@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use mcp_scheduler::domain::{
-    BodyTemplate, Conversation, ConversationId, NewConversation, Outcome, Pending, Sha256, Update, WholeConversation,
+    BodyTemplate, Conversation, ConversationId, NewConversation, Outcome, Pending, ScheduledBy, Sha256, Update,
+    WholeConversation,
 };
 use mcp_scheduler::scheduler::{Definition, NamedOutcome, Quota, Scheduler, SchedulerError};
 use mcp_scheduler::store::{ConversationStore, Operation, Table as _};
@@ -144,7 +145,7 @@ async fn a_copy_and_a_redelivery_need_room_for_their_bytes() {
     settle().await;
     let waiting = scheduled(&scheduler, 4_001).await;
     refusal(scheduler.redeliver(&client(), failed).await);
-    refusal(scheduler.run(&client(), failed, None, None).await);
+    refusal(scheduler.run(&client(), failed, None, ScheduledBy::default()).await);
     scheduler.cancel(&client(), waiting).await.unwrap();
     table.take();
     assert!(!refusal(scheduler.redeliver(&client(), failed).await).recount.is_zero());
@@ -237,7 +238,7 @@ async fn apply(event: Event, scheduler: &Scheduler, store: &ConversationStore, i
         Event::Wait(seconds) => advance(std::time::Duration::from_secs(seconds.into())).await,
         Event::Run(which) => {
             let Some(id) = find(which) else { return };
-            ids.extend(scheduler.run(&client(), id, None, None).await.ok().map(|it| it.id()));
+            ids.extend(scheduler.run(&client(), id, None, ScheduledBy::default()).await.ok().map(|it| it.id()));
         }
         Event::Resize(which, bytes) => {
             let Some(id) = find(which) else { return };

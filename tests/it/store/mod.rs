@@ -2,6 +2,7 @@
 
 mod azurite;
 mod backup;
+mod budgets;
 mod byte_quota;
 mod embedded;
 mod encryption;

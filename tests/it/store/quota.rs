@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use mcp_scheduler::delivery::NextDue;
 use mcp_scheduler::domain::{
-    Conversation, ConversationId, EndpointPolicy, IdempotentRequest, NewConversation, Outcome, Pending, Sha256,
-    Timestamp,
+    Conversation, ConversationId, EndpointPolicy, IdempotentRequest, NewConversation, Outcome, Pending, ScheduledBy,
+    Sha256, Timestamp,
 };
 use mcp_scheduler::scheduler::{Definition, NamedOutcome, QuotaExceeded, Scheduler, SchedulerError};
 use mcp_scheduler::store::{ConversationStore, MAX_COMMIT_OPERATIONS, Operation, Table};
@@ -223,7 +223,7 @@ async fn a_copy_that_runs_now_and_a_redelivery_need_room() {
     change(&store, failed, |it: Conversation| attempted(it, Outcome::PermanentFailure, LATER)).await;
     let waiting = scheduled(&scheduler).await;
     scheduled(&scheduler).await;
-    refusal(scheduler.run(&client(), waiting, None, None).await);
+    refusal(scheduler.run(&client(), waiting, None, ScheduledBy::default()).await);
     refusal(scheduler.redeliver(&client(), failed).await);
     scheduler.cancel(&client(), waiting).await.unwrap();
     advance(MINUTE).await;
@@ -231,7 +231,7 @@ async fn a_copy_that_runs_now_and_a_redelivery_need_room() {
     scheduler.redeliver(&client(), failed).await.unwrap();
     let refused = scheduler.redeliver(&client(), waiting).await;
     assert!(matches!(refused, Err(SchedulerError::RedeliveryRefused(_))), "{refused:?}");
-    refusal(scheduler.run(&client(), waiting, None, None).await);
+    refusal(scheduler.run(&client(), waiting, None, ScheduledBy::default()).await);
 }
 
 /// Adds index rows as conversations have them, without their other rows.

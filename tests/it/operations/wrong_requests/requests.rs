@@ -36,6 +36,8 @@ const LIST: &str = "The operations are GET /health (health), GET /health/ready (
                     POST /api/clients/{clientId}/disable (disableClient), \
                     POST /api/clients/{clientId}/enable (enableClient), \
                     POST /api/clients/{clientId}/signatures (setClientSignatures), \
+                    POST /api/clients/{clientId}/limits (setClientLimits), \
+                    POST /api/clients/{clientId}/hosts (approveClientHost), \
                     GET /api/export (exportConversations), \
                     POST /api/import (importConversations), POST /mcp (mcp).";
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mcp_scheduler::api::ScheduleRequest;
 use mcp_scheduler::domain::{
-    Claim, Conversation, ConversationId, EndpointPolicy, LeaseToken, Status, Timestamp, WholeConversation,
+    Claim, Conversation, ConversationId, EndpointPolicy, LeaseToken, ScheduledBy, Status, Timestamp, WholeConversation,
 };
 use mcp_scheduler::store::{ConversationStore, DueBound, KeyRange, Revision, StoreError, Table, Versioned};
 use mcp_scheduler::testing::Fault::{AnswerLost, Doubled, None as Nothing, Refused, RequestLost};
@@ -297,7 +297,11 @@ async fn a_replacement_with_a_new_conversation_adds_it_once_whatever_is_lost() {
         let (faulty, read) = FaultyStore::with_one().await;
         let id = read.value.id();
         let again = |number| {
-            conversation().again(ConversationId::new(NOW, &[number; 10]).in_partition(id.partition()), NOW, None)
+            conversation().again(
+                ConversationId::new(NOW, &[number; 10]).in_partition(id.partition()),
+                NOW,
+                ScheduledBy::default(),
+            )
         };
         faulty.faults.0.lock().unwrap().extend(faults);
         let first = faulty.store.replace_and_insert(read.revision.clone(), &cancelled(&read), &[again(2)]).await;

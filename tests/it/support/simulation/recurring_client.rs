@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_scheduler::api::{RecurrenceRequest, RetryRequest, ScheduleRequest};
-use mcp_scheduler::domain::{ClientId, ConversationId, DueTime, NewConversation, Timestamp, Update, WholeConversation};
+use mcp_scheduler::domain::{
+    ClientId, ConversationId, DueTime, NewConversation, ScheduledBy, Timestamp, Update, WholeConversation,
+};
 use mcp_scheduler::scheduler::{Cancelled, SchedulerError};
 
 use super::client::{Instants, news, submit};
@@ -103,7 +105,7 @@ fn unchanged(whole: &WholeConversation, paused: bool) -> Update {
         expire_after: conversation.expiry().map(|expiry| expiry.after),
         recurrence: conversation.series().map(|series| series.recurrence.clone()),
         paused,
-        trace: None,
+        by: ScheduledBy::default(),
     };
     Update { new, sets_time: false, paused: Some(paused), definition: None }
 }
