@@ -12,7 +12,7 @@ use super::events::EventsMethod;
 use super::tools::NamedTool;
 use crate::api::Problem;
 use crate::auth::Principal;
-use crate::domain::Call;
+use crate::domain::{Call, Scope};
 use crate::json::StrictObject;
 
 /// The sender of a message. It is attached to the message on its way through rmcp.
@@ -36,9 +36,12 @@ pub(super) struct ToolCall {
 }
 
 /// The methods that log lines and spans name. A client could invent any other.
-const METHODS: [&str; 8] = [
+const METHODS: [&str; 11] = [
     "tools/call",
     "tools/list",
+    READ_RESOURCE,
+    "resources/list",
+    "resources/templates/list",
     "server/discover",
     "initialize",
     "ping",
@@ -46,6 +49,9 @@ const METHODS: [&str; 8] = [
     "events/subscribe",
     "events/unsubscribe",
 ];
+
+/// Reads a conversation as a resource.
+const READ_RESOURCE: &str = "resources/read";
 
 /// The members of a message that are read here.
 #[derive(Deserialize)]
@@ -66,11 +72,11 @@ struct CallParams<'a> {
 }
 
 impl Caller {
-    /// Reads a message and checks that its sender may use the tool that it calls.
+    /// Reads a message and checks that its sender may use the tool that it calls, or read the resource.
     ///
     /// # Errors
     /// [`Problem`] if the body is not a message, if it has a member twice (rmcp could read it as another message), or
-    /// if the token lacks the tool's scope.
+    /// if the token lacks the scope.
     pub(super) fn of(principal: Principal, body: &[u8], tools: &[Arc<NamedTool>]) -> Result<Self, Problem> {
         let transport = |detail: &str| Problem::mcp_transport(StatusCode::BAD_REQUEST, detail);
         let StrictObject(message) = serde_json::from_slice::<StrictObject<Message<'_>>>(body).map_err(|error| {
@@ -85,6 +91,9 @@ impl Caller {
         }
         let method = message.method.as_deref().unwrap_or_default();
         let asks_for_capabilities = matches!(method, "initialize" | "server/discover");
+        if method == READ_RESOURCE {
+            principal.require(Scope::Read)?;
+        }
         let events = EventsMethod::named(method);
         if let Some(events) = events {
             events.authorize(&principal)?;

@@ -1,4 +1,4 @@
-//! The Model Context Protocol: the operations of a client, as tools for language models.
+//! The Model Context Protocol: the operations of a client as tools for language models, and conversations as resources.
 //!
 //! `rmcp` implements the protocol. The server keeps no sessions, so any process can respond to any message. `message`
 //! reads the tool of a call, and checks that the caller may use it, before rmcp sees the message.
@@ -9,6 +9,7 @@ mod executor;
 mod inbox;
 mod message;
 mod named;
+mod resources;
 mod server;
 pub mod tools;
 
@@ -59,7 +60,8 @@ impl McpServer {
             .with_allowed_hosts(hosts.chain(LOOPBACK.map(str::to_owned)))
             .with_allowed_origins(origins.chain(LOOPBACK.map(|host| format!("http://{host}:*"))));
         let tools: Arc<[_]> = tools.into_iter().map(Arc::new).collect();
-        let handler = Handler::new(ToolExecutor::new(scheduler, inbox), Arc::clone(&tools), subscriptions);
+        let website = public_url.origins().next().map(|origin| origin.as_str());
+        let handler = Handler::new(ToolExecutor::new(scheduler, inbox), Arc::clone(&tools), subscriptions, website);
         let sessions = Arc::new(NeverSessionManager::default());
         let service = StreamableHttpService::new(move || Ok(handler.clone()), sessions, config);
         Self { tools, service }

@@ -6,8 +6,9 @@ use std::sync::{Arc, OnceLock};
 use http::request::Parts;
 use rmcp::model::{
     CacheScope, CallToolRequestMethod, CallToolRequestParams, CallToolResponse, ConstString as _, CustomRequest,
-    CustomResult, DiscoverResult, ErrorCode, ErrorData, Implementation, JsonObject, ListToolsResult,
-    PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig,
+    CustomResult, DiscoverResult, ErrorCode, ErrorData, Icon, Implementation, JsonObject, ListResourceTemplatesResult,
+    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
+    ReadResourceResponse, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use super::events;
 use super::executor::ToolExecutor;
 use super::message::Caller;
+use super::resources;
 use super::tools::NamedTool;
 use crate::delivery::Subscriptions;
 use crate::metrics;
@@ -49,6 +51,11 @@ const TOOLS_TTL_MS: u64 = 5 * 60 * 1000;
 /// The time for which everybody may cache what the server is, in milliseconds. It changes only with a new release.
 const DISCOVER_TTL_MS: u64 = 60 * 60 * 1000;
 
+/// The icon of the dashboard. As a URI with the data itself, it needs no request and no server that is reachable.
+const ICON: &str = "data:image/svg+xml,%3Csvg%20xmlns='http://www.w3.org/2000/svg'%20viewBox='0%200%2032%2032'%3E%3Crect%20\
+                    width='32'%20height='32'%20rx='8'%20fill='%233452c7'/%3E%3Cpath%20d='M16%208v8.5l5.5%203.2'%20fill='none'%20\
+                    stroke='%23fff'%20stroke-width='3'%20stroke-linecap='round'/%3E%3C/svg%3E";
+
 /// Responds to the requests of the protocol. rmcp clones it for each message, so everything in it is shared.
 #[derive(Clone)]
 pub(super) struct Handler {
@@ -62,13 +69,24 @@ pub(super) struct Handler {
 }
 
 impl Handler {
-    pub(super) fn new(executor: ToolExecutor, tools: Arc<[Arc<NamedTool>]>, subscriptions: Subscriptions) -> Self {
-        let mut capabilities = ServerCapabilities::builder().enable_tools().build();
+    /// A handler of a server that has this page for people.
+    pub(super) fn new(
+        executor: ToolExecutor,
+        tools: Arc<[Arc<NamedTool>]>,
+        subscriptions: Subscriptions,
+        website: Option<&str>,
+    ) -> Self {
+        let mut capabilities = ServerCapabilities::builder().enable_tools().enable_resources().build();
         let extensions = [CLIENT_CREDENTIALS, events::EXTENSION];
         capabilities.extensions = Some(extensions.map(|name| (name.to_owned(), JsonObject::new())).into());
         let server = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
             .with_title("Conversation scheduler")
-            .with_description(env!("CARGO_PKG_DESCRIPTION"));
+            .with_description(env!("CARGO_PKG_DESCRIPTION"))
+            .with_icons(vec![Icon::new(ICON).with_mime_type("image/svg+xml").with_sizes(vec!["any".to_owned()])]);
+        let server = match website {
+            Some(website) => server.with_website_url(website),
+            None => server,
+        };
         let info = ServerConfig::new(capabilities).with_server_info(server).with_instructions(INSTRUCTIONS);
         Self { executor, tools, described: Arc::default(), info: Arc::new(info), subscriptions }
     }
@@ -99,6 +117,33 @@ impl ServerHandler for Handler {
         let usable = tools.filter(|(tool, _)| caller.principal.allows(tool.scope));
         let tools = usable.map(|(_, described)| described.clone()).collect();
         Ok(ListToolsResult::with_all_items(tools).with_ttl_ms(TOOLS_TTL_MS).with_cache_scope(CacheScope::Private))
+    }
+
+    /// There are too many conversations for a list: the template says how each is read.
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let none = ListResourcesResult::with_all_items(Vec::new());
+        Ok(none.with_ttl_ms(DISCOVER_TTL_MS).with_cache_scope(CacheScope::Public))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(resources::templates().with_ttl_ms(DISCOVER_TTL_MS).with_cache_scope(CacheScope::Public))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let Caller { principal, .. } = caller(&context)?;
+        Ok(self.executor.read_resource(principal, &request.uri).await?.into())
     }
 
     async fn call_tool(

@@ -5,4 +5,5 @@ mod evaluation;
 mod events;
 mod programs;
 mod protocol;
+mod resources;
 mod tools;

@@ -364,7 +364,7 @@ async fn an_unknown_tool_or_method_is_a_protocol_error() {
     let shapeless =
         client.mcp(older("tools/call", json!({ "name": "listConversations", "arguments": [] }))).await.json();
     assert_eq!(shapeless["error"]["code"], -32602, "{shapeless}");
-    for method in ["prompts/list", "resources/list", "logging/setLevel", "subscriptions/listen", "no/such"] {
+    for method in ["prompts/list", "resources/subscribe", "logging/setLevel", "subscriptions/listen", "no/such"] {
         let answer = client.mcp(older(method, json!({}))).await.json();
         assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(-32601), &json!(7)), "{method}: {answer}");
     }

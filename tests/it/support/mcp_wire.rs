@@ -47,7 +47,8 @@ impl ApiClient {
         };
         let request = request.header("mcp-protocol-version", version);
         let request = request.header("mcp-method", message["method"].as_str().unwrap());
-        match message["params"]["name"].as_str() {
+        let params = &message["params"];
+        match params["name"].as_str().or(params["uri"].as_str()) {
             Some(name) => request.header("mcp-name", name),
             None => request,
         }
