@@ -26,7 +26,7 @@ struct BudgetRequest {
     /// have on a day.
     #[schemars(with = "Option<u32>", range(max = BudgetRequest::MAX))]
     deliveries_per_day: LimitChange,
-    /// Conversations that are Scheduled or InProgress.
+    /// Conversations that are `Scheduled` or `InProgress`.
     #[schemars(with = "Option<u32>", range(max = BudgetRequest::MAX))]
     live_conversations: LimitChange,
     /// Those of them that recur.

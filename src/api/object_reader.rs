@@ -79,7 +79,7 @@ impl<'a> ObjectReader<'a> {
 
     /// The same, also if the number is written as a string, which some models do.
     pub(crate) fn whole_number_or_text(&mut self, field: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
-        self.read(field, |value| value.as_in_query().into_whole_number(&range))
+        self.read(field, |value| value.into_query_value().into_whole_number(&range))
     }
 
     /// A field whose value is a whole number, or `null` for none.

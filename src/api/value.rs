@@ -41,7 +41,7 @@ impl Value<'_> {
     }
 
     /// A JSON string as the same text in a query, and everything else as it is.
-    pub(super) fn as_in_query(self) -> Self {
+    pub(super) fn into_query_value(self) -> Self {
         match self {
             Self::Json(json) if json.starts_with('"') => {
                 serde_json::from_str(json).map_or(Self::Json(json), Self::Parameter)
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_number_in_a_string_is_read_as_in_a_query() {
-        let read = |json: &'static str| Value::Json(json).as_in_query().into_whole_number(&(1..=60));
+        let read = |json: &'static str| Value::Json(json).into_query_value().into_whole_number(&(1..=60));
         assert_eq!((read("\"10\""), read("10")), (Ok(10), Ok(10)));
         for json in ["\"ten\"", "\"61\"", "\"\"", "\"\\ud800\"", "true"] {
             assert!(read(json).is_err(), "{json}");

@@ -149,9 +149,8 @@ impl Budget {
             let is_over = needed > 0 && used + needed > usize::try_from(limit).unwrap_or(usize::MAX);
             is_over.then_some(Overrun { of, used, needed, limit })
         };
-        let days = needed.deliveries(used).map(|(day, used, needed)| (BudgetPart::Deliveries(day), used, needed));
-        days.filter_map(|(of, used, needed)| overrun(of, used, needed, self.deliveries_per_day))
-            .next()
+        let mut days = needed.deliveries(used).map(|(day, used, needed)| (BudgetPart::Deliveries(day), used, needed));
+        days.find_map(|(of, used, needed)| overrun(of, used, needed, self.deliveries_per_day))
             .or_else(|| overrun(BudgetPart::LiveConversations, used.live, needed.live, self.live_conversations))
             .or_else(|| overrun(BudgetPart::Recurrences, used.recurrences, needed.recurrences, self.recurrences))
     }

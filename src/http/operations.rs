@@ -214,8 +214,8 @@ fn query_operations() -> Vec<Operation> {
             Method::GET,
             "/api/scheduler/time",
             &descriptions::GET_CURRENT_TIME,
-            client_with_tool(Scope::Read, tools::GET_CURRENT_TIME, |context, caller| {
-                Box::pin(time::get_current_time(context, caller))
+            client_with_tool(Scope::Read, tools::GET_CURRENT_TIME, |context, _| {
+                Box::pin(ready(time::get_current_time(&context)))
             }),
         ),
     ]

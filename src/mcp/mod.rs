@@ -30,7 +30,7 @@ pub use self::tools::{NamedTool, Tool};
 use crate::api::Problem;
 use crate::auth::Principal;
 use crate::delivery::{Inbox, Subscriptions};
-use crate::public_url::PublicUrl;
+use crate::public_url::{Origin, PublicUrl};
 use crate::scheduler::Scheduler;
 
 /// The server of the protocol.
@@ -60,7 +60,7 @@ impl McpServer {
             .with_allowed_hosts(hosts.chain(LOOPBACK.map(str::to_owned)))
             .with_allowed_origins(origins.chain(LOOPBACK.map(|host| format!("http://{host}:*"))));
         let tools: Arc<[_]> = tools.into_iter().map(Arc::new).collect();
-        let website = public_url.origins().next().map(|origin| origin.as_str());
+        let website = public_url.origins().next().map(Origin::as_str);
         let handler = Handler::new(ToolExecutor::new(scheduler, inbox), Arc::clone(&tools), subscriptions, website);
         let sessions = Arc::new(NeverSessionManager::default());
         let service = StreamableHttpService::new(move || Ok(handler.clone()), sessions, config);

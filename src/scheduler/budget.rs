@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use super::ledger::Admitted;
 use super::{Scheduler, SchedulerError};
 use crate::domain::{
-    ClientId, ClientLimits, ClientUsage, Day, EndpointHost, Overrun, ThreadId, Usage, WholeConversation,
+    ClientId, ClientLimits, ClientUsage, Day, Endpoint, EndpointHost, Overrun, ThreadId, Usage, WholeConversation,
 };
 use crate::store::StoreError;
 
@@ -108,5 +108,5 @@ fn hosts(whole: &WholeConversation) -> Vec<EndpointHost> {
     let callbacks = &whole.payload.callbacks;
     let callbacks = callbacks.on_failed.iter().chain(&callbacks.on_completed).map(|callback| &callback.endpoint);
     let target = whole.conversation.destination().target().map(|target| &target.endpoint);
-    target.into_iter().chain(callbacks).filter_map(|endpoint| endpoint.endpoint_host()).collect()
+    target.into_iter().chain(callbacks).filter_map(Endpoint::endpoint_host).collect()
 }

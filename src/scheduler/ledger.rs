@@ -133,7 +133,9 @@ impl<A: Amount> Ledger<A> {
             return Err(refused);
         }
         let Estimate { used, since, under_way, .. } = &mut *estimate;
-        [used, since, under_way].into_iter().for_each(|amount| amount.add(&needed));
+        for amount in [used, since, under_way] {
+            amount.add(&needed);
+        }
         drop(estimate);
         Ok(Admitted { tally, admitted: needed })
     }

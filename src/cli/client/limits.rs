@@ -12,7 +12,7 @@ pub(super) struct LimitArguments {
     /// The most deliveries on a day, by UTC; none for no limit
     #[arg(long, value_name = "NUMBER", value_parser = limit_in)]
     deliveries_per_day: Option<LimitChange>,
-    /// The most conversations that are Scheduled or InProgress; none for no limit
+    /// The most conversations that have not ended; none for no limit
     #[arg(long, value_name = "NUMBER", value_parser = limit_in)]
     live_conversations: Option<LimitChange>,
     /// The most conversations that recur; none for no limit

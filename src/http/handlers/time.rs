@@ -18,10 +18,7 @@ pub(in crate::http) async fn preview_time(
 }
 
 /// `getCurrentTime`
-pub(in crate::http) async fn get_current_time(
-    context: RequestContext,
-    _caller: Principal,
-) -> Result<Response, Problem> {
+pub(in crate::http) fn get_current_time(context: &RequestContext) -> Result<Response, Problem> {
     let zone = Parsed::<CurrentTimeRequest>::from_query(context.query()).validate(CurrentTimeRequest::validate)?;
     json(&CurrentTimeResponse::new(zone, context.services().scheduler.now()))
 }

@@ -16,12 +16,12 @@ async fn ask(client: &ApiClient, message: Value) -> Value {
 }
 
 #[tokio::test]
-async fn the_server_offers_tools_and_resources_and_nothing_else_and_has_an_icon() {
+async fn the_server_offers_tools_resources_and_events_and_nothing_else_and_has_an_icon() {
     let app = TestApp::start().await;
     let found = ask(&app.client(), newest("server/discover", json!({}))).await["result"].clone();
     let mut capabilities = found["capabilities"].clone();
     capabilities.as_object_mut().unwrap().remove("extensions");
-    assert_eq!(capabilities, json!({ "tools": {}, "resources": {} }));
+    assert_eq!(capabilities, json!({ "tools": {}, "resources": {}, "events": {} }));
     let client = json!({ "name": "test", "version": "1" });
     let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
     let hello = ask(&app.client(), older("initialize", hello)).await["result"].clone();

@@ -81,14 +81,13 @@ async fn every_operation_needs_its_own_scope() {
             let request = request.header("content-type", "application/json");
             let body = match operation.name {
                 "addClient" => json!({ "clientId": "new" }),
-                "setClientLimits" => json!({}),
                 "approveClientHost" => json!({ "host": "a.example" }),
                 "setClientSignatures" => json!({ "signatures": ["v1"] }),
                 "importConversations" => {
                     json!({ "lines": [{ "client": { "v": 1, "row": { "id": "new", "keyHashes": [] } } }] })
                 }
                 "previewTime" => json!({ "delay": "0s" }),
-                "receiveConversations" => json!({}),
+                "receiveConversations" | "setClientLimits" => json!({}),
                 "acknowledgeConversation" => json!({ "receipt": "0-1-00000000000007" }),
                 "scheduleBatch" => json!({ "conversations": [conversation(json!({}))] }),
                 "cancelConversations" | "redeliverConversations" => json!({ "filter": { "label": "no:such" } }),

@@ -13,6 +13,7 @@ mod clients;
 mod corpus;
 mod dashboard;
 mod get_conversation_status;
+mod get_current_time;
 mod get_signing_keys;
 mod health;
 mod inbox;

@@ -88,7 +88,7 @@ async fn schedule(fleet: &Fleet, number: u64, due: Timestamp, minutes: u32) -> O
 /// Pauses or resumes the series.
 async fn steer(service: &Service, client: &ClientId, id: ConversationId, paused: bool) {
     let update = |whole: &WholeConversation, _| Ok::<_, SchedulerError>(unchanged(whole, paused));
-    service.call(service.scheduler.update(client, id, |_| true, update)).await;
+    Box::pin(service.call(service.scheduler.update(client, id, |_| true, update))).await;
 }
 
 /// The update of a conversation that changes nothing but its course.
