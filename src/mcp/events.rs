@@ -14,6 +14,7 @@ use crate::auth::Principal;
 use crate::delivery::{Granted, JsonBody, News, SubscribeError, SubscriptionKey, Subscriptions, subscriber_secret};
 use crate::domain::{EventFilter, EventName, EventsText, Labels, Scope, Subscription};
 use crate::json::StrictObject;
+use crate::scheduler::{Scheduler, SchedulerError};
 
 /// The name of the extension.
 pub(super) const EXTENSION: &str = "io.modelcontextprotocol/events";
@@ -93,6 +94,7 @@ const FORM: &str = "params must have name, delivery {mode, url, secret}, and may
 enum Refusal {
     InvalidParams(String),
     NotFound(&'static str),
+    Forbidden(String),
     TooMany,
     Unsupported(String),
     Callback(&'static str),
@@ -117,6 +119,10 @@ impl Refusal {
             Self::NotFound(kind) => {
                 let problem = format!("there is no such {kind}");
                 ErrorData::new(code(-32011, -32023), problem, Some(json!({ "kind": kind })))
+            }
+            Self::Forbidden(problem) => {
+                let data = json!({ "reason": "hostNotApproved" });
+                ErrorData::new(code(-32012, -32024), problem, Some(data))
             }
             Self::TooMany => {
                 let problem = format!("the client has {max} subscriptions; unsubscribe from one that is not needed");
@@ -150,16 +156,32 @@ impl From<SubscribeError> for Refusal {
     }
 }
 
+impl From<SchedulerError> for Refusal {
+    fn from(error: SchedulerError) -> Self {
+        match error {
+            SchedulerError::HostNotApproved { client, host } => Self::Forbidden(format!(
+                "the host {host} of delivery.url is not approved for this client; ask the person who runs this service to \
+                 approve it, with: mcp-scheduler client approve {client} {host}"
+            )),
+            error => {
+                tracing::warn!(%error, "the limits of a client could not be read");
+                Self::Store
+            }
+        }
+    }
+}
+
 /// Runs a method of the extension.
 pub(super) async fn run(
     subscriptions: &Subscriptions,
+    scheduler: &Scheduler,
     caller: &Principal,
     method: EventsMethod,
     params: &str,
 ) -> Result<Value, ErrorData> {
     let result = match method {
         EventsMethod::List => Ok(list()),
-        EventsMethod::Subscribe => subscribe(subscriptions, caller, params).await,
+        EventsMethod::Subscribe => subscribe(subscriptions, scheduler, caller, params).await,
         EventsMethod::Unsubscribe => unsubscribe(subscriptions, caller, params).await,
     };
     let mut result = result.map_err(|refusal| refusal.into_rmcp(subscriptions.text()))?;
@@ -205,12 +227,21 @@ fn list() -> Value {
     ] })
 }
 
-async fn subscribe(subscriptions: &Subscriptions, caller: &Principal, params: &str) -> Result<Value, Refusal> {
+async fn subscribe(
+    subscriptions: &Subscriptions,
+    scheduler: &Scheduler,
+    caller: &Principal,
+    params: &str,
+) -> Result<Value, Refusal> {
     let params = read(params)?;
     let secret = subscriber_secret(params.delivery.secret.as_deref().unwrap_or_default());
     let secret = secret.map_err(|_| {
         Refusal::invalid("delivery.secret", "must be whsec_ followed by the standard base64 of 24 to 64 random bytes")
     })?;
+    // A URL that is none is refused below.
+    if let Ok(endpoint) = scheduler.endpoint_policy().check(&params.delivery.url) {
+        scheduler.check_host(caller.client(), &endpoint).await?;
+    }
     let (ttl, truncated) = (params.ttl_ms.map(Duration::from_millis), params.cursor.is_some());
     let Granted { id, refresh_before } =
         subscriptions.subscribe(caller.client(), key(params)?, secret, ttl).await.map_err(Refusal::from)?;

@@ -174,7 +174,9 @@ impl ServerHandler for Handler {
     ) -> Result<CustomResult, ErrorData> {
         let Caller { principal, events: call, .. } = caller(&context)?;
         if let Some((method, params)) = call {
-            return events::run(&self.subscriptions, principal, *method, params).await.map(CustomResult::new);
+            return events::run(&self.subscriptions, self.executor.scheduler(), principal, *method, params)
+                .await
+                .map(CustomResult::new);
         }
         if request.method == CallToolRequestMethod::VALUE {
             return Err(ErrorData::invalid_params("params must have a name, and arguments must be an object", None));

@@ -42,6 +42,18 @@ impl Scheduler {
         Ok(Some(limits.of(client).await?).filter(|limits| *limits != ClientLimits::none()))
     }
 
+    /// Checks that a client may have something sent to an endpoint.
+    ///
+    /// # Errors
+    /// [`SchedulerError::HostNotApproved`], or the error of the limits.
+    pub async fn check_host(&self, client: &ClientId, endpoint: &Endpoint) -> Result<(), SchedulerError> {
+        let limits = self.limits_of(client).await?.unwrap_or_default();
+        match endpoint.endpoint_host().filter(|host| !limits.allows(host)) {
+            Some(host) => Err(SchedulerError::HostNotApproved { client: client.clone(), host }),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn today(&self) -> Day {
         Day::of(self.clock.now())
     }

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use crate::support::app::{OTHER, TestApp};
 use crate::support::client::{Answer, ApiClient, conversation};
 use crate::support::golden;
+use crate::support::mcp_wire::newest;
+use crate::support::receiver::{Receiver, Reply};
 
 const PATH: &str = "/api/clients/bob/hosts";
 
@@ -82,4 +84,19 @@ async fn a_wrong_host_is_corrected() {
         .post_json("/api/clients/nobody/hosts", &json!({ "host": "a" }))
         .await
         .assert_problem(404, "no-such-client");
+}
+
+#[tokio::test]
+async fn a_subscription_to_events_sends_only_to_an_approved_host() {
+    let (_app, operator, client) = bound().await;
+    let receiver = Receiver::start([Reply::echo()]).await;
+    let secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let delivery = json!({ "mode": "webhook", "url": receiver.url("/"), "secret": secret });
+    let subscribe = newest("events/subscribe", json!({ "name": "conversation.due", "delivery": delivery }));
+    let refused = client.mcp(subscribe.clone()).await.json()["error"].clone();
+    assert_eq!((&refused["code"], &refused["data"]), (&json!(-32012), &json!({ "reason": "hostNotApproved" })));
+    assert!(refused["message"].as_str().unwrap().contains("client approve bob 127.0.0.1"), "{refused}");
+    assert!(receiver.received().is_empty(), "not even a challenge");
+    operator.post_json(PATH, &json!({ "host": "127.0.0.1" })).await;
+    assert!(client.mcp(subscribe).await.json()["result"]["id"].is_string());
 }
