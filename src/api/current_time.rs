@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::time_fields::{self, MAX_TIME};
 use super::{ErrorDetail, FromObject, ObjectReader, Synonyms};
-use crate::domain::{Timestamp, Zone};
+use crate::domain::{InvalidWhen, Timestamp, Zone};
 
 /// Where the time is asked for.
 #[derive(Clone, Debug, Default, JsonSchema)]
@@ -42,10 +42,8 @@ impl CurrentTimeRequest {
     /// # Errors
     /// An [`ErrorDetail`] if it is not one.
     pub(crate) fn validate(self) -> Result<Option<Zone>, Vec<ErrorDetail>> {
-        let wrong = |wrong: crate::domain::UnknownZone| {
-            vec![ErrorDetail { pointer: "/timeZone".to_owned(), detail: wrong.to_string() }]
-        };
-        self.time_zone.as_deref().map(str::parse).transpose().map_err(wrong)
+        let zone = self.time_zone.as_deref().map(str::parse).transpose();
+        zone.map_err(|wrong| vec![time_fields::detail(&InvalidWhen::TimeZone(wrong))])
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct PreviewRequest {
     /// timeZone, 2030-01-31T09:30:00. Exactly one of scheduledTime and delay is required, unless there is a recurrence.
     #[schemars(length(min = 1, max = MAX_TIME))]
     scheduled_time: Option<String>,
-    /// The time from now, such as 90s, 5m, 2h, 7d, 1h30m or PT1H30M. To ask for the current time, use 0s.
+    /// The time from now, such as 90s, 5m, 2h, 7d, 1h30m or PT1H30M.
     #[schemars(length(min = 1, max = MAX_TIME))]
     delay: Option<String>,
     /// When it recurs, as scheduleConversation takes it.

@@ -51,7 +51,7 @@ pub(super) fn resolve(
     }
 }
 
-fn detail(wrong: &InvalidWhen) -> ErrorDetail {
+pub(super) fn detail(wrong: &InvalidWhen) -> ErrorDetail {
     let pointer = match wrong.field() {
         WhenField::ScheduledTime => "/scheduledTime",
         WhenField::Delay => "/delay",

@@ -174,11 +174,7 @@ impl UpdateRequest {
         if whole.conversation.callback_of().is_some() {
             refuse_callbacks(&new.payload.callbacks)?;
         }
-        let new = match whole.conversation.series() {
-            Some(series) if !self.sets_start => new.counted_as(&series.recurrence, now),
-            _ => new,
-        };
-        Ok(Update { new, sets_time: self.sets_time, paused, definition: None })
+        Ok(Update { new, sets_time: self.sets_time, sets_start: self.sets_start, paused, definition: None })
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     DeliveryPolicy, Destination, DueTime, Format, Labels, Payload, Recurrence, ScheduledBy, ThreadId, Timestamp,
+    UpdateRefused,
 };
 
 /// A schedule request that passed validation.
@@ -36,13 +37,14 @@ pub struct NewConversation {
 impl NewConversation {
     /// The same for the next time after `now`, with the weeks or days of the series that it changes: a new text or hour does
     /// not turn every second week into the weeks between. It stays as it is if the series had no such weeks or days.
-    #[must_use]
-    pub fn counted_as(self, before: &Recurrence, now: Timestamp) -> Self {
-        let recurrence = self.recurrence.as_ref().and_then(|recurrence| recurrence.counted_as(before));
-        let first = recurrence.as_ref().and_then(|recurrence| recurrence.first(now));
-        match first {
-            Some(first) => Self { due: self.due.later_occurrence(first), recurrence, ..self },
-            None => self,
-        }
+    ///
+    /// # Errors
+    /// [`UpdateRefused::NoOccurrence`].
+    pub(super) fn counted_as(self, before: &Recurrence, now: Timestamp) -> Result<Self, UpdateRefused> {
+        let Some(recurrence) = self.recurrence.as_ref().and_then(|recurrence| recurrence.counted_as(before)) else {
+            return Ok(self);
+        };
+        let first = recurrence.first(now).ok_or(UpdateRefused::NoOccurrence)?;
+        Ok(Self { due: self.due.later_occurrence(first), recurrence: Some(recurrence), ..self })
     }
 }

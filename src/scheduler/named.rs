@@ -144,19 +144,15 @@ impl Scheduler {
     ) -> Result<Result<Conversation, StoreError>, SchedulerError> {
         let payload = self.store.payload(&read).await?;
         let status = read.value.status();
-        let now = self.clock.now();
-        let new = match read.value.series() {
-            Some(series) if !definition.sets_start => new.clone().counted_as(&series.recurrence, now),
-            _ => new.clone(),
-        };
         let update = Update {
-            paused: new.recurrence.as_ref().and(definition.paused),
-            new,
+            new: new.clone(),
             sets_time: true,
+            sets_start: definition.sets_start,
+            paused: new.recurrence.as_ref().and(definition.paused),
             definition: Some(definition.fingerprint),
         };
         let whole = WholeConversation { conversation: read.value, payload };
-        let updated = whole.clone().update(update, now);
+        let updated = whole.clone().update(update, self.clock.now());
         let next = updated.map_err(|reason| SchedulerError::UpdateRefused { status, reason })?;
         let _admitted = self.admit(Some(&whole), &next).await?;
         let replaced = self.store.replace_whole(read.revision, &next).await;

@@ -84,6 +84,9 @@ const fn update_hint(refused: UpdateRefused) -> &'static str {
             "Until it has ended, only endpoint, method, headers, retry, timeoutSeconds, expireAfter, labels and paused can \
              be changed."
         }
+        UpdateRefused::NoOccurrence => {
+            "Give a later endTime, or give scheduledTime to begin with another week or day. To stop it, cancel it."
+        }
         UpdateRefused::Pause(PauseRefused::DoesNotRecur) => {
             "To deliver it later, set scheduledTime or delay. To stop it, cancel it."
         }

@@ -146,7 +146,7 @@ fn a_conversation_can_be_updated_again_when_its_receiver_has_lost_it() {
     let leased = receive(conversation, TOKEN, DUE).conversation().clone();
     let at = |now| {
         let new = NewConversation { destination: endpoint(), ..new(None, None) };
-        let update = Update { new, sets_time: false, paused: None, definition: None };
+        let update = Update { new, sets_time: false, sets_start: false, paused: None, definition: None };
         WholeConversation { conversation: leased.clone(), payload: payload.clone() }.update(update, now)
     };
     let until = DUE + LEASE;
@@ -163,7 +163,7 @@ fn the_last_lease_ends_a_conversation_and_no_update_revives_it() {
     let last = receive(first, OTHER, DUE + LEASE).conversation().clone();
     let WholeConversation { payload, .. } = whole(new(None, None));
     let new = NewConversation { destination: endpoint(), ..new(None, None) };
-    let update = Update { new, sets_time: false, paused: None, definition: None };
+    let update = Update { new, sets_time: false, sets_start: false, paused: None, definition: None };
     let refused = WholeConversation { conversation: last, payload }.update(update, DUE + 3 * LEASE);
     assert_eq!(refused, Err(UpdateRefused::Delivering { until: DUE + 2 * LEASE }));
 }

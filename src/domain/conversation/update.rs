@@ -10,6 +10,8 @@ pub struct Update {
     pub new: NewConversation,
     /// Whether the client has set the time or the recurrence. Otherwise both stay as they are.
     pub sets_time: bool,
+    /// Whether the client has said from when on the conversation recurs. Otherwise its weeks or days are counted on.
+    pub sets_start: bool,
     /// Whether the series is to be paused or resumed. Without a value it stays as it is.
     pub paused: Option<bool>,
     /// The fingerprint of the definition, if the client updates the conversation by its name.
@@ -31,6 +33,9 @@ pub enum UpdateRefused {
     /// An attempt has begun. A receiver may have got it, so the next attempts send the same.
     #[error("has begun to be delivered, so what is sent and when can no longer be changed")]
     Begun,
+    /// The weeks or days in which it recurs have no occurrence up to its `endTime`.
+    #[error("has no occurrence up to endTime in the weeks or days in which it recurs")]
+    NoOccurrence,
     /// It cannot be paused or resumed.
     #[error(transparent)]
     Pause(#[from] PauseRefused),
@@ -45,9 +50,13 @@ impl WholeConversation {
     /// # Errors
     /// [`UpdateRefused`].
     pub fn update(self, update: Update, now: Timestamp) -> Result<Self, UpdateRefused> {
-        let Update { new, sets_time, paused, definition } = update;
+        let Update { new, sets_time, sets_start, paused, definition } = update;
         let Self { conversation, payload } = self;
         let conversation = conversation.after_lost_lease(now);
+        let new = match conversation.series() {
+            Some(series) if sets_time && !sets_start => new.counted_as(&series.recurrence, now)?,
+            _ => new,
+        };
         match conversation.state() {
             State::Completed | State::Failed { .. } | State::Cancelled => {
                 return Err(UpdateRefused::Final(conversation.status()));

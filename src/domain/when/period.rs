@@ -9,7 +9,7 @@ use super::InvalidRecurrence;
 pub struct Period {
     /// What is counted.
     pub unit: PeriodUnit,
-    /// The distance, at least 2.
+    /// How many weeks or days it has, at least 2.
     pub length: u16,
     /// The number of the week or day of the first occurrence, counted from Monday, 1 January of the year 1.
     pub first: i32,
@@ -43,7 +43,7 @@ impl PeriodUnit {
     }
 }
 
-/// A distance of two occurrences that has no first one yet.
+/// The unit and the length of a period whose first week or day is not known yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Distance {
     unit: PeriodUnit,
@@ -88,7 +88,7 @@ impl Period {
         }
     }
 
-    /// Whether another period has the same distance, from whatever first occurrence.
+    /// Whether another period has the same unit and length. Their first occurrences may differ.
     pub(super) fn is_as_long_as(self, other: Self) -> bool {
         (self.unit, self.length) == (other.unit, other.length)
     }

@@ -300,7 +300,13 @@ async fn a_patch_moves_a_conversation_into_the_inbox_and_out_of_it() {
         request.scheduled_time = Some(due.at.to_string());
         request.validate(harness.now(), harness.scheduler.endpoint_policy()).unwrap()
     };
-    let update = mcp_scheduler::domain::Update { new: inbox, sets_time: false, paused: None, definition: None };
+    let update = mcp_scheduler::domain::Update {
+        new: inbox,
+        sets_time: false,
+        sets_start: false,
+        paused: None,
+        definition: None,
+    };
     let whole = mcp_scheduler::domain::WholeConversation { conversation: read.value.clone(), payload };
     let moved = whole.update(update, harness.now()).unwrap();
     harness.store.replace_whole(read.revision, &moved).await.unwrap();

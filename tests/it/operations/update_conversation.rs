@@ -116,6 +116,13 @@ async fn every_second_week_stays_the_same_weeks() {
         let answer = update(&client, &id, patch.clone()).await;
         assert_eq!((answer.status, &answer.json()["scheduledTime"]), (200, &json!(due)), "{patch}: {}", answer.text);
     }
+    // The next Friday up to that end is one between its weeks.
+    let ends = json!({ "recurrence": { "endTime": "2030-06-06T00:00:00Z" } });
+    let id = scheduled(&client, json!({ "scheduledTime": "2030-01-11T09:00:00Z", "recurrence": fridays })).await;
+    let too_early = json!({ "recurrence": { "endTime": "2030-01-05T00:00:00Z" } });
+    let refused = update(&client, &id, too_early).await;
+    assert!(refused.status == 409 && refused.text.contains("no occurrence up to endTime"), "{}", refused.text);
+    assert_eq!(update(&client, &id, ends).await.json()["scheduledTime"], "2030-01-11T09:00:00.000Z");
 }
 
 #[tokio::test]

@@ -206,7 +206,13 @@ async fn a_change_needs_room_for_what_it_adds_alone() {
     scheduled(&scheduler, due(2)).await;
     let to = async |new: NewConversation| {
         let update = |_: &_, _| {
-            Ok::<_, SchedulerError>(Update { new: new.clone(), sets_time: true, paused: None, definition: None })
+            Ok::<_, SchedulerError>(Update {
+                new: new.clone(),
+                sets_time: true,
+                sets_start: true,
+                paused: None,
+                definition: None,
+            })
         };
         scheduler.update(&client(), id, |_| true, update).await
     };

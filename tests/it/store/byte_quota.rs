@@ -37,7 +37,13 @@ async fn scheduled(scheduler: &Scheduler, bytes: usize) -> ConversationId {
 
 async fn resize(scheduler: &Scheduler, id: ConversationId, bytes: usize) -> Result<(), SchedulerError> {
     let to = |_: &WholeConversation, _| {
-        Ok::<_, SchedulerError>(Update { new: new(bytes), sets_time: false, paused: None, definition: None })
+        Ok::<_, SchedulerError>(Update {
+            new: new(bytes),
+            sets_time: false,
+            sets_start: false,
+            paused: None,
+            definition: None,
+        })
     };
     scheduler.update(&client(), id, |_| true, to).await.map(drop)
 }

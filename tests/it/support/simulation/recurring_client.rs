@@ -107,7 +107,7 @@ fn unchanged(whole: &WholeConversation, paused: bool) -> Update {
         paused,
         by: ScheduledBy::default(),
     };
-    Update { new, sets_time: false, paused: Some(paused), definition: None }
+    Update { new, sets_time: false, sets_start: false, paused: Some(paused), definition: None }
 }
 
 async fn cancel(fleet: &Fleet, service: &Service, client: &ClientId, id: ConversationId) {
