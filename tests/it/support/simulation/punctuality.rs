@@ -139,8 +139,10 @@ impl Punctuality {
 
     /// Whether the commit or a sweep must have enqueued a wake-up that nothing delays.
     fn has_wake_up(&self, key: &DueKey, row: &DueRow) -> bool {
-        // The call of a client ends with the faults, perhaps between its commit and its wake-up.
-        let is_cut_off = self.quiet_since.is_some_and(|quiet| row.made <= quiet && quiet <= row.made + SECOND);
+        // The call of a client ends with the faults, perhaps before its wake-up. Its commit may travel with those of others,
+        // and then it is stored a little later.
+        let is_cut_off = |quiet| row.made <= quiet + SECOND && quiet <= row.made + SECOND;
+        let is_cut_off = self.quiet_since.is_some_and(is_cut_off);
         if row.is_lease || is_cut_off || row.made_by_sweep {
             return false;
         }
