@@ -14,6 +14,8 @@ pub enum Reply {
     Never,
     Endless,
     TenGibibytes,
+    /// As a subscriber of events: with the body of the request, which confirms its subscription.
+    Echo,
 }
 
 /// A host that records the lateness of each delivery in milliseconds.
@@ -42,10 +44,15 @@ async fn serve(mut stream: TcpStream, reply: Reply, arrivals: Arc<Mutex<Vec<u64>
             continue;
         }
         read.clear();
-        let due = text.lines().find_map(|line| line.strip_prefix("scheduler-scheduled-time: ")).unwrap();
-        let lateness = Timestamp::parse(due).unwrap().until(SystemClock.now());
-        arrivals.lock().unwrap().push(u64::try_from(lateness.as_millis()).unwrap());
+        // A request that confirms a subscription has no time.
+        if let Some(due) = due(&text) {
+            let lateness = Timestamp::parse(due).unwrap().until(SystemClock.now());
+            arrivals.lock().unwrap().push(u64::try_from(lateness.as_millis()).unwrap());
+        }
+        let (_, body) = text.split_once("\r\n\r\n").unwrap();
+        let echo = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         let head = match reply {
+            Reply::Echo => &echo,
             Reply::Empty => "HTTP/1.1 204 No Content\r\n\r\n",
             Reply::Never => continue,
             Reply::Endless => "HTTP/1.1 200 OK\r\n\r\n",
@@ -60,4 +67,10 @@ async fn serve(mut stream: TcpStream, reply: Reply, arrivals: Arc<Mutex<Vec<u64>
             return;
         }
     }
+}
+
+/// The time at which the delivery of a webhook or of an event was due.
+fn due(request: &str) -> Option<&str> {
+    let of_webhook = request.lines().find_map(|line| line.strip_prefix("scheduler-scheduled-time: "));
+    of_webhook.or_else(|| request.split_once("\"scheduledTime\":\"")?.1.split('"').next())
 }

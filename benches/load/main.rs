@@ -1,17 +1,19 @@
 //! The cost of hostile endpoints for the service and for other endpoints, the cost of a call as a tool of the Model
-//! Context Protocol, that of a batch, and the lateness of recurring conversations. The benchmark starts the service, acts as
-//! the endpoints and the client, and prints the figures:
+//! Context Protocol, that of a batch, and the lateness of recurring conversations and of events. The benchmark starts the
+//! service, acts as the endpoints and the client, and prints the figures:
 //!
 //!     cargo bench --bench load -- stalled-host
 //!     cargo bench --bench load -- endless-bodies
 //!     cargo bench --bench load -- tool-calls
 //!     cargo bench --bench load -- batches
 //!     cargo bench --bench load -- recurring
+//!     cargo bench --bench load -- events
 //!
 //! All connections use loopback. The figures are valid only on a machine that is otherwise idle.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
 
+mod events;
 mod host;
 mod recurring;
 mod service;
@@ -46,6 +48,9 @@ async fn main() {
     if selected("recurring") {
         recurring::spread_over_the_minute().await;
         recurring::all_at_the_full_minute().await;
+    }
+    if selected("events") {
+        events::beside_webhooks().await;
     }
 }
 

@@ -13,7 +13,7 @@ use crate::host::Host;
 pub struct Service {
     process: Child,
     url: String,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 const KEY: &str = "a-key-for-the-load-program";
@@ -32,7 +32,17 @@ impl Service {
         let mut greeting = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
         let url = greeting.split_once(" is listening on ").unwrap().1.trim().to_owned();
-        Self { process, url, _data: data }
+        Self { process, url, data }
+    }
+
+    /// Adds a client and logs in as this client, with its API key.
+    pub fn add_client(&self, name: &str) -> Client {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-scheduler"));
+        command.env_clear().env("SCHEDULER_DATA_DIR", self.data.path()).args(["client", "add", name, "--json"]);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let added: Value = serde_json::from_slice(&output.stdout).unwrap();
+        Client { http: http(), url: self.url.clone(), token: added["apiKey"].as_str().unwrap().to_owned() }
     }
 
     /// The CPU time of all threads. The kernel's scheduler counts each thread in nanoseconds, but the whole process only
@@ -68,7 +78,7 @@ pub struct Client {
 
 impl Client {
     pub async fn login(service: &Service) -> Self {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http = http();
         let body = json!({ "clientId": "load", "apiKey": KEY }).to_string();
         let request = http.post(format!("{}/api/auth/token", service.url)).header("content-type", "application/json");
         let response = request.body(body).send().await.unwrap().text().await.unwrap();
@@ -103,17 +113,22 @@ impl Client {
 
     /// Makes a call as a client of the newest protocol version.
     pub async fn call_tool(&self, tool: &str, arguments: &Value) -> String {
-        let meta = json!({
+        self.call_mcp("tools/call", json!({ "name": tool, "arguments": arguments })).await
+    }
+
+    /// Sends a request of the newest protocol version, whose parameters have a name.
+    pub async fn call_mcp(&self, method: &str, mut params: Value) -> String {
+        params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientInfo": { "name": "load", "version": "1" },
             "io.modelcontextprotocol/clientCapabilities": {},
         });
-        let params = json!({ "name": tool, "arguments": arguments, "_meta": meta });
-        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+        let name = params["name"].as_str().unwrap().to_owned();
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let request = self.http.post(format!("{}/mcp", self.url)).header("content-type", "application/json");
         let request = request.header("accept", "application/json, text/event-stream");
         let request = request.header("mcp-protocol-version", "2026-07-28");
-        let request = request.header("mcp-method", "tools/call").header("mcp-name", tool);
+        let request = request.header("mcp-method", method).header("mcp-name", name);
         self.text(request.body(message.to_string())).await
     }
 
@@ -122,4 +137,8 @@ impl Client {
         assert_eq!(response.status(), 200);
         response.text().await.unwrap()
     }
+}
+
+fn http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
 }
