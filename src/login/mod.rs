@@ -4,7 +4,10 @@
 //! A *program* is what OAuth calls the client: an agent on somebody's machine. The user lets it act for one of the
 //! clients of this service. Requests, codes, refresh tokens and the ids of programs are sealed (`seal`), so the store
 //! has one row for each login, its grant.
+//!
+//! A program also carries questions of its user and their answers (`confirmations`).
 
+mod confirmations;
 mod document;
 mod parameters;
 mod program;
@@ -15,6 +18,7 @@ mod seal;
 mod sealed;
 mod service;
 
+pub use confirmations::Confirmations;
 pub use document::Documents;
 pub use parameters::{Parameters, UnknownResource};
 pub use program::Program;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{Etag, MAX_COMMIT_OPERATIONS, Operation, Partition, StoreError, Table, rows};
-use crate::domain::{Grant, GrantId, Timestamp};
+use crate::domain::{ClientId, EndpointHost, Grant, GrantId, Timestamp};
 
-/// All rows of logins are in one partition. There are few: one for each login of the last 90 days.
+/// All rows of logins are in one partition. There are few: one for each login and each confirmed host of the last 90 days.
 const PARTITION: Partition = Partition::new("logins");
 
 /// Reads and changes the rows of logins in a [`Table`].
@@ -15,6 +15,9 @@ pub struct LoginStore {
 }
 
 impl LoginStore {
+    /// The most hosts that are kept as confirmed for a client. A program that lies about its user's answers could add any
+    /// number.
+    const MAX_HOSTS: usize = 200;
     /// The expired rows that one commit removes, each with its expiry row.
     const REMOVED_AT_ONCE: usize = MAX_COMMIT_OPERATIONS / 2;
 
@@ -29,12 +32,53 @@ impl LoginStore {
     /// # Errors
     /// [`StoreError::Conflict`] if there is a grant with this id, also if it is revoked.
     pub async fn insert(&self, id: GrantId, grant: Grant, expires: Timestamp) -> Result<Etag, StoreError> {
-        let key = rows::grant_key(id);
+        first(self.insert_until(expires, rows::grant_key(id), rows::encode_grant(grant)?).await?)
+    }
+
+    /// Inserts a row with its expiry row.
+    async fn insert_until(
+        &self,
+        expires: Timestamp,
+        key: String,
+        value: String,
+    ) -> Result<Vec<Option<Etag>>, StoreError> {
         let (expiry_key, expiry) = rows::login_expiry(expires, &key)?;
-        let row = Operation::Insert { key, value: rows::encode_grant(grant)? };
-        let etags =
-            self.table.commit(PARTITION, vec![row, Operation::Insert { key: expiry_key, value: expiry }]).await?;
-        first(etags)
+        let operations = vec![Operation::Insert { key, value }, Operation::Insert { key: expiry_key, value: expiry }];
+        Ok(self.table.commit(PARTITION, operations).await?)
+    }
+
+    /// Keeps a host as confirmed for a client until a time, if there is room. A host that is kept already stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError`] but a conflict.
+    pub async fn confirm_host(
+        &self,
+        client: &ClientId,
+        host: &EndpointHost,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        let kept = self.table.scan(PARTITION, &rows::confirmed_hosts(client), Self::MAX_HOSTS).await?;
+        if kept.len() >= Self::MAX_HOSTS {
+            return Ok(());
+        }
+        let (key, value) = (rows::confirmed_host_key(client, host), rows::encode_confirmed_host(host, until)?);
+        match self.insert_until(until, key, value).await {
+            Ok(_) | Err(StoreError::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The time until which a host is confirmed for a client.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn confirmed_until(
+        &self,
+        client: &ClientId,
+        host: &EndpointHost,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let row = self.table.get(PARTITION, &rows::confirmed_host_key(client, host)).await?;
+        row.as_ref().map(rows::decode_confirmed_host).transpose()
     }
 
     /// Reads a grant, with the etag that is needed to replace it.

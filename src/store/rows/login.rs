@@ -3,12 +3,13 @@
 //! | key | exists |
 //! |---|---|
 //! | `grant~{id}` | from the exchange of the code of a login until its grant is too old |
+//! | `host~{client}~{hash of the host}` | from the confirmation of a host by a person until it is too old |
 //! | `e~{time, 14 digits}~{key}` (the expiry row) | as long as the row with that key |
 
 use serde::{Deserialize, Serialize};
 
 use super::{decode, encode};
-use crate::domain::{Grant, GrantId, Timestamp};
+use crate::domain::{ClientId, EndpointHost, Grant, GrantId, Sha256, Timestamp};
 use crate::store::{KeyRange, Row, StoreError};
 
 const EXPIRY: &str = "e~";
@@ -20,6 +21,13 @@ struct GrantRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     number: Option<u32>,
     since: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HostRow {
+    /// The key has only its hash, because a host may have characters that no key has. People read it here.
+    host: String,
+    until: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -40,6 +48,24 @@ pub(in crate::store) fn encode_grant(grant: Grant) -> Result<String, StoreError>
 pub(in crate::store) fn decode_grant(row: &Row) -> Result<Grant, StoreError> {
     let GrantRow { number, since } = decode(row)?;
     Ok(number.map_or(Grant::Revoked, |number| Grant::issued(number, Timestamp::from_millis(since))))
+}
+
+/// The keys of the hosts that are confirmed for a client.
+pub(in crate::store) fn confirmed_hosts(client: &ClientId) -> KeyRange {
+    KeyRange::prefix(&format!("host~{client}~"))
+}
+
+pub(in crate::store) fn confirmed_host_key(client: &ClientId, host: &EndpointHost) -> String {
+    format!("host~{client}~{}", Sha256::of(host.as_str().as_bytes()))
+}
+
+pub(in crate::store) fn encode_confirmed_host(host: &EndpointHost, until: Timestamp) -> Result<String, StoreError> {
+    encode(&HostRow { host: host.to_string(), until: until.as_millis() })
+}
+
+/// The time until which a host is confirmed.
+pub(in crate::store) fn decode_confirmed_host(row: &Row) -> Result<Timestamp, StoreError> {
+    decode(row).map(|HostRow { until, .. }| Timestamp::from_millis(until))
 }
 
 /// The key and the value of the row by which maintenance finds another row at its time.

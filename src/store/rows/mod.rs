@@ -63,7 +63,10 @@ pub(super) use self::index::{
 };
 pub use self::index_mark::IndexMark;
 pub(super) use self::index_mark::{INDEX_MARK, decode_index_mark, encode_index_mark};
-pub(super) use self::login::{decode_grant, encode_grant, expired_login, expired_logins, grant_key, login_expiry};
+pub(super) use self::login::{
+    confirmed_host_key, confirmed_hosts, decode_confirmed_host, decode_grant, encode_confirmed_host, encode_grant,
+    expired_login, expired_logins, grant_key, login_expiry,
+};
 pub(super) use self::name::{decode_name_row, encode_name_row, name_key, name_partition};
 pub(super) use self::payload::{StoredPayload, decode_payload, payload_key};
 pub use self::projection::{ProjectRow, Projection, RowKind};

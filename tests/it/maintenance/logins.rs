@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mcp_scheduler::domain::{Grant, GrantId};
+use mcp_scheduler::domain::{EndpointHost, Grant, GrantId};
 use mcp_scheduler::maintenance::{SweepReason, remove_expired_logins};
 use mcp_scheduler::store::{KeyRange, LoginStore, Partition, StoreError, Table as _};
 use mcp_scheduler::testing::SimulatedTable;
@@ -86,4 +86,36 @@ async fn an_id_has_one_grant_also_after_it_is_revoked() {
     assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
     let stale = logins.replace(id(0), Grant::begun(NOON), etag).await;
     assert!(matches!(stale, Err(StoreError::Conflict)), "{stale:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirmed_host_is_removed_when_its_time_is_over() {
+    let harness = DeliveryHarness::new();
+    let (table, logins) = grants(0, 0).await;
+    let (client, host) = (&harness.client, "a_b.example".parse::<EndpointHost>().unwrap());
+    for _ in 0..2 {
+        logins.confirm_host(client, &host, NOON + HOUR).await.unwrap();
+    }
+    assert_eq!(left(&table).await, 2, "it is kept once, with its expiry row");
+    tokio::time::sleep(HOUR.saturating_sub(MINUTE)).await;
+    remove_expired_logins(&logins, &*harness.clock).await;
+    assert_eq!(logins.confirmed_until(client, &host).await.unwrap(), Some(NOON + HOUR));
+    tokio::time::sleep(MINUTE).await;
+    remove_expired_logins(&logins, &*harness.clock).await;
+    assert_eq!(left(&table).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_has_a_limited_number_of_confirmed_hosts() {
+    let harness = DeliveryHarness::new();
+    let (table, logins) = grants(0, 0).await;
+    let other = "another".parse().unwrap();
+    let host = |number: u32| format!("h{number}.example").parse::<EndpointHost>().unwrap();
+    for number in 0..=200 {
+        logins.confirm_host(&harness.client, &host(number), NOON + HOUR).await.unwrap();
+    }
+    assert_eq!(left(&table).await, 2 * 200);
+    assert_eq!(logins.confirmed_until(&harness.client, &host(200)).await.unwrap(), None);
+    logins.confirm_host(&other, &host(200), NOON + HOUR).await.unwrap();
+    assert!(logins.confirmed_until(&other, &host(200)).await.unwrap().is_some());
 }
