@@ -71,7 +71,7 @@ pub use recurrence_request::RecurrenceRequest;
 pub(crate) use responses::{ConversationResponse, ListResponse, RedeliverResponse, ScheduleResponse, ShownEndpoints};
 pub(crate) use run::run;
 pub(crate) use schedule_batch::schedule_batch;
-pub(crate) use schedule_once::schedule;
+pub(crate) use schedule_once::{is_of_time, schedule};
 pub use schedule_request::{RetryRequest, ScheduleRequest};
 pub(crate) use schema::remove_rust_formats;
 pub(crate) use subject::log_conversation;

@@ -68,6 +68,6 @@ pub(super) fn validate(
 }
 
 /// Whether the error at this pointer comes with the time.
-pub(super) fn is_of_time(pointer: &str) -> bool {
+pub(crate) fn is_of_time(pointer: &str) -> bool {
     matches!(pointer, "/scheduledTime" | "/recurrence/endTime")
 }

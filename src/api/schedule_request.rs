@@ -1,6 +1,7 @@
 //! The schedule request as callers write it, and its validation.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use super::{
     body_field, deliver_field,
 };
 use crate::domain::{
-    AdditionalInfo, Callbacks, Delay, DeliveryPolicy, EndpointPolicy, Format, Headers, InvalidDelay, Labels, Method,
-    NewConversation, Note, Payload, ScheduledBy, Secret, ThreadId, Timestamp, UnknownWord, When,
+    AdditionalInfo, Callbacks, Delay, DeliveryPolicy, EndpointHost, EndpointPolicy, Format, Headers, InvalidDelay,
+    Labels, Method, NewConversation, Note, Payload, ScheduledBy, Secret, ThreadId, Timestamp, UnknownWord, When,
 };
 use crate::json::RawJson;
 
@@ -215,11 +216,18 @@ impl ScheduleRequest {
     }
 
     /// How the time is read, if the caller could have meant another one. It does not depend on when the request came.
-    pub(super) fn notes(&self) -> Vec<Note> {
+    pub(crate) fn notes(&self) -> Vec<Note> {
         let when = self.when();
         let scheduled = when.scheduled().map(|due| due.notes().to_vec()).unwrap_or_default();
         let recurs_in_utc = self.recurrence.as_ref().is_some_and(|it| !it.written().names_zone(&when));
         scheduled.into_iter().chain(recurs_in_utc.then_some(Note::RecursInUtc)).collect()
+    }
+
+    /// The hosts that it names: that of the endpoint, and those of the callbacks.
+    pub(crate) fn hosts(&self, endpoints: &EndpointPolicy) -> Vec<EndpointHost> {
+        let callbacks = self.on_failed.iter().chain(&self.on_completed).map(|callback| callback.endpoint.as_deref());
+        let named = iter::once(self.endpoint.as_deref()).chain(callbacks).flatten();
+        named.filter_map(|url| endpoints.check(url).ok()?.endpoint_host()).collect()
     }
 
     /// Checks all fields but the numbers, which are checked where they are read.

@@ -157,6 +157,16 @@ impl UpdateRequest {
         Self { patch, sets_time: sets(&TIME), sets_start: sets(&START) }
     }
 
+    /// The schedule request that a stored conversation becomes. Without one, the patch itself is the request.
+    ///
+    /// # Errors
+    /// [`Problem`] if it cannot be applied.
+    pub(crate) fn request(&self, stored: Option<&WholeConversation>) -> Result<Parsed<ScheduleRequest>, Problem> {
+        let Some(whole) = stored else { return Parsed::from_json(self.patch.as_bytes()) };
+        let stored = serde_json::to_string(&StoredRequest::new(whole, self.sets_time)).unwrap_or_default();
+        Parsed::from_json(merge(&stored, &self.patch).unwrap_or_default().as_bytes())
+    }
+
     /// The change of a conversation.
     fn apply(
         &self,
@@ -164,11 +174,9 @@ impl UpdateRequest {
         now: Timestamp,
         endpoints: &EndpointPolicy,
     ) -> Result<Update, Vec<ErrorDetail>> {
-        let stored = serde_json::to_string(&StoredRequest::new(whole, self.sets_time)).unwrap_or_default();
-        let merged = merge(&stored, &self.patch).unwrap_or_default();
-        let parsed = Parsed::<ScheduleRequest>::from_json(merged.as_bytes());
-        let request =
-            parsed.map_err(|_| vec![ErrorDetail { pointer: String::new(), detail: NOT_APPLIED.to_owned() }])?;
+        let request = self
+            .request(Some(whole))
+            .map_err(|_| vec![ErrorDetail { pointer: String::new(), detail: NOT_APPLIED.to_owned() }])?;
         let paused = request.value().paused;
         let new = request.check(|request| request.validate(now, endpoints))?;
         if whole.conversation.callback_of().is_some() {

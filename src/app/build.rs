@@ -24,7 +24,7 @@ use crate::http::{
     FunctionsHost, Invocations, Operation, RateLimiter, Services, dev_operations, invocation_operations, operations,
     router, standalone_operations,
 };
-use crate::login::{Documents, Logins, Seals};
+use crate::login::{Confirmations, Documents, Logins, Seals};
 use crate::maintenance::{Checkup, Indexer, Sweeper};
 use crate::mcp::McpServer;
 use crate::outbound::HttpSender;
@@ -82,8 +82,8 @@ impl Foundation {
         let mut operations = operations();
         let inbox = parts.inbox(self.host.is_none().then_some(stop));
         let tools = operations.iter().filter_map(Operation::tool);
-        let subscriptions = self.subscriptions(&parts);
-        let mcp = McpServer::new(scheduler.clone(), inbox.clone(), subscriptions, &self.public_url, tools);
+        let (subscriptions, confirmed) = (self.subscriptions(&parts), self.confirmations(secrets));
+        let mcp = McpServer::new(scheduler.clone(), inbox.clone(), subscriptions, confirmed, &self.public_url, tools);
         operations.extend(if invocations.is_some() { invocation_operations() } else { standalone_operations() });
         operations.extend(dev.iter().flat_map(|_| dev_operations()));
         let services = Services {
@@ -115,6 +115,11 @@ impl Foundation {
     fn subscriptions(&self, parts: &Parts) -> Subscriptions {
         let (sender, endpoints) = (Arc::clone(&self.sender), self.config.delivery.endpoints.clone());
         Subscriptions::new(parts.subscribers.clone(), sender, endpoints, Arc::clone(&self.entropy))
+    }
+
+    fn confirmations(&self, secrets: &Secrets) -> Confirmations {
+        let seals = Seals::new(secrets.signing_keys.clone(), Arc::clone(&self.entropy));
+        Confirmations::new(self.backend.logins(), seals, self.backend.calendar())
     }
 
     fn authenticator(&self, directory: Arc<ClientDirectory>, secrets: &Secrets) -> Authenticator {

@@ -239,8 +239,9 @@ async fn subscribe(
         Refusal::invalid("delivery.secret", "must be whsec_ followed by the standard base64 of 24 to 64 random bytes")
     })?;
     // A URL that is none is refused below.
-    if let Ok(endpoint) = scheduler.endpoint_policy().check(&params.delivery.url) {
-        scheduler.check_host(caller.client(), &endpoint).await?;
+    let endpoint = scheduler.endpoint_policy().check(&params.delivery.url).ok();
+    if let Some(host) = endpoint.and_then(|endpoint| endpoint.endpoint_host()) {
+        scheduler.check_host(caller.client(), &host).await?;
     }
     let (ttl, truncated) = (params.ttl_ms.map(Duration::from_millis), params.cursor.is_some());
     let Granted { id, refresh_before } =

@@ -66,13 +66,13 @@ impl FromObject for UpdateArguments {
 }
 
 impl UpdateArguments {
-    fn id(self) -> Result<String, Vec<ErrorDetail>> {
+    pub(super) fn id(self) -> Result<String, Vec<ErrorDetail>> {
         ConversationRequest { conversation_id: self.conversation_id }.validate()
     }
 }
 
 /// The argument with the id of the conversation.
-const ID_ARGUMENT: &str = "conversationId";
+pub(super) const ID_ARGUMENT: &str = "conversationId";
 /// The argument that does what the header `Idempotency-Key` does over REST.
 pub(super) const KEY_ARGUMENT: &str = "idempotencyKey";
 
@@ -145,7 +145,11 @@ impl ToolExecutor {
     /// Runs a tool. An error in its arguments is a result too, so that a model can correct its call.
     pub(super) async fn run(&self, tool: ToolFunction, principal: &Principal, arguments: &[u8]) -> ToolResult {
         let result = tool(self, principal, arguments).await;
-        result.unwrap_or_else(|problem| ToolResult::error(&problem.server_time(self.scheduler.now())))
+        result.unwrap_or_else(|problem| self.refuse(problem))
+    }
+
+    pub(super) fn refuse(&self, problem: Problem) -> ToolResult {
+        ToolResult::error(&problem.server_time(self.scheduler.now()))
     }
 
     pub(super) async fn schedule(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {

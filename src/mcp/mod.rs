@@ -4,6 +4,7 @@
 //! reads the tool of a call, and checks that the caller may use it, before rmcp sees the message.
 
 mod batches;
+mod elicitation;
 mod events;
 mod executor;
 mod inbox;
@@ -23,6 +24,7 @@ use rmcp::transport::streamable_http_server::session::never::NeverSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use url::Url;
 
+use self::elicitation::Elicitation;
 use self::executor::ToolExecutor;
 use self::message::Caller;
 use self::server::Handler;
@@ -30,6 +32,7 @@ pub use self::tools::{NamedTool, Tool};
 use crate::api::Problem;
 use crate::auth::Principal;
 use crate::delivery::{Inbox, Subscriptions};
+use crate::login::Confirmations;
 use crate::public_url::{Origin, PublicUrl};
 use crate::scheduler::Scheduler;
 
@@ -47,6 +50,7 @@ impl McpServer {
         scheduler: Scheduler,
         inbox: Inbox,
         subscriptions: Subscriptions,
+        confirmations: Confirmations,
         public_url: &PublicUrl,
         tools: impl IntoIterator<Item = NamedTool>,
     ) -> Self {
@@ -61,7 +65,8 @@ impl McpServer {
             .with_allowed_origins(origins.chain(LOOPBACK.map(|host| format!("http://{host}:*"))));
         let tools: Arc<[_]> = tools.into_iter().map(Arc::new).collect();
         let website = public_url.origins().next().map(Origin::as_str);
-        let handler = Handler::new(ToolExecutor::new(scheduler, inbox), Arc::clone(&tools), subscriptions, website);
+        let (executor, elicitation) = (ToolExecutor::new(scheduler, inbox), Elicitation::new(confirmations));
+        let handler = Handler::new(executor, Arc::clone(&tools), subscriptions, elicitation, website);
         let sessions = Arc::new(NeverSessionManager::default());
         let service = StreamableHttpService::new(move || Ok(handler.clone()), sessions, config);
         Self { tools, service }

@@ -44,7 +44,7 @@ impl FromObject for NameRequest {
     }
 }
 
-const NAME_ARGUMENT: &str = "name";
+pub(super) const NAME_ARGUMENT: &str = "name";
 
 impl ToolExecutor {
     pub(super) async fn schedule_named(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {

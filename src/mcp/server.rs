@@ -14,6 +14,7 @@ use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 use tokio::time::Instant;
 
+use super::elicitation::{self, Elicitation, Next};
 use super::events;
 use super::executor::ToolExecutor;
 use super::message::Caller;
@@ -66,6 +67,7 @@ pub(super) struct Handler {
     described: Arc<OnceLock<Vec<rmcp::model::Tool>>>,
     info: Arc<ServerConfig>,
     subscriptions: Subscriptions,
+    elicitation: Elicitation,
 }
 
 impl Handler {
@@ -74,6 +76,7 @@ impl Handler {
         executor: ToolExecutor,
         tools: Arc<[Arc<NamedTool>]>,
         subscriptions: Subscriptions,
+        elicitation: Elicitation,
         website: Option<&str>,
     ) -> Self {
         let mut capabilities = ServerCapabilities::builder().enable_tools().enable_resources().build();
@@ -88,7 +91,7 @@ impl Handler {
             None => server,
         };
         let info = ServerConfig::new(capabilities).with_server_info(server).with_instructions(INSTRUCTIONS);
-        Self { executor, tools, described: Arc::default(), info: Arc::new(info), subscriptions }
+        Self { executor, tools, described: Arc::default(), info: Arc::new(info), subscriptions, elicitation }
     }
 }
 
@@ -160,7 +163,18 @@ impl ServerHandler for Handler {
             ));
         };
         let began = Instant::now();
-        let result = self.executor.run(call.tool.tool.run, principal, call.arguments.as_bytes()).await.into_rmcp();
+        let next = if elicitation::is_offered(&context) {
+            self.elicitation.before(self.executor.scheduler(), principal, call, &request).await
+        } else {
+            Ok(Next::Run(Arc::clone(&call.arguments)))
+        };
+        let result = match next {
+            Ok(Next::Ask(questions)) => return Ok((*questions).into()),
+            Ok(Next::Run(arguments)) => {
+                self.executor.run(call.tool.tool.run, principal, arguments.as_bytes()).await.into_rmcp()
+            }
+            Err(problem) => self.executor.refuse(problem).into_rmcp(),
+        };
         let error = result.is_error.unwrap_or_default().then_some("tool_error");
         metrics::record(|metrics| metrics.tool(call.tool.name, error, began.elapsed()));
         Ok(result.into())

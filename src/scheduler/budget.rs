@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use super::ledger::Admitted;
 use super::{Scheduler, SchedulerError};
 use crate::domain::{
-    ClientId, ClientLimits, ClientUsage, Day, Endpoint, EndpointHost, Overrun, ThreadId, Usage, WholeConversation,
+    ClientId, ClientLimits, ClientUsage, Day, EndpointHost, Overrun, ThreadId, Usage, WholeConversation,
 };
 use crate::store::StoreError;
 
@@ -42,16 +42,16 @@ impl Scheduler {
         Ok(Some(limits.of(client).await?).filter(|limits| *limits != ClientLimits::none()))
     }
 
-    /// Checks that a client may have something sent to an endpoint.
+    /// Checks that a client may have something sent to a host. Returns whether an operator has approved it.
     ///
     /// # Errors
     /// [`SchedulerError::HostNotApproved`], or the error of the limits.
-    pub async fn check_host(&self, client: &ClientId, endpoint: &Endpoint) -> Result<(), SchedulerError> {
+    pub async fn check_host(&self, client: &ClientId, host: &EndpointHost) -> Result<bool, SchedulerError> {
         let limits = self.limits_of(client).await?.unwrap_or_default();
-        match endpoint.endpoint_host().filter(|host| !limits.allows(host)) {
-            Some(host) => Err(SchedulerError::HostNotApproved { client: client.clone(), host }),
-            None => Ok(()),
+        if !limits.allows(host) {
+            return Err(SchedulerError::HostNotApproved { client: client.clone(), host: host.clone() });
         }
+        Ok(limits.approved_hosts.contains(host))
     }
 
     pub(super) fn today(&self) -> Day {
@@ -111,14 +111,6 @@ pub(super) fn unapproved_host(
     before: Option<&WholeConversation>,
     next: &WholeConversation,
 ) -> Option<EndpointHost> {
-    let had = before.map(hosts).unwrap_or_default();
-    hosts(next).into_iter().find(|host| !limits.allows(host) && !had.contains(host))
-}
-
-/// The hosts that a conversation is sent to: that of its endpoint, and those of its callbacks.
-fn hosts(whole: &WholeConversation) -> Vec<EndpointHost> {
-    let callbacks = &whole.payload.callbacks;
-    let callbacks = callbacks.on_failed.iter().chain(&callbacks.on_completed).map(|callback| &callback.endpoint);
-    let target = whole.conversation.destination().target().map(|target| &target.endpoint);
-    target.into_iter().chain(callbacks).filter_map(Endpoint::endpoint_host).collect()
+    let had = before.map(WholeConversation::hosts).unwrap_or_default();
+    next.hosts().into_iter().find(|host| !limits.allows(host) && !had.contains(host))
 }

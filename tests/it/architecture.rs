@@ -71,7 +71,7 @@ const ALLOWED: [(&str, &[&str]); 32] = [
             "time",
         ],
     ),
-    ("mcp", &["api", "auth", "delivery", "domain", "json", "metrics", "public_url", "scheduler", "text"]),
+    ("mcp", &["api", "auth", "delivery", "domain", "json", "login", "metrics", "public_url", "scheduler", "text"]),
     ("api", &["auth", "backup", "delivery", "domain", "json", "scheduler", "template", "text"]),
     ("dev", &["delivery", "domain", "maintenance", "store", "sync", "time"]),
     (

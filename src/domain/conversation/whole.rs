@@ -1,7 +1,10 @@
 //! A conversation together with its payload.
 
 use super::{Conversation, Series};
-use crate::domain::{ClientId, ConversationId, Expiry, Named, NewConversation, Payload, State, TextExcerpt, Timestamp};
+use crate::domain::{
+    ClientId, ConversationId, Endpoint, EndpointHost, Expiry, Named, NewConversation, Payload, State, TextExcerpt,
+    Timestamp,
+};
 
 /// A conversation with its payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,15 @@ impl WholeConversation {
             by,
         };
         Self { conversation, payload }
+    }
+
+    /// The hosts that it is sent to: that of its endpoint, and those of its callbacks.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<EndpointHost> {
+        let callbacks = &self.payload.callbacks;
+        let callbacks = callbacks.on_failed.iter().chain(&callbacks.on_completed).map(|callback| &callback.endpoint);
+        let target = self.conversation.destination.target().map(|target| &target.endpoint);
+        target.into_iter().chain(callbacks).filter_map(Endpoint::endpoint_host).collect()
     }
 
     /// The same under a name.

@@ -137,6 +137,10 @@ pub const LIMITS: &[(&str, &[Figure])] = &[
     ("deliveries a day, live conversations, recurrences; the same for a thread", &[]),
     ("approved hosts of a client", &[code("domain/limits.rs", "MAX_HOSTS: usize = ")]),
     (
+        "[confirmed hosts](mcp.md#questions-to-the-person) of a client",
+        &[code("store/logins.rs", "MAX_HOSTS: usize = "), code("login/confirmations.rs", "CONFIRMED_FOR: Duration = ")],
+    ),
+    (
         "requests in a second",
         &[
             code("config/server.rs", "RATE_LIMIT_ON_AZURE: Option<NonZeroU32> = NonZeroU32::new("),
@@ -240,6 +244,7 @@ pub const LIMITS: &[(&str, &[Figure])] = &[
         &[code("auth/login_throttle.rs", "OF_SOURCE: Limit = Limit { failures: ")],
     ),
     ("time to answer the page of a login", &[code("login/request.rs", "LIFETIME: Duration = ")]),
+    ("time to answer the questions of a tool", &[code("login/confirmations.rs", "LIFETIME: Duration = ")]),
     ("life of the code of a login", &[code("login/sealed.rs", "LIFETIME: Duration = ")]),
     ("login of a program without a refresh", &[code("domain/grant.rs", "MAX_IDLE: Duration = ")]),
     ("login of a program", &[code("domain/grant.rs", "MAX_AGE: Duration = ")]),

@@ -184,6 +184,16 @@ async fn the_python_sdk_logs_in_and_works_by_both_lifecycles() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_python_sdk_asks_its_user_and_schedules_with_the_answers() {
+    let app = TestApp::start().await;
+    let given = Given::new(app.address, (CLIENT, KEY)).await;
+    let out = given.run(python("target/venv", "tests/mcp-clients/elicitation.py")).await;
+    let zone = "asked timeZone Which time zone is 2035-01-31T09:30 in";
+    let answered = format!("asked endpoint Send to hooks.example.com\n{zone}\nscheduled 2035-01-31T08:30:00.000Z\n");
+    assert_eq!(out, format!("protocol 2026-07-28\n{answered}{zone}\ndeclined\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_older_python_sdk_works() {
     let app = TestApp::start().await;
     Given::new(app.address, (CLIENT, KEY)).await.older_python_sdk().await;

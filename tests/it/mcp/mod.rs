@@ -1,6 +1,7 @@
 //! The Model Context Protocol: the tools, the protocol around them, and third-party clients.
 
 mod clients;
+mod elicitation;
 mod evaluation;
 mod events;
 mod programs;

@@ -15,7 +15,7 @@ use mcp_scheduler::config::Config;
 use mcp_scheduler::delivery::{ClientKeys, Inbox, NextDue, Signer, SigningSecrets, Subscribers, Subscriptions};
 use mcp_scheduler::domain::{ClientId, EndpointPolicy, EventsText, Scope, Scopes, Secret, Timestamp};
 use mcp_scheduler::http::{Operation, RateLimiter, Server, ServerOptions, Services, operations, router};
-use mcp_scheduler::login::{Documents, Logins, Seals};
+use mcp_scheduler::login::{Confirmations, Documents, Logins, Seals};
 use mcp_scheduler::maintenance::Checkup;
 use mcp_scheduler::mcp::McpServer;
 use mcp_scheduler::outbound::HttpSender;
@@ -179,6 +179,11 @@ pub fn logins(
     Logins::new(Arc::clone(authenticator), directory, LoginStore::new(table), seals, documents, clock, entropy)
 }
 
+/// What persons have confirmed, in this table.
+pub fn confirmations(table: Arc<dyn Table>, keys: SigningKeys, clock: Arc<dyn Clock>) -> Confirmations {
+    Confirmations::new(LoginStore::new(table), Seals::new(keys, Arc::new(SystemEntropy::new())), clock)
+}
+
 /// A clock that always shows the same time.
 #[derive(Clone, Copy)]
 pub struct Fixed(pub Timestamp);
@@ -262,9 +267,10 @@ impl BareApi {
         let public_url = PublicUrl::of_address(address);
         let tools = self.operations.iter().filter_map(Operation::tool);
         let subscriptions = subscriptions(Arc::clone(&table) as _);
-        let mcp = McpServer::new(scheduler.clone(), inbox.clone(), subscriptions, &public_url, tools);
         let keys = self.signing_keys;
         let clock = Arc::clone(&self.clock);
+        let confirmed = confirmations(Arc::clone(&table) as _, keys.clone(), Arc::clone(&clock));
+        let mcp = McpServer::new(scheduler.clone(), inbox.clone(), subscriptions, confirmed, &public_url, tools);
         let authenticator =
             Authenticator::new(Arc::clone(&directory), keys.clone(), self.tokens, public_url, Arc::clone(&clock));
         let authenticator = Arc::new(authenticator);

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use crate::support::app::{KEY, OneDocument, logins, signer, subscriptions};
+use crate::support::app::{KEY, OneDocument, confirmations, logins, signer, subscriptions};
 use crate::support::delivery_harness::{CLIENT, DeliveryHarness};
 
 /// The address that the host calls, and the host's name.
@@ -162,6 +162,7 @@ fn services(harness: &DeliveryHarness, invocations: Option<Invocations>) -> Arc<
         scheduler.clone(),
         harness.inbox(),
         subscriptions(Arc::new(SimulatedTable::new(()))),
+        confirmations(Arc::new(SimulatedTable::new(())), keys.clone(), Arc::clone(&clock) as _),
         &public_url,
         tools,
     );

@@ -27,7 +27,7 @@ use mcp_scheduler::time::{Clock, SystemClock, SystemEntropy};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::support::app::{OneDocument, logins, signer, subscriptions};
+use crate::support::app::{OneDocument, confirmations, logins, signer, subscriptions};
 use crate::support::azurite;
 use crate::support::functions_host::Host;
 use crate::support::host_harness::{HostHarness, PATIENCE, login};
@@ -90,7 +90,8 @@ async fn serve(harness: &HostHarness, clock: Arc<MovedClock>) -> DropGuard {
     let table: Vec<_> = operations().into_iter().chain(invocation_operations()).collect();
     let inbox = Inbox::new(conversations.clone(), waker(), Arc::clone(&clock), entropy.clone());
     let (tools, subscriptions) = (table.iter().filter_map(Operation::tool), subscriptions(store.clients()));
-    let mcp = McpServer::new(scheduler.clone(), inbox.clone(), subscriptions, &public_url, tools);
+    let confirmed = confirmations(store.clients(), keys.clone(), Arc::clone(&clock));
+    let mcp = McpServer::new(scheduler.clone(), inbox.clone(), subscriptions, confirmed, &public_url, tools);
     let authenticator =
         Authenticator::new(Arc::clone(&directory), keys.clone(), tokens, public_url, Arc::clone(&clock));
     let authenticator = Arc::new(authenticator);
