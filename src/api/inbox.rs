@@ -33,7 +33,7 @@ const DEFAULT_LEASE_SECONDS: u32 = 60;
 const MIN_LEASE_SECONDS: u32 = 10;
 #[allow(clippy::cast_possible_truncation)] // an hour
 const MAX_LEASE_SECONDS: u32 = Conversation::MAX_INBOX_LEASE.as_secs() as u32;
-const MAX_WAIT_SECONDS: u32 = 20;
+pub(super) const MAX_WAIT_SECONDS: u32 = 20;
 
 impl FromObject for ReceiveRequest {
     const SYNONYMS: Synonyms = &[

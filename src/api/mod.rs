@@ -42,6 +42,7 @@ mod time_fields;
 mod update_request;
 mod user_content;
 mod value;
+mod wait;
 mod webhook_keys;
 
 pub(crate) use backup::{ExportRequest, ExportResponse, ImportRequest, ImportResponse};
@@ -78,4 +79,5 @@ pub(crate) use subject::log_conversation;
 pub use success_when_request::SuccessWhenRequest;
 pub(crate) use update_request::{UpdateRequest, update};
 pub(crate) use user_content::{RawContent, UntrustedContent, UserContent};
+pub(crate) use wait::WaitRequest;
 pub(crate) use webhook_keys::{SigningKeysResponse, WebhookKeysRequest, WebhookKeysResponse};

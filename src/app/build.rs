@@ -65,7 +65,9 @@ impl Foundation {
         let (sender, shown) = (Arc::clone(&self.sender), Arc::clone(&signer));
         let deliverer = parts.deliverer(config, sender, shown, &directory, self.descriptors);
         let authenticator = Arc::new(self.authenticator(Arc::clone(&directory), secrets));
-        let scheduler = parts.scheduler(config).with_limits(Arc::new(StoredLimits(Arc::clone(&directory))));
+        let waits_until = self.host.is_none().then_some(stop);
+        let scheduler =
+            parts.scheduler(config, waits_until).with_limits(Arc::new(StoredLimits(Arc::clone(&directory))));
         let logins = self.logins(&authenticator, directory, secrets);
         let scheduler = scheduler.beside(deliverer.live_attempts().clone());
         let (scheduler, indexer) = (scheduler.with_cursor_keys(cursor_keys), parts.indexer(backend));
@@ -80,7 +82,7 @@ impl Foundation {
         let wake_ups = handler_of(worker.as_ref(), invocations.as_deref());
 
         let mut operations = operations();
-        let inbox = parts.inbox(self.host.is_none().then_some(stop));
+        let inbox = parts.inbox(waits_until);
         let tools = operations.iter().filter_map(Operation::tool);
         let (subscriptions, confirmed) = (self.subscriptions(&parts), self.confirmations(secrets));
         let mcp = McpServer::new(scheduler.clone(), inbox.clone(), subscriptions, confirmed, &self.public_url, tools);
@@ -174,19 +176,23 @@ impl Parts {
         Self { conversations, waker, wake_ups, clock, calendar, entropy, retention, logins, subscribers }
     }
 
-    fn scheduler(&self, config: &Config) -> Scheduler {
-        Scheduler::new(
+    /// The use cases. A call may wait until the stop; under the Functions host it does not, because a host bills the time.
+    fn scheduler(&self, config: &Config, stop: Option<&CancellationToken>) -> Scheduler {
+        let scheduler = Scheduler::new(
             self.conversations.clone(),
             Arc::clone(&self.waker),
             config.delivery.endpoints.clone(),
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
         )
-        .with_max_pending(config.server.max_pending, config.server.max_pending_bytes)
+        .with_max_pending(config.server.max_pending, config.server.max_pending_bytes);
+        match stop {
+            Some(stop) => scheduler.waiting_until(stop.clone()),
+            None => scheduler,
+        }
     }
 
-    /// The inboxes. Their receivers may wait until the stop; under the Functions host they do not, because a host bills the
-    /// time.
+    /// The inboxes. Their receivers may wait as the callers of the use cases do.
     fn inbox(&self, stop: Option<&CancellationToken>) -> Inbox {
         let (waker, clock) = (Arc::clone(&self.waker), Arc::clone(&self.clock));
         let inbox = Inbox::new(self.conversations.clone(), waker, clock, Arc::clone(&self.entropy));

@@ -141,6 +141,15 @@ fn conversation_operations() -> Vec<Operation> {
             }),
         ),
         operation(
+            "waitForConversation",
+            Method::GET,
+            "/api/scheduler/wait/{id}",
+            &descriptions::WAIT_FOR_CONVERSATION,
+            client_with_tool(Scope::Read, tools::WAIT_FOR_CONVERSATION, |context, caller| {
+                Box::pin(conversations::wait_for_conversation(context, caller))
+            }),
+        ),
+        operation(
             "updateConversation",
             Method::PATCH,
             "/api/scheduler/{id}",

@@ -189,6 +189,11 @@ impl ToolExecutor {
 
     pub(super) async fn show(&self, principal: &Principal, id: ConversationId) -> Result<ToolResult, Problem> {
         let found = self.scheduler.get(principal.client(), id).await?;
+        self.record(principal, &found)
+    }
+
+    /// The status of a conversation, and its record.
+    pub(super) fn record(&self, principal: &Principal, found: &Found) -> Result<ToolResult, Problem> {
         let response = ConversationResponse::<UntrustedContent>::new(
             &found.whole,
             ShownEndpoints::to(principal),

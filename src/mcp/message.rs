@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tracing::Span;
@@ -23,6 +23,8 @@ pub(super) struct Caller {
     pub(super) call: Option<ToolCall>,
     /// The call of a method of the Events extension, with its parameters as the caller wrote them.
     pub(super) events: Option<(EventsMethod, Arc<str>)>,
+    /// The task that the message is for.
+    pub(super) task: Option<HeaderValue>,
     /// Whether the response says what the server offers.
     pub(super) asks_for_capabilities: bool,
 }
@@ -36,7 +38,7 @@ pub(super) struct ToolCall {
 }
 
 /// The methods that log lines and spans name. A client could invent any other.
-const METHODS: [&str; 11] = [
+const METHODS: [&str; 14] = [
     "tools/call",
     "tools/list",
     READ_RESOURCE,
@@ -48,6 +50,9 @@ const METHODS: [&str; 11] = [
     "events/list",
     "events/subscribe",
     "events/unsubscribe",
+    "tasks/get",
+    "tasks/update",
+    "tasks/cancel",
 ];
 
 /// Reads a conversation as a resource.
@@ -60,6 +65,14 @@ struct Message<'a> {
     method: Option<Cow<'a, str>>,
     #[serde(borrow)]
     params: Option<&'a RawValue>,
+}
+
+/// The parameters of the methods of tasks that are read here.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TaskParams<'a> {
+    #[serde(borrow)]
+    task_id: Cow<'a, str>,
 }
 
 /// The parameters of `tools/call` that are read here.
@@ -91,7 +104,8 @@ impl Caller {
         }
         let method = message.method.as_deref().unwrap_or_default();
         let asks_for_capabilities = matches!(method, "initialize" | "server/discover");
-        if method == READ_RESOURCE {
+        let is_for_a_task = method.starts_with("tasks/");
+        if method == READ_RESOURCE || is_for_a_task {
             principal.require(Scope::Read)?;
         }
         let events = EventsMethod::named(method);
@@ -99,7 +113,10 @@ impl Caller {
             events.authorize(&principal)?;
         }
         let events = events.map(|method| (method, message.params.map_or("{}", RawValue::get).into()));
-        let other = Self { principal, call: None, events, asks_for_capabilities };
+        let task = message.params.filter(|_| is_for_a_task);
+        let task = task.and_then(|params| serde_json::from_str::<TaskParams<'_>>(params.get()).ok());
+        let task = task.and_then(|params| HeaderValue::from_str(&params.task_id).ok());
+        let other = Self { principal, call: None, events, task, asks_for_capabilities };
         let ("tools/call", Some(params)) = (method, message.params) else { return Ok(other) };
         let StrictObject(params) = serde_json::from_str::<StrictObject<CallParams<'_>>>(params.get())
             .map_err(|_| transport("The params of tools/call must have a name, and no member twice."))?;

@@ -12,6 +12,7 @@ mod message;
 mod named;
 mod resources;
 mod server;
+mod tasks;
 pub mod tools;
 
 use std::sync::Arc;
@@ -35,6 +36,9 @@ use crate::delivery::{Inbox, Subscriptions};
 use crate::login::Confirmations;
 use crate::public_url::{Origin, PublicUrl};
 use crate::scheduler::Scheduler;
+
+/// The header with the name of what a message is for.
+const MCP_NAME: &str = "mcp-name";
 
 /// The server of the protocol.
 pub struct McpServer {
@@ -86,10 +90,14 @@ impl McpServer {
     async fn dispatch_to_rmcp(
         &self,
         caller: Caller,
-        headers: HeaderMap,
+        mut headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response<Bytes>, Problem> {
         let is_extended = caller.asks_for_capabilities;
+        // Some programs leave the header out, and rmcp refuses a request without it.
+        if let Some(task) = caller.task.clone() {
+            headers.entry(MCP_NAME).or_insert(task);
+        }
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.headers_mut() = headers;

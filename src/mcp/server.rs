@@ -5,10 +5,11 @@ use std::sync::{Arc, OnceLock};
 
 use http::request::Parts;
 use rmcp::model::{
-    CacheScope, CallToolRequestMethod, CallToolRequestParams, CallToolResponse, ConstString as _, CustomRequest,
-    CustomResult, DiscoverResult, ErrorCode, ErrorData, Icon, Implementation, JsonObject, ListResourceTemplatesResult,
-    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
-    ReadResourceResponse, ServerCapabilities, ServerConfig,
+    CacheScope, CallToolRequestMethod, CallToolRequestParams, CallToolResponse, CancelTaskParams, ConstString as _,
+    CustomRequest, CustomResult, DiscoverResult, ErrorCode, ErrorData, GetTaskParams, GetTaskResult, Icon,
+    Implementation, JsonObject, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
+    ServerConfig, TASKS_EXTENSION_ID, UpdateTaskParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
@@ -80,7 +81,7 @@ impl Handler {
         website: Option<&str>,
     ) -> Self {
         let mut capabilities = ServerCapabilities::builder().enable_tools().enable_resources().build();
-        let extensions = [CLIENT_CREDENTIALS, events::EXTENSION];
+        let extensions = [CLIENT_CREDENTIALS, events::EXTENSION, TASKS_EXTENSION_ID];
         capabilities.extensions = Some(extensions.map(|name| (name.to_owned(), JsonObject::new())).into());
         let server = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
             .with_title("Conversation scheduler")
@@ -163,6 +164,10 @@ impl ServerHandler for Handler {
             ));
         };
         let began = Instant::now();
+        if let Some(task) = self.executor.task_of(call, principal, &context).await {
+            metrics::record(|metrics| metrics.tool(call.tool.name, None, began.elapsed()));
+            return Ok(task.into());
+        }
         let next = if elicitation::is_offered(&context) {
             self.elicitation.before(self.executor.scheduler(), principal, call, &request).await
         } else {
@@ -178,6 +183,32 @@ impl ServerHandler for Handler {
         let error = result.is_error.unwrap_or_default().then_some("tool_error");
         metrics::record(|metrics| metrics.tool(call.tool.name, error, began.elapsed()));
         Ok(result.into())
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        self.executor.get_task(&caller(&context)?.principal, &request.task_id).await
+    }
+
+    /// No task asks for anything.
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.executor.find_task(&caller(&context)?.principal, &request.task_id).await.map(drop)
+    }
+
+    /// The program does not ask again, so nothing is to be done.
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.executor.find_task(&caller(&context)?.principal, &request.task_id).await.map(drop)
     }
 
     /// Requests that rmcp does not know: those of the Events extension, and calls of tools whose parameters it cannot read.

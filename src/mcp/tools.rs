@@ -13,6 +13,7 @@ use super::batches::BatchArguments;
 use super::executor::{ConversationRequest, RunArguments, ScheduleArguments, ToolFunction, UpdateArguments};
 use super::inbox::AcknowledgeArguments;
 use super::named::{NameRequest, ScheduleNamedArguments};
+use super::tasks::WaitArguments;
 use crate::api::{
     AcknowledgeResponse, BatchResponse, BulkCancelResponse, BulkRedeliverResponse, BulkRequest, CancelResponse,
     Cancelling, ConversationResponse, CurrentTimeRequest, CurrentTimeResponse, ListRequest, ListResponse,
@@ -96,6 +97,19 @@ pub const GET_CONVERSATION_STATUS: Tool = Tool {
     input: || schema::<ConversationRequest>(without_null),
     output: || schema::<ConversationResponse<UntrustedContent>>(or_null),
     run: |executor, principal, arguments| Box::pin(executor.get_status(principal, arguments)),
+};
+
+/// `waitForConversation`
+pub const WAIT_FOR_CONVERSATION: Tool = Tool {
+    description: "Waits until a conversation has ended, and returns its status as text: Completed, Failed or Cancelled. The \
+                  structured content has the whole record. Use it when the person wants to know when it is done. It returns \
+                  after waitSeconds although the conversation has not ended, and then you can call it again. Without \
+                  waitSeconds, a program that knows tasks waits until the end, which can be months. To give up the wait never \
+                  cancels the conversation; cancelConversation does that.",
+    effect: Effect::Reads,
+    input: || schema::<WaitArguments>(without_null),
+    output: || schema::<ConversationResponse<UntrustedContent>>(or_null),
+    run: |executor, principal, arguments| Box::pin(executor.wait(principal, arguments)),
 };
 
 /// `cancelConversation`

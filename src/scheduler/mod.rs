@@ -1,5 +1,5 @@
-//! The use cases of a client: schedule, get, list, update, run, cancel and redeliver, one or many. REST and MCP call the same
-//! code here.
+//! The use cases of a client: schedule, get, wait, list, update, run, cancel and redeliver, one or many. REST and MCP call the
+//! same code here.
 
 mod admission;
 mod budget;
@@ -16,8 +16,11 @@ mod redeliver;
 mod run;
 mod schedule;
 mod update;
+mod wait;
 
 use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
 
 use crate::current::Current;
 use crate::domain::{
@@ -53,6 +56,8 @@ pub struct Scheduler {
     limits: Option<Arc<dyn LimitsOfClients>>,
     budgets: Arc<Ledger<ClientUsage>>,
     cursors: Current<CursorKeys>,
+    /// Ends the waits. None if a call never waits.
+    stop: Option<CancellationToken>,
 }
 
 /// The reason why a use case failed.
@@ -153,6 +158,7 @@ impl Scheduler {
             limits: None,
             budgets: Arc::default(),
             cursors,
+            stop: None,
         }
     }
 

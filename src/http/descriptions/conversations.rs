@@ -7,12 +7,13 @@ use crate::api::openapi::{Answer, Body, Description, Input, SchemaOf, Tag};
 use crate::api::{
     CancelResponse, ConversationResponse, CurrentTimeRequest, CurrentTimeResponse, ListViewRequest, ListViewResponse,
     PreviewRequest, PreviewResponse, ProblemType, RawContent, RedeliverResponse, ScheduleRequest, ScheduleResponse,
-    StatusRequest, UpdateRequest,
+    StatusRequest, UpdateRequest, WaitRequest,
 };
 
 /// The operations that take the id of a response.
 pub(super) const LINKS: &[(&str, &str, &str)] = &[
     ("getConversationStatus", "id", "$response.body#/conversationId"),
+    ("waitForConversation", "id", "$response.body#/conversationId"),
     ("updateConversation", "id", "$response.body#/conversationId"),
     ("runConversation", "id", "$response.body#/conversationId"),
     ("redeliverConversation", "id", "$response.body#/conversationId"),
@@ -92,6 +93,20 @@ pub(in crate::http) static GET_CONVERSATION_STATUS: Description = Description {
     details: "Returns the whole record of a conversation, with every attempt. InProgress can also mean that an attempt failed and \
               the next one follows at nextAttemptTime.",
     input: Input::Query(SchemaGenerator::subschema_for::<StatusRequest>),
+    reads_if_match: false,
+    answer: RECORD,
+    other_answers: &[],
+    problems: &[],
+    links: &[],
+};
+
+pub(in crate::http) static WAIT_FOR_CONVERSATION: Description = Description {
+    tag: Tag::Conversations,
+    summary: "Wait for the end of a conversation",
+    details: "Returns the whole record as soon as the conversation has ended (Completed, Failed or Cancelled), and at the latest \
+              after waitSeconds, with the status that it has then: repeat the request. A conversation that recurs ends with its \
+              last occurrence. A service on Azure Functions returns at once.",
+    input: Input::Query(SchemaGenerator::subschema_for::<WaitRequest>),
     reads_if_match: false,
     answer: RECORD,
     other_answers: &[],

@@ -4,7 +4,7 @@ use warp::reply::Response;
 
 use crate::api::{
     self, CancelResponse, ConversationResponse, ListViewRequest, ListViewResponse, Parsed, Problem, RawContent,
-    RedeliverResponse, ScheduleRequest, ShownEndpoints, StatusRequest, UpdateRequest, log_conversation,
+    RedeliverResponse, ScheduleRequest, ShownEndpoints, StatusRequest, UpdateRequest, WaitRequest, log_conversation,
 };
 use crate::auth::Principal;
 use crate::domain::{Scope, Timestamp};
@@ -41,6 +41,17 @@ pub(in crate::http) async fn get_conversation_status(
         None
     };
     let found = scheduler.get(of.as_ref().unwrap_or(caller.client()), context.conversation_id()?).await?;
+    show(&found, &caller, scheduler.now())
+}
+
+/// `waitForConversation`
+pub(in crate::http) async fn wait_for_conversation(
+    context: RequestContext,
+    caller: Principal,
+) -> Result<Response, Problem> {
+    let scheduler = &context.services().scheduler;
+    let request = Parsed::<WaitRequest>::from_query(context.query()).validate(Ok)?;
+    let found = scheduler.wait(caller.client(), context.conversation_id()?, request.longest()).await?;
     show(&found, &caller, scheduler.now())
 }
 

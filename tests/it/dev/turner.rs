@@ -91,6 +91,7 @@ impl Service {
         let (next_due, entropy) = (Arc::new(NextDue::default()), Arc::new(SystemEntropy::new()));
         let (waker, policy) = (|| Arc::clone(&next_due) as _, EndpointPolicy::default());
         let scheduler = Scheduler::new(store.clone(), waker(), policy, Arc::clone(&clock) as _, entropy.clone());
+        let scheduler = scheduler.waiting_until(CancellationToken::new());
         let (scheduler, sent, changing) = (Arc::new(scheduler), Arc::default(), Arc::default());
         let endpoint = Arc::new(Endpoint {
             store: store.clone(),
@@ -200,4 +201,16 @@ async fn a_receiver_that_waits_sees_that_the_clock_was_turned() {
     service.turner.turn(24 * HOUR).await.unwrap();
     assert_eq!((waiting.await.unwrap(), began.elapsed()), (1, 2 * SECOND));
     assert!(service.clock.now() >= NOON + 24 * HOUR);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_a_conversation_sees_that_the_clock_was_turned_past_its_end() {
+    let service = Service::start();
+    let id = service.schedule(HOUR, "https://example.com/").await;
+    let (scheduler, began) = (service.scheduler.clone(), Instant::now());
+    let waiting = tokio::spawn(async move { scheduler.wait(&client(), id, 20 * SECOND).await.unwrap() });
+    tokio::time::sleep(SECOND / 2).await;
+    service.turner.turn(2 * HOUR).await.unwrap();
+    assert_eq!(waiting.await.unwrap().whole.conversation.status(), Status::Completed);
+    assert_eq!(began.elapsed(), SECOND / 2);
 }

@@ -214,7 +214,10 @@ pub const LIMITS: &[(&str, &[Figure])] = &[
             seconds("api/inbox.rs", "DEFAULT_LEASE_SECONDS: u32 = "),
         ],
     ),
-    ("`waitSeconds` of `receiveConversations`", &[seconds("api/inbox.rs", "MAX_WAIT_SECONDS: u32 = ")]),
+    (
+        "`waitSeconds` of `receiveConversations` and `waitForConversation`",
+        &[seconds("api/inbox.rs", "MAX_WAIT_SECONDS: u32 = ")],
+    ),
     ("`Idempotency-Key`", &[code("api/idempotency.rs", "MAX_KEY: usize = ")]),
     ("time for which a key belongs to its request", &[code("domain/idempotency.rs", "KEPT: Duration = ")]),
     ("errors in one response", &[code("api/problem/mod.rs", "MAX_COUNT: usize = ")]),

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -12,16 +13,17 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::support::app::{CLIENT, KEY, TestApp};
-use crate::support::client::{self, ApiClient};
+use crate::support::client::{self, ApiClient, in_seconds};
 use crate::support::host_harness::HostHarness;
 use crate::support::installed::{ROOT, installed};
 use crate::support::receiver::Receiver;
 use crate::support::service;
 
-const TOOLS: &str = "tools scheduleConversation getConversationStatus updateConversation cancelConversation redeliverConversation runConversation listConversations previewTime getCurrentTime scheduleNamedConversation getNamedConversation cancelNamedConversation scheduleBatch cancelConversations redeliverConversations receiveConversations acknowledgeConversation\n";
+const TOOLS: &str = "tools scheduleConversation getConversationStatus waitForConversation updateConversation cancelConversation redeliverConversation runConversation listConversations previewTime getCurrentTime scheduleNamedConversation getNamedConversation cancelNamedConversation scheduleBatch cancelConversations redeliverConversations receiveConversations acknowledgeConversation\n";
 
 /// The address and the credentials that a client gets.
 struct Given {
@@ -101,6 +103,17 @@ impl Given {
         assert_eq!(listed["tools"].as_array().map(Vec::len), Some(TOOLS.split_whitespace().count() - 1), "{listed}");
         let called = self.inspect(&["tools/call", "--tool-name", "listConversations"]).await;
         assert!(called["structuredContent"]["conversations"].is_array(), "{called}");
+        self.inspector_waits().await;
+    }
+
+    /// The Inspector knows tasks, so it waits for the end although no call waits under the Functions host.
+    async fn inspector_waits(&self) {
+        let client = ApiClient::new(self.address, self.client.0, self.client.1);
+        let due = json!({ "scheduledTime": in_seconds(5), "endpoint": self.receiver.url("/hook") });
+        let id = format!("conversationId={}", client.scheduled(due).await);
+        let call = ["tools/call", "--protocol-era", "modern", "--tool-name", "waitForConversation", "--tool-arg", &id];
+        let waited = self.inspect(&call).await;
+        assert_eq!(waited["structuredContent"]["status"], "Completed", "{waited}");
     }
 
     async fn inspect(&self, method: &[&str]) -> serde_json::Value {
@@ -229,4 +242,8 @@ async fn all_clients_work_through_the_functions_host() {
     given.typescript_sdk().await;
     given.inspector().await;
     given.conformance().await;
+    let (client, began) = (ApiClient::new(host.address(), service::CLIENT, service::KEY), Instant::now());
+    let open = client.scheduled(json!({})).await;
+    assert_eq!(client.get(&format!("/api/scheduler/wait/{open}")).await.json()["status"], "Scheduled");
+    assert!(began.elapsed() < Duration::from_secs(15), "it does not wait: {:?}", began.elapsed());
 }

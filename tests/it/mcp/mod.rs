@@ -7,4 +7,5 @@ mod events;
 mod programs;
 mod protocol;
 mod resources;
+mod tasks;
 mod tools;

@@ -167,7 +167,11 @@ async fn the_required_arguments_of_a_schema_are_exactly_those_without_which_a_ca
         let (name, schema) = (tool["name"].as_str().unwrap(), &tool["inputSchema"]);
         let required: Vec<_> = schema["required"].as_array().cloned().unwrap_or_default();
         let properties = schema["properties"].as_object().unwrap();
-        let id = if name == "redeliverConversation" { failed(&client).await } else { id.clone() };
+        let id = if matches!(name, "redeliverConversation" | "waitForConversation") {
+            failed(&client).await
+        } else {
+            id.clone()
+        };
         let mut all: Value = properties.keys().map(|name| (name.clone(), example(name, &id))).collect();
         if name == "acknowledgeConversation" {
             all = received(&client).await;
@@ -210,10 +214,9 @@ async fn a_read_only_client_sees_and_calls_only_reading_tools() {
     let app = TestApp::start().await;
     let reader = app.reader();
     let seen = tools(&reader).await;
-    assert_eq!(
-        names(&seen),
-        ["getConversationStatus", "listConversations", "previewTime", "getCurrentTime", "getNamedConversation"]
-    );
+    let reading =
+        ["getConversationStatus", "waitForConversation", "listConversations", "previewTime", "getCurrentTime"];
+    assert_eq!(names(&seen), [reading.as_slice(), &["getNamedConversation"]].concat());
     assert!(seen.iter().all(|tool| tool["annotations"]["readOnlyHint"] == true));
     assert!(!reader.call_tool("listConversations", json!({})).await.is_error);
     for (name, arguments) in [

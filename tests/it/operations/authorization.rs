@@ -25,9 +25,12 @@ use crate::support::mcp_wire::newest;
 /// The scope that an operation of a client needs.
 fn scope_of(operation: &str) -> &'static str {
     match operation {
-        "getConversationStatus" | "getNamedConversation" | "listConversations" | "previewTime" | "getCurrentTime" => {
-            "conversations:read"
-        }
+        "getConversationStatus"
+        | "waitForConversation"
+        | "getNamedConversation"
+        | "listConversations"
+        | "previewTime"
+        | "getCurrentTime" => "conversations:read",
         "scheduleConversation"
         | "updateConversation"
         | "cancelConversation"
@@ -77,6 +80,7 @@ async fn every_operation_needs_its_own_scope() {
         {
             let needed = scope_of(operation.name);
             let path = operation.path.replace("{id}", &id).replace("{name}", "daily").replace("{clientId}", OTHER);
+            let path = if operation.name == "waitForConversation" { format!("{path}?waitSeconds=0") } else { path };
             let request = client.anonymous(operation.method.clone(), &path).bearer_auth(&token);
             let request = request.header("content-type", "application/json");
             let body = match operation.name {

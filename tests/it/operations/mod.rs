@@ -39,5 +39,6 @@ mod scheduled_by;
 mod shown_endpoints;
 mod trusted_issuers;
 mod update_conversation;
+mod wait_for_conversation;
 mod webhook_keys;
 mod wrong_requests;

@@ -48,7 +48,7 @@ impl ApiClient {
         let request = request.header("mcp-protocol-version", version);
         let request = request.header("mcp-method", message["method"].as_str().unwrap());
         let params = &message["params"];
-        match params["name"].as_str().or(params["uri"].as_str()) {
+        match params["name"].as_str().or(params["uri"].as_str()).or(params["taskId"].as_str()) {
             Some(name) => request.header("mcp-name", name),
             None => request,
         }

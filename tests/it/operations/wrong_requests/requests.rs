@@ -17,6 +17,7 @@ const LIST: &str = "The operations are GET /health (health), GET /health/ready (
                     POST /oauth/authorize (submitAuthorization), \
                     POST /api/scheduler/schedule (scheduleConversation), \
                     GET /api/scheduler/status/{id} (getConversationStatus), \
+                    GET /api/scheduler/wait/{id} (waitForConversation), \
                     PATCH /api/scheduler/{id} (updateConversation), DELETE /api/scheduler/{id} (cancelConversation), \
                     POST /api/scheduler/{id}/redeliver (redeliverConversation), \
                     POST /api/scheduler/{id}/run (runConversation), \
