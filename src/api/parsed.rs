@@ -7,7 +7,7 @@ use crate::json::members::{self, Member};
 use crate::json::syntax;
 
 /// A request that was read, and the errors in its fields. A field with an error is `None`.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Parsed<T> {
     value: T,
     errors: Vec<ErrorDetail>,

@@ -30,6 +30,8 @@ pub(crate) struct UpdateRequest {
     patch: String,
     sets_time: bool,
     sets_start: bool,
+    /// The errors that the patch has by itself.
+    read: Parsed<()>,
 }
 
 /// Every field of a schedule request may be left out, and those that are required there cannot be removed.
@@ -142,19 +144,20 @@ impl UpdateRequest {
         read_members(json).map(|members| Self::new(&members))
     }
 
-    /// The same without one member.
+    /// The same without one member. `read` has the errors that were found when it was read: they are told together with those
+    /// that show when the patch is applied.
     ///
     /// # Errors
     /// [`Problem`] if the text is not one JSON object.
-    pub(crate) fn without(json: &[u8], name: &str) -> Result<Self, Problem> {
+    pub(crate) fn without(json: &[u8], name: &str, read: Parsed<()>) -> Result<Self, Problem> {
         let members = read_members(json)?.into_iter().filter(|member| member.name != name);
-        Ok(Self::new(&members.collect::<Vec<_>>()))
+        Ok(Self { read, ..Self::new(&members.collect::<Vec<_>>()) })
     }
 
     fn new(members: &[Member<'_>]) -> Self {
         let sets = |fields: &[&str]| members.iter().any(|member| fields.contains(&member.name.as_str()));
         let patch = members::write(members.iter().map(|member| (&member.name, member.text())));
-        Self { patch, sets_time: sets(&TIME), sets_start: sets(&START) }
+        Self { patch, sets_time: sets(&TIME), sets_start: sets(&START), read: Parsed::default() }
     }
 
     /// The schedule request that a stored conversation becomes. Without one, the patch itself is the request.
@@ -178,7 +181,7 @@ impl UpdateRequest {
             .request(Some(whole))
             .map_err(|_| vec![ErrorDetail { pointer: String::new(), detail: NOT_APPLIED.to_owned() }])?;
         let paused = request.value().paused;
-        let new = request.check(|request| request.validate(now, endpoints))?;
+        let new = self.read.clone().check(|()| request.check(|request| request.validate(now, endpoints)))?;
         if whole.conversation.callback_of().is_some() {
             refuse_callbacks(&new.payload.callbacks)?;
         }

@@ -149,7 +149,7 @@ async fn read(
         }
         _ => return Ok(None),
     };
-    let request = UpdateRequest::without(arguments, own_argument)?.request(stored.as_ref())?;
+    let request = UpdateRequest::without(arguments, own_argument, Parsed::default())?.request(stored.as_ref())?;
     Ok(Some((request, stored.map(|whole| whole.hosts()).unwrap_or_default())))
 }
 

@@ -13,7 +13,7 @@ use crate::api::{
 };
 use crate::auth::Principal;
 use crate::delivery::Inbox;
-use crate::domain::ConversationId;
+use crate::domain::{ConversationId, Sha256};
 use crate::scheduler::{Found, Scheduler, SchedulerError};
 
 /// The conversation that the tool is for.
@@ -107,6 +107,16 @@ pub(super) struct RunArguments {
     /// a new value for each copy, such as a UUID.
     #[schemars(length(min = 1, max = MAX_KEY))]
     idempotency_key: Option<String>,
+}
+
+impl RunArguments {
+    fn validate(self) -> Result<(String, Option<Sha256>), Vec<ErrorDetail>> {
+        let key = self.idempotency_key.map(|key| read_key(KEY_ARGUMENT, key.as_bytes())).transpose();
+        match (self.conversation.validate(), key) {
+            (Ok(id), Ok(key)) => Ok((id, key)),
+            (id, key) => Err(id.err().into_iter().flatten().chain(key.err()).collect()),
+        }
+    }
 }
 
 impl FromObject for RunArguments {
@@ -203,9 +213,10 @@ impl ToolExecutor {
     }
 
     pub(super) async fn update(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
-        let id = Parsed::<UpdateArguments>::from_json(arguments)?.validate(UpdateArguments::id)?;
+        let (read, id) = Parsed::<UpdateArguments>::from_json(arguments)?.split(|arguments| ((), arguments.id()));
+        let Ok(id) = id else { return Err(Problem::invalid(read.check(|()| id).err().unwrap_or_default())) };
+        let request = UpdateRequest::without(arguments, ID_ARGUMENT, read)?;
         let id = parse_id(&id)?;
-        let request = UpdateRequest::without(arguments, ID_ARGUMENT)?;
         let Found { whole, .. } = api::update(&self.scheduler, principal.client(), id, &request, |_| true).await?;
         let response =
             ConversationResponse::<UntrustedContent>::new(&whole, ShownEndpoints::to(principal), self.scheduler.now());
@@ -238,12 +249,8 @@ impl ToolExecutor {
     }
 
     pub(super) async fn run_now(&self, principal: &Principal, arguments: &[u8]) -> Result<ToolResult, Problem> {
-        let arguments = Parsed::<RunArguments>::from_json(arguments)?;
-        let (conversation, key) = arguments.split(|arguments| (arguments.conversation, arguments.idempotency_key));
-        let id = conversation.validate(ConversationRequest::validate)?;
-        let id = parse_id(&id)?;
-        let key = key.map(|key| read_key(KEY_ARGUMENT, key.as_bytes()));
-        let (copy, response) = api::run(&self.scheduler, principal, id, key).await?;
+        let (id, key) = Parsed::<RunArguments>::from_json(arguments)?.validate(RunArguments::validate)?;
+        let (copy, response) = api::run(&self.scheduler, principal, parse_id(&id)?, key.map(Ok)).await?;
         ToolResult::new(copy.to_string(), &response)
     }
 

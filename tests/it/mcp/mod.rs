@@ -7,5 +7,6 @@ mod events;
 mod programs;
 mod protocol;
 mod resources;
+mod schemas;
 mod tasks;
 mod tools;
