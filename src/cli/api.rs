@@ -63,7 +63,8 @@ impl<'a> Api<'a> {
     }
 }
 
-async fn address(config: &Config, named: Option<&String>) -> Result<String, Failure> {
+/// The address of the service that the arguments, the settings or the profile name, or that runs at the address of the settings.
+pub(super) async fn address(config: &Config, named: Option<&String>) -> Result<String, Failure> {
     if let Some(url) = named.or(config.commands.url.as_ref()) {
         return Ok(url.clone());
     }

@@ -12,7 +12,7 @@ const HOME: Setting<String> = Setting { name: "HOME", default: "", read: any_tex
 /// What the commands know of the person who runs them.
 #[derive(Clone, Debug)]
 pub struct CommandsConfig {
-    /// `SCHEDULER_URL`: the service that commands on conversations call.
+    /// `SCHEDULER_URL`: the service that commands on conversations call, and on which `listen` schedules.
     pub url: Option<String>,
     /// `TZ`: the time zone in which times are shown.
     pub time_zone: Option<String>,

@@ -21,10 +21,11 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use super::api::address;
 use super::members::text;
 use super::output::print;
 use super::page::line;
-use super::service::{Service, service_url};
+use super::service::Service;
 use crate::config::Config;
 use crate::domain::Scope;
 pub(super) use arguments::ListenArguments;
@@ -118,12 +119,7 @@ async fn schedule(
     conversation: &str,
     endpoint: &str,
 ) -> Result<(String, Duration), String> {
-    let url = service_url(config, arguments.url.clone()).await?.ok_or_else(|| {
-        format!(
-            "nothing runs at {}: start the service first (mcp-scheduler), or name its address with --url",
-            config.server.listen
-        )
-    })?;
+    let url = address(config, arguments.url.as_ref()).await?;
     let mut service = Service::login(config, &url, Scope::Write).await?;
     let delay = arguments.delay.as_deref().unwrap_or(DELAY);
     let body = json!({ "conversationText": conversation, "delay": delay, "endpoint": endpoint });

@@ -75,8 +75,10 @@ fn signed(at: Timestamp) -> [(&'static str, String); 3] {
 async fn a_scheduled_text_arrives_and_verifies_and_ends_with_0() {
     let place = Place::new();
     let service = place.start(&CONFIGURED);
-    let arguments = ["listen", "--schedule", "hello", "--in", "1s", "--once", "--url", service.url()];
-    let output = Place::new().run(&arguments, &CONFIGURED);
+    let arguments = ["listen", "--schedule", "hello", "--in", "1s", "--once"];
+    // As with the other commands, the setting names the service.
+    let there = [&CONFIGURED[..], &[("SCHEDULER_URL", service.url())]].concat();
+    let output = Place::new().run(&arguments, &there);
     let printed = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{printed}{}", text(&output.stderr));
     for line in ["text       hello", "signature  verifies (v1 and v1a)", "answer     200", "attempt    1, "] {
@@ -86,9 +88,10 @@ async fn a_scheduled_text_arrives_and_verifies_and_ends_with_0() {
     let id = scheduled.split(' ').next().unwrap();
     Api::login(service.url(), CLIENT, KEY).await.completed(id, Duration::from_secs(10)).await;
 
-    // With another secret it arrives, and does not verify.
-    let wrong = [&arguments[..], &["--secret", SECRET]].concat();
-    let output = Place::new().run(&wrong, &CONFIGURED);
+    // With another secret it arrives, and does not verify. The argument has precedence over the setting.
+    let wrong = [&arguments[..], &["--secret", SECRET, "--url", service.url()]].concat();
+    let nowhere = [&CONFIGURED[..], &[("SCHEDULER_URL", "http://127.0.0.1:1")]].concat();
+    let output = Place::new().run(&wrong, &nowhere);
     let printed = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{printed}{}", text(&output.stderr));
     assert!(printed.contains("text       hello") && printed.contains("DOES NOT VERIFY"), "{printed}");
