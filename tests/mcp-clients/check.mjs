@@ -28,6 +28,9 @@ function chosen() {
   return checked === "tested" && !process.env.MCP_PROGRAMS_IN ? [SUITE, ...pairs] : pairs;
 }
 
+/** A program as a report names it. scripts/clients prints the versions of the newest ones. */
+const named = ({ package: name, version, folder }) => `${name} ${process.env.MCP_PROGRAMS_IN ? `in ${folder}` : version}`;
+
 /** What a program starts as the browser tells this script the address to open. Each has its own. */
 class Browsers {
   #opened = [];
@@ -78,9 +81,9 @@ async function check({ row, way }, browser, browsers, apiKey, expected) {
     if (tools !== "connected") equal(tools.toSorted(), expected, "the tools");
     const seconds = ((Date.now() - started) / 1000).toFixed(1);
     const returned = requests.map((request) => `, returned to ${request.get("redirect_uri")}`);
-    console.log(`${row.package} ${row.version} by ${way} ${identities}${returned}: ${seconds} s`);
+    console.log(`${named(row)} by ${way} ${identities}${returned}: ${seconds} s`);
   } catch (error) {
-    throw new Error(`${row.package} ${row.version} by ${way}: ${error.stack}\n${program.output()}`);
+    throw new Error(`${named(row)} by ${way}: ${error.stack}\n${program.output()}`);
   } finally {
     program.end();
   }
