@@ -176,6 +176,18 @@ async function inbox(page) {
   await sees(page, "Attempt 1: Accepted");
 }
 
+/** What recurs says how often, in the list and on its page. */
+async function everyOther(page) {
+  const recurrence = { cron: "0 9 * * FRI", everyWeeks: 2 };
+  const labels = { team: "weeks" };
+  await scheduleAll(call, { labels }, [{ conversationText: "Retro", deliver: "inbox", recurrence }]);
+  await open(page, origin, "conversations?label=team:weeks", "Conversations");
+  const [row] = await (await rows(page, 1)).all();
+  ok((await row.textContent()).includes("every 2 weeks"), "the list");
+  await row.getByRole("link").click();
+  await sees(page, "0 9 * * FRI in UTC, every 2 weeks");
+}
+
 async function moveAndCancel(page) {
   const [id] = await scheduleAll(call, {}, [
     { conversationText: "Later", endpoint: "https://example.com/", delay: "2h" },
@@ -270,6 +282,7 @@ await inBrowser(async (browser) => {
     redeliverAll,
     schedule,
     inbox,
+    everyOther,
     moveAndCancel,
     operator,
     ended,

@@ -113,14 +113,17 @@ mod tests {
     #[test]
     fn the_options_are_the_members_of_the_request() {
         let line = "schedule \"Hello you\" --cron \"0 9 * * 1-5\" --at 2030-01-01T00:00 --zone Europe/Berlin --to https://a.example \
-                    --label a=b --label c=d=e --body [1]";
+                    --label a=b --label c=d=e --body [1] --every-weeks 2";
         let Command::Schedule(arguments) = parse(line) else { panic!() };
         let expected = json!({
             "conversationText": "Hello you", "scheduledTime": "2030-01-01T00:00", "timeZone": "Europe/Berlin",
-            "recurrence": { "cron": "0 9 * * 1-5" }, "endpoint": "https://a.example", "labels": { "a": "b", "c": "d=e" },
+            "recurrence": { "cron": "0 9 * * 1-5", "everyWeeks": 2 }, "endpoint": "https://a.example", "labels": { "a": "b", "c": "d=e" },
             "body": [1],
         });
         assert_eq!(arguments.request(), expected);
+        let line = "schedule hello --cron @daily --every-days 3 --inbox";
+        let Command::Schedule(arguments) = parse(line) else { panic!() };
+        assert_eq!(arguments.request()["recurrence"], json!({ "cron": "@daily", "everyDays": 3 }));
     }
 
     #[test]
@@ -138,6 +141,8 @@ mod tests {
             "hello --zone UTC --to https://a.example",
             "hello --in 5m --at 2030-01-01T00:00Z --to https://a.example",
             "--in 5m --to https://a.example",
+            "hello --in 5m --inbox --every-weeks 2",
+            "hello --cron @daily --inbox --every-weeks 2 --every-days 3",
             "hello --in 5m --to https://a.example --label team",
             "hello --in 5m --to https://a.example --body {",
             "hello --in 5m --to https://a.example --body @/nowhere",

@@ -37,6 +37,20 @@ fn refused(cron: &str) -> String {
 }
 
 #[test]
+fn the_most_occurrences_on_a_day_follow_from_the_expression_and_from_their_number() {
+    for (cron, max_occurrences, most) in [
+        ("*/30 9-16 * * MON", None, 16),
+        ("0 * * * *", None, 24),
+        ("15 30 9,10 * * *", None, 2),
+        ("0 * * * *", Some(3), 3),
+        ("0 9 * * *", Some(3), 1),
+    ] {
+        let recurrence = Recurrence { max_occurrences, ..recurrence(cron, "UTC") };
+        assert_eq!(recurrence.most_per_day(), most, "{cron} {max_occurrences:?}");
+    }
+}
+
+#[test]
 fn a_fixed_time_in_a_gap_is_once_at_its_end() {
     let expected = ["2030-03-30T02:30:00+01:00", "2030-03-31T03:00:00+02:00", "2030-04-01T02:30:00+02:00"];
     assert_eq!(next("30 2 * * *", "Europe/Berlin", "2030-03-30T00:00Z", 3), expected);

@@ -75,6 +75,18 @@ async fn no_other_way_leads_to_a_host_that_is_not_approved() {
 }
 
 #[tokio::test]
+async fn what_was_scheduled_before_is_delivered_and_redelivered_without_the_approval() {
+    let (_app, operator, client) = bound().await;
+    let receiver = Receiver::start([Reply::status(410), Reply::status(204)]).await;
+    operator.post_json(PATH, &json!({ "host": "127.0.0.1" })).await;
+    let id = client.scheduled(json!({ "endpoint": receiver.url("/"), "scheduledTime": null, "delay": "1s" })).await;
+    operator.post_json(PATH, &json!({ "host": "127.0.0.1", "approved": false })).await;
+    client.wait_for(&id, "Failed").await;
+    assert_eq!(client.redeliver(&id).await.status, 200);
+    client.wait_for(&id, "Completed").await;
+}
+
+#[tokio::test]
 async fn a_wrong_host_is_corrected() {
     let (_app, operator, _client) = bound().await;
     for host in [json!("https://a.example"), json!("a.example:443"), json!(""), json!(null), json!(7)] {
@@ -98,5 +110,8 @@ async fn a_subscription_to_events_sends_only_to_an_approved_host() {
     assert!(refused["message"].as_str().unwrap().contains("client approve bob 127.0.0.1"), "{refused}");
     assert!(receiver.received().is_empty(), "not even a challenge");
     operator.post_json(PATH, &json!({ "host": "127.0.0.1" })).await;
-    assert!(client.mcp(subscribe).await.json()["result"]["id"].is_string());
+    assert!(client.mcp(subscribe.clone()).await.json()["result"]["id"].is_string());
+    operator.post_json(PATH, &json!({ "host": "127.0.0.1", "approved": false })).await;
+    let renewed = client.mcp(subscribe).await.json();
+    assert_eq!(renewed["error"]["data"], json!({ "reason": "hostNotApproved" }), "{renewed}");
 }

@@ -78,6 +78,26 @@ async fn the_budget_of_a_thread_binds_that_thread_alone() {
 }
 
 #[tokio::test]
+async fn the_repetition_of_an_accepted_request_needs_no_room_and_a_callback_is_never_refused() {
+    let (app, client) = limited(json!({ "budget": { "liveConversations": 2 } })).await;
+    let receiver = Receiver::start([Reply::status(204), Reply::status(204)]).await;
+    let once = conversation(json!({ "onCompleted": { "endpoint": receiver.url("/news") }, "idempotencyKey": "once" }));
+    let first = client.call_tool("scheduleConversation", once.clone()).await;
+    let daily = conversation(json!({}));
+    assert_eq!(client.put_named("daily", daily.clone()).await.json()["outcome"], "created");
+    problem(&client.schedule(json!({})).await);
+    assert_eq!(client.call_tool("scheduleConversation", once).await.text, first.text);
+    assert_eq!(client.put_named("daily", daily).await.json()["outcome"], "unchanged");
+
+    let nothing = json!({ "budget": { "liveConversations": 0 } });
+    assert_eq!(app.operator().await.post_json(PATH, &nothing).await.status, 200);
+    let now = json!({ "conversationId": first.text, "delay": "0s", "endpoint": receiver.url("/") });
+    assert!(!client.call_tool("updateConversation", now).await.is_error, "it adds nothing");
+    let paths: Vec<_> = receiver.wait_for(2).await.into_iter().map(|request| request.path).collect();
+    assert_eq!(paths, ["/", "/news"]);
+}
+
+#[tokio::test]
 async fn limits_are_changed_one_by_one_and_shown() {
     let app = TestApp::start().await;
     let operator = app.operator().await;

@@ -5,9 +5,10 @@ use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
 use crate::support::app::{CLIENT, TestApp};
-use crate::support::client::{Answer, ApiClient, conversation};
+use crate::support::client::{Answer, ApiClient, conversation, in_seconds};
 use crate::support::login::{Program, text};
 use crate::support::mcp_wire::newest;
+use crate::support::receiver::{Receiver, Reply};
 
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -31,6 +32,22 @@ async fn the_record_has_the_client_the_operation_and_the_trace() {
     let patch = client.request(Method::PATCH, &format!("/api/scheduler/{id}")).await;
     let patch = patch.header("content-type", "application/json").body(r#"{"conversationText":"new"}"#);
     assert_eq!(Answer::to(patch).await.json()["scheduledBy"], scheduled, "a change leaves it as it is");
+}
+
+#[tokio::test]
+async fn of_a_callback_the_client_and_the_trace_are_known() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let receiver = Receiver::start([Reply::status(204), Reply::status(204)]).await;
+    let news = json!({ "endpoint": receiver.url("/news") });
+    let now = json!({ "scheduledTime": in_seconds(0), "endpoint": receiver.url("/"), "onCompleted": news });
+    let request = client.request(Method::POST, "/api/scheduler/schedule").await.header("traceparent", TRACEPARENT);
+    Answer::to(request.header("content-type", "application/json").body(conversation(now).to_string())).await;
+    receiver.wait_for(2).await;
+    let all = client.list("").await.json();
+    let callback = all["conversations"].as_array().unwrap().iter().find(|it| it["callbackOf"].is_string()).unwrap();
+    let known = json!({ "clientId": CLIENT, "traceId": TRACE });
+    assert_eq!(record(&client, text(callback, "conversationId")).await, known);
 }
 
 #[tokio::test]

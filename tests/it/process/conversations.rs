@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
+use mcp_scheduler::domain::Timestamp;
 use serde_json::Value;
 
 use crate::support::ports::fixed_port;
@@ -168,8 +169,8 @@ fn a_conversation_of_the_inbox_is_received_and_acknowledged() {
     let service = place.start(&CONFIGURED);
     let person = Person::at(&service);
     assert_eq!(person.shown(&["receive"], "-"), "Nothing is due.\n");
-    let id = person.id_of(&["schedule", "Look at CI", "--in", "0s", "--inbox"]);
-    let shown = person.shown(&["receive", "--wait", "5", "--lease", "300"], &id);
+    let id = person.id_of(&["schedule", "Look at CI", "--in", "1s", "--inbox"]);
+    let shown = person.shown(&["receive", "--wait", "20"], &id);
     assert!(
         shown.starts_with("id         ID\nreceipt    ") && shown.contains("\nattempt    0\ndue        0000-"),
         "{shown}"
@@ -179,12 +180,19 @@ fn a_conversation_of_the_inbox_is_received_and_acknowledged() {
     let over = person.refused(&["acknowledge", &id, "0-9-00000000000001"], 1);
     assert!(over.contains("receipt"), "{over}");
 
-    let other = person.id_of(&["schedule", "Look again", "--in", "0s", "--inbox"]);
-    let received = person.json(&["receive", "--max", "10"])["conversations"][0].clone();
-    assert_eq!(received["conversationId"], *other);
-    let receipt = received["receipt"].as_str().unwrap();
-    assert_eq!(person.shown(&["acknowledge", &other, receipt, "--failed"], &other), "ID is acknowledged.\n");
-    assert_eq!(person.json(&["show", &other])["attempts"][0]["error"], "receiver_failed");
+    for note in ["Look again", "Look elsewhere"] {
+        person.id_of(&["schedule", note, "--in", "0s", "--inbox"]);
+    }
+    let answer = person.json(&["receive", "--max", "10", "--lease", "300"]);
+    let time = |time: &Value| Timestamp::parse(time.as_str().unwrap()).unwrap().as_secs();
+    let received = answer["conversations"].as_array().unwrap();
+    assert_eq!((received.len(), time(&received[0]["leaseUntil"]) - time(&answer["serverTime"])), (2, 300));
+    for (it, (failed, status)) in received.iter().zip([(&["--failed"][..], "InProgress"), (&[], "Completed")]) {
+        let (id, receipt) = (it["conversationId"].as_str().unwrap(), it["receipt"].as_str().unwrap());
+        let acknowledge = [&["acknowledge", id, receipt][..], failed].concat();
+        assert_eq!(person.shown(&acknowledge, id), "ID is acknowledged.\n");
+        assert_eq!(person.json(&["show", id])["status"], status);
+    }
     person.refused(&["schedule", "both", "--in", "0s", "--inbox", "--to", HOOK], 2);
 }
 

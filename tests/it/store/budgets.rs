@@ -151,10 +151,10 @@ async fn deliveries_count_on_the_day_on_which_they_are_due_or_have_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_recurrence_counts_with_its_deliveries_on_every_day() {
+async fn a_recurrence_counts_with_its_deliveries_on_every_day_also_while_it_is_paused() {
     let place = Place::new(daily(25), Budget::default());
     let scheduler = place.process();
-    let hourly = recurring("0 * * * *");
+    let hourly = NewConversation { paused: true, ..recurring("0 * * * *") };
     assert_eq!(refusal(scheduler.schedule(&client(), recurring("*/30 * * * *")).await).needed, 48);
     scheduled(&scheduler, hourly.clone()).await;
     scheduled(&scheduler, due(5)).await;
