@@ -11,7 +11,7 @@ use super::backend::Backend;
 use super::documents::GuardedFetcher;
 use super::limits::StoredLimits;
 use super::signatures::ChosenSignatures;
-use crate::auth::{Authenticator, ClientAdmin, ClientDirectory};
+use crate::auth::{Authenticator, ClientAdmin, ClientDirectory, SignIn};
 use crate::backup::Backup;
 use crate::config::Config;
 use crate::delivery::{
@@ -137,9 +137,14 @@ impl Foundation {
 
     fn logins(&self, authenticator: &Arc<Authenticator>, directory: Arc<ClientDirectory>, secrets: &Secrets) -> Logins {
         let seals = Seals::new(secrets.signing_keys.clone(), Arc::clone(&self.entropy));
-        let documents = Documents::new(Arc::new(GuardedFetcher(Arc::clone(&self.sender))));
-        let (store, clock) = (self.backend.logins(), self.backend.calendar());
-        Logins::new(Arc::clone(authenticator), directory, store, seals, documents, clock, Arc::clone(&self.entropy))
+        let fetcher = Arc::new(GuardedFetcher(Arc::clone(&self.sender)));
+        let documents = Documents::new(Arc::clone(&fetcher) as _);
+        let (store, clock, entropy) = (self.backend.logins(), self.backend.calendar(), Arc::clone(&self.entropy));
+        let logins = Logins::new(Arc::clone(authenticator), directory, store, seals, documents, clock, entropy);
+        match self.config.auth.sign_in_issuer.clone() {
+            Some(issuer) => logins.with_sign_in(SignIn::new(issuer, fetcher)),
+            None => logins,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reads the documents of programs, and the keys of other issuers, through the egress guard.
+//! Reaches the documents of programs, and other issuers, through the egress guard.
 
 use std::sync::Arc;
 
@@ -8,24 +8,43 @@ use bytes::Bytes;
 use crate::auth::DocumentFetcher;
 use crate::domain::{Method, Secret};
 use crate::login::Documents;
-use crate::outbound::{HttpSender, OutboundRequest, Sender as _};
+use crate::outbound::{EndpointResponse, HttpSender, OutboundRequest, Sender as _};
 
-/// Reads documents with the client for deliveries, which connects only to addresses that deliveries may reach.
+/// Reaches them with the client for deliveries, which connects only to addresses that deliveries may reach.
 pub struct GuardedFetcher(pub Arc<HttpSender>);
 
 #[async_trait]
 impl DocumentFetcher for GuardedFetcher {
     async fn fetch(&self, url: &str) -> Option<Bytes> {
-        let route = self.0.route(url).await.ok()?;
-        let request = OutboundRequest {
-            method: Method::Get,
-            endpoint: url.to_owned(),
-            headers: vec![("accept".to_owned(), Secret::new("application/json".to_owned()))],
-            body: None,
-            keep_response: true,
-            timeout: Documents::TIMEOUT,
-        };
-        let response = self.0.send(request, route).await.result.ok()?;
+        let response = self.send(request(Method::Get, url)).await?;
         response.body.filter(|_| response.status == 200)
     }
+
+    async fn send_form(&self, url: &str, form: Bytes) -> Option<Bytes> {
+        let mut request = OutboundRequest { body: Some(form), ..request(Method::Post, url) };
+        request.headers.push(header("content-type", "application/x-www-form-urlencoded"));
+        self.send(request).await?.body
+    }
+}
+
+impl GuardedFetcher {
+    async fn send(&self, request: OutboundRequest) -> Option<EndpointResponse> {
+        let route = self.0.route(&request.endpoint).await.ok()?;
+        self.0.send(request, route).await.result.ok()
+    }
+}
+
+fn request(method: Method, url: &str) -> OutboundRequest {
+    OutboundRequest {
+        method,
+        endpoint: url.to_owned(),
+        headers: vec![header("accept", "application/json")],
+        body: None,
+        keep_response: true,
+        timeout: Documents::TIMEOUT,
+    }
+}
+
+fn header(name: &str, value: &str) -> (String, Secret<String>) {
+    (name.to_owned(), Secret::new(value.to_owned()))
 }

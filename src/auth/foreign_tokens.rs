@@ -22,11 +22,24 @@ use crate::sync::lock;
 pub(super) struct ForeignTokens {
     issuers: TrustedIssuers,
     fetcher: Arc<dyn DocumentFetcher>,
-    /// The keys of each issuer, and the time at which they were read.
-    keys: Mutex<HashMap<String, (Instant, Keys)>>,
+    /// What each issuer publishes, and the time at which it was read.
+    published: Mutex<HashMap<String, (Instant, Arc<Published>)>>,
 }
 
-type Keys = Arc<HashMap<String, RsaKey>>;
+#[derive(Default)]
+struct Published {
+    keys: HashMap<String, RsaKey>,
+    /// None if the issuer has none, or calls itself by another name.
+    endpoints: Option<Endpoints>,
+}
+
+/// Where users sign in at an issuer, and where the code of a sign-in is exchanged.
+#[derive(Clone, Deserialize)]
+pub(super) struct Endpoints {
+    issuer: String,
+    pub(super) authorization_endpoint: String,
+    pub(super) token_endpoint: String,
+}
 
 /// The client that a token stands for, and the time at which the token was issued, in seconds.
 pub(super) struct ForeignCaller {
@@ -49,7 +62,7 @@ struct Header {
 }
 
 #[derive(Deserialize)]
-struct Claims {
+pub(super) struct Claims {
     iss: String,
     aud: Audience,
     exp: i64,
@@ -63,6 +76,8 @@ struct Claims {
 #[derive(Deserialize)]
 struct Discovery {
     jwks_uri: String,
+    #[serde(flatten)]
+    endpoints: Option<Endpoints>,
 }
 
 #[derive(Deserialize)]
@@ -78,6 +93,18 @@ struct Jwk {
     e: String,
 }
 
+impl Claims {
+    /// The text of a claim that not every token has.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.others.get(name)?.as_str()
+    }
+
+    /// Whether the token is for one audience alone.
+    pub(super) fn has_one_audience(&self) -> bool {
+        self.aud.names().len() == 1
+    }
+}
+
 impl ForeignTokens {
     /// The time after which the keys of an issuer are read again.
     const CACHED_FOR: Duration = Duration::from_hours(1);
@@ -85,11 +112,18 @@ impl ForeignTokens {
     const REFRESHED_AFTER: Duration = Duration::from_mins(1);
 
     pub(super) fn new(issuers: TrustedIssuers, fetcher: Arc<dyn DocumentFetcher>) -> Self {
-        Self { issuers, fetcher, keys: Mutex::default() }
+        Self { issuers, fetcher, published: Mutex::default() }
     }
 
     /// The client of a token that is valid now. `None` if it is not valid, or its claim is that of no client.
     pub(super) async fn caller(&self, token: &str, now: Timestamp) -> Option<ForeignCaller> {
+        let (issuer, claims) = self.verify(token, now).await?;
+        let client = issuer.clients.get(claims.text(&issuer.claim)?)?.clone();
+        Some(ForeignCaller { client, issued: claims.iat })
+    }
+
+    /// The issuer and the claims of a token that is valid now.
+    pub(super) async fn verify(&self, token: &str, now: Timestamp) -> Option<(&TrustedIssuer, Claims)> {
         let (signed, signature) = token.rsplit_once('.').filter(|_| token.len() <= TokenIssuer::MAX_BYTES)?;
         let (header, payload) = signed.split_once('.')?;
         let header: Header = decode(header).filter(|header: &Header| header.alg == "RS256" && header.crit.is_none())?;
@@ -99,40 +133,46 @@ impl ForeignTokens {
         if !is_for_us || !is_current(claims.iat, claims.exp, claims.nbf, now.as_secs()) {
             return None;
         }
-        let keys = self.keys(issuer, &header.kid).await?;
-        let RsaKey { n, e } = keys.get(&header.kid)?;
+        let published = self.published(issuer, |published| published.keys.contains_key(&header.kid)).await;
+        let RsaKey { n, e } = published.keys.get(&header.kid)?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         let key = RsaPublicKeyComponents { n, e };
         key.verify(&RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &signature).ok()?;
-        let who = claims.others.get(&issuer.claim)?.as_str()?;
-        Some(ForeignCaller { client: issuer.clients.get(who)?.clone(), issued: claims.iat })
+        Some((issuer, claims))
     }
 
-    /// The keys of an issuer. If they do not have this one, they may have changed.
-    async fn keys(&self, issuer: &TrustedIssuer, kid: &str) -> Option<Keys> {
-        let known = lock(&self.keys).get(&issuer.issuer).cloned();
-        if let Some((read_at, keys)) = &known {
+    /// The endpoints of an issuer.
+    pub(super) async fn endpoints(&self, issuer: &TrustedIssuer) -> Option<Endpoints> {
+        self.published(issuer, |published| published.endpoints.is_some()).await.endpoints.clone()
+    }
+
+    /// What an issuer publishes. If it does not have what is needed, it may have changed.
+    async fn published(&self, issuer: &TrustedIssuer, has_it: impl Fn(&Published) -> bool + Send) -> Arc<Published> {
+        let known = lock(&self.published).get(&issuer.issuer).cloned();
+        if let Some((read_at, published)) = &known {
             let age = read_at.elapsed();
-            if age < Self::REFRESHED_AFTER || age < Self::CACHED_FOR && keys.contains_key(kid) {
-                return Some(Arc::clone(keys));
+            if age < Self::REFRESHED_AFTER || age < Self::CACHED_FOR && has_it(published) {
+                return Arc::clone(published);
             }
         }
         // An issuer that cannot be reached keeps the keys that it had, and is not asked for each token.
-        let read = self.read(issuer).await.or_else(|| known.map(|(_, keys)| keys)).unwrap_or_default();
-        lock(&self.keys).insert(issuer.issuer.clone(), (Instant::now(), Arc::clone(&read)));
-        Some(read)
+        let read = self.read(issuer).await.map(Arc::new).or_else(|| known.map(|(_, published)| published));
+        let read = read.unwrap_or_default();
+        lock(&self.published).insert(issuer.issuer.clone(), (Instant::now(), Arc::clone(&read)));
+        read
     }
 
-    async fn read(&self, issuer: &TrustedIssuer) -> Option<Keys> {
+    async fn read(&self, issuer: &TrustedIssuer) -> Option<Published> {
         let discovery = format!("{}/.well-known/openid-configuration", issuer.issuer.trim_end_matches('/'));
-        let Discovery { jwks_uri } = serde_json::from_slice(&self.fetcher.fetch(&discovery).await?).ok()?;
+        let Discovery { jwks_uri, endpoints } = serde_json::from_slice(&self.fetcher.fetch(&discovery).await?).ok()?;
+        let endpoints = endpoints.filter(|endpoints| endpoints.issuer == issuer.issuer);
         let KeySet { keys } = serde_json::from_slice(&self.fetcher.fetch(&jwks_uri).await?).ok()?;
         let key = |jwk: Value| {
             let Jwk { kty, kid, n, e } = serde_json::from_value(jwk).ok()?;
             let decoded = |text: &str| URL_SAFE_NO_PAD.decode(text).ok();
             (kty == "RSA").then_some((kid, RsaKey { n: decoded(&n)?, e: decoded(&e)? }))
         };
-        Some(Arc::new(keys.into_iter().filter_map(key).collect()))
+        Some(Published { keys: keys.into_iter().filter_map(key).collect(), endpoints })
     }
 }
 
@@ -166,6 +206,10 @@ mod tests {
                 format!(r#"{{"keys":[{{"kty":"RSA","kid":"k{number}","n":"AQAB","e":"AQAB"}},{{"kty":"EC"}}]}}"#);
             (url == "https://a.example/keys" && number < 3).then(|| keys.into())
         }
+
+        async fn send_form(&self, _: &str, _: Bytes) -> Option<Bytes> {
+            None
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -184,8 +228,8 @@ mod tests {
             (1, "k2", 3, "k2"),
         ] {
             tokio::time::advance(Duration::from_secs(wait)).await;
-            let keys = tokens.keys(&issuer, asked).await.unwrap();
-            let kids: Vec<_> = keys.keys().map(String::as_str).collect();
+            let published = tokens.published(&issuer, |published| published.keys.contains_key(asked)).await;
+            let kids: Vec<_> = published.keys.keys().map(String::as_str).collect();
             assert_eq!((kids, fetcher.0.load(SeqCst)), (vec![found], reads), "{asked} after {wait} s");
         }
     }

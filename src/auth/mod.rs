@@ -10,6 +10,7 @@ mod document_fetcher;
 mod foreign_tokens;
 mod keys;
 mod login_throttle;
+mod sign_in;
 mod source;
 mod token;
 mod trusted_issuers;
@@ -20,6 +21,7 @@ pub use client_admin::{ClientAdmin, ClientAdminError, ClientPage, ClientRecord, 
 pub use client_directory::ClientDirectory;
 pub use document_fetcher::DocumentFetcher;
 pub use keys::SigningKeys;
+pub use sign_in::{PendingSignIn, SignIn, SignInError, SignInIssuer};
 pub use source::{Source, TrustedProxies};
 pub use token::TokenSettings;
 pub use trusted_issuers::{TrustedIssuer, TrustedIssuers};

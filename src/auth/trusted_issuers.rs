@@ -51,22 +51,31 @@ impl FromStr for TrustedIssuers {
             if !is_issuer(&issuer) || issuers.iter().any(|known| known.issuer == issuer) {
                 return Err(format!("{issuer:?} must be an https URL without a query that no other entry has"));
             }
-            let client = |(value, id): (String, String)| {
-                let client = id.parse().map_err(|error| format!("the client id {id:?} {error}"))?;
-                Ok((value, client))
-            };
-            let clients = clients.into_iter().map(client).collect::<Result<_, String>>()?;
-            issuers.push(TrustedIssuer { issuer, audience, claim, clients });
+            issuers.push(TrustedIssuer { issuer, audience, claim, clients: read_clients(clients)? });
         }
         Ok(Self(issuers))
     }
 }
 
-/// Whether the text is the URL of an issuer. An issuer on this machine is for tests: its keys come over http.
-fn is_issuer(text: &str) -> bool {
-    let Ok(url) = Url::parse(text) else { return false };
+/// The client of each value of a claim.
+pub(super) fn read_clients(written: HashMap<String, String>) -> Result<HashMap<String, ClientId>, String> {
+    let client = |(value, id): (String, String)| {
+        let client = id.parse().map_err(|error| format!("the client id {id:?} {error}"))?;
+        Ok((value, client))
+    };
+    written.into_iter().map(client).collect()
+}
+
+/// Whether the text is the URL of an issuer.
+pub(super) fn is_issuer(text: &str) -> bool {
+    let url = Url::parse(text).ok().filter(is_secure);
+    url.is_some_and(|url| url.query().is_none() && url.fragment().is_none())
+}
+
+/// Whether a URL of an issuer is one of https. An issuer on this machine is for tests: it is reached by http.
+pub(super) fn is_secure(url: &Url) -> bool {
     let is_local = url.scheme() == "http" && matches!(url.host_str(), Some("127.0.0.1" | "localhost"));
-    (url.scheme() == "https" || is_local) && url.query().is_none() && url.fragment().is_none()
+    url.scheme() == "https" || is_local
 }
 
 #[cfg(test)]

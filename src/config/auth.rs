@@ -1,7 +1,7 @@
 //! The first client, and the tokens that the service issues.
 
 use super::vars::{Setting, Vars, any_text, parsed};
-use crate::auth::{ApiKey, SigningKeys, TokenSettings, TrustedIssuers};
+use crate::auth::{ApiKey, SignInIssuer, SigningKeys, TokenSettings, TrustedIssuers};
 use crate::domain::{ClientId, Secret};
 
 const CLIENT_ID: Setting<ClientId> = Setting { name: "SCHEDULER_CLIENT_ID", default: "", read: parsed };
@@ -12,8 +12,9 @@ const AUDIENCE: Setting<String> = Setting { name: "JWT_AUDIENCE", default: "mcp-
 const TTL_SECONDS: Setting<u32> = Setting { name: "JWT_TTL_SECONDS", default: "3600", read: parse_ttl };
 
 const TRUSTED_ISSUERS: Setting<TrustedIssuers> = Setting { name: "TRUSTED_ISSUERS", default: "", read: parsed };
+const SIGN_IN_ISSUER: Setting<SignInIssuer> = Setting { name: "SIGN_IN_ISSUER", default: "", read: parsed };
 
-pub(super) const SETTINGS: [(&str, &str); 7] = [
+pub(super) const SETTINGS: [(&str, &str); 8] = [
     CLIENT_ID.entry(),
     API_KEY.entry(),
     SIGNING_KEYS.entry(),
@@ -21,6 +22,7 @@ pub(super) const SETTINGS: [(&str, &str); 7] = [
     AUDIENCE.entry(),
     TTL_SECONDS.entry(),
     TRUSTED_ISSUERS.entry(),
+    SIGN_IN_ISSUER.entry(),
 ];
 
 /// The first client, and the tokens that the service issues.
@@ -36,6 +38,8 @@ pub struct AuthConfig {
     pub tokens: TokenSettings,
     /// `TRUSTED_ISSUERS`: the issuers whose tokens are accepted too.
     pub trusted_issuers: Option<TrustedIssuers>,
+    /// `SIGN_IN_ISSUER`: the issuer at which users can sign in.
+    pub sign_in_issuer: Option<SignInIssuer>,
 }
 
 impl AuthConfig {
@@ -51,6 +55,7 @@ impl AuthConfig {
                 ttl_seconds: vars.read(&TTL_SECONDS).unwrap_or_default(),
             },
             trusted_issuers: vars.read(&TRUSTED_ISSUERS),
+            sign_in_issuer: vars.read(&SIGN_IN_ISSUER),
         }
     }
 

@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::descriptions;
-use super::handlers::oauth::{BODY_LIMIT, authorize, register, revoke, token};
+use super::handlers::oauth::{BODY_LIMIT, authorize, register, revoke, sign_in, token};
 use super::operation::{Access, Operation, operation};
 
 /// The page on which a user lets a program in, and the operations that programs call before and after it.
@@ -44,6 +44,13 @@ pub(super) fn oauth_operations() -> Vec<Operation> {
             authorize::PATH,
             &descriptions::SUBMIT_AUTHORIZATION,
             Anyone(|context| Box::pin(authorize::submit_authorization(context))),
+        ),
+        operation(
+            "completeSignIn",
+            Method::GET,
+            sign_in::PATH,
+            &descriptions::COMPLETE_SIGN_IN,
+            Anyone(|context| Box::pin(sign_in::complete_sign_in(context))),
         ),
     ];
     operations.map(|operation| Operation { body_limit: BODY_LIMIT, ..operation }).to_vec()

@@ -127,6 +127,10 @@ mod tests {
             self.1.fetch_add(1, SeqCst);
             Some(Bytes::from(self.0.clone())).filter(|text| !text.is_empty())
         }
+
+        async fn send_form(&self, _: &str, _: Bytes) -> Option<Bytes> {
+            None
+        }
     }
 
     fn documents(text: &str) -> (Documents, Arc<Fixed>) {

@@ -17,6 +17,7 @@ mod request;
 mod seal;
 mod sealed;
 mod service;
+mod sign_in;
 
 pub use confirmations::Confirmations;
 pub use document::Documents;

@@ -159,6 +159,11 @@ impl AuthorizationRequest {
         &self.audience
     }
 
+    /// The origin of this service at which the login began.
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// The name that the program gives itself.
     #[must_use]
     pub fn name(&self) -> Option<&str> {

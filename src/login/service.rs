@@ -9,10 +9,10 @@ use super::registration::{InvalidMetadata, Registered, RegisteredId, Registratio
 use super::request::{AuthorizationRequest, Refused};
 use super::seal::Seals;
 use super::sealed::{Code, Permission};
-use crate::auth::{AuthError, Authenticator, ClientDirectory, Source};
-use crate::domain::{ClientId, GrantId, Scopes, Secret};
+use crate::auth::{AuthError, Authenticator, ClientDirectory, SignIn, Source};
+use crate::domain::{ClientId, GrantId, Scopes, Secret, Timestamp};
 use crate::public_url::Origin;
-use crate::store::LoginStore;
+use crate::store::{Client, LoginStore};
 use crate::time::{Clock, Entropy, random};
 
 /// The logins of users in a browser.
@@ -22,6 +22,8 @@ pub struct Logins {
     pub(super) store: LoginStore,
     pub(super) seals: Seals,
     documents: Documents,
+    /// None if users have API keys alone.
+    pub(super) sign_in: Option<SignIn>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
 }
@@ -33,6 +35,8 @@ pub struct Consent {
     pub request: AuthorizationRequest,
     /// The same, for the form of the page.
     pub sealed: String,
+    /// The issuer at which the user can sign in in the place of typing a key, by the name that the user knows.
+    pub sign_in: Option<String>,
 }
 
 /// The answer of a user.
@@ -49,6 +53,11 @@ pub enum Decision {
         /// The scopes that the program gets.
         scopes: Scopes,
     },
+    /// The program may act for the client of the account with which the user signs in.
+    SignIn {
+        /// The scopes that the program gets.
+        scopes: Scopes,
+    },
 }
 
 /// What follows a decision.
@@ -56,6 +65,13 @@ pub enum Decision {
 pub enum Decided {
     /// The browser goes to this address of the program.
     Return(String),
+    /// The user signs in at this address of the issuer.
+    SignIn {
+        /// The address.
+        address: String,
+        /// What the browser keeps until it returns from there.
+        sealed: String,
+    },
     /// The user is asked again.
     Again(Box<Consent>, TryAgain),
 }
@@ -85,7 +101,7 @@ impl Logins {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { authenticator, directory, store, seals, documents, clock, entropy }
+        Self { authenticator, directory, store, seals, documents, sign_in: None, clock, entropy }
     }
 
     /// Registers a program.
@@ -123,31 +139,47 @@ impl Logins {
             Decision::Deny => {
                 return Ok(Decided::Return(request.refusal("access_denied", "The user has denied the access.")));
             }
+            Decision::SignIn { scopes } => return self.begin_sign_in(request, scopes).await,
             Decision::Allow { client, key, scopes } => (client, key, scopes),
         };
-        let again = |request, why| Ok(Decided::Again(Box::new(self.ask(request)), why));
         let client = match self.authenticator.log_in(&client, &key, source).await {
             Ok(client) => client,
-            Err(AuthError::WrongCredentials) => return again(request, TryAgain::WrongCredentials),
+            Err(AuthError::WrongCredentials) => return Ok(self.again(request, TryAgain::WrongCredentials)),
             Err(AuthError::TooManyFailures { retry_after }) => {
-                return again(request, TryAgain::TooManyFailures { retry_after });
+                return Ok(self.again(request, TryAgain::TooManyFailures { retry_after }));
             }
             Err(error) => return Err(error.into()),
         };
+        Ok(self.let_in(request, &client, scopes, now))
+    }
+
+    /// Lets a program in for a client that the user has proved to be at a time.
+    pub(super) fn let_in(
+        &self,
+        request: AuthorizationRequest,
+        client: &Client,
+        scopes: Scopes,
+        now: Timestamp,
+    ) -> Decided {
         let scopes = scopes & request.scopes() & client.scopes;
         if scopes.is_empty() {
-            return again(request, TryAgain::NoScope);
+            return self.again(request, TryAgain::NoScope);
         }
         let program = request.name().unwrap_or_default();
         tracing::info!(client = %client.id, program, returns_to = request.redirect_uri().place(), %scopes, "login of a program");
         let grant = GrantId::new(random(&*self.entropy));
         let permission = Permission::new(grant, client.id.clone(), &request, scopes, now);
         let code = self.seals.seal(&Code::new(permission, &request, now));
-        Ok(Decided::Return(request.returning(&[("code", &code)])))
+        Decided::Return(request.returning(&[("code", &code)]))
     }
 
     fn ask(&self, request: AuthorizationRequest) -> Consent {
-        Consent { sealed: self.seals.seal(&request), request }
+        let sign_in = self.sign_in.as_ref().map(|sign_in| sign_in.name().to_owned());
+        Consent { sealed: self.seals.seal(&request), request, sign_in }
+    }
+
+    pub(super) fn again(&self, request: AuthorizationRequest, why: TryAgain) -> Decided {
+        Decided::Again(Box::new(self.ask(request)), why)
     }
 
     /// The program with this id: one that publishes a document, one that has registered itself, or a client that has

@@ -1,11 +1,11 @@
-// The page on which a user lets a program in, in a real browser: login.mjs ORIGIN CLIENT KEY
+// The page on which a user lets a program in, in a real browser: login.mjs ORIGIN CLIENT KEY ISSUER
 // This script is the program: it knows only the address of the service.
 
 import { createHash, randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import { PHONE, accessible, equal, fits, inBrowser, newPage, ok } from "./browser.mjs";
 
-const [origin, client, key] = process.argv.slice(2);
+const [origin, client, key, issuer] = process.argv.slice(2);
 
 const callback = createServer((_, response) => response.setHeader("content-type", "text/html").end("<!doctype html>ok"));
 await new Promise((ready) => callback.listen(0, "127.0.0.1", ready));
@@ -36,7 +36,7 @@ const address = `${metadata.authorization_endpoint}?${request}`;
 async function answer(page, button, secret) {
   await page.getByLabel("Client id").fill(client);
   await page.getByLabel("API key").fill(secret);
-  await page.getByRole("button", { name: button }).click();
+  await page.getByRole("button", { name: button, exact: true }).click();
 }
 
 async function returned(page) {
@@ -73,7 +73,13 @@ await inBrowser(async (browser) => {
   await page.getByRole("button", { name: "Deny" }).click();
   equal((await returned(page)).get("error"), "access_denied", "the answer of Deny");
 
-  const unexpected = page.wrong.filter((text) => !text.startsWith(`a request to ${new URL(redirect).origin}/`));
+  await page.goto(address);
+  await page.getByRole("button", { name: "Let it in, signed in with Our <Company>" }).click();
+  ok((await returned(page)).get("code"), "no code after the user has signed in");
+  equal(await page.context().cookies(), [], "the cookies after a login");
+
+  const others = [redirect, issuer].map((url) => `a request to ${new URL(url).origin}/`);
+  const unexpected = page.wrong.filter((text) => !others.some((other) => text.startsWith(other)));
   equal(unexpected, [], "errors of the page and requests to other hosts");
 });
 callback.close();

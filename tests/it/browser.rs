@@ -4,9 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use mcp_scheduler::http::operations;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::task::block_in_place;
 
 use crate::support::browser::{node, run};
+use crate::support::issuer::Issuer;
 use crate::support::service::{CLIENT, CONFIGURED, KEY, Place};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -29,11 +31,12 @@ fn people_see_and_change_their_conversations_in_the_dashboard() {
     run("dashboard.mjs", [service.url(), CLIENT, KEY, screenshots.to_str().unwrap()]);
 }
 
-#[test]
-fn a_user_lets_a_program_in_that_knows_only_the_address() {
-    let place = Place::new();
-    let service = place.start(&CONFIGURED);
-    run("login.mjs", [service.url(), CLIENT, KEY]);
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_lets_a_program_in_that_knows_only_the_address() {
+    let (place, issuer) = (Place::new(), Issuer::start().await);
+    let setting = issuer.sign_in_setting(&json!({ "anna": CLIENT }));
+    let service = place.start(&[&CONFIGURED[..], &[("SIGN_IN_ISSUER", &setting)]].concat());
+    block_in_place(|| run("login.mjs", [service.url(), CLIENT, KEY, &issuer.url]));
 }
 
 #[test]

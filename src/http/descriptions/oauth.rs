@@ -8,6 +8,7 @@ use crate::api::openapi::{Answer, Body, Description, Input, OtherAnswer, Refusal
 use crate::http::handlers::oauth::ErrorResponse;
 use crate::http::handlers::oauth::authorize::{AuthorizationQuery, DecisionForm};
 use crate::http::handlers::oauth::revoke::{RevocationForm, Revoked};
+use crate::http::handlers::oauth::sign_in::AnswerQuery;
 use crate::http::handlers::oauth::token::{TokenForm, TokenResponse};
 use crate::login::{Registered, Registration};
 
@@ -151,7 +152,10 @@ pub(in crate::http) static SUBMIT_AUTHORIZATION: Description = Description {
         SchemaGenerator::subschema_for::<DecisionForm>,
         &[("deny", r#"{ "request": "…", "decision": "deny" }"#)],
     ),
-    answer: page("The page again: the key is wrong, or nothing that the client may do was ticked."),
+    answer: page(
+        "The page again: the key is wrong, or nothing that the client may do was ticked. Or a page that leads to the issuer at \
+         which the user signs in.",
+    ),
     other_answers: &[
         RETURN,
         NOT_GOING_ON,
@@ -162,5 +166,16 @@ pub(in crate::http) static SUBMIT_AUTHORIZATION: Description = Description {
         },
         OtherAnswer { status: 429, details: "The page again: too many keys were wrong.", body: Refusal::Page },
     ],
+    ..PUBLIC
+};
+
+pub(in crate::http) static COMPLETE_SIGN_IN: Description = Description {
+    summary: "Go on with a login after the user has signed in",
+    details: "The issuer of SIGN_IN_ISSUER returns the browser of the user to this address. The browser must have the cookie \
+              of the login.",
+    input: Input::Query(SchemaGenerator::subschema_for::<AnswerQuery>),
+    answer: page("The page again: nothing that the client may do was ticked."),
+    other_answers: &[RETURN, NOT_GOING_ON],
+    problems: &[ProblemType::Unavailable],
     ..PUBLIC
 };

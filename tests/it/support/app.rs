@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use mcp_scheduler::app::{self, App, ClientCommand};
 use mcp_scheduler::auth::{
-    ApiKey, Authenticator, ClientAdmin, ClientDirectory, DocumentFetcher, SigningKeys, TokenSettings, client_with_key,
+    ApiKey, Authenticator, ClientAdmin, ClientDirectory, DocumentFetcher, SignIn, SigningKeys, TokenSettings,
+    client_with_key,
 };
 use mcp_scheduler::backup::Backup;
 use mcp_scheduler::config::Config;
@@ -162,6 +163,10 @@ impl DocumentFetcher for OneDocument {
                                "redirect_uris": ["http://127.0.0.1/callback"] });
         (url == PUBLISHED).then(|| document.to_string().into())
     }
+
+    async fn send_form(&self, _: &str, _: Bytes) -> Option<Bytes> {
+        None
+    }
 }
 
 /// The logins of an authenticator's clients, in this table, for programs with these documents.
@@ -214,6 +219,8 @@ pub struct BareApi {
     pub operations: Vec<Operation>,
     /// The documents of programs.
     pub documents: Arc<dyn DocumentFetcher>,
+    /// The issuer at which users sign in.
+    pub sign_in: Option<SignIn>,
     /// Requests per second and client; `None` for no limit.
     pub rate_limit: Option<NonZeroU32>,
     /// Pending conversations of each client; `None` for no limit.
@@ -239,6 +246,7 @@ impl BareApi {
             tokens: TokenSettings { issuer: own_name(), audience: own_name(), ttl_seconds: 3600 },
             operations: operations(),
             documents: Arc::new(OneDocument),
+            sign_in: None,
             rate_limit: None,
             max_pending: None,
             max_pending_bytes: None,
@@ -275,6 +283,10 @@ impl BareApi {
             Authenticator::new(Arc::clone(&directory), keys.clone(), self.tokens, public_url, Arc::clone(&clock));
         let authenticator = Arc::new(authenticator);
         let logins = logins(&authenticator, directory, table, keys, clock, self.documents);
+        let logins = match self.sign_in {
+            Some(sign_in) => logins.with_sign_in(sign_in),
+            None => logins,
+        };
         let services = Arc::new(Services {
             scheduler,
             inbox,

@@ -19,6 +19,7 @@ pub mod installed;
 pub mod integration;
 pub mod internet;
 pub mod invocations;
+pub mod issuer;
 pub mod json_schema;
 pub mod key_vault;
 pub mod listing;

@@ -5,7 +5,7 @@ use http::{HeaderValue, StatusCode};
 use schemars::JsonSchema;
 use warp::reply::Response;
 
-use super::page;
+use super::{page, sign_in};
 use crate::api::Problem;
 use crate::domain::{Scope, Secret};
 use crate::http::RequestContext;
@@ -44,7 +44,7 @@ pub(in crate::http) struct AuthorizationQuery {
 pub(in crate::http) struct DecisionForm {
     /// The sealed request of the page.
     request: String,
-    /// Allow or deny.
+    /// `allow`, `deny`, or `sign_in`: the user signs in at the issuer that the page names.
     decision: String,
     /// The id of the client.
     client_id: Option<String>,
@@ -72,20 +72,27 @@ pub(in crate::http) async fn submit_authorization(mut context: RequestContext) -
     let form = Parameters::parse(&context.form().await?.unwrap_or_default());
     let decided =
         context.services().logins.decide(form.get("request").unwrap_or_default(), decision(&form), context.source());
-    match decided.await {
+    answer(decided.await)
+}
+
+/// The response to the user's decision.
+pub(super) fn answer(decided: Result<Decided, Refused>) -> Result<Response, Problem> {
+    match decided {
         Ok(Decided::Return(address)) => to(&address),
+        Ok(Decided::SignIn { address, sealed }) => Ok(sign_in::begin(&address, &sealed)),
         Ok(Decided::Again(consent, why)) => Ok(page::consent(&consent, Some(why))),
         Err(refused) => stop(refused),
     }
 }
 
 fn decision(form: &Parameters) -> Decision {
-    if form.get("decision") != Some("allow") {
-        return Decision::Deny;
-    }
     let text = |name| form.get(name).unwrap_or_default().trim().to_owned();
     let scopes = form.all("scope").filter_map(Scope::named).collect();
-    Decision::Allow { client: text("client_id"), key: Secret::new(text("api_key")), scopes }
+    match form.get("decision") {
+        Some("allow") => Decision::Allow { client: text("client_id"), key: Secret::new(text("api_key")), scopes },
+        Some("sign_in") => Decision::SignIn { scopes },
+        _ => Decision::Deny,
+    }
 }
 
 /// Whether the page of this service has sent the form. A browser names the page's origin with every form.

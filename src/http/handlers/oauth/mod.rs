@@ -1,5 +1,5 @@
-//! The operations of OAuth: `authorize` and `submitAuthorization` (the page on which a user lets a program in),
-//! `issueOauthToken`, `revokeOauthToken` and `registerOauthClient`.
+//! The operations of OAuth: `authorize`, `submitAuthorization` and `completeSignIn` (the page on which a user lets a program
+//! in), `issueOauthToken`, `revokeOauthToken` and `registerOauthClient`.
 
 pub(in crate::http) mod authorize;
 mod credentials;
@@ -7,6 +7,7 @@ mod page;
 mod refusal;
 pub(in crate::http) mod register;
 pub(in crate::http) mod revoke;
+pub(in crate::http) mod sign_in;
 pub(in crate::http) mod token;
 
 pub(in crate::http) use refusal::ErrorResponse;

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, REFRESH, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use ring::digest::{SHA256, digest};
 use warp::reply::Response;
@@ -14,7 +14,7 @@ use crate::text::{escape_html, escape_invisible};
 const STYLE: &str = include_str!("page.css");
 
 /// The question, and what was wrong with the user's answer to it.
-pub(super) fn consent(Consent { request, sealed }: &Consent, again: Option<TryAgain>) -> Response {
+pub(super) fn consent(Consent { request, sealed, sign_in }: &Consent, again: Option<TryAgain>) -> Response {
     let scopes: Vec<_> = request.scopes().iter().map(check_box).collect();
     let body = format!(
         "<h1>Let {name} in?</h1>\n{again}{facts}\n{warning}<form method=\"post\" action=\"authorize\">\n\
@@ -24,7 +24,7 @@ pub(super) fn consent(Consent { request, sealed }: &Consent, again: Option<TryAg
          <label>Client id<input name=\"client_id\" autocomplete=\"username\" maxlength=\"64\" required autofocus></label>\n\
          <label>API key<input name=\"api_key\" type=\"password\" autocomplete=\"current-password\" maxlength=\"256\" \
          required></label>\n</fieldset>\n\
-         <button name=\"decision\" value=\"allow\">Let it in</button>\n\
+         <button name=\"decision\" value=\"allow\">Let it in</button>\n{sign_in}\
          <button name=\"decision\" value=\"deny\" formnovalidate>Deny</button>\n</form>\n\
          <p>The program does not see the API key. It gets a token, which it renews while it is used. Nobody has checked the \
          name of the program.</p>\n",
@@ -33,6 +33,7 @@ pub(super) fn consent(Consent { request, sealed }: &Consent, again: Option<TryAg
         facts = facts(request),
         warning = warning(request),
         scopes = scopes.concat(),
+        sign_in = sign_in.as_deref().map(sign_in_button).unwrap_or_default(),
     );
     let (status, wait) = match again {
         None | Some(TryAgain::WrongCredentials | TryAgain::NoScope) => (StatusCode::OK, None),
@@ -43,9 +44,25 @@ pub(super) fn consent(Consent { request, sealed }: &Consent, again: Option<TryAg
     response
 }
 
+/// A login that goes on at another address. The browser goes there by itself, and not as the answer of a form: Chrome would
+/// then apply `form-action` to every address to which the issuer leads.
+pub(super) fn elsewhere(address: &str) -> Response {
+    let link = escape_html(address);
+    let body = format!("<h1>Signing in</h1>\n<p>If nothing happens, <a href=\"{link}\">go on</a>.</p>\n");
+    let mut response = page(StatusCode::OK, "'none'", &body);
+    let refresh = HeaderValue::try_from(format!("0;url={address}")).ok();
+    response.headers_mut().extend(refresh.map(|refresh| (REFRESH, refresh)));
+    response
+}
+
 /// A login that does not go on.
 pub(super) fn refused(status: StatusCode, why: &str) -> Response {
     page(status, "'none'", &format!("<h1>The login does not go on</h1>\n<p>{}</p>\n", escape_html(why)))
+}
+
+fn sign_in_button(issuer: &str) -> String {
+    let issuer = shown(issuer);
+    format!("<button name=\"decision\" value=\"sign_in\" formnovalidate>Let it in, signed in with {issuer}</button>\n")
 }
 
 fn facts(request: &AuthorizationRequest) -> String {

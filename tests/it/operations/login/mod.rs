@@ -1,5 +1,5 @@
-//! The login of a user in a browser: `authorize`, `submitAuthorization`, `registerOauthClient`, `revokeOauthToken`, and the
-//! grants of `issueOauthToken` that belong to it.
+//! The login of a user in a browser: `authorize`, `submitAuthorization`, `completeSignIn`, `registerOauthClient`,
+//! `revokeOauthToken`, and the grants of `issueOauthToken` that belong to it.
 
 mod code;
 mod consent;
@@ -7,6 +7,7 @@ mod cost;
 mod programs;
 mod refresh;
 mod registration;
+mod sign_in;
 mod typed_in;
 
 use http::Method;

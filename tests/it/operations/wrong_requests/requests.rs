@@ -14,7 +14,7 @@ const LIST: &str = "The operations are GET /health (health), GET /health/ready (
                     GET /.well-known/oauth-protected-resource/mcp (protectedMcpResource), \
                     POST /oauth/token (issueOauthToken), POST /oauth/revoke (revokeOauthToken), \
                     POST /oauth/register (registerOauthClient), GET /oauth/authorize (authorize), \
-                    POST /oauth/authorize (submitAuthorization), \
+                    POST /oauth/authorize (submitAuthorization), GET /oauth/signed-in (completeSignIn), \
                     POST /api/scheduler/schedule (scheduleConversation), \
                     GET /api/scheduler/status/{id} (getConversationStatus), \
                     GET /api/scheduler/wait/{id} (waitForConversation), \
