@@ -251,13 +251,12 @@ mod tests {
             let names: Vec<_> = (0..100).map(|number| format!("good-{number}.example.")).collect();
             join_all(names.iter().map(|name| configured.resolve(name))).await
         };
-        let began = Instant::now();
+        // If the silent names held up the others, one of them would end first.
         tokio::select! {
             biased;
             (result, ..) = silent => panic!("{result:?}"),
             good = good => assert!(good.into_iter().all(|found| found.unwrap() == [ip("203.0.113.7")])),
         }
-        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     }
 
     /// Replaces a file, as an administrator does.
