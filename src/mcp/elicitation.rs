@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rmcp::RoleServer;
 use rmcp::model::{
     CallToolRequestParams, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema,
-    InputRequest, InputRequiredResult, PrimitiveSchemaDefinition, ProtocolVersion, StringSchema,
+    InputRequest, InputRequiredResult, PrimitiveSchemaDefinition, StringSchema,
 };
 use rmcp::service::RequestContext;
 use serde::Deserialize as _;
@@ -19,6 +19,7 @@ use serde_json::Value;
 use super::executor::{ID_ARGUMENT, KEY_ARGUMENT, UpdateArguments, parse_id};
 use super::message::ToolCall;
 use super::named::NAME_ARGUMENT;
+use super::speaks_2026_07_28;
 use crate::api::{ErrorDetail, Parsed, Problem, ScheduleRequest, UpdateRequest, is_of_time};
 use crate::auth::Principal;
 use crate::domain::{ClientId, EndpointHost, Note};
@@ -71,7 +72,7 @@ pub(super) fn is_offered(context: &RequestContext<RoleServer>) -> bool {
     let elicitation = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
     // Without any mode, the capability means forms.
     let has_forms = elicitation.is_some_and(|modes| modes.form.is_some() || modes.url.is_none());
-    has_forms && context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
+    has_forms && speaks_2026_07_28(context)
 }
 
 impl Elicitation {
@@ -133,7 +134,8 @@ impl Elicitation {
     }
 }
 
-/// The schedule request of a call, and the hosts to which the conversation is sent already. `None` if it is another tool.
+/// The schedule request of a call, and the hosts to which the conversation is sent already. `None` if it is another tool, or
+/// an update with wrong arguments.
 async fn read(
     scheduler: &Scheduler,
     client: &ClientId,
@@ -144,7 +146,10 @@ async fn read(
         "scheduleConversation" => (KEY_ARGUMENT, None),
         "scheduleNamedConversation" => (NAME_ARGUMENT, None),
         "updateConversation" => {
-            let id = parse_id(&Parsed::<UpdateArguments>::from_json(arguments)?.validate(UpdateArguments::id)?)?;
+            let read = Parsed::<UpdateArguments>::from_json(arguments);
+            let id = read.and_then(|read| read.validate(UpdateArguments::id)).and_then(|id| parse_id(&id));
+            // The tool names all mistakes at once, those in the stored conversation too.
+            let Ok(id) = id else { return Ok(None) };
             (ID_ARGUMENT, Some(scheduler.get(client, id).await?.whole))
         }
         _ => return Ok(None),

@@ -21,6 +21,9 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
+use rmcp::RoleServer;
+use rmcp::model::ProtocolVersion;
+use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use url::Url;
@@ -116,6 +119,11 @@ impl McpServer {
         let extended = is_extended.then(|| events::advertise(&body)).flatten();
         Ok(Response::from_parts(parts, extended.map_or(body, Bytes::from)))
     }
+}
+
+/// Whether the caller speaks the version of the protocol that has tasks and questions, or a later one.
+fn speaks_2026_07_28(context: &RequestContext<RoleServer>) -> bool {
+    context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
 }
 
 /// An origin with an explicit port, because rmcp would accept any port for an origin without one.

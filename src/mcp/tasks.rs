@@ -6,18 +6,17 @@
 use std::time::Duration;
 
 use rmcp::RoleServer;
-use rmcp::model::{
-    CreateTaskResult, DetailedTask, ErrorData, GetTaskResult, ProtocolVersion, Task, TaskPayload, TaskStatus,
-};
+use rmcp::model::{CreateTaskResult, DetailedTask, ErrorData, GetTaskResult, Task, TaskPayload, TaskStatus};
 use rmcp::service::RequestContext;
 use schemars::JsonSchema;
 
 use super::executor::{ConversationRequest, ToolExecutor, ToolResult, parse_id};
 use super::message::ToolCall;
+use super::speaks_2026_07_28;
 use crate::api::{ErrorDetail, FromObject, ObjectReader, Parsed, Problem, Synonyms, WaitRequest, log_conversation};
 use crate::auth::Principal;
 use crate::domain::{Conversation, ConversationId, Status, Timestamp};
-use crate::scheduler::{Found, SchedulerError};
+use crate::scheduler::SchedulerError;
 use crate::text::escape_invisible;
 
 /// The only tool whose calls become tasks. Many programs let nobody go on before the end of a task.
@@ -75,31 +74,29 @@ impl ToolExecutor {
         if request.has_limit() {
             return None;
         }
-        let found = self.scheduler().get(principal.client(), id).await.ok()?;
-        let conversation = found.whole.conversation;
+        let conversation = self.scheduler().conversation(principal.client(), id).await.ok()?;
         (!conversation.status().is_final()).then(|| CreateTaskResult::new(task(&conversation, self.scheduler().now())))
     }
 
     /// `tasks/get`
     pub(super) async fn get_task(&self, principal: &Principal, id: &str) -> Result<GetTaskResult, ErrorData> {
-        let found = self.find_task(principal, id).await?;
-        let conversation = &found.whole.conversation;
+        let conversation = self.find_task(principal, id).await?;
         let payload = match conversation.status() {
             Status::Scheduled | Status::InProgress => TaskPayload::Working,
             Status::Cancelled => TaskPayload::Cancelled,
             Status::Completed | Status::Failed => {
-                let result = self.record(principal, &found).and_then(|result| {
+                let result = self.show(principal, conversation.id()).await.and_then(|result| {
                     serde_json::to_value(result.into_rmcp()).map_err(|error| Problem::internal(&error))
                 });
                 let result = result.map_err(|problem| ErrorData::internal_error(problem.to_text(), None))?;
                 TaskPayload::Completed { result: result.as_object().cloned().unwrap_or_default() }
             }
         };
-        Ok(GetTaskResult::new(DetailedTask::new(task(conversation, self.scheduler().now()), payload)))
+        Ok(GetTaskResult::new(DetailedTask::new(task(&conversation, self.scheduler().now()), payload)))
     }
 
     /// The conversation of a task.
-    pub(super) async fn find_task(&self, principal: &Principal, id: &str) -> Result<Found, ErrorData> {
+    pub(super) async fn find_task(&self, principal: &Principal, id: &str) -> Result<Conversation, ErrorData> {
         let unknown = || {
             let (id, _) = escape_invisible(id, 64);
             let text = format!("{id:?} is no task of this client; the taskId is the conversationId given to {TOOL}");
@@ -107,7 +104,7 @@ impl ToolExecutor {
         };
         let id = id.parse().map_err(|_| unknown())?;
         log_conversation(id);
-        self.scheduler().get(principal.client(), id).await.map_err(|error| match error {
+        self.scheduler().conversation(principal.client(), id).await.map_err(|error| match error {
             SchedulerError::NotFound => unknown(),
             error => ErrorData::internal_error(Problem::from(error).to_text(), None),
         })
@@ -116,8 +113,7 @@ impl ToolExecutor {
 
 /// Whether the request declares the extension, in a version of the protocol that has it.
 fn knows_tasks(context: &RequestContext<RoleServer>) -> bool {
-    let version = context.protocol_version();
-    version.is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
+    speaks_2026_07_28(context)
         && context.client_capabilities().is_some_and(|capabilities| capabilities.supports_tasks())
 }
 

@@ -185,10 +185,14 @@ impl Scheduler {
         client: &ClientId,
         id: ConversationId,
     ) -> Result<(Versioned<Conversation>, WholeConversation), SchedulerError> {
-        let read = self.store.get(client, id).await?.ok_or(SchedulerError::NotFound)?;
+        let read = self.read(client, id).await?;
         let payload = self.store.payload(&read).await?;
         let whole = WholeConversation { conversation: read.value.clone(), payload };
         Ok((read, whole))
+    }
+
+    async fn read(&self, client: &ClientId, id: ConversationId) -> Result<Versioned<Conversation>, SchedulerError> {
+        self.store.get(client, id).await?.ok_or(SchedulerError::NotFound)
     }
 
     /// The current time of the injected clock.

@@ -1,8 +1,8 @@
 //! The use case of `updateConversation`.
 
 use super::{Scheduler, SchedulerError};
-use crate::domain::{ClientId, ConversationId, Timestamp, Update, WholeConversation};
-use crate::store::StoreError;
+use crate::domain::{ClientId, Conversation, ConversationId, Timestamp, Update, WholeConversation};
+use crate::store::{StoreError, Versioned};
 
 /// A conversation with the tag of its state.
 #[derive(Clone, Debug)]
@@ -68,7 +68,20 @@ impl Scheduler {
     /// # Errors
     /// [`SchedulerError::NotFound`], [`SchedulerError::Unavailable`] or [`SchedulerError::Internal`].
     pub async fn get(&self, client: &ClientId, id: ConversationId) -> Result<Found, SchedulerError> {
-        let (read, whole) = self.read_whole(client, id).await?;
-        Ok(Found { whole, entity_tag: read.revision.entity_tag() })
+        self.found(self.read(client, id).await?).await
+    }
+
+    /// The same without its payload, which is another read.
+    ///
+    /// # Errors
+    /// As [`Scheduler::get`].
+    pub async fn conversation(&self, client: &ClientId, id: ConversationId) -> Result<Conversation, SchedulerError> {
+        Ok(self.read(client, id).await?.value)
+    }
+
+    /// A conversation that was read, with its payload.
+    pub(super) async fn found(&self, read: Versioned<Conversation>) -> Result<Found, SchedulerError> {
+        let (payload, entity_tag) = (self.store.payload(&read).await?, read.revision.entity_tag());
+        Ok(Found { whole: WholeConversation { conversation: read.value, payload }, entity_tag })
     }
 }

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{Found, Scheduler, SchedulerError};
-use crate::domain::{ClientId, ConversationId, WholeConversation};
+use crate::domain::{ClientId, ConversationId};
 
 impl Scheduler {
     /// The time after which a wait looks at the conversation again. Another process may have delivered it.
@@ -32,12 +32,11 @@ impl Scheduler {
         loop {
             // Before the look: a turn of the clock after it ends the pause.
             let turned = self.clock.turned();
-            let read = self.store.get(client, id).await?.ok_or(SchedulerError::NotFound)?;
+            let read = self.read(client, id).await?;
             let rest = end.saturating_duration_since(Instant::now());
             let is_over = read.value.status().is_final() || rest.is_zero();
             let Some(stop) = self.stop.as_ref().filter(|stop| !is_over && !stop.is_cancelled()) else {
-                let (payload, entity_tag) = (self.store.payload(&read).await?, read.revision.entity_tag());
-                return Ok(Found { whole: WholeConversation { conversation: read.value, payload }, entity_tag });
+                return self.found(read).await;
             };
             tokio::select! {
                 biased; // a simulated run must be the same every time

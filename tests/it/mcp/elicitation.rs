@@ -338,8 +338,8 @@ async fn a_program_that_does_not_declare_forms_is_never_asked() {
 #[tokio::test]
 async fn a_call_that_fails_anyway_and_one_that_is_clear_ask_nobody() {
     let app = TestApp::start().await;
-    let client = app.client();
-    let nobody = "01890000-0000-7000-8000-00000000000f";
+    let (client, nobody) = (app.client(), "01890000-0000-7000-8000-00000000000f");
+    let id = client.scheduled(json!({})).await;
     for (tool, arguments, part) in [
         (SCHEDULE, to(HOST, json!({ "conversationText": "" })), "conversationText must not be empty"),
         (SCHEDULE, to(HOST, json!({ "scheduledTime": "2001-01-01T00:00:00Z" })), "in the past"),
@@ -347,6 +347,7 @@ async fn a_call_that_fails_anyway_and_one_that_is_clear_ask_nobody() {
         (SCHEDULE, to("127.0.0.1:x", json!({})), "endpoint"),
         (UPDATE, json!({ "conversationId": nobody, "scheduledTime": WALL }), "conversation"),
         (UPDATE, json!({ "scheduledTime": WALL }), "conversationId is required"),
+        (UPDATE, json!({ "conversationId": id, "paused": "yes", "scheduledTime": "soon" }), "scheduledTime"),
     ] {
         let returned = Returned::of(&first(&client, tool, &arguments).await);
         assert!(returned.is_error && returned.text.contains(part), "{part}: {returned:?}");
