@@ -52,7 +52,7 @@ impl FromObject for AddClientRequest {
                 Self::MAX_REDIRECT_URIS,
                 |item| serde_json::from_str(item).ok(),
             ),
-            limits: ClientLimitsRequest::from_object(object),
+            limits: object.part::<ClientLimitsRequest>(),
         }
     }
 }

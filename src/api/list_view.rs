@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::responses::ConversationSummary;
-use super::{ErrorDetail, FromObject, ListRequest, ObjectReader, RawContent, Synonyms};
+use super::{ErrorDetail, FromObject, ListRequest, ObjectReader, RawContent};
 use crate::domain::{ClientId, Timestamp};
 use crate::scheduler::{ListOwner, ListPage, ListQuery};
 
@@ -23,10 +23,8 @@ pub(crate) struct ListViewRequest {
 }
 
 impl FromObject for ListViewRequest {
-    const SYNONYMS: Synonyms = ListRequest::SYNONYMS;
-
     fn from_object(object: &mut ObjectReader<'_>) -> Self {
-        Self { list: ListRequest::from_object(object), client: object.string("client") }
+        Self { list: object.part::<ListRequest>(), client: object.string("client") }
     }
 }
 

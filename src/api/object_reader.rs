@@ -25,14 +25,19 @@ pub(crate) trait FromObject: Sized {
     fn from_object(object: &mut ObjectReader<'_>) -> Self;
 }
 
+/// Fields, and the names that callers write instead of them.
+pub(crate) type Synonyms = &'static [Synonym];
+
 /// A field and the names that callers write instead of it.
-pub(crate) type Synonyms = &'static [(&'static str, &'static [&'static str])];
+type Synonym = (&'static str, &'static [&'static str]);
 
 /// An object that is being read, and the errors so far.
 pub(crate) struct ObjectReader<'a> {
     pointer: String,
     members: Vec<(String, Value<'a>)>,
     fields: Vec<&'static str>,
+    /// Those of the requests that are parts of this one.
+    synonyms: Vec<Synonyms>,
     errors: Vec<ErrorDetail>,
 }
 
@@ -52,7 +57,13 @@ impl<'a> ObjectReader<'a> {
     fn at(pointer: String, members: Vec<Member<'a>>) -> Self {
         let value = |json: Option<&'a RawValue>| json.map_or(Value::Absent, |json| Value::Json(json.get()));
         let members = members.into_iter().map(|member| (member.name, value(member.value))).collect();
-        Self { pointer, members, fields: Vec::new(), errors: Vec::new() }
+        Self { pointer, members, fields: Vec::new(), synonyms: Vec::new(), errors: Vec::new() }
+    }
+
+    /// A request whose fields are in this object too, beside others.
+    pub(crate) fn part<T: FromObject>(&mut self) -> T {
+        self.synonyms.push(T::SYNONYMS);
+        T::from_object(self)
     }
 
     /// A field whose value is a string.
@@ -153,7 +164,8 @@ impl<'a> ObjectReader<'a> {
         let mut seen = HashSet::new();
         for (name, _) in &self.members {
             let detail = if !self.fields.contains(&name.as_str()) {
-                unknown_field(name, &self.fields, synonyms)
+                let parts = self.synonyms.iter().copied().flatten();
+                unknown_field(name, &self.fields, &synonyms.iter().chain(parts).copied().collect::<Vec<_>>())
             } else if !seen.insert(name) {
                 "is given twice".to_owned()
             } else {
@@ -203,7 +215,7 @@ pub(super) fn pointer_to(object: &str, member: &str) -> String {
     format!("{object}/{}", member.replace('~', "~0").replace('/', "~1"))
 }
 
-fn unknown_field(name: &str, fields: &[&str], synonyms: Synonyms) -> String {
+fn unknown_field(name: &str, fields: &[&str], synonyms: &[Synonym]) -> String {
     match likely_field(name, fields, synonyms) {
         Some(field) => format!("is not a field; use {field}"),
         None => format!("is not a field; the fields are {}", fields.join(", ")),
@@ -212,7 +224,7 @@ fn unknown_field(name: &str, fields: &[&str], synonyms: Synonyms) -> String {
 
 /// The field that a caller means by a name: the same words in another spelling, a synonym, or a name with a typing
 /// error or two.
-fn likely_field<'f>(name: &str, fields: &[&'f str], synonyms: Synonyms) -> Option<&'f str> {
+fn likely_field<'f>(name: &str, fields: &[&'f str], synonyms: &[Synonym]) -> Option<&'f str> {
     const MAX_NAME: usize = 64;
     if name.len() > MAX_NAME {
         return None;

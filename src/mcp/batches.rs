@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use super::executor::{KEY_ARGUMENT, ToolExecutor, ToolResult};
 use crate::api::{
     BatchRequest, BatchResponse, BatchResult, BulkCancelResponse, BulkRedeliverResponse, BulkRequest, Cancelling,
-    FromObject, MAX_KEY, ObjectReader, Parsed, Problem, Redelivering, Synonyms, read_key, schedule_batch,
+    FromObject, MAX_KEY, ObjectReader, Parsed, Problem, Redelivering, read_key, schedule_batch,
 };
 use crate::auth::Principal;
 use crate::scheduler::BulkResult;
@@ -23,10 +23,8 @@ pub(super) struct BatchArguments {
 }
 
 impl FromObject for BatchArguments {
-    const SYNONYMS: Synonyms = BatchRequest::SYNONYMS;
-
     fn from_object(object: &mut ObjectReader<'_>) -> Self {
-        let request = BatchRequest::from_object(object);
+        let request = object.part::<BatchRequest>();
         Self { request, idempotency_key: object.string(KEY_ARGUMENT) }
     }
 }

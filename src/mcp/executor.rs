@@ -57,10 +57,8 @@ pub(super) struct UpdateArguments {
 }
 
 impl FromObject for UpdateArguments {
-    const SYNONYMS: Synonyms = ScheduleRequest::SYNONYMS;
-
     fn from_object(object: &mut ObjectReader<'_>) -> Self {
-        let request = ScheduleRequest::from_object(object);
+        let request = object.part::<ScheduleRequest>();
         Self { request, conversation_id: object.string(ID_ARGUMENT) }
     }
 }
@@ -89,10 +87,8 @@ pub(super) struct ScheduleArguments {
 }
 
 impl FromObject for ScheduleArguments {
-    const SYNONYMS: Synonyms = ScheduleRequest::SYNONYMS;
-
     fn from_object(object: &mut ObjectReader<'_>) -> Self {
-        let request = ScheduleRequest::from_object(object);
+        let request = object.part::<ScheduleRequest>();
         Self { request, idempotency_key: object.string(KEY_ARGUMENT) }
     }
 }
@@ -120,10 +116,8 @@ impl RunArguments {
 }
 
 impl FromObject for RunArguments {
-    const SYNONYMS: Synonyms = ConversationRequest::SYNONYMS;
-
     fn from_object(object: &mut ObjectReader<'_>) -> Self {
-        let conversation = ConversationRequest::from_object(object);
+        let conversation = object.part::<ConversationRequest>();
         Self { conversation, idempotency_key: object.string(KEY_ARGUMENT) }
     }
 }

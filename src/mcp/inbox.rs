@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 
 use super::executor::{ConversationRequest, ToolExecutor, ToolResult, parse_id};
-use crate::api::{self, AcknowledgeRequest, FromObject, ObjectReader, Parsed, Problem, ReceiveResponse, Synonyms};
+use crate::api::{self, AcknowledgeRequest, FromObject, ObjectReader, Parsed, Problem, ReceiveResponse};
 use crate::auth::Principal;
 
 /// The conversation that was received, and what the receiver has done.
@@ -17,11 +17,9 @@ pub(super) struct AcknowledgeArguments {
 }
 
 impl FromObject for AcknowledgeArguments {
-    const SYNONYMS: Synonyms = AcknowledgeRequest::SYNONYMS;
-
     fn from_object(object: &mut ObjectReader<'_>) -> Self {
-        let conversation = ConversationRequest::from_object(object);
-        Self { conversation, request: AcknowledgeRequest::from_object(object) }
+        let conversation = object.part::<ConversationRequest>();
+        Self { conversation, request: object.part::<AcknowledgeRequest>() }
     }
 }
 

@@ -19,10 +19,8 @@ pub(super) struct ScheduleNamedArguments {
 }
 
 impl FromObject for ScheduleNamedArguments {
-    const SYNONYMS: Synonyms = ScheduleRequest::SYNONYMS;
-
     fn from_object(object: &mut ObjectReader<'_>) -> Self {
-        let request = ScheduleRequest::from_object(object);
+        let request = object.part::<ScheduleRequest>();
         Self { request, name: object.string(NAME_ARGUMENT) }
     }
 }

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use super::executor::{ConversationRequest, ToolExecutor, ToolResult, parse_id};
 use super::message::ToolCall;
 use super::speaks_2026_07_28;
-use crate::api::{ErrorDetail, FromObject, ObjectReader, Parsed, Problem, Synonyms, WaitRequest, log_conversation};
+use crate::api::{ErrorDetail, FromObject, ObjectReader, Parsed, Problem, WaitRequest, log_conversation};
 use crate::auth::Principal;
 use crate::domain::{Conversation, ConversationId, Status, Timestamp};
 use crate::scheduler::SchedulerError;
@@ -33,11 +33,9 @@ pub(super) struct WaitArguments {
 }
 
 impl FromObject for WaitArguments {
-    const SYNONYMS: Synonyms = ConversationRequest::SYNONYMS;
-
     fn from_object(object: &mut ObjectReader<'_>) -> Self {
-        let conversation = ConversationRequest::from_object(object);
-        Self { conversation, request: WaitRequest::from_object(object) }
+        let conversation = object.part::<ConversationRequest>();
+        Self { conversation, request: object.part::<WaitRequest>() }
     }
 }
 

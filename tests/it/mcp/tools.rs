@@ -211,6 +211,10 @@ async fn an_invalid_argument_is_a_result_that_says_what_to_correct() {
             "a conversationId that scheduleConversation or listConversations returned",
         ),
         (("getConversationStatus", json!({ "id": "1" })), "id is not a field; use conversationId"),
+        // Both parts of a request know their fields by other names.
+        (("acknowledgeConversation", json!({ "id": "1" })), "id is not a field; use conversationId"),
+        (("waitForConversation", json!({ "id": "1", "timeout": 5 })), "id is not a field; use conversationId"),
+        (("waitForConversation", json!({ "id": "1", "timeout": 5 })), "timeout is not a field; use waitSeconds"),
         (
             ("cancelConversation", json!({ "conversationId": "01890000-0000-7000-8000-00000000000f" })),
             "no conversation",
