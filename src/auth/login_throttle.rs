@@ -5,7 +5,7 @@
 //! keep callers out for longer.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -24,33 +24,35 @@ pub(super) struct TooManyFailures {
 }
 
 /// Counts failed logins in windows of time: for each client and source, and for each source.
-pub(super) struct LoginThrottle {
-    failures: Mutex<Windows>,
+///
+/// The hasher is a parameter so that in tests two keys do not get the same window by chance.
+pub(super) struct LoginThrottle<S = RandomState> {
+    failures: Mutex<Windows<S>>,
     /// The last success of each client and source.
     successes: Mutex<HashMap<(String, IpAddr), Instant>>,
     look_ups: Semaphore,
 }
 
-impl Default for LoginThrottle {
+impl<S: BuildHasher + Default> Default for LoginThrottle<S> {
     fn default() -> Self {
         Self { failures: Mutex::default(), successes: Mutex::default(), look_ups: Semaphore::new(Self::MAX_LOOK_UPS) }
     }
 }
 
-impl LoginThrottle {
+impl<S: BuildHasher> LoginThrottle<S> {
     /// The limit of one client from one source. Whoever uses it up again and again waits longer each time.
-    const OF_PAIR: Limit = Limit { failures: 10, longest: Windows::LONGEST };
+    const OF_PAIR: Limit = Limit { failures: 10, longest: Window::LONGEST };
     /// The same, if many callers may share the address. The wait does not grow, because a stranger could keep the
     /// client out with ten requests in a quarter of an hour.
-    const OF_SHARED_PAIR: Limit = Limit { failures: 10, longest: Windows::SHORTEST };
+    const OF_SHARED_PAIR: Limit = Limit { failures: 10, longest: Window::SHORTEST };
     /// The same, if the client has logged in from the source lately. The caller may share the source with somebody who
     /// guesses, so it has a larger limit of its own and never waits longer than a minute, and the limit of the source
     /// does not apply.
-    const OF_PAIR_AFTER_SUCCESS: Limit = Limit { failures: 100, longest: Windows::SHORTEST };
+    const OF_PAIR_AFTER_SUCCESS: Limit = Limit { failures: 100, longest: Window::SHORTEST };
     /// The limit of all clients from one source. They may have nothing to do with each other, so it does not grow.
-    const OF_SOURCE: Limit = Limit { failures: 30, longest: Windows::SHORTEST };
+    const OF_SOURCE: Limit = Limit { failures: 30, longest: Window::SHORTEST };
     /// The programs that may register themselves from one source. None is refused for what others do.
-    const OF_REGISTRATIONS: Limit = Limit { failures: 30, longest: Windows::SHORTEST };
+    const OF_REGISTRATIONS: Limit = Limit { failures: 30, longest: Window::SHORTEST };
     /// The time for which a success counts. A client logs in again when its token ends, which is within an hour.
     const SUCCESS_COUNTS_FOR: Duration = Duration::from_hours(24);
     const MAX_SUCCESSES: usize = 10_000;
@@ -109,7 +111,13 @@ impl LoginThrottle {
         Ok(())
     }
 
-    fn check_in(&self, failures: &Windows, client: &str, source: Source, now: Instant) -> Result<(), TooManyFailures> {
+    fn check_in(
+        &self,
+        failures: &Windows<S>,
+        client: &str,
+        source: Source,
+        now: Instant,
+    ) -> Result<(), TooManyFailures> {
         let has_succeeded = self.has_succeeded(client, source, now);
         if let Some(network) = source.counted().filter(|_| !has_succeeded) {
             failures.check(&network, Self::OF_SOURCE, now)?;
@@ -158,8 +166,8 @@ struct Limit {
 ///
 /// The keys are hashed into a fixed number of windows, so that callers who try many names neither fill the memory nor
 /// push the counts of others out. The hash is keyed at random, so nobody can aim at the window of another key.
-struct Windows {
-    hasher: RandomState,
+struct Windows<S> {
+    hasher: S,
     epoch: Instant,
     slots: Vec<Window>,
 }
@@ -177,18 +185,22 @@ struct Window {
 }
 
 impl Window {
+    /// The shortest and the longest window, in seconds.
+    const SHORTEST: u64 = 60;
+    const LONGEST: u64 = 15 * 60;
+
     /// The second in which the window ends for a key with this limit.
     fn end(self, key: u64, limit: Limit) -> u64 {
-        let longest = if self.key == key { limit.longest } else { Windows::SHORTEST };
+        let longest = if self.key == key { limit.longest } else { Self::SHORTEST };
         self.began + self.length.min(longest)
     }
 
     /// The window of a failure after the end of this one. After a window that was used up, the next one is twice as
     /// long. A quarter of an hour without failures shortens it again.
     fn next(self, key: u64, limit: Limit, second: u64) -> Self {
-        let is_quiet = second >= self.end(key, limit) + Windows::LONGEST;
+        let is_quiet = second >= self.end(key, limit) + Self::LONGEST;
         let length = match self.failures {
-            _ if is_quiet || self.key != key => Windows::SHORTEST,
+            _ if is_quiet || self.key != key => Self::SHORTEST,
             failures if failures >= limit.failures => self.length * 2,
             _ => self.length,
         };
@@ -196,18 +208,15 @@ impl Window {
     }
 }
 
-impl Default for Windows {
+impl<S: BuildHasher + Default> Default for Windows<S> {
     fn default() -> Self {
-        let slots = vec![Window { key: 0, began: 0, length: Self::SHORTEST, failures: 0 }; Self::COUNT];
-        Self { hasher: RandomState::new(), epoch: Instant::now(), slots }
+        let slots = vec![Window { key: 0, began: 0, length: Window::SHORTEST, failures: 0 }; Self::COUNT];
+        Self { hasher: S::default(), epoch: Instant::now(), slots }
     }
 }
 
-impl Windows {
+impl<S: BuildHasher> Windows<S> {
     const COUNT: usize = 65_536;
-    /// The shortest and the longest window, in seconds.
-    const SHORTEST: u64 = 60;
-    const LONGEST: u64 = 15 * 60;
 
     fn check<K: Hash>(&self, key: &K, limit: Limit, now: Instant) -> Result<(), TooManyFailures> {
         let key = self.hasher.hash_one(key);
