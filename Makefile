@@ -2,7 +2,7 @@
 # ARGS goes to the command behind a target: make test ARGS=operations::health
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-fast hold simulate lint lint-fast fmt bench package docs hook \
+.PHONY: help run demo prepare test test-fast hold simulate lint lint-fast fmt bench package docs hook \
 	toolchain clients clients-newest deny advisories check-infra coverage drop ci
 
 help: ## List the commands
@@ -13,6 +13,9 @@ run: ## Start the service on http://127.0.0.1:8000
 
 demo: ## Schedule one conversation, deliver it and show its status
 	cargo run --release -- demo
+
+prepare: ## Install what the tests need under target/
+	scripts/prepare
 
 test: ## Run all tests; JUNIT=FILE writes the results there, PACKAGED_APP=FOLDER tests that app
 	scripts/test $(ARGS)

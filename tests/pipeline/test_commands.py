@@ -177,8 +177,13 @@ class Ci:
             'if [ "$1" = test ] && [ -n "$RESULTS" ]; then\n'
             '  mkdir -p target/ci/tests\n  echo "$RESULTS" > target/ci/tests/junit.xml\nfi\n'
             'case " $FAILING " in *" $1 "*) exit 7 ;; esac\n'
+            # What the tests need must be under way beside the step after the toolchain.
+            'for _ in {1..100}; do [ "$1" != lint ] || grep -q prepare calls && exit 0; sleep 0.1; done; exit 8\n'
         )
         stand_in.chmod(0o755)
+
+    def calls(self):
+        return [f"make {call}" for call in (self.place / "calls").read_text().splitlines()]
 
     def run(self, failing="", results=""):
         environment = os.environ | {
@@ -204,14 +209,17 @@ def test_ci_ends_with_the_number_of_tests(ci):
     ran = ci.run(results=PASSED)
     assert ran.returncode == 0, ran.stdout
     assert ran.stdout.endswith("\n2 passed, 0 failed\n")
-    calls = [f"make {call}" for call in (ci.place / "calls").read_text().splitlines()]
+    # What the tests need is installed beside the first steps, so it may be anywhere before the tests.
+    calls = ci.calls()
+    assert calls.index("make prepare") < calls.index(next(step for step in steps_of_ci() if step.startswith("make test")))
+    calls.remove("make prepare")
     assert calls == steps_of_ci()
 
 
 def test_ci_runs_every_step_after_one_that_failed(ci):
     ran = ci.run(failing="toolchain lint test", results=RESULTS)
     assert ran.returncode == 1
-    assert len((ci.place / "calls").read_text().splitlines()) == len(steps_of_ci())
+    assert set(ci.calls()) == {*steps_of_ci(), "make prepare"}
     assert "== make lint: failed with 7, " in ran.stdout and "== make deny: ok, " in ran.stdout
     assert "== failed: make toolchain\n== failed: make lint\n== failed: make test " in ran.stdout
 
