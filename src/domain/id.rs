@@ -43,7 +43,7 @@ impl ConversationId {
     /// The id with all bits inverted, as 32 hex digits. In this form the newest id sorts first.
     #[must_use]
     pub fn inverted(&self) -> String {
-        format!("{:032x}", !self.0.as_u128())
+        Uuid::from_u128(!self.0.as_u128()).simple().to_string()
     }
 
     /// Reads an id in the form of [`ConversationId::inverted`].

@@ -1,6 +1,6 @@
 //! Finds the operation of a request.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Buf;
@@ -56,7 +56,10 @@ fn boxed<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>> + Send + 'stat
 
 /// Finds operations by method and path.
 struct RoutingTable {
-    operations: Vec<Operation>,
+    /// The operations whose path has no parameter, by path.
+    exact: HashMap<&'static str, Vec<Operation>>,
+    /// All others.
+    templates: Vec<Operation>,
     /// The literal segments of all paths, each with the path before it. A literal is never the value of a parameter at its
     /// place: `/api/scheduler/schedule` is not the conversation `schedule`.
     literals: HashSet<(&'static str, &'static str)>,
@@ -70,14 +73,21 @@ impl RoutingTable {
         let literals = all.filter(|(_, segment)| !is_parameter(segment)).collect();
         let public = operations.iter().filter(|operation| !operation.is_invocation());
         let list: Vec<_> = public.map(Operation::describe).collect();
-        Self { list: list.join(", "), operations, literals }
+        let (templates, exact): (Vec<_>, Vec<_>) =
+            operations.into_iter().partition(|operation| segments(operation.path).any(|(_, s)| is_parameter(s)));
+        let mut table = Self { exact: HashMap::new(), templates, literals, list: list.join(", ") };
+        for operation in exact {
+            table.exact.entry(operation.path).or_default().push(operation);
+        }
+        table
     }
 
     /// The operation of a request, and the value of the parameter in its path (empty without one). The functions that
     /// the Functions host invokes exist only in its own requests.
     fn find<'a>(&self, method: &Method, path: &'a str, invocation: bool) -> Result<(&Operation, &'a str), Problem> {
         let mut allowed = Vec::new();
-        for operation in self.operations.iter().filter(|operation| invocation || !operation.is_invocation()) {
+        let known = self.exact.get(path).unwrap_or(&self.templates);
+        for operation in known.iter().filter(|operation| invocation || !operation.is_invocation()) {
             match self.parameter(operation.path, path) {
                 Some(parameter) if operation.accepts(method) => return Ok((operation, parameter)),
                 Some(_) => allowed.extend(operation.methods()),
@@ -86,7 +96,8 @@ impl RoutingTable {
         }
         let problem = if allowed.is_empty() {
             let corrected = corrected(path);
-            let mut meant = self.operations.iter().filter(|operation| !operation.is_invocation());
+            let all = self.exact.values().flatten().chain(&self.templates);
+            let mut meant = all.filter(|operation| !operation.is_invocation());
             let meant = meant.find(|operation| self.parameter(operation.path, &corrected).is_some());
             meant.map_or_else(Problem::no_such_path, |operation| Problem::misspelled_path(operation.path))
         } else {

@@ -132,7 +132,7 @@ pub(super) const PAYLOAD_ROWS: &str = "p~";
 pub(super) const MAIN_ROWS: &str = "m~";
 
 pub(super) fn conversation_key(client: &ClientId, id: ConversationId) -> String {
-    format!("{}{}", conversations_prefix(client), id.inverted())
+    [MAIN_ROWS, client.as_str(), "~", &id.inverted()].concat()
 }
 
 /// The keys of a client's conversations, newest first.
@@ -142,7 +142,7 @@ pub(super) fn conversations_of(client: &ClientId) -> KeyRange {
 
 /// The part of the key that the main rows of a client share.
 pub(super) fn conversations_prefix(client: &ClientId) -> String {
-    format!("{MAIN_ROWS}{client}~")
+    [MAIN_ROWS, client.as_str(), "~"].concat()
 }
 
 /// The keys of the due rows behind a place and with a time before `end`.
