@@ -52,17 +52,10 @@ enum CourseRow {
     Ending,
 }
 
+/// Number, due time, missed ones before it, end, attempts, failure. It is an array, because a series has twenty of them in
+/// each commit, and the names of fields would be the larger part of the row.
 #[derive(Serialize, Deserialize)]
-struct OccurrenceRow<'a> {
-    number: u32,
-    due: i64,
-    #[serde(default, skip_serializing_if = "is_zero")]
-    missed: u32,
-    ended: i64,
-    attempts: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    failure: Option<Cow<'a, str>>,
-}
+struct OccurrenceRow<'a>(u32, i64, u32, i64, u32, Option<Cow<'a, str>>);
 
 impl<'a> From<&'a Series> for SeriesRow<'a> {
     fn from(series: &'a Series) -> Self {
@@ -138,26 +131,14 @@ impl CourseRow {
 impl<'a> From<&'a Occurrence> for OccurrenceRow<'a> {
     fn from(occurrence: &'a Occurrence) -> Self {
         let Occurrence { number, due, missed, ended, attempts, failure } = occurrence;
-        Self {
-            number: *number,
-            due: due.as_millis(),
-            missed: *missed,
-            ended: ended.as_millis(),
-            attempts: *attempts,
-            failure: failure.as_deref().map(Cow::from),
-        }
+        let failure = failure.as_deref().map(Cow::from);
+        Self(*number, due.as_millis(), *missed, ended.as_millis(), *attempts, failure)
     }
 }
 
 impl From<OccurrenceRow<'_>> for Occurrence {
-    fn from(row: OccurrenceRow<'_>) -> Self {
-        Self {
-            number: row.number,
-            due: Timestamp::from_millis(row.due),
-            missed: row.missed,
-            ended: Timestamp::from_millis(row.ended),
-            attempts: row.attempts,
-            failure: row.failure.map(Cow::into_owned),
-        }
+    fn from(OccurrenceRow(number, due, missed, ended, attempts, failure): OccurrenceRow<'_>) -> Self {
+        let (due, ended) = (Timestamp::from_millis(due), Timestamp::from_millis(ended));
+        Self { number, due, missed, ended, attempts, failure: failure.map(Cow::into_owned) }
     }
 }
