@@ -169,7 +169,7 @@ impl ServerHandler for Handler {
             return Ok(task.into());
         }
         let next = if elicitation::is_offered(&context) {
-            self.elicitation.before(self.executor.scheduler(), principal, call, &request).await
+            self.elicitation.before(principal, call, &request).await
         } else {
             Ok(Next::Run(Arc::clone(&call.arguments)))
         };
