@@ -1,5 +1,8 @@
 //! The tools, and their descriptions for language models.
 
+#[cfg(feature = "testing")]
+pub mod fixtures;
+
 use std::future::ready;
 use std::sync::Arc;
 
