@@ -69,6 +69,8 @@ pub(super) enum Next {
     Run(Arc<str>),
     /// The person is asked.
     Ask(Box<InputRequiredResult>),
+    /// The call is an error of the program, because this service did not make its `requestState`.
+    InvalidState,
 }
 
 /// The arguments that the person has given, by name.
@@ -105,8 +107,11 @@ impl Elicitation {
         if questions.is_empty() {
             return Ok(Next::Run(Arc::clone(&call.arguments)));
         }
-        let state = request.request_state.as_deref().unwrap_or_default();
-        let asked = self.confirmations.asked(client, tool, state);
+        let asked = match &request.request_state {
+            Some(state) => self.confirmations.asked(client, tool, state),
+            None => Some(Vec::new()),
+        };
+        let Some(asked) = asked else { return Ok(Next::InvalidState) };
         let Some(given) = accepted(&questions, &asked, request)? else {
             let messages = questions.iter().map(|question| question.message.clone());
             let state = self.confirmations.ask(client, tool, messages.collect());

@@ -175,6 +175,11 @@ impl ServerHandler for Handler {
         };
         let result = match next {
             Ok(Next::Ask(questions)) => return Ok((*questions).into()),
+            Ok(Next::InvalidState) => {
+                let text = "requestState is not from this server, or was changed: call again without it, and without \
+                            inputResponses";
+                return Err(ErrorData::invalid_params(text, None));
+            }
             Ok(Next::Run(arguments)) => {
                 self.executor.run(call.tool.tool.run, principal, arguments.as_bytes()).await.into_rmcp()
             }

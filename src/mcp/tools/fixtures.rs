@@ -23,6 +23,7 @@ pub fn all() -> Vec<NamedTool> {
         ("json_schema_2020_12_tool", SCHEMA),
         ("test_input_required_result_elicitation", GREETING),
         ("test_input_required_result_request_state", CONSENT),
+        ("test_input_required_result_tampered_state", CONSENT),
         ("test_streaming_elicitation", CONSENT),
     ];
     tools.map(|(name, tool)| NamedTool { name, title: "A fixture", scope: Scope::Read, tool }).into()

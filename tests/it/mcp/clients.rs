@@ -29,7 +29,7 @@ const TOOLS: &str = "tools scheduleConversation getConversationStatus waitForCon
 
 /// The scenarios of the conformance suite that call a fixture, with the number of checks that pass. The first three are in both
 /// versions of the protocol, the others in 2026-07-28 alone. Of the last one, a single check calls a fixture.
-const OF_FIXTURES: [(&str, u8); 8] = [
+const OF_FIXTURES: [(&str, u8); 9] = [
     ("tools-call-simple-text", 2),
     ("tools-call-error", 2),
     ("json-schema-2020-12", 8),
@@ -37,6 +37,7 @@ const OF_FIXTURES: [(&str, u8); 8] = [
     ("input-required-result-request-state", 3),
     ("input-required-result-result-type", 2),
     ("input-required-result-missing-input-response", 2),
+    ("input-required-result-tampered-state", 2),
     ("server-stateless:sep-2575-http-server-no-independent-requests-on-stream", 22),
 ];
 
