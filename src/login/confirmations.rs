@@ -55,14 +55,14 @@ impl Confirmations {
         self.seals.seal(&Asked { client: client.clone(), tool: tool.to_owned(), questions, expires })
     }
 
-    /// The questions of a state. None if this service did not make the state for this client and this tool, or if it is
-    /// too old.
+    /// The questions of a state. None if they were for another client or another tool, or if the state is too old. `None`
+    /// if this service did not make the state.
     #[must_use]
-    pub fn asked(&self, client: &ClientId, tool: &str, state: &str) -> Vec<String> {
-        let asked = self.seals.open::<Asked>(state).filter(|asked| {
-            asked.client == *client && asked.tool == tool && self.clock.now() < Timestamp::from_millis(asked.expires)
-        });
-        asked.map(|asked| asked.questions).unwrap_or_default()
+    pub fn asked(&self, client: &ClientId, tool: &str, state: &str) -> Option<Vec<String>> {
+        let asked = self.seals.open::<Asked>(state)?;
+        let is_open = self.clock.now() < Timestamp::from_millis(asked.expires);
+        let counts = asked.client == *client && asked.tool == tool && is_open;
+        Some(if counts { asked.questions } else { Vec::new() })
     }
 
     /// Whether a person has confirmed that a client sends to a host.

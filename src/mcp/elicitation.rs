@@ -1,4 +1,4 @@
-//! Questions to the person, before a tool schedules something: which time zone is meant, and whether a new host is right.
+//! Questions to the person before a tool runs. What a tool asks is a property of the tool.
 //!
 //! Only a program that declares elicitation is asked. The result of the call is then `input_required` (SEP-2322), and the
 //! program repeats the call with the answers. Nothing is kept meanwhile: the same questions are found again in the same
@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use rmcp::RoleServer;
 use rmcp::model::{
     CallToolRequestParams, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema,
@@ -16,29 +17,50 @@ use rmcp::service::RequestContext;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::executor::{ID_ARGUMENT, KEY_ARGUMENT, UpdateArguments, parse_id};
 use super::message::ToolCall;
-use super::named::NAME_ARGUMENT;
 use super::speaks_2026_07_28;
-use crate::api::{ErrorDetail, Parsed, Problem, ScheduleRequest, UpdateRequest, is_of_time};
+use crate::api::{ErrorDetail, Problem};
 use crate::auth::Principal;
-use crate::domain::{ClientId, EndpointHost, Note};
+use crate::domain::{ClientId, EndpointHost};
 use crate::json::members;
 use crate::login::Confirmations;
 use crate::scheduler::Scheduler;
-use crate::text::escape_invisible;
 
-/// The question about the time zone. The argument and the field of the form have the same name.
-const ZONE: &str = "timeZone";
-/// The question about the hosts.
-const HOST: &str = "endpoint";
-/// The longest part of an argument in a question.
-const MAX_SHOWN: usize = 64;
+/// The function that finds the open questions of a call. It takes the client, and the arguments as the caller wrote them.
+pub(super) type QuestionsFunction =
+    for<'a> fn(&'a Elicitation, &'a ClientId, &'a [u8]) -> BoxFuture<'a, Result<Vec<Question>, Problem>>;
 
 /// Asks persons.
 #[derive(Clone)]
 pub(super) struct Elicitation {
-    confirmations: Arc<Confirmations>,
+    pub(super) scheduler: Scheduler,
+    pub(super) confirmations: Arc<Confirmations>,
+}
+
+/// A question to the person.
+pub(super) struct Question {
+    /// The name of the question and of its answer.
+    pub(super) name: &'static str,
+    /// The question as the person reads it.
+    pub(super) message: String,
+    /// What the person gives.
+    pub(super) wanted: Wanted,
+    /// The error if the person does not accept. It begins with the verb, because the name of the question stands before it.
+    pub(super) if_declined: &'static str,
+}
+
+/// What the person gives to accept.
+pub(super) enum Wanted {
+    /// A text, which becomes an argument of the call.
+    Argument {
+        /// The name of the argument, and of the field of the form.
+        name: &'static str,
+        /// The label of the field.
+        title: &'static str,
+        description: &'static str,
+    },
+    /// Nothing but that the person accepts. These hosts are then confirmed for the client.
+    Consent(Vec<EndpointHost>),
 }
 
 /// What follows a call.
@@ -47,25 +69,12 @@ pub(super) enum Next {
     Run(Arc<str>),
     /// The person is asked.
     Ask(Box<InputRequiredResult>),
+    /// The call is an error of the program, because this service did not make its `requestState`.
+    InvalidState,
 }
 
-/// What only a person can say about a call.
-#[derive(Default)]
-struct Open {
-    /// The time that has no zone, as the question names it.
-    zone_of: Option<String>,
-    /// The hosts that nobody has confirmed.
-    hosts: Vec<EndpointHost>,
-}
-
-/// The questions of a call, by name.
-type Questions = BTreeMap<&'static str, String>;
-
-/// The person has accepted all questions.
-struct Accepted {
-    /// The time zone, if it was a question.
-    zone: Option<String>,
-}
+/// The arguments that the person has given, by name.
+type Given = Vec<(&'static str, String)>;
 
 /// Whether the program shows forms to its user, and knows how to repeat the call.
 pub(super) fn is_offered(context: &RequestContext<RoleServer>) -> bool {
@@ -76,109 +85,67 @@ pub(super) fn is_offered(context: &RequestContext<RoleServer>) -> bool {
 }
 
 impl Elicitation {
-    pub(super) fn new(confirmations: Confirmations) -> Self {
-        Self { confirmations: Arc::new(confirmations) }
+    pub(super) fn new(scheduler: Scheduler, confirmations: Confirmations) -> Self {
+        Self { scheduler, confirmations: Arc::new(confirmations) }
     }
 
     /// Asks what is open, or takes the answers.
     ///
     /// # Errors
-    /// [`Problem`] if the person has declined, if an operator has not approved a host, or if there is no such conversation.
+    /// [`Problem`] if the person has declined, or if the tool finds that the call cannot succeed.
     pub(super) async fn before(
         &self,
-        scheduler: &Scheduler,
         principal: &Principal,
         call: &ToolCall,
         request: &CallToolRequestParams,
     ) -> Result<Next, Problem> {
         let (client, tool) = (principal.client(), call.tool.name);
-        let open = self.open(scheduler, client, call).await?;
-        let questions = open.questions(client);
+        let questions = match call.tool.tool.questions {
+            Some(find) => find(self, client, call.arguments.as_bytes()).await?,
+            None => Vec::new(),
+        };
         if questions.is_empty() {
             return Ok(Next::Run(Arc::clone(&call.arguments)));
         }
-        let state = request.request_state.as_deref().unwrap_or_default();
-        let asked = self.confirmations.asked(client, tool, state);
-        let Some(Accepted { zone }) = accepted(&questions, &asked, request)? else {
-            let state = self.confirmations.ask(client, tool, questions.values().cloned().collect());
-            let forms = questions.into_iter().map(|(name, message)| (name.to_owned(), form(name, message)));
+        let asked = match &request.request_state {
+            Some(state) => self.confirmations.asked(client, tool, state),
+            None => Some(Vec::new()),
+        };
+        let Some(asked) = asked else { return Ok(Next::InvalidState) };
+        let Some(given) = accepted(&questions, &asked, request)? else {
+            let messages = questions.iter().map(|question| question.message.clone());
+            let state = self.confirmations.ask(client, tool, messages.collect());
+            let forms = questions.into_iter().map(|question| (question.name.to_owned(), question.form()));
             return Ok(Next::Ask(Box::new(InputRequiredResult::new(Some(forms.collect()), Some(state)))));
         };
-        for host in &open.hosts {
-            self.confirmations.add(client, host).await?;
-        }
-        let arguments = zone.map(|zone| with_zone(&call.arguments, &zone).into());
-        Ok(Next::Run(arguments.unwrap_or_else(|| Arc::clone(&call.arguments))))
-    }
-
-    /// What is open in a call. Nothing is open in a call that fails whatever the person answers.
-    async fn open(&self, scheduler: &Scheduler, client: &ClientId, call: &ToolCall) -> Result<Open, Problem> {
-        let Some((request, known)) = read(scheduler, client, call).await? else { return Ok(Open::default()) };
-        let zone_of = time_without_zone(request.value());
-        let mut hosts = request.value().hosts(scheduler.endpoint_policy());
-        let validate = |request: ScheduleRequest| request.validate(scheduler.now(), scheduler.endpoint_policy());
-        let errors = request.check(validate).err().unwrap_or_default();
-        if !errors.iter().all(|error| zone_of.is_some() && is_of_time(&error.pointer)) {
-            return Ok(Open::default());
-        }
-        hosts.sort();
-        hosts.dedup();
-        hosts.retain(|host| !known.contains(host));
-        let mut open = Open { zone_of, hosts: Vec::new() };
-        for host in hosts {
-            if !scheduler.check_host(client, &host).await? && !self.confirmations.has(client, &host).await? {
-                open.hosts.push(host);
+        for question in &questions {
+            if let Wanted::Consent(hosts) = &question.wanted {
+                for host in hosts {
+                    self.confirmations.add(client, host).await?;
+                }
             }
         }
-        Ok(open)
+        Ok(Next::Run(with_arguments(&call.arguments, &given).into()))
     }
 }
 
-/// The schedule request of a call, and the hosts to which the conversation is sent already. `None` if it is another tool, or
-/// an update with wrong arguments.
-async fn read(
-    scheduler: &Scheduler,
-    client: &ClientId,
-    call: &ToolCall,
-) -> Result<Option<(Parsed<ScheduleRequest>, Vec<EndpointHost>)>, Problem> {
-    let arguments = call.arguments.as_bytes();
-    let (own_argument, stored) = match call.tool.name {
-        "scheduleConversation" => (KEY_ARGUMENT, None),
-        "scheduleNamedConversation" => (NAME_ARGUMENT, None),
-        "updateConversation" => {
-            let read = Parsed::<UpdateArguments>::from_json(arguments);
-            let id = read.and_then(|read| read.validate(UpdateArguments::id)).and_then(|id| parse_id(&id));
-            // The tool names all mistakes at once, those in the stored conversation too.
-            let Ok(id) = id else { return Ok(None) };
-            (ID_ARGUMENT, Some(scheduler.get(client, id).await?.whole))
-        }
-        _ => return Ok(None),
-    };
-    let request = UpdateRequest::without(arguments, own_argument, Parsed::default())?.request(stored.as_ref())?;
-    Ok(Some((request, stored.map(|whole| whole.hosts()).unwrap_or_default())))
-}
+impl Question {
+    fn form(self) -> InputRequest {
+        let requested_schema = match self.wanted {
+            Wanted::Argument { name, title, description } => {
+                let field = StringSchema::new().title(title).description(description).min_length(1);
+                let fields = [(name.to_owned(), PrimitiveSchemaDefinition::String(field))];
+                ElicitationSchema::new(fields.into()).with_required(vec![name.to_owned()])
+            }
+            Wanted::Consent(_) => ElicitationSchema::new(BTreeMap::new()),
+        };
+        let message = self.message;
+        let params = ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema };
+        InputRequest::Elicitation(ElicitRequest::new(params))
+    }
 
-/// The time or the recurrence that is read as UTC because nobody has said a zone.
-fn time_without_zone(request: &ScheduleRequest) -> Option<String> {
-    let notes = request.notes();
-    let time = request.scheduled_time.as_deref().filter(|_| notes.contains(&Note::ReadAsUtc));
-    let cron = request.recurrence.as_ref().and_then(|recurrence| recurrence.cron.as_deref());
-    let cron = cron.filter(|_| notes.contains(&Note::RecursInUtc)).map(|cron| format!("the recurrence {cron}"));
-    time.map(str::to_owned).or(cron).map(|shown| escape_invisible(&shown, MAX_SHOWN).0)
-}
-
-impl Open {
-    fn questions(&self, client: &ClientId) -> Questions {
-        let zone = self.zone_of.as_ref().map(|time| (ZONE, format!("Which time zone is {time} in?")));
-        let hosts = self.hosts.iter().map(EndpointHost::as_str).collect::<Vec<_>>().join(" and to ");
-        let host = (!hosts.is_empty()).then(|| {
-            let question = format!(
-                "Send to {hosts}? Nobody has confirmed this destination for the client {client} yet. If you accept, you \
-                 are not asked again for 90 days."
-            );
-            (HOST, question)
-        });
-        zone.into_iter().chain(host).collect()
+    fn not_accepted(&self) -> ErrorDetail {
+        ErrorDetail { pointer: format!("/{}", self.name), detail: self.if_declined.to_owned() }
     }
 }
 
@@ -187,58 +154,35 @@ impl Open {
 /// # Errors
 /// [`Problem`] if the person has declined.
 fn accepted(
-    questions: &Questions,
+    questions: &[Question],
     asked: &[String],
     request: &CallToolRequestParams,
-) -> Result<Option<Accepted>, Problem> {
-    let (mut zone, mut has_all, mut declined) = (None, true, Vec::new());
-    for (name, message) in questions {
-        let answer = request.input_responses.as_ref().and_then(|answers| answers.get(*name));
-        let answer = answer.filter(|_| asked.contains(message)).and_then(|json| ElicitResult::deserialize(json).ok());
-        match answer {
-            Some(ElicitResult { action: ElicitationAction::Accept, content, .. }) if *name == ZONE => {
-                let given = content.as_ref().and_then(|content| content.get(ZONE)?.as_str());
-                zone = given.map(|zone| zone.trim().to_owned()).filter(|zone| !zone.is_empty());
-                has_all &= zone.is_some();
+) -> Result<Option<Given>, Problem> {
+    let (mut given, mut has_all, mut declined) = (Given::new(), true, Vec::new());
+    for question in questions {
+        let answer = request.input_responses.as_ref().and_then(|answers| answers.get(question.name));
+        let answer = answer.filter(|_| asked.contains(&question.message));
+        match (answer.and_then(|json| ElicitResult::deserialize(json).ok()), &question.wanted) {
+            (Some(ElicitResult { action: ElicitationAction::Accept, content, .. }), Wanted::Argument { name, .. }) => {
+                let text = content.as_ref().and_then(|content| content.get(name)?.as_str()).map(str::trim);
+                let text = text.filter(|text| !text.is_empty());
+                has_all &= text.is_some();
+                given.extend(text.map(|text| (*name, text.to_owned())));
             }
-            Some(ElicitResult { action: ElicitationAction::Accept, .. }) => {}
-            Some(_) => declined.push(not_accepted(name)),
-            None => has_all = false,
+            (Some(ElicitResult { action: ElicitationAction::Accept, .. }), Wanted::Consent(_)) => {}
+            (Some(_), _) => declined.push(question.not_accepted()),
+            (None, _) => has_all = false,
         }
     }
-    if declined.is_empty() { Ok(has_all.then_some(Accepted { zone })) } else { Err(Problem::invalid(declined)) }
+    if declined.is_empty() { Ok(has_all.then_some(given)) } else { Err(Problem::invalid(declined)) }
 }
 
-fn not_accepted(question: &str) -> ErrorDetail {
-    let detail = if question == ZONE {
-        "is missing: the person was asked for it and did not say it, so nothing was scheduled or changed. Give timeZone, \
-         such as Europe/Berlin, or write scheduledTime with its UTC offset"
-    } else {
-        "was not confirmed: the person was asked and does not want to send there, so nothing was scheduled or changed. Ask \
-         the person where to send"
-    };
-    ErrorDetail { pointer: format!("/{question}"), detail: detail.to_owned() }
-}
-
-fn form(question: &str, message: String) -> InputRequest {
-    let requested_schema = if question == ZONE {
-        let zone = StringSchema::new().title("Time zone").min_length(1);
-        let zone = zone.description("A name of the IANA database, such as Europe/Berlin or America/New_York.");
-        let fields = [(ZONE.to_owned(), PrimitiveSchemaDefinition::String(zone))];
-        ElicitationSchema::new(fields.into()).with_required(vec![ZONE.to_owned()])
-    } else {
-        // To accept is to confirm, so there is nothing to fill in.
-        ElicitationSchema::new(BTreeMap::new())
-    };
-    let params = ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema };
-    InputRequest::Elicitation(ElicitRequest::new(params))
-}
-
-/// The arguments as if the caller had given the time zone.
-fn with_zone(arguments: &str, zone: &str) -> String {
+/// The arguments as if the caller had given these too.
+fn with_arguments(arguments: &str, given: &[(&str, String)]) -> String {
     let (members, _) = members::read(arguments.as_bytes());
-    let zone = Value::from(zone).to_string();
-    let others =
-        members.iter().filter(|member| member.name != ZONE).map(|member| (member.name.as_str(), member.text()));
-    members::write(others.chain([(ZONE, zone.as_str())]))
+    let is_given = |name: &str| given.iter().any(|(other, _)| *other == name);
+    let others = members.iter().filter(|member| !is_given(&member.name));
+    let others = others.map(|member| (member.name.as_str(), member.text().to_owned()));
+    let given = given.iter().map(|(name, text)| (*name, Value::from(text.as_str()).to_string()));
+    members::write(others.chain(given))
 }

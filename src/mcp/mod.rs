@@ -10,6 +10,7 @@ mod executor;
 mod inbox;
 mod message;
 mod named;
+mod questions;
 mod resources;
 mod server;
 mod tasks;
@@ -72,7 +73,8 @@ impl McpServer {
             .with_allowed_origins(origins.chain(LOOPBACK.map(|host| format!("http://{host}:*"))));
         let tools: Arc<[_]> = tools.into_iter().map(Arc::new).collect();
         let website = public_url.origins().next().map(Origin::as_str);
-        let (executor, elicitation) = (ToolExecutor::new(scheduler, inbox), Elicitation::new(confirmations));
+        let elicitation = Elicitation::new(scheduler.clone(), confirmations);
+        let executor = ToolExecutor::new(scheduler, inbox);
         let handler = Handler::new(executor, Arc::clone(&tools), subscriptions, elicitation, website);
         let sessions = Arc::new(NeverSessionManager::default());
         let service = StreamableHttpService::new(move || Ok(handler.clone()), sessions, config);

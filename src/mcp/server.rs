@@ -169,12 +169,17 @@ impl ServerHandler for Handler {
             return Ok(task.into());
         }
         let next = if elicitation::is_offered(&context) {
-            self.elicitation.before(self.executor.scheduler(), principal, call, &request).await
+            self.elicitation.before(principal, call, &request).await
         } else {
             Ok(Next::Run(Arc::clone(&call.arguments)))
         };
         let result = match next {
             Ok(Next::Ask(questions)) => return Ok((*questions).into()),
+            Ok(Next::InvalidState) => {
+                let text = "requestState is not from this server, or was changed: call again without it, and without \
+                            inputResponses";
+                return Err(ErrorData::invalid_params(text, None));
+            }
             Ok(Next::Run(arguments)) => {
                 self.executor.run(call.tool.tool.run, principal, arguments.as_bytes()).await.into_rmcp()
             }

@@ -1,5 +1,8 @@
 //! The tools, and their descriptions for language models.
 
+#[cfg(feature = "testing")]
+pub mod fixtures;
+
 use std::future::ready;
 use std::sync::Arc;
 
@@ -10,9 +13,12 @@ use schemars::{JsonSchema, Schema, json_schema};
 use serde_json::Value;
 
 use super::batches::BatchArguments;
-use super::executor::{ConversationRequest, RunArguments, ScheduleArguments, ToolFunction, UpdateArguments};
+use super::elicitation::QuestionsFunction;
+use super::executor::{
+    ConversationRequest, KEY_ARGUMENT, RunArguments, ScheduleArguments, ToolFunction, UpdateArguments,
+};
 use super::inbox::AcknowledgeArguments;
-use super::named::{NameRequest, ScheduleNamedArguments};
+use super::named::{NAME_ARGUMENT, NameRequest, ScheduleNamedArguments};
 use super::tasks::WaitArguments;
 use crate::api::{
     AcknowledgeResponse, BatchResponse, BulkCancelResponse, BulkRedeliverResponse, BulkRequest, CancelResponse,
@@ -42,6 +48,8 @@ pub struct Tool {
     effect: Effect,
     input: fn() -> Arc<JsonObject>,
     output: fn() -> Arc<JsonObject>,
+    /// What the person is asked first. `None` if the arguments say everything.
+    pub(super) questions: Option<QuestionsFunction>,
     pub(super) run: ToolFunction,
 }
 
@@ -85,6 +93,7 @@ pub const SCHEDULE_CONVERSATION: Tool = Tool {
     effect: Effect::Schedules,
     input: || schema::<ScheduleArguments>(without_null),
     output: || schema::<ScheduleResponse>(or_null),
+    questions: Some(|elicitation, client, arguments| Box::pin(elicitation.about_new(client, arguments, KEY_ARGUMENT))),
     run: |executor, principal, arguments| Box::pin(executor.schedule(principal, arguments)),
 };
 
@@ -96,6 +105,7 @@ pub const GET_CONVERSATION_STATUS: Tool = Tool {
     effect: Effect::Reads,
     input: || schema::<ConversationRequest>(without_null),
     output: || schema::<ConversationResponse<UntrustedContent>>(or_null),
+    questions: None,
     run: |executor, principal, arguments| Box::pin(executor.get_status(principal, arguments)),
 };
 
@@ -109,6 +119,7 @@ pub const WAIT_FOR_CONVERSATION: Tool = Tool {
     effect: Effect::Reads,
     input: || schema::<WaitArguments>(without_null),
     output: || schema::<ConversationResponse<UntrustedContent>>(or_null),
+    questions: None,
     run: |executor, principal, arguments| Box::pin(executor.wait(principal, arguments)),
 };
 
@@ -120,6 +131,7 @@ pub const CANCEL_CONVERSATION: Tool = Tool {
     effect: Effect::Cancels,
     input: || schema::<ConversationRequest>(without_null),
     output: || schema::<CancelResponse>(or_null),
+    questions: None,
     run: |executor, principal, arguments| Box::pin(executor.cancel(principal, arguments)),
 };
 
@@ -132,6 +144,7 @@ pub const UPDATE_CONVERSATION: Tool = Tool {
     effect: Effect::Changes,
     input: || schema::<UpdateArguments>(without_null),
     output: || schema::<ConversationResponse<UntrustedContent>>(or_null),
+    questions: Some(|elicitation, client, arguments| Box::pin(elicitation.about_change(client, arguments))),
     run: |executor, principal, arguments| Box::pin(executor.update(principal, arguments)),
 };
 
@@ -143,6 +156,7 @@ pub const LIST_CONVERSATIONS: Tool = Tool {
     effect: Effect::Reads,
     input: || schema::<ListRequest>(without_null),
     output: || schema::<ListResponse<UntrustedContent>>(or_null),
+    questions: None,
     run: |executor, principal, arguments| Box::pin(executor.list(principal, arguments)),
 };
 
@@ -153,6 +167,7 @@ pub const GET_CURRENT_TIME: Tool = Tool {
     effect: Effect::Reads,
     input: || schema::<CurrentTimeRequest>(without_null),
     output: || schema::<CurrentTimeResponse>(or_null),
+    questions: None,
     run: |executor, _, arguments| Box::pin(ready(executor.current_time(arguments))),
 };
 
@@ -163,6 +178,7 @@ pub const PREVIEW_TIME: Tool = Tool {
     effect: Effect::Reads,
     input: || schema::<PreviewRequest>(without_null),
     output: || schema::<PreviewResponse>(or_null),
+    questions: None,
     run: |executor, _, arguments| Box::pin(ready(executor.preview(arguments))),
 };
 
@@ -174,6 +190,7 @@ pub const REDELIVER_CONVERSATION: Tool = Tool {
     effect: Effect::Schedules,
     input: || schema::<ConversationRequest>(without_null),
     output: || schema::<RedeliverResponse>(or_null),
+    questions: None,
     run: |executor, principal, arguments| Box::pin(executor.redeliver(principal, arguments)),
 };
 
@@ -186,6 +203,7 @@ pub const RUN_CONVERSATION: Tool = Tool {
     effect: Effect::Schedules,
     input: || schema::<RunArguments>(without_null),
     output: || schema::<ScheduleResponse>(or_null),
+    questions: None,
     run: |executor, principal, arguments| Box::pin(executor.run_now(principal, arguments)),
 };
 
@@ -198,6 +216,7 @@ pub const SCHEDULE_NAMED_CONVERSATION: Tool = Tool {
     effect: Effect::Changes,
     input: || schema::<ScheduleNamedArguments>(without_null),
     output: || schema::<NamedResponse>(or_null),
+    questions: Some(|elicitation, client, arguments| Box::pin(elicitation.about_new(client, arguments, NAME_ARGUMENT))),
     run: |executor, principal, arguments| Box::pin(executor.schedule_named(principal, arguments)),
 };
 
@@ -208,6 +227,7 @@ pub const GET_NAMED_CONVERSATION: Tool = Tool {
     effect: Effect::Reads,
     input: || schema::<NameRequest>(without_null),
     output: || schema::<ConversationResponse<UntrustedContent>>(or_null),
+    questions: None,
     run: |executor, principal, arguments| Box::pin(executor.get_named(principal, arguments)),
 };
 
@@ -218,6 +238,7 @@ pub const CANCEL_NAMED_CONVERSATION: Tool = Tool {
     effect: Effect::Cancels,
     input: || schema::<NameRequest>(without_null),
     output: || schema::<CancelResponse>(or_null),
+    questions: None,
     run: |executor, principal, arguments| Box::pin(executor.cancel_named(principal, arguments)),
 };
 
@@ -230,6 +251,7 @@ pub const SCHEDULE_BATCH: Tool = Tool {
     effect: Effect::Schedules,
     input: || schema::<BatchArguments>(without_null),
     output: || schema::<BatchResponse>(or_null),
+    questions: None,
     run: |executor, principal, arguments| Box::pin(executor.schedule_batch(principal, arguments)),
 };
 
@@ -242,6 +264,7 @@ pub const CANCEL_CONVERSATIONS: Tool = Tool {
     effect: Effect::Cancels,
     input: || schema::<BulkRequest<Cancelling>>(without_null),
     output: || schema::<BulkCancelResponse>(or_null),
+    questions: None,
     run: |executor, principal, arguments| Box::pin(executor.cancel_many(principal, arguments)),
 };
 
@@ -254,6 +277,7 @@ pub const REDELIVER_CONVERSATIONS: Tool = Tool {
     effect: Effect::Schedules,
     input: || schema::<BulkRequest<Redelivering>>(without_null),
     output: || schema::<BulkRedeliverResponse>(or_null),
+    questions: None,
     run: |executor, principal, arguments| Box::pin(executor.redeliver_many(principal, arguments)),
 };
 
@@ -268,6 +292,7 @@ pub const RECEIVE_CONVERSATIONS: Tool = Tool {
     effect: Effect::Receives,
     input: || schema::<ReceiveRequest>(without_null),
     output: || schema::<ReceiveResponse<'_>>(or_null),
+    questions: None,
     run: |executor, principal, arguments| Box::pin(executor.receive(principal, arguments)),
 };
 
@@ -279,6 +304,7 @@ pub const ACKNOWLEDGE_CONVERSATION: Tool = Tool {
     effect: Effect::Acknowledges,
     input: || schema::<AcknowledgeArguments>(without_null),
     output: || schema::<AcknowledgeResponse>(or_null),
+    questions: None,
     run: |executor, principal, arguments| Box::pin(executor.acknowledge(principal, arguments)),
 };
 

@@ -13,10 +13,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use mcp_scheduler::http::{Operation, operations};
+use mcp_scheduler::mcp::tools::fixtures;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::support::app::{CLIENT, KEY, TestApp};
+use crate::support::app::{BareApi, CLIENT, KEY, TestApp};
 use crate::support::client::{self, ApiClient, in_seconds};
 use crate::support::host_harness::HostHarness;
 use crate::support::installed::{ROOT, installed};
@@ -24,6 +26,20 @@ use crate::support::receiver::Receiver;
 use crate::support::service;
 
 const TOOLS: &str = "tools scheduleConversation getConversationStatus waitForConversation updateConversation cancelConversation redeliverConversation runConversation listConversations previewTime getCurrentTime scheduleNamedConversation getNamedConversation cancelNamedConversation scheduleBatch cancelConversations redeliverConversations receiveConversations acknowledgeConversation\n";
+
+/// The scenarios of the conformance suite that call a fixture, with the number of checks that pass. The first three are in both
+/// versions of the protocol, the others in 2026-07-28 alone. Of the last one, a single check calls a fixture.
+const OF_FIXTURES: [(&str, u8); 9] = [
+    ("tools-call-simple-text", 2),
+    ("tools-call-error", 2),
+    ("json-schema-2020-12", 8),
+    ("input-required-result-basic-elicitation", 3),
+    ("input-required-result-request-state", 3),
+    ("input-required-result-result-type", 2),
+    ("input-required-result-missing-input-response", 2),
+    ("input-required-result-tampered-state", 2),
+    ("server-stateless:sep-2575-http-server-no-independent-requests-on-stream", 22),
+];
 
 /// The address and the credentials that a client gets.
 struct Given {
@@ -125,21 +141,29 @@ impl Given {
     }
 
     /// Asserts that every scenario of both versions of the protocol passes, except those in the lists, which give a reason
-    /// for each. Two scenarios in the lists apply in part.
-    async fn conformance(&self) {
-        let of_2025 = ["✓ server-initialize: 2 passed, 0", "✓ ping: 2 passed, 0", "✓ tools-list: 3 passed, 0"];
-        let of_2026 =
-            ["✗ server-stateless: 21 passed, 4", "✗ caching: 6 passed, 1", "✓ dns-rebinding-protection: 2 passed, 0"];
-        for (version, counts) in [("2025-11-25", of_2025), ("2026-07-28", of_2026)] {
+    /// for each. Without the fixtures, those that need one have to fail too.
+    async fn conformance(&self, has_fixtures: bool) {
+        let lists = tempfile::tempdir().unwrap();
+        for (version, of_server, of_fixtures) in [
+            ("2025-11-25", [("server-initialize", 2), ("ping", 2), ("tools-list", 3)], &OF_FIXTURES[..3]),
+            ("2026-07-28", [("caching", 6), ("tools-list", 4), ("dns-rebinding-protection", 2)], &OF_FIXTURES[..]),
+        ] {
+            let list = format!("conformance-{version}.yml");
+            let mut failing = fs::read_to_string(Path::new(ROOT).join("tests/mcp-clients").join(&list)).unwrap();
+            if !has_fixtures {
+                failing.extend(of_fixtures.iter().map(|(name, _)| format!("  - {name}\n")));
+            }
+            let list = lists.path().join(list);
+            fs::write(&list, failing).unwrap();
             let suite = "target/mcp-clients/node_modules/@modelcontextprotocol/conformance/dist/index.js";
             let proxy = with_token(self.address, self.token.clone()).await;
             let mut command = node();
             command.arg(installed(suite)).args(["server", "--url", &format!("http://{proxy}/mcp")]);
-            command.args(["--requirements", version, "--expected-failures"]);
-            command.arg(Path::new(ROOT).join(format!("tests/mcp-clients/conformance-{version}.yml")));
+            command.args(["--requirements", version, "--expected-failures"]).arg(list);
             let out = self.run(command).await;
-            for count in counts {
-                assert!(out.contains(&format!("{count} failed")), "{count} in {out}");
+            for (name, checks) in of_server.iter().chain(of_fixtures.iter().filter(|_| has_fixtures)) {
+                let passed = format!(" {}: {checks} passed, ", name.split(':').next().unwrap());
+                assert!(out.contains(&passed), "{passed} in {out}");
             }
         }
     }
@@ -226,8 +250,14 @@ async fn the_mcp_inspector_reports_no_problem() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_mcp_conformance_suite_passes_where_it_applies() {
-    let app = TestApp::start().await;
-    Given::new(app.address, (CLIENT, KEY)).await.conformance().await;
+    let api = BareApi { fixtures: fixtures::all(), ..BareApi::new() }.start().await;
+    Given::new(api.address, (CLIENT, KEY)).await.conformance(true).await;
+}
+
+#[test]
+fn the_service_offers_no_fixture() {
+    let offered: Vec<_> = operations().iter().filter_map(Operation::tool).map(|tool| tool.name).collect();
+    assert!(fixtures::all().iter().all(|fixture| !offered.contains(&fixture.name)), "{offered:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -241,7 +271,7 @@ async fn all_clients_work_through_the_functions_host() {
     given.older_python_sdk().await;
     given.typescript_sdk().await;
     given.inspector().await;
-    given.conformance().await;
+    given.conformance(false).await;
     let (client, began) = (ApiClient::new(host.address(), service::CLIENT, service::KEY), Instant::now());
     let open = client.scheduled(json!({})).await;
     assert_eq!(client.get(&format!("/api/scheduler/wait/{open}")).await.json()["status"], "Scheduled");

@@ -18,7 +18,7 @@ use mcp_scheduler::domain::{ClientId, EndpointPolicy, EventsText, Scope, Scopes,
 use mcp_scheduler::http::{Operation, RateLimiter, Server, ServerOptions, Services, operations, router};
 use mcp_scheduler::login::{Confirmations, Documents, Logins, Seals};
 use mcp_scheduler::maintenance::Checkup;
-use mcp_scheduler::mcp::McpServer;
+use mcp_scheduler::mcp::{McpServer, NamedTool};
 use mcp_scheduler::outbound::HttpSender;
 use mcp_scheduler::public_url::PublicUrl;
 use mcp_scheduler::scheduler::Scheduler;
@@ -217,6 +217,8 @@ pub struct BareApi {
     pub signing_keys: SigningKeys,
     pub tokens: TokenSettings,
     pub operations: Vec<Operation>,
+    /// Tools besides those of the operations.
+    pub fixtures: Vec<NamedTool>,
     /// The documents of programs.
     pub documents: Arc<dyn DocumentFetcher>,
     /// The issuer at which users sign in.
@@ -245,6 +247,7 @@ impl BareApi {
             signing_keys: SIGNING_KEYS.parse().unwrap(),
             tokens: TokenSettings { issuer: own_name(), audience: own_name(), ttl_seconds: 3600 },
             operations: operations(),
+            fixtures: Vec::new(),
             documents: Arc::new(OneDocument),
             sign_in: None,
             rate_limit: None,
@@ -273,7 +276,7 @@ impl BareApi {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let public_url = PublicUrl::of_address(address);
-        let tools = self.operations.iter().filter_map(Operation::tool);
+        let tools = self.operations.iter().filter_map(Operation::tool).chain(self.fixtures);
         let subscriptions = subscriptions(Arc::clone(&table) as _);
         let keys = self.signing_keys;
         let clock = Arc::clone(&self.clock);
