@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo prepare test test-fast hold simulate lint lint-fast fmt bench package docs hook \
-	toolchain clients clients-newest deny advisories check-infra coverage drop ci
+	toolchain clients clients-newest evaluate deny advisories check-infra coverage drop ci
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,6 +28,9 @@ clients: ## Let programs in that are too large for the tests: Claude Code, Codex
 
 clients-newest: ## The same with the newest versions of all programs (needs the internet)
 	scripts/clients newest
+
+evaluate: ## Let a small model on this machine do the tasks of the evaluation, and count what is right
+	scripts/evaluate
 
 hold: ## Run the tests that take minutes: floods, failures and restarts of the real process
 	scripts/hold

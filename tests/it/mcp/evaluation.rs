@@ -6,8 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Instant;
 
 use mcp_scheduler::domain::Timestamp;
 use mcp_scheduler::store::{ConversationStore, IndexMark};
@@ -17,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{BareApi, Fixed, Running};
 use crate::support::client::ApiClient;
-use crate::support::installed::ROOT;
+use crate::support::installed::{ROOT, installed};
 use crate::support::mcp_wire::Returned;
 
 /// A Tuesday, 10:00 in Berlin.
@@ -130,15 +133,59 @@ fn has(value: &Value, expected: &Value) -> bool {
     }
 }
 
+fn evaluation() -> Evaluation {
+    let text = fs::read_to_string(Path::new(ROOT).join("tests/fixtures/agent_tasks.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// A service with what a task begins with.
+struct Prepared {
+    api: Running,
+    client: ApiClient,
+    ids: BTreeMap<String, String>,
+    before: Store,
+}
+
+impl Prepared {
+    async fn new(given: &BTreeMap<String, Value>) -> Self {
+        let api = start().await;
+        let client = api.client();
+        let ids = prepare(&client, given).await;
+        let before = store(&client).await;
+        Self { api, client, ids, before }
+    }
+
+    /// What is not in the store as it must be at the end of the task.
+    async fn wrong_after(&self, task: &Task) -> Vec<String> {
+        let (mut after, mut wrong) = (store(&self.client).await, Vec::new());
+        for (short, id) in &self.ids {
+            let (Some(now), unchanged) = (after.remove(id), &self.before[id]) else {
+                wrong.push(format!("{short} is gone"));
+                continue;
+            };
+            let is_right = task.changed.get(short).map_or_else(|| now == *unchanged, |expected| has(&now, expected));
+            if !is_right {
+                wrong.push(format!("{short} is {now}"));
+            }
+        }
+        let mut others: Vec<_> = after.into_values().collect();
+        for expected in &task.new {
+            match others.iter().position(|conversation| has(conversation, expected)) {
+                Some(found) => drop(others.remove(found)),
+                None => wrong.push(format!("{expected} is not there")),
+            }
+        }
+        wrong.extend(others.iter().map(|conversation| format!("{conversation} is there")));
+        wrong
+    }
+}
+
 async fn run(task: &Task, given: &BTreeMap<String, Value>) -> Vec<String> {
-    let (api, mut wrong) = (start().await, Vec::new());
-    let client = api.client();
-    let ids = prepare(&client, given).await;
-    let before = store(&client).await;
+    let (prepared, mut wrong) = (Prepared::new(given).await, Vec::new());
     let mut listed = Value::Null;
     for Call { tool, arguments, refused, says } in &task.calls {
         let arguments = if arguments.is_null() { json!({}) } else { fill(arguments, &listed) };
-        let Returned { is_error, text, structured } = client.call_tool(tool, arguments.clone()).await;
+        let Returned { is_error, text, structured } = prepared.client.call_tool(tool, arguments.clone()).await;
         let shown = format!("{text}\n{structured}");
         let parts = refused.iter().chain(says).filter(|part| !shown.contains(*part));
         wrong.extend(parts.map(|part| format!("{tool} {arguments} does not say {part:?}: {text}")));
@@ -149,32 +196,13 @@ async fn run(task: &Task, given: &BTreeMap<String, Value>) -> Vec<String> {
             listed = structured;
         }
     }
-    let mut after = store(&client).await;
-    for (short, id) in &ids {
-        let (Some(now), unchanged) = (after.remove(id), &before[id]) else {
-            wrong.push(format!("{short} is gone"));
-            continue;
-        };
-        let is_right = task.changed.get(short).map_or_else(|| now == *unchanged, |expected| has(&now, expected));
-        if !is_right {
-            wrong.push(format!("{short} is {now}"));
-        }
-    }
-    let mut others: Vec<_> = after.into_values().collect();
-    for expected in &task.new {
-        match others.iter().position(|conversation| has(conversation, expected)) {
-            Some(found) => drop(others.remove(found)),
-            None => wrong.push(format!("{expected} is not there")),
-        }
-    }
-    wrong.extend(others.iter().map(|conversation| format!("{conversation} is there")));
+    wrong.extend(prepared.wrong_after(task).await);
     wrong
 }
 
 #[tokio::test]
 async fn what_people_ask_for_is_what_the_store_has() {
-    let text = fs::read_to_string(Path::new(ROOT).join("tests/fixtures/agent_tasks.json")).unwrap();
-    let Evaluation { given, tasks } = serde_json::from_str(&text).unwrap();
+    let Evaluation { given, tasks } = evaluation();
     assert!(tasks.len() >= 40, "{} tasks", tasks.len());
     let mut wrong = String::new();
     for task in &tasks {
@@ -183,4 +211,48 @@ async fn what_people_ask_for_is_what_the_store_has() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// What the model did for one task.
+#[derive(Deserialize)]
+struct Done {
+    called: Vec<String>,
+    refused: usize,
+}
+
+/// How many tasks it does right is printed and not checked: that is a measure of the model.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "make evaluate installs the model and runs this"]
+async fn a_local_model_gets_an_answer_to_every_call() {
+    let Evaluation { given, mut tasks } = evaluation();
+    let (mut prepared, mut asked) = (Vec::new(), Vec::new());
+    for task in &mut tasks {
+        // The words of a text are the model's own.
+        task.new.iter_mut().for_each(|new| drop(new.as_object_mut().unwrap().remove("conversationText")));
+        let service = Prepared::new(&given).await;
+        let (url, token) = (format!("http://{}/mcp", service.api.address), service.client.token().await);
+        asked.push(json!({ "url": url, "token": token, "said": task.said }));
+        prepared.push(service);
+    }
+    let mut command = Command::new(installed("target/local-model-venv/bin/python"));
+    command.arg(Path::new(ROOT).join("tests/mcp-clients/local_model.py"));
+    command.env("NO_PROXY", "*").env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let (began, mut model) = (Instant::now(), command.spawn().unwrap());
+    serde_json::to_writer(model.stdin.take().unwrap(), &asked).unwrap();
+    let lines = BufReader::new(model.stdout.take().unwrap()).lines();
+    let (mut counts, mut calls, mut refused) = (BTreeMap::from([("right", 0), ("wrong", 0), ("no call", 0)]), 0, 0);
+    for ((line, task), service) in lines.zip(&tasks).zip(&prepared) {
+        let done: Done = serde_json::from_str(&line.unwrap()).unwrap();
+        let verdict = match service.wrong_after(task).await[..] {
+            _ if done.called.is_empty() => "no call",
+            [] => "right",
+            _ => "wrong",
+        };
+        println!("{verdict:7}  {}  {:?}, {} refused", task.said, done.called, done.refused);
+        *counts.get_mut(verdict).unwrap() += 1;
+        (calls, refused) = (calls + done.called.len(), refused + done.refused);
+    }
+    let status = model.wait().unwrap();
+    assert!(status.success() && counts.values().sum::<usize>() == tasks.len(), "{status}, {counts:?}");
+    println!("{counts:?} of {} tasks, {calls} calls, {refused} refused, {:.0?}", tasks.len(), began.elapsed());
 }
