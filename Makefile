@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo prepare test test-fast hold simulate lint lint-fast fmt bench package docs hook \
-	toolchain clients clients-newest evaluate deny advisories check-infra coverage drop ci
+	toolchain clients-newest evaluate deny advisories check-infra coverage drop ci
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,11 +23,8 @@ test: ## Run all tests; JUNIT=FILE writes the results there, PACKAGED_APP=FOLDER
 test-fast: ## Run the tests that start no process, no host and no Azurite (under 2 minutes)
 	scripts/test-fast $(ARGS)
 
-clients: ## Let programs in that are too large for the tests: Claude Code, Codex, opencode and others
-	scripts/clients
-
-clients-newest: ## The same with the newest versions of all programs (needs the internet)
-	scripts/clients newest
+clients-newest: ## Let programs of others in as the tests do, but with their newest versions (needs the internet)
+	scripts/clients-newest
 
 evaluate: ## Let a small model on this machine do the tasks of the evaluation, and count what is right
 	scripts/evaluate

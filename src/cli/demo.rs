@@ -173,15 +173,15 @@ mod tests {
 
     #[test]
     fn the_directory_has_a_random_name_and_is_private() {
-        let dirs: Vec<_> = (0..2).map(|_| temporary_dir().unwrap()).collect();
-        assert_ne!(dirs[0], dirs[1]);
-        for dir in dirs {
-            let name = dir.file_name().unwrap().to_str().unwrap().to_owned();
-            let random = name.strip_prefix("mcp-scheduler-demo-").unwrap();
-            assert!(random.len() == 32 && !random.contains(&std::process::id().to_string()), "{name}");
+        let [one, other] = [(); 2].map(|()| {
+            let dir = temporary_dir().unwrap();
             let mode = std::fs::metadata(&dir).unwrap().permissions().mode();
-            std::fs::remove_dir(dir).unwrap();
+            std::fs::remove_dir(&dir).unwrap();
             assert_eq!(mode & 0o777, 0o700);
-        }
+            dir.file_name().unwrap().to_str().unwrap().strip_prefix("mcp-scheduler-demo-").unwrap().to_owned()
+        });
+        assert_eq!((one.len(), other.len()), (32, 32));
+        // Neither half is that of the process or of a counter.
+        assert!(one[..16] != other[..16] && one[16..] != other[16..], "{one} {other}");
     }
 }

@@ -48,7 +48,7 @@ export async function scheduleAll(call, common, conversations) {
 
 /** Waits until a list of conversations is as a condition says, and returns it. */
 export async function listed(call, query, isSo) {
-  for (const deadline = Date.now() + 20_000; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
+  for (const deadline = Date.now() + 60_000; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
     const { conversations } = await call("GET", `/api/scheduler?limit=100&${query}`);
     if (isSo(conversations)) return conversations;
     if (Date.now() > deadline) throw new Error(`${query} is ${JSON.stringify(conversations)}`);

@@ -3,6 +3,7 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { PATIENCE } from "./program.mjs";
 
 const HERE = new URL(".", import.meta.url).pathname;
 const CHAT = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "chat", version: "1" } };
@@ -51,7 +52,8 @@ export const DRIVERS = {
   },
 
   async "mcp-remote"(program) {
-    const { call, notify } = program.speak(program.installed("mcp-remote"), program.url, ...header(program));
+    const to = [program.url, "--auth-timeout", `${PATIENCE / 1000}`, ...header(program)];
+    const { call, notify } = program.speak(program.installed("mcp-remote"), ...to);
     await call("initialize", CHAT);
     notify("notifications/initialized");
     const { isError } = await call("tools/call", { name: "scheduleConversation", arguments: CONVERSATION });
@@ -61,13 +63,13 @@ export const DRIVERS = {
 
   async "@modelcontextprotocol/inspector"(program) {
     const inspector = program.installed("mcp-inspector");
-    const to = ["--cli", program.url, "--transport", "http", ...header(program)];
+    const to = ["--cli", program.url, "--transport", "http", "--connect-timeout", `${PATIENCE}`, ...header(program)];
     return names(JSON.parse(await program.run(inspector, ...to, "--method", "tools/list")));
   },
 
   async "opencode-linux-x64"(program) {
     const opencode = program.installed("../opencode-linux-x64/bin/opencode");
-    const server = { type: "remote", url: program.url };
+    const server = { type: "remote", url: program.url, timeout: PATIENCE };
     if (program.token) Object.assign(server, { oauth: false, headers: { Authorization: `Bearer ${program.token}` } });
     mkdirSync(join(program.home, ".config/opencode"), { recursive: true });
     const settings = JSON.stringify({ autoupdate: false, mcp: { scheduler: server } });
@@ -87,7 +89,8 @@ export const DRIVERS = {
     const codex = program.installed("codex");
     const token = program.token ? ["--bearer-token-env-var", "TOKEN"] : [];
     await program.run(codex, "mcp", "add", "scheduler", "--url", program.url, ...token);
-    const { call, notify } = program.speak(codex, "app-server");
+    const patient = ["--config", `mcp_servers.scheduler.startup_timeout_sec=${PATIENCE / 1000}`];
+    const { call, notify } = program.speak(codex, ...patient, "app-server");
     await call("initialize", { clientInfo: { name: "chat", version: "1" } });
     notify("initialized");
     const { data } = await call("mcpServerStatus/list", {});

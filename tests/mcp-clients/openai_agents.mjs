@@ -4,7 +4,11 @@ import { createRequire } from "node:module";
 
 const { MCPServerStreamableHttp } = createRequire(process.argv[2])("@openai/agents");
 const headers = { Authorization: `Bearer ${process.env.TOKEN}` };
-const server = new MCPServerStreamableHttp({ url: process.env.MCP_URL, requestInit: { headers } });
+const server = new MCPServerStreamableHttp({
+  url: process.env.MCP_URL,
+  requestInit: { headers },
+  clientSessionTimeoutSeconds: Number(process.env.PATIENCE),
+});
 await server.connect();
 const tools = await server.listTools();
 const conversation = { conversationText: "x", scheduledTime: "2035-01-01T00:00:00Z", endpoint: "https://example.com/hook" };

@@ -9,10 +9,12 @@ from agents.mcp import MCPServerStreamableHttp
 from conversation import CONVERSATION
 
 HEADERS = {"Authorization": "Bearer " + os.environ["TOKEN"]}
+PATIENCE = float(os.environ["PATIENCE"])
 
 
 async def main():
-    async with MCPServerStreamableHttp({"url": os.environ["MCP_URL"], "headers": HEADERS}) as server:
+    to = {"url": os.environ["MCP_URL"], "headers": HEADERS, "timeout": PATIENCE}
+    async with MCPServerStreamableHttp(to, client_session_timeout_seconds=PATIENCE) as server:
         tools = await server.list_tools()
         result = await server.call_tool("scheduleConversation", CONVERSATION)
         assert not getattr(result, "isError", getattr(result, "is_error", None)), result

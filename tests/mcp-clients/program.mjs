@@ -9,14 +9,18 @@ import { fileURLToPath } from "node:url";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const SECONDS = 240; // for all that a program does; on an idle machine each takes a few
 
+/** The time in milliseconds that each step may take. Some programs give up after five seconds unless they are told. */
+export const PATIENCE = 120_000;
+
 export class Program {
   #children = [];
   #texts = [];
 
-  constructor({ folder }, home, url, token) {
+  constructor({ folder, package: name }, home, url, token) {
+    const newest = process.env.MCP_PROGRAMS_IN;
+    this.folder = newest ? join(ROOT, newest, folder, name) : join(ROOT, "target", folder);
+    this.commands = join(this.folder, folder.endsWith("venv") ? "bin" : "node_modules/.bin");
     Object.assign(this, { home, url, token });
-    // Elsewhere are the newest versions.
-    this.folder = join(ROOT, process.env.MCP_PROGRAMS_IN ?? "target", folder);
     this.failed = new Promise((_, reject) => (this.fail = reject));
     this.failed.catch(() => {});
     this.timer = setTimeout(() => this.fail(new Error(`it has not ended after ${SECONDS} seconds`)), SECONDS * 1000);
@@ -24,7 +28,7 @@ export class Program {
 
   /** The path of a command that npm or pip has installed. */
   installed(name) {
-    return join(this.folder, this.folder.endsWith("venv") ? "bin" : "node_modules/.bin", name);
+    return join(this.commands, name);
   }
 
   /** Starts a command. It ends with the program. */
@@ -36,8 +40,10 @@ export class Program {
       LANG: "C.UTF-8",
       NO_PROXY: "*",
       MCP_AUTO_OPEN_ENABLED: "true", // the Inspector opens a browser without a terminal, too
+      MCP_TIMEOUT: PATIENCE, // of Claude Code
       PYTHONDONTWRITEBYTECODE: "1",
       MCP_URL: this.url,
+      PATIENCE: PATIENCE / 1000,
       ...(this.token && { TOKEN: this.token }),
     };
     const child = spawn(command, parameters, { cwd: this.home, env: environment, detached: true });

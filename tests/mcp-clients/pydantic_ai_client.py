@@ -12,7 +12,7 @@ HEADERS = {"Authorization": "Bearer " + os.environ["TOKEN"]}
 
 
 async def main():
-    async with MCPToolset(os.environ["MCP_URL"], headers=HEADERS) as toolset:
+    async with MCPToolset(os.environ["MCP_URL"], headers=HEADERS, init_timeout=float(os.environ["PATIENCE"])) as toolset:
         tools = await toolset.list_tools()
         await toolset.direct_call_tool("scheduleConversation", CONVERSATION)
         print(json.dumps([tool.name for tool in tools]))

@@ -73,7 +73,7 @@ async fn a_call_waits_for_what_arrives_and_a_stop_of_the_service_ends_the_wait()
     });
     assert_eq!(received.json()["conversations"], json!([]));
     app.ended().await;
-    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

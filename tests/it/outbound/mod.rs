@@ -230,11 +230,11 @@ async fn an_answer_that_is_not_utf8_is_kept_as_valid_text_of_bounded_size() {
 #[tokio::test]
 async fn an_endless_answer_is_cut_off_after_the_excerpt() {
     let endpoint = Endpoint::streaming_for_ever().await;
-    let began = Instant::now();
-    let report = send(&endpoint.url()).await;
+    let timeout = Duration::from_secs(20);
+    let report = classify(sender().exchange(OutboundRequest { timeout, ..request(&endpoint.url()) }).await);
     assert_eq!((report.outcome, report.http_status), (Outcome::Success, Some(200)));
     assert_eq!(report.response_excerpt.len(), AttemptResult::MAX_EXCERPT);
-    assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
+    assert!(report.duration_ms < 10_000, "not at the timeout: {} ms", report.duration_ms);
     // The buffers of the sockets accept more than the client reads, but not without limit.
     assert!(endpoint.sent_when_cut_off().await < 16 * 1024 * 1024);
 }
@@ -254,9 +254,8 @@ async fn an_endpoint_that_takes_too_long_is_cut_off_at_the_timeout() {
         let began = Instant::now();
         let report = send(&endpoint.url()).await;
         assert_failed(&report, ErrorClass::TotalTimeout);
-        let took = began.elapsed();
-        assert!((Duration::from_secs(1)..Duration::from_secs(2)).contains(&took), "{took:?}");
-        assert!((1000..2000).contains(&report.duration_ms));
+        assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+        assert!((1000..10_000).contains(&report.duration_ms), "{}", report.duration_ms);
         assert_eq!(endpoint.requests().len(), 1, "an attempt is made once");
     }
 }

@@ -48,7 +48,7 @@ async fn a_conversation_arrives_at_its_time_and_no_data_is_on_this_machine() {
     for arrival in receiver.arrivals() {
         assert!(arrival.at >= arrival.scheduled, "early: {arrival:?}");
         let late = arrival.scheduled.until(arrival.at);
-        assert!(late < Duration::from_millis(2_500), "{late:?} late: {arrival:?}");
+        assert!(late < Duration::from_secs(10), "{late:?} late, so a sweep found it: {arrival:?}");
     }
     for id in &ids {
         assert_eq!(api.completed(id, PATIENCE).await["attempts"].as_array().unwrap().len(), 1);

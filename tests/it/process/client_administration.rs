@@ -80,7 +80,7 @@ async fn a_client_can_do_without_v1a() {
         assert_eq!(changed["signatures"], json!(kinds));
         let before = receiver.received().len();
         anna.schedule(Duration::ZERO, &receiver.url("/")).await;
-        assert!(receiver.wait_until(Duration::from_secs(10), |requests| requests.len() > before).await);
+        assert!(receiver.wait_until(Duration::from_secs(30), |requests| requests.len() > before).await);
         let signature = receiver.received()[before].headers["webhook-signature"].to_str().unwrap().to_owned();
         let signed: Vec<_> = signature.split(' ').map(|part| part.split_once(',').unwrap().0).collect();
         assert_eq!(signed, kinds);

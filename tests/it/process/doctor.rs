@@ -10,13 +10,26 @@ use crate::support::ports::fixed_port;
 use crate::support::receiver::{Receiver, Reply};
 use crate::support::service::{CONFIGURED, Place, names, text};
 
+/// Asserts that nothing has failed and that the checks are these, each as `name status`. On a busy machine a part may take
+/// longer than the doctor waits for it, so it examines again.
+#[track_caller]
+fn assert_examined(place: &Place, arguments: &[&str], settings: &[(&str, &str)], expected: &[&str]) {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let expected = (Some(0), expected.iter().map(ToString::to_string).collect());
+    let mut examined = examine(place, arguments, settings);
+    while examined != expected && Instant::now() < deadline {
+        examined = examine(place, arguments, settings);
+    }
+    assert_eq!(examined, expected);
+}
+
 /// Examines, and returns the exit code and `name status` of each check.
 #[track_caller]
 fn examine(place: &Place, arguments: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, Vec<String>) {
     let arguments: Vec<_> = ["doctor", "--json"].iter().chain(arguments).copied().collect();
     let began = Instant::now();
     let output = place.run(&arguments, settings);
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
     let shown = |check: &Value| format!("{} {}", check["name"].as_str().unwrap(), check["status"].as_str().unwrap());
     (output.status.code(), answer["checks"].as_array().unwrap().iter().map(shown).collect())
@@ -30,11 +43,10 @@ fn a_running_service_is_asked() {
     let _service = place.start(&settings);
     let of_service = ["service ok", "store ok", "clock ok", "overdue ok"];
     let expected = [of_service.as_slice(), &["secrets ok"]].concat();
-    assert_eq!(examine(&place, &[], &settings), (Some(0), expected.iter().map(ToString::to_string).collect()));
+    assert_examined(&place, &[], &settings, &expected);
     // Another machine has nothing but the address.
     let (machine, url) = (Place::new(), format!("http://127.0.0.1:{port}"));
-    let asked = examine(&machine, &["--url", &url], &[]);
-    assert_eq!(asked, (Some(0), of_service.iter().map(ToString::to_string).collect()));
+    assert_examined(&machine, &["--url", &url], &[], &of_service);
     assert!(names(&machine.cwd()).is_empty());
 }
 
@@ -43,16 +55,11 @@ fn the_store_is_examined_while_nothing_runs() {
     let place = Place::new();
     let port = fixed_port().to_string();
     let settings = [CONFIGURED.as_slice(), &[("PORT", port.as_str())]].concat();
-    assert_eq!(
-        examine(&place, &[], &settings),
-        (Some(0), ["service warning", "store warning", "secrets ok"].map(str::to_owned).to_vec())
-    );
+    assert_examined(&place, &[], &settings, &["service warning", "store warning", "secrets ok"]);
     assert!(names(&place.cwd()).is_empty(), "it makes nothing");
     drop(place.start(&settings));
-    assert_eq!(
-        examine(&place, &[], &settings),
-        (Some(0), ["service warning", "store ok", "clock ok", "overdue ok", "secrets ok"].map(str::to_owned).to_vec())
-    );
+    let expected = ["service warning", "store ok", "clock ok", "overdue ok", "secrets ok"];
+    assert_examined(&place, &[], &settings, &expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,7 +70,7 @@ async fn a_storage_account_has_sweeps_and_a_queue() {
     let (place, other) = (Place::new(), Place::new());
     let _service = place.start(&settings);
     let expected = ["service warning", "store ok", "clock ok", "overdue ok", "sweep ok", "queue ok", "secrets ok"];
-    assert_eq!(examine(&other, &[], &settings), (Some(0), expected.map(str::to_owned).to_vec()));
+    assert_examined(&other, &[], &settings, &expected);
 }
 
 #[test]

@@ -182,7 +182,7 @@ async fn it_serves_when_its_output_is_not_read() {
     command.env("PORT", &port).stdout(writer);
     let mut service = command.stderr(std::process::Stdio::null()).spawn().unwrap();
     let mut serves = false;
-    for _ in 0..500 {
+    for _ in 0..3000 {
         serves = tokio::net::TcpStream::connect(format!("127.0.0.1:{port}")).await.is_ok();
         if serves {
             break;
@@ -204,7 +204,7 @@ fn the_demo_shows_an_arrival_with_its_lateness_and_leaves_nothing_behind() {
     let arrived = shown.lines().find(|line| line.starts_with("arrived ")).expect("no arrival");
     let before = arrived.split_once(" ms after its time").expect("no lateness").0;
     let lateness: u32 = before.rsplit(' ').next().unwrap().parse().unwrap();
-    assert!(lateness < 2000, "{arrived}");
+    assert!(lateness < 10_000, "{arrived}");
     assert!(shown.contains("Completed"), "{shown}");
     assert_eq!(text(&demo.stderr), "", "no line of the log comes between the lines of the demo");
     assert!(names(&place.cwd()).is_empty() && names(&place.tmp()).is_empty());
@@ -214,7 +214,7 @@ fn the_demo_shows_an_arrival_with_its_lateness_and_leaves_nothing_behind() {
 fn the_demo_cleans_up_when_it_is_interrupted() {
     let place = Place::new();
     let mut demo = place.spawn_command(place.command(&["demo"], &[]));
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
     while !demo.stdout().contains("scheduled ") {
         assert!(std::time::Instant::now() < deadline, "{}", demo.stderr());
         std::thread::sleep(Duration::from_millis(5));

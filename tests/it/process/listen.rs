@@ -86,7 +86,7 @@ async fn a_scheduled_text_arrives_and_verifies_and_ends_with_0() {
     }
     let scheduled = printed.lines().find_map(|line| line.strip_prefix("scheduled  ")).unwrap();
     let id = scheduled.split(' ').next().unwrap();
-    Api::login(service.url(), CLIENT, KEY).await.completed(id, Duration::from_secs(10)).await;
+    Api::login(service.url(), CLIENT, KEY).await.completed(id, Duration::from_secs(30)).await;
 
     // With another secret it arrives, and does not verify. The argument has precedence over the setting.
     let wrong = [&arguments[..], &["--secret", SECRET, "--url", service.url()]].concat();

@@ -164,7 +164,7 @@ fn hold_without_its_host_it_serves_who_still_calls_and_then_ends() {
 }
 
 fn until(mut read: impl FnMut() -> String, enough: impl Fn(&str) -> bool) -> String {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let text = read();
         if enough(&text) || Instant::now() > deadline {

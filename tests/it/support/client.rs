@@ -121,7 +121,7 @@ impl ApiClient {
 
     /// Waits until the conversation has that status, and returns it.
     pub async fn wait_for(&self, id: &str, status: &str) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let seen = self.status(id).await.json();
             if seen["status"] == status {

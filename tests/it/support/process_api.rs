@@ -22,7 +22,7 @@ impl Api {
     /// Logs in; `Err` with the status if the service refuses.
     #[allow(clippy::disallowed_methods)] // a caller, not a part of the service
     pub async fn try_login(url: &str, client: &str, key: &str) -> Result<Self, u16> {
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
         let login = json!({ "clientId": client, "apiKey": key }).to_string();
         let request = http.post(format!("{url}/api/auth/token")).header("content-type", "application/json").body(login);
         let response = request.send().await.unwrap();
@@ -68,6 +68,16 @@ impl Api {
 
     pub async fn schedule(&self, after: Duration, endpoint: &str) -> String {
         self.try_schedule(SystemClock.now() + after, endpoint).await.expect("not accepted")
+    }
+
+    /// Schedules conversations that must all be accepted, and returns their ids.
+    pub async fn schedule_batch(&self, conversations: Vec<Value>) -> Vec<String> {
+        let body = json!({ "conversations": conversations }).to_string();
+        let request = self.http.post(format!("{}/api/scheduler/batch", self.url)).bearer_auth(&self.token);
+        let response = request.header("content-type", "application/json").body(body).send().await.unwrap();
+        let answer: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+        let results = answer["results"].as_array().unwrap();
+        results.iter().map(|result| result["conversationId"].as_str().unwrap().to_owned()).collect()
     }
 
     pub async fn status(&self, id: &str) -> Value {

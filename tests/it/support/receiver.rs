@@ -143,7 +143,7 @@ impl Receiver {
 
     /// Waits for at least that many requests, and returns them.
     pub async fn wait_for(&self, count: usize) -> Vec<Received> {
-        let enough = self.wait_until(Duration::from_secs(20), |requests| requests.len() >= count).await;
+        let enough = self.wait_until(Duration::from_mins(1), |requests| requests.len() >= count).await;
         assert!(enough, "{count} requests, not {}", self.received().len());
         self.received()
     }

@@ -181,8 +181,8 @@ async fn of_several_hosts_one_calls_the_timer_and_after_its_death_another() {
     let counted = counts(&running);
     let idle = counted.iter().position(|count| *count == 0).unwrap_or_else(|| panic!("both called: {counted:?}"));
     let (_, holder) = running.remove(1 - idle);
-    holder.die().await;
     let died = Instant::now();
+    holder.die().await;
     while counts(&running) == [0] {
         assert!(died.elapsed() < PATIENCE);
         sleep(Duration::from_millis(10)).await;

@@ -135,7 +135,7 @@ impl Endpoint {
 
     /// The number of bytes of the endless answer when the client closed the connection.
     pub async fn sent_when_cut_off(&self) -> usize {
-        tokio::time::timeout(Duration::from_secs(5), self.seen.cut_off.notified()).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(30), self.seen.cut_off.notified()).await.unwrap();
         self.seen.sent.load(SeqCst)
     }
 }
