@@ -212,16 +212,16 @@ impl CronField {
     /// The number of values that a checked field of numbers, ranges and steps has.
     fn count(self, list: &str) -> u32 {
         let (low, high) = self.range();
-        let has = |value: u8| {
-            list.split(',').any(|entry| {
-                let (range, step) = entry.split_once('/').unwrap_or((entry, "1"));
-                let (first, last) = range.split_once('-').unwrap_or((range, range));
-                let (first, last) = (first.parse().unwrap_or(low), last.parse().unwrap_or(high));
-                let step = step.parse::<u8>().unwrap_or(1).max(1);
-                (first..=last).contains(&value) && (value - first).is_multiple_of(step)
-            })
-        };
-        (low..=high).map(|value| u32::from(has(value))).sum()
+        // One bit for each value. It is counted at each read of a stored expression, so it must not take long.
+        let mut values = 0_u64;
+        for entry in list.split(',') {
+            let (range, step) = entry.split_once('/').unwrap_or((entry, "1"));
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            let (first, last) = (first.parse().unwrap_or(low), last.parse().unwrap_or(high));
+            let step = step.parse::<usize>().unwrap_or(1).max(1);
+            values |= (first..=last).step_by(step).fold(0, |bits, value| bits | 1_u64.wrapping_shl(value.into()));
+        }
+        values.count_ones()
     }
 
     fn entry(self, text: &str, is_alone: bool) -> Result<String, EntryProblem> {

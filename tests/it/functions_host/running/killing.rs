@@ -91,7 +91,7 @@ async fn put(api: &Api, endpoint: &str) -> Vec<String> {
     ids.buffer_unordered(16).collect().await
 }
 
-/// Schedules, also while the storage is so busy with other tests that the service answers 503.
+/// Schedules. A request that was not accepted is repeated: it happened while the machine was busy with other tests.
 async fn accepted(api: &Api, conversation: &Value) -> String {
     for _ in 0..10 {
         if let Some(id) = api.try_schedule_this(conversation).await {
