@@ -12,6 +12,7 @@ SOURCES = {
     "venv": "tests/requirements.txt",
     "mcp-clients-venv": "tests/mcp-clients/requirements.txt",
     "mcp-clients-sdk-2-venv": "tests/mcp-clients/sdk-2-requirements.txt",
+    "mcp-clients-sdk-1.12-venv": "tests/mcp-clients/sdk-1.12-requirements.txt",
     "mcp-clients": "tests/mcp-clients/package.json",
 }
 

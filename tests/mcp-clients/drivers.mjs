@@ -30,7 +30,9 @@ export const DRIVERS = {
   "langchain-mcp-adapters": inPython("langchain_adapters.py"),
   "pydantic-ai-slim": inPython("pydantic_ai_client.py"),
   "openai-agents": inPython("openai_agents.py"),
+  "mcp-use": inPython("mcp_use_client.py"),
   "@modelcontextprotocol/sdk": inNode("typescript_sdk.mjs"),
+  "@modelcontextprotocol/client": inNode("typescript_client.mjs"),
   "@ai-sdk/mcp": inNode("ai_sdk.mjs"),
   "@langchain/mcp-adapters": inNode("langchain_adapters.mjs"),
   "@openai/agents": inNode("openai_agents.mjs"),
@@ -76,6 +78,17 @@ export const DRIVERS = {
     writeFileSync(join(program.home, ".config/opencode/opencode.json"), settings);
     if (!program.token) await program.run(opencode, "mcp", "auth", "scheduler");
     return shows(await program.run(opencode, "mcp", "list"), "✓ scheduler");
+  },
+
+  async "@google/gemini-cli"(program) {
+    const server = { httpUrl: program.url, headers: { Authorization: `Bearer ${program.token}` }, timeout: PATIENCE };
+    const quiet = { general: { enableAutoUpdate: false }, privacy: { usageStatisticsEnabled: false } };
+    const trusting = { security: { folderTrust: { enabled: false } } }; // else it starts no server here
+    mkdirSync(join(program.home, ".gemini"));
+    const settings = JSON.stringify({ ...quiet, ...trusting, mcpServers: { scheduler: server } });
+    writeFileSync(join(program.home, ".gemini/settings.json"), settings);
+    await program.run(program.installed("gemini"), "mcp", "list");
+    return shows(program.output(), "✓ scheduler"); // it prints to standard error
   },
 
   async "@anthropic-ai/claude-code"(program) {

@@ -41,6 +41,7 @@ export class Program {
       NO_PROXY: "*",
       MCP_AUTO_OPEN_ENABLED: "true", // the Inspector opens a browser without a terminal, too
       MCP_TIMEOUT: PATIENCE, // of Claude Code
+      MCP_USE_ANONYMIZED_TELEMETRY: "false", // of mcp-use
       PYTHONDONTWRITEBYTECODE: "1",
       MCP_URL: this.url,
       PATIENCE: PATIENCE / 1000,
