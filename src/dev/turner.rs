@@ -185,11 +185,10 @@ impl TurningWorker {
                     self.finish_one(turn).await;
                 }
                 let deliverer = Arc::clone(&self.deliverer);
-                // In a box: tokio moves what it spawns several times, and a delivery is large.
-                self.deliveries.spawn(Box::pin(async move {
+                self.deliveries.spawn(async move {
                     let delivered = deliverer.deliver(&key, None).await;
                     (key, delivered)
-                }));
+                });
             }
         }
         self.turn_clock_to(turn.target);

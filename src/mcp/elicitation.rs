@@ -125,7 +125,9 @@ impl Elicitation {
                 }
             }
         }
-        Ok(Next::Run(with_arguments(&call.arguments, &given).into()))
+        let arguments =
+            if given.is_empty() { Arc::clone(&call.arguments) } else { with_arguments(&call.arguments, &given).into() };
+        Ok(Next::Run(arguments))
     }
 }
 

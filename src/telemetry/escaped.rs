@@ -24,7 +24,7 @@ impl Escaped<'_> {
 
 impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // Nearly every value is like this, and one test of its bytes is much faster.
+        // Nearly every value has nothing to escape, and to test its bytes first is much faster.
         if text.bytes().all(|byte| matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..=b'~')) {
             self.to.push_str(text);
             return Ok(());

@@ -164,6 +164,15 @@ fn colours_are_for_a_terminal_without_no_color() {
 }
 
 #[test]
+fn each_character_of_ascii_that_is_shown_comes_back_from_json() {
+    for character in ' '..='~' {
+        let text = format!("a{character}b");
+        let line = object(|| tracing::info!(text, "{text}"));
+        assert_eq!((&line["text"], &line["message"]), (&json!(text), &json!(text)));
+    }
+}
+
+#[test]
 fn a_control_character_is_written_as_an_escape_in_both_forms() {
     let hostile = "a\r\n\u{1b}[2J\u{9b}31m\u{202e}\u{2028}\u{e0041}\0";
     let escaped = r"a\r\n\u001b[2J\u009b31m\u202e\u2028\udb40\udc41\u0000";

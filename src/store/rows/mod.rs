@@ -132,7 +132,7 @@ pub(super) const PAYLOAD_ROWS: &str = "p~";
 pub(super) const MAIN_ROWS: &str = "m~";
 
 pub(super) fn conversation_key(client: &ClientId, id: ConversationId) -> String {
-    [MAIN_ROWS, client.as_str(), "~", &id.inverted()].concat()
+    conversations_prefix(client) + &id.inverted()
 }
 
 /// The keys of a client's conversations, newest first.
