@@ -58,12 +58,19 @@ impl Api {
     }
 
     pub async fn try_schedule_this(&self, conversation: &Value) -> Option<String> {
+        self.scheduled_this(conversation).await.ok()
+    }
+
+    /// Schedules; `Err` with the status if the service refuses, and without one if it does not answer.
+    pub async fn scheduled_this(&self, conversation: &Value) -> Result<String, Option<u16>> {
         let request = self.http.post(format!("{}/api/scheduler/schedule", self.url)).bearer_auth(&self.token);
         let request = request.header("content-type", "application/json").body(conversation.to_string());
-        let response = request.send().await.ok()?;
-        let accepted = response.status().is_success();
-        let body: Value = serde_json::from_slice(&response.bytes().await.ok()?).ok()?;
-        accepted.then(|| body["conversationId"].as_str().unwrap().to_owned())
+        let response = request.send().await.map_err(|_| None)?;
+        if !response.status().is_success() {
+            return Err(Some(response.status().as_u16()));
+        }
+        let body: Value = serde_json::from_slice(&response.bytes().await.map_err(|_| None)?).map_err(|_| None)?;
+        Ok(body["conversationId"].as_str().unwrap().to_owned())
     }
 
     pub async fn schedule(&self, after: Duration, endpoint: &str) -> String {

@@ -91,13 +91,14 @@ async fn put(api: &Api, endpoint: &str) -> Vec<String> {
     ids.buffer_unordered(16).collect().await
 }
 
-/// Schedules. A request that was not accepted is repeated: it happened while the machine was busy with other tests.
+/// Schedules. It tries again if the storage, which other tests keep busy, does not answer in time.
 async fn accepted(api: &Api, conversation: &Value) -> String {
     for _ in 0..10 {
-        if let Some(id) = api.try_schedule_this(conversation).await {
-            return id;
+        match api.scheduled_this(conversation).await {
+            Ok(id) => return id,
+            Err(None | Some(503)) => sleep(Duration::from_secs(1)).await,
+            Err(Some(status)) => panic!("{status} for {conversation}"),
         }
-        sleep(Duration::from_secs(1)).await;
     }
     panic!("not accepted: {conversation}");
 }
