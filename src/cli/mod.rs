@@ -24,7 +24,10 @@ mod serve;
 mod service;
 mod sweep;
 
+use std::pin::Pin;
 use std::process::ExitCode;
+
+use tokio::runtime::Builder as Runtime;
 
 use crate::config::Config;
 use crate::http::openapi_document;
@@ -51,7 +54,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve => {
             let config = Config::from_env().map_err(|error| error.to_string())?;
-            run_with(config, serve::serve)
+            run_on(Runtime::new_multi_thread(), config, Box::new(boxed(serve::serve)))
         }
         Command::Demo => with_config(async |_| demo::run().await.map(|()| ExitCode::SUCCESS)),
         Command::Dev(arguments) => with_config(async |config| dev::run(config, arguments).await),
@@ -85,21 +88,36 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Reads the configuration and runs a command that prints a result. It logs less than a service.
-fn with_config<E: Into<Failure>, F: Future<Output = Result<ExitCode, E>>>(
-    command: impl FnOnce(Config) -> F,
+/// A command that runs, as one type: the runtime is compiled again for each type of future.
+type CommandFuture = Pin<Box<dyn Future<Output = Result<ExitCode, Failure>>>>;
+
+/// Reads the configuration and runs a command. It logs less than a service.
+///
+/// A command does one thing after the other, also `dev` while the clock is turned. With more threads each step would go to
+/// another one, which takes as long as the step.
+fn with_config<E: Into<Failure> + 'static, F: Future<Output = Result<ExitCode, E>> + 'static>(
+    command: impl FnOnce(Config) -> F + 'static,
 ) -> Result<ExitCode, Failure> {
     let config = Config::from_env().map_err(|error| error.to_string())?;
-    run_with(Config { telemetry: config.telemetry.clone().for_command(), ..config }, command)
+    let config = Config { telemetry: config.telemetry.clone().for_command(), ..config };
+    let mut runtime = Runtime::new_multi_thread();
+    runtime.worker_threads(1);
+    run_on(runtime, config, Box::new(boxed(command)))
+}
+
+fn boxed<E: Into<Failure> + 'static, F: Future<Output = Result<ExitCode, E>> + 'static>(
+    command: impl FnOnce(Config) -> F + 'static,
+) -> impl FnOnce(Config) -> CommandFuture {
+    |config| Box::pin(async { command(config).await.map_err(Into::into) })
 }
 
 /// Starts the log and runs a command, or the service.
-fn run_with<E: Into<Failure>, F: Future<Output = Result<ExitCode, E>>>(
+fn run_on(
+    mut runtime: Runtime,
     config: Config,
-    command: impl FnOnce(Config) -> F,
+    command: Box<dyn FnOnce(Config) -> CommandFuture>,
 ) -> Result<ExitCode, Failure> {
     let _log = telemetry::init(&config).map_err(|error| format!("cannot start the log: {error}"))?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
-    runtime.block_on(command(config)).map_err(Into::into)
+    let runtime = runtime.enable_all().build().map_err(|error| error.to_string())?;
+    runtime.block_on(command(config))
 }
