@@ -55,8 +55,9 @@ struct Position {
 }
 
 impl Follower {
-    /// A delivery is started this long before its time: it has to read and to look up a name.
-    const LEAD: Duration = Duration::from_millis(15);
+    /// A delivery is started this long before its time: it has to read and to look up a name, and hundreds may be due
+    /// together.
+    const LEAD: Duration = Duration::from_millis(50);
     /// The number of due rows that one scan reads.
     const PAGE: usize = 256;
     /// The most rows of a client whose deliveries are started. It is more than a client has permits, so that the next

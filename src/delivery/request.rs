@@ -1,6 +1,7 @@
 //! The request of one attempt.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use schemars::JsonSchema;
@@ -90,6 +91,37 @@ impl<'a> CloudEvent<'a> {
 
 const JSON: &str = "application/json";
 
+/// How the request of an attempt is signed.
+pub(super) struct Signing {
+    keys: Arc<ClientKeys>,
+    signatures: Signatures,
+    /// The header `webhook-signature` that was made ahead, and the second it is for.
+    ahead: Option<(i64, String)>,
+}
+
+impl Signing {
+    pub(super) const fn new(keys: Arc<ClientKeys>, signatures: Signatures) -> Self {
+        Self { keys, signatures, ahead: None }
+    }
+
+    /// The same with the signatures for a time to come, because they take longer than the rest of a request.
+    pub(super) fn ahead(self, conversation: &Conversation, target: &Target, payload: &Payload, at: Timestamp) -> Self {
+        let id = webhook_id(conversation);
+        let Ok((_, body)) = body(conversation, payload, &id) else { return self };
+        let body = if target.method.has_content() { body } else { Bytes::new() };
+        let header = self.keys.sign(self.signatures, &id, at, &body);
+        Self { ahead: Some((at.as_secs(), header)), ..self }
+    }
+
+    /// The header `webhook-signature` of a request with this content.
+    ///
+    /// A claim may find a later occurrence than the one that was read. That is sent at least a minute later.
+    fn header(self, id: &str, body: &[u8], at: Timestamp) -> String {
+        let ahead = self.ahead.filter(|(second, _)| *second == at.as_secs());
+        ahead.map_or_else(|| self.keys.sign(self.signatures, id, at, body), |(_, header)| header)
+    }
+}
+
 /// Builds the request of one attempt. It is sent at the first of the times. The second one is the same time by the clock of
 /// receivers.
 ///
@@ -104,8 +136,7 @@ pub(super) fn attempt_request(
     payload: &Payload,
     attempt: AttemptStart,
     (sent_at, signed_at): (Timestamp, Timestamp),
-    keys: &ClientKeys,
-    signatures: Signatures,
+    signing: Signing,
 ) -> Result<OutboundRequest, ErrorClass> {
     let id = webhook_id(conversation);
     let (content_type, body) = body(conversation, payload, &id)?;
@@ -118,7 +149,7 @@ pub(super) fn attempt_request(
     if body.is_some() && !headers.iter().any(|(n, _)| n == "content-type") {
         set(&mut headers, "content-type", content_type.to_owned());
     }
-    let signature = keys.sign(signatures, &id, signed_at, body.as_deref().unwrap_or_default());
+    let signature = signing.header(&id, body.as_deref().unwrap_or_default(), signed_at);
     set(&mut headers, "webhook-id", id.clone());
     set(&mut headers, "webhook-timestamp", signed_at.as_secs().to_string());
     set(&mut headers, "webhook-signature", signature);

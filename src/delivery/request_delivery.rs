@@ -1,5 +1,7 @@
 //! One attempt to send a request to the endpoint of a conversation.
 
+use std::time::Duration;
+
 use tracing::Span;
 
 use super::Deliverer;
@@ -8,9 +10,9 @@ use super::client_limiter::ClientPermit;
 use super::deliver::{CommittedClaim, Outgoing, Prepared, Sent};
 use super::host_limiter::HostPermit;
 use super::not_ready::NotReady;
-use super::request::attempt_request;
+use super::request::{Signing, attempt_request};
 use super::retry_schedule::Busy;
-use crate::domain::{Callbacks, Conversation, Endpoint, Payload, Signatures, Target, Timestamp};
+use crate::domain::{Callbacks, Conversation, Endpoint, Payload, Target, Timestamp};
 use crate::outbound::{Exchange, Route, RouteError};
 use crate::store::Versioned;
 use crate::time::wait_until;
@@ -21,7 +23,7 @@ pub(super) struct Parts {
     payload: Payload,
     route: Route,
     host_permit: HostPermit,
-    signatures: Signatures,
+    signing: Signing,
 }
 
 impl Deliverer {
@@ -43,6 +45,14 @@ impl Deliverer {
         let (payload, route, signatures) =
             tokio::join!(self.recorder.payload(conversation, &read.revision), look_up, signatures);
         let payload = payload?;
+        let mut signing = Signing::new(self.signer.keys(conversation.client()), signatures);
+        let early = conversation.next_wake_at().map_or(Duration::ZERO, |due| self.recorder.clock.now().until(due));
+        // A delivery that is late may wait for other permits, and be sent in another second.
+        if let Ok(payload) = &payload
+            && !early.is_zero()
+        {
+            signing = signing.ahead(conversation, target, payload, self.signing_clock.now() + early);
+        }
         wait_until(&*self.recorder.clock, claimable_from).await;
         match (payload, route) {
             (Err(class), _) => Ok(Prepared { callbacks: Callbacks::default(), outgoing: Err(class) }),
@@ -53,7 +63,7 @@ impl Deliverer {
             (Ok(mut payload), Ok(route)) => {
                 let host_permit = self.host_limiter.take(conversation.client(), route.host()).await?;
                 let callbacks = std::mem::take(&mut payload.callbacks);
-                let parts = Parts { target: target.clone(), payload, route, host_permit, signatures };
+                let parts = Parts { target: target.clone(), payload, route, host_permit, signing };
                 Ok(Prepared { callbacks, outgoing: Ok(Outgoing::Request(Box::new(parts))) })
             }
         }
@@ -61,10 +71,9 @@ impl Deliverer {
 
     pub(super) async fn send_request(&self, claim: &CommittedClaim, parts: Parts, sent_at: Timestamp) -> Sent {
         let (conversation, attempt) = (claim.claimed.conversation(), claim.claimed.attempt());
-        let Parts { target, mut payload, route, host_permit, signatures } = parts;
-        let keys = self.signer.keys(conversation.client());
+        let Parts { target, mut payload, route, host_permit, signing } = parts;
         let times = (sent_at, self.signing_clock.now());
-        let request = attempt_request(conversation, &target, &payload, attempt, times, &keys, signatures);
+        let request = attempt_request(conversation, &target, &payload, attempt, times, signing);
         let success_when = payload.success_when.take();
         // The request has a copy of the text, and the exchange may take a minute.
         drop(payload);

@@ -1,9 +1,9 @@
 //! Idle connections, which many deliveries to one host share.
 //!
 //! The egress guard checked a connection when it was opened, and the peer of a connection does not change, so the guard
-//! need not check it again. An idle connection is kept for one second: longer than the pauses between deliveries that
-//! are due together, and shorter than the keep-alive of usual servers, so that the peer rarely closes it at the moment
-//! of its next use. A host that does so all the same gets a new connection for each request from then on.
+//! need not check it again. An idle connection is kept for one and a half seconds: longer than the pauses between deliveries
+//! that are due together, or each second, and shorter than the keep-alive of usual servers, so that the peer rarely closes it
+//! at the moment of its next use. A host that does so all the same gets a new connection for each request from then on.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -34,7 +34,7 @@ struct Idle {
 
 impl Pool {
     /// The longest time that a connection is kept idle.
-    const MAX_IDLE: Duration = Duration::from_secs(1);
+    const MAX_IDLE: Duration = Duration::from_millis(1500);
     /// The age after which a connection is not kept, so that the host name is looked up again.
     const MAX_AGE: Duration = Duration::from_mins(1);
     /// The time for which connections to an origin are not kept after it closed one at its next use.

@@ -60,6 +60,25 @@ async fn the_body_and_the_id_stay_the_same_and_the_attempt_number_grows() {
     }
 }
 
+/// The signatures are made before a delivery is due, for the second in which it should be sent.
+#[tokio::test(start_paused = true)]
+async fn a_request_is_signed_for_the_second_in_which_it_is_sent_however_long_its_claim_takes() {
+    for (claim_takes, sent_after) in [(0, 2000), (9, 2000), (1500, 3490)] {
+        let harness = DeliveryHarness::new();
+        let due = harness.schedule(Duration::from_secs(2), |_| ()).await;
+        // The first call reads the conversation, the second one commits the claim.
+        harness.table.next_call_takes(Duration::ZERO);
+        harness.table.next_call_takes(Duration::from_millis(claim_takes));
+        harness.deliverer().deliver(&due, None).await.unwrap();
+        let call = harness.endpoint.calls().pop().unwrap();
+        assert_eq!(call.at, NOON + Duration::from_millis(sent_after));
+        assert_eq!(call.header("webhook-timestamp"), Some(&*call.at.as_secs().to_string()));
+        let body = call.request.body.as_deref().unwrap();
+        let signature = keys(&harness).sign(Signatures::default(), &due.id.to_string(), call.at, body);
+        assert_eq!(call.header("webhook-signature"), Some(&*signature), "the claim takes {claim_takes} ms");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_headers_of_the_caller_are_sent_but_do_not_replace_ours() {
     let harness = DeliveryHarness::new();

@@ -1,9 +1,10 @@
 //! The exchanges with the endpoints.
 
-use mcp_scheduler::domain::{Conversation, ConversationId, Timestamp};
+use mcp_scheduler::domain::{Conversation, ConversationId, Signatures, Timestamp};
 use mcp_scheduler::outbound::OutboundRequest;
 
 use super::{InvariantChecker, Profile, Sending};
+use crate::support::app::client_keys;
 use crate::support::simulation::occurrences::Delivery;
 use crate::support::simulation::verdict::Sent;
 
@@ -81,6 +82,13 @@ impl InvariantChecker {
             |text: &String| String::from_utf8_lossy(request.body.as_deref().unwrap_or_default()).contains(text);
         if !self.texts.get(&id).is_none_or(has_text) {
             self.violated(at, &format!("I13 {id} attempt {attempt} lacks the text"));
+        }
+        let signed_at = Timestamp::from_millis(header("webhook-timestamp").parse::<i64>().unwrap() * 1000);
+        let content = request.body.as_deref().unwrap_or_default();
+        let signature =
+            client_keys(conversation.client().as_str()).sign(Signatures::V1, &header("webhook-id"), signed_at, content);
+        if !header("webhook-signature").starts_with(&signature) {
+            self.violated(at, &format!("I11 {id} attempt {attempt} is signed for something else"));
         }
         if !same {
             self.violated(at, &format!("I11 {id} attempt {attempt} is not the request of attempt 1"));
