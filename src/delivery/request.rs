@@ -107,9 +107,8 @@ impl Signing {
     /// The same with the signatures for a time to come, because they take longer than the rest of a request.
     pub(super) fn ahead(self, conversation: &Conversation, target: &Target, payload: &Payload, at: Timestamp) -> Self {
         let id = webhook_id(conversation);
-        let Ok((_, body)) = body(conversation, payload, &id) else { return self };
-        let body = if target.method.has_content() { body } else { Bytes::new() };
-        let header = self.keys.sign(self.signatures, &id, at, &body);
+        let Ok((_, body)) = body(conversation, target, payload, &id) else { return self };
+        let header = self.keys.sign(self.signatures, &id, at, body.as_deref().unwrap_or_default());
         Self { ahead: Some((at.as_secs(), header)), ..self }
     }
 
@@ -139,8 +138,7 @@ pub(super) fn attempt_request(
     signing: Signing,
 ) -> Result<OutboundRequest, ErrorClass> {
     let id = webhook_id(conversation);
-    let (content_type, body) = body(conversation, payload, &id)?;
-    let body = target.method.has_content().then_some(body);
+    let (content_type, body) = body(conversation, target, payload, &id)?;
     let mut headers: Vec<_> = payload.headers.iter().map(|(n, v)| (n.to_ascii_lowercase(), v.clone())).collect();
     let set = |headers: &mut Vec<(String, Secret<String>)>, name: &str, value: String| {
         headers.retain(|(n, _)| !same_name(n, name));
@@ -199,7 +197,22 @@ fn same_name(theirs: &str, ours: &str) -> bool {
     theirs.len() == ours.len() && theirs.bytes().zip(ours.bytes()).all(|(a, b)| a == b || (a == b'_' && b == b'-'))
 }
 
-fn body(conversation: &Conversation, payload: &Payload, webhook_id: &str) -> Result<(&'static str, Bytes), ErrorClass> {
+/// The content of a request with its type. A method without content has none.
+fn body(
+    conversation: &Conversation,
+    target: &Target,
+    payload: &Payload,
+    webhook_id: &str,
+) -> Result<(&'static str, Option<Bytes>), ErrorClass> {
+    let (content_type, body) = rendered(conversation, payload, webhook_id)?;
+    Ok((content_type, target.method.has_content().then_some(body)))
+}
+
+fn rendered(
+    conversation: &Conversation,
+    payload: &Payload,
+    webhook_id: &str,
+) -> Result<(&'static str, Bytes), ErrorClass> {
     if let Some(template) = &payload.body {
         return from_template(conversation, payload, template).map(|body| (JSON, body.into()));
     }

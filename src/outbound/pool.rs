@@ -112,3 +112,27 @@ impl Pool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_used_each_second_is_kept_and_one_that_is_idle_for_longer_is_not() {
+        let (near, _far) = duplex(64);
+        let route = Route::new(&[([127, 0, 0, 1], 80).into()]).unwrap();
+        let mut connection = Connection::start(Box::new(near), route).await.unwrap();
+        let (pool, url) = (Pool::new(1), Url::parse("http://127.0.0.1/").unwrap());
+        for _ in 0..3 {
+            assert!(connection.is_ready_again().await);
+            pool.put(&url, connection);
+            sleep(Duration::from_millis(1400)).await;
+            connection = pool.take(&url).unwrap();
+        }
+        pool.put(&url, connection);
+        sleep(Duration::from_millis(1600)).await;
+        assert!(pool.take(&url).is_none());
+    }
+}
