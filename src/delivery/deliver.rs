@@ -23,7 +23,7 @@ use crate::domain::{
 };
 use crate::outbound::{Exchange, Sender};
 use crate::store::{ConversationStore, DueKey, LiveAttempts, Revision, StoreError, Versioned, Waker};
-use crate::time::{Clock, Entropy, random, wait_until};
+use crate::time::{Clock, Entropy, longest_sleep, random, wait_until};
 
 /// Delivers the conversations of due rows.
 pub struct Deliverer {
@@ -243,9 +243,9 @@ impl Deliverer {
                 }
             }
             let now = self.recorder.clock.now();
-            let Some(claimable_from) = read.value.claimable_from(now) else {
+            if read.value.claimable_from(now).is_none() {
                 return Ok(DeliveryOutcome::NothingToDo);
-            };
+            }
             if let Some(expired) = read.value.expired(now) {
                 match self.recorder.expire(read.revision, expired, read.value.occurrence()).await {
                     Err(StoreError::Conflict | StoreError::Unknown(_)) => continue,
@@ -258,8 +258,8 @@ impl Deliverer {
                 return Err(NotReady::NeedsPermits(needed, Box::new(read)));
             }
             let prepared = match read.value.destination().target() {
-                Some(target) => self.prepare_request(&read, target, claimable_from, &permit).await?,
-                None => self.prepare_event(&read, claimable_from, &permit).await?,
+                Some(target) => self.prepare_request(&read, target, &permit).await?,
+                None => self.prepare_event(&read, &permit).await?,
             };
             // If the clock was set forward, the lease of our own attempt looks as if it were over.
             let Some(_live) = self.live.begin(due.id) else { return Ok(DeliveryOutcome::NothingToDo) };
@@ -272,6 +272,18 @@ impl Deliverer {
             }
         }
         Err(StoreError::Conflict.into())
+    }
+
+    /// Waits until the conversation can be claimed. That time changes if the clock is set back meanwhile and was ahead
+    /// when it wrote the lease or the pause.
+    pub(super) async fn wait_until_claimable(&self, conversation: &Conversation) {
+        loop {
+            let now = self.recorder.clock.now();
+            match conversation.claimable_from(now) {
+                Some(from) if from > now => tokio::time::sleep(longest_sleep(now.until(from))).await,
+                _ => return,
+            }
+        }
     }
 
     /// Claims the next attempt in the store, or finds that there is none to claim now.

@@ -18,11 +18,10 @@ use super::retry_schedule::Busy;
 use super::{Deliverer, classify};
 use crate::domain::{
     AttemptResult, Callbacks, ClientId, Conversation, ErrorClass, EventsText, Outcome, Settled, Subscriber,
-    SubscriptionId, Timestamp,
+    SubscriptionId,
 };
 use crate::outbound::{Exchange, Route, RouteError};
 use crate::store::{StoreError, StoredSubscription, Versioned};
-use crate::time::wait_until;
 
 /// Everything that an attempt needs to send an event.
 pub(super) struct EventParts {
@@ -48,7 +47,6 @@ impl Deliverer {
     pub(super) async fn prepare_event(
         &self,
         read: &Versioned<Conversation>,
-        claimable_from: Timestamp,
         client_permit: &ClientPermit,
     ) -> Result<Prepared, NotReady> {
         let conversation = &read.value;
@@ -57,7 +55,7 @@ impl Deliverer {
             self.look_up(conversation, client_permit)
         );
         let (payload, found) = (payload?, found?);
-        wait_until(&*self.recorder.clock, claimable_from).await;
+        self.wait_until_claimable(conversation).await;
         let mut payload = match payload {
             Ok(payload) => payload,
             Err(class) => return Ok(Prepared { callbacks: Callbacks::default(), outgoing: Err(class) }),

@@ -15,7 +15,6 @@ use super::retry_schedule::Busy;
 use crate::domain::{Callbacks, Conversation, Endpoint, Payload, Target, Timestamp};
 use crate::outbound::{Exchange, Route, RouteError};
 use crate::store::Versioned;
-use crate::time::wait_until;
 
 /// Everything that a request needs besides the conversation.
 pub(super) struct Parts {
@@ -32,7 +31,6 @@ impl Deliverer {
         &self,
         read: &Versioned<Conversation>,
         target: &Target,
-        claimable_from: Timestamp,
         client_permit: &ClientPermit,
     ) -> Result<Prepared, NotReady> {
         let conversation = &read.value;
@@ -53,7 +51,7 @@ impl Deliverer {
         {
             signing = signing.ahead(conversation, target, payload, self.signing_clock.now() + early);
         }
-        wait_until(&*self.recorder.clock, claimable_from).await;
+        self.wait_until_claimable(conversation).await;
         match (payload, route) {
             (Err(class), _) => Ok(Prepared { callbacks: Callbacks::default(), outgoing: Err(class) }),
             (Ok(Payload { callbacks, .. }), Err(RouteError::Failed(class))) => {

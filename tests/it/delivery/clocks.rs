@@ -18,12 +18,13 @@ const HOUR: Duration = Duration::from_hours(1);
 /// How far the clocks of these tests jump, in seconds.
 const JUMP: i64 = 3600;
 
-/// Forty attempts that are cut off by the end of their process, and forty that failed and wait for the next one.
+/// Forty attempts that are cut off by the end of their process, and forty that failed and wait for the next one. Those come
+/// last, so that none of their pauses has ended.
 async fn leave_work(harness: &DeliveryHarness) -> Vec<DueKey> {
     let mut left = Vec::new();
     for number in 0..80 {
         let due = harness.schedule(Duration::ZERO, |_| ()).await;
-        if number % 2 == 0 {
+        if number < 40 {
             harness.lose_an_attempt(&due).await;
         } else {
             harness.endpoint.will([Answer::status(500)]);
@@ -66,6 +67,23 @@ async fn a_clock_that_is_set_right_while_the_service_runs_ends_its_leases_and_pa
     harness.clock.jump(-JUMP);
     tokio::time::sleep(10 * SECOND).await;
     assert_eq!(unfinished(&harness, &left).await, []);
+}
+
+/// The follower begins a delivery shortly before its time, and the mended row is the one that it has begun.
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_waits_for_the_end_of_its_pause_does_not_wait_for_a_clock_that_is_set_right() {
+    let harness = DeliveryHarness::in_one_process();
+    harness.clock.jump(JUMP);
+    harness.endpoint.will([Answer::status(500)]);
+    let due = harness.schedule(Duration::ZERO, |_| ()).await;
+    harness.deliverer().deliver(&due, None).await.unwrap();
+    let next = harness.next_due(&due).await.unwrap();
+    let deliverer = harness.deliverer();
+    let waiting = tokio::spawn(async move { deliverer.deliver(&next, None).await });
+    tokio::time::sleep(SECOND).await;
+    harness.clock.jump(-JUMP);
+    let delivered = timeout(2 * SECOND, waiting).await.unwrap().unwrap();
+    assert!(matches!(delivered, Ok(DeliveryOutcome::Attempted { status: Status::Completed, .. })), "{delivered:?}");
 }
 
 #[tokio::test(start_paused = true)]
