@@ -7,6 +7,7 @@ use azure_core::StatusCode;
 use azure_core::error::ErrorKind;
 
 use super::super::StoreError;
+use super::limit::NoTurn;
 use super::transaction::FailedOperation;
 
 /// The reason why a call failed. It does not quote the request. The errors of the crates quote whole URLs, which can
@@ -41,6 +42,9 @@ impl From<azure_core::Error> for Failure {
         if let Some(failed) = error.get_ref().and_then(|cause| cause.downcast_ref::<FailedOperation>()) {
             let FailedOperation { status, code, position } = failed.clone();
             return Self::ErrorResponse { status, code, operation: position };
+        }
+        if error.downcast_ref::<NoTurn>().is_some() {
+            return Self::NotSent("too many requests wait");
         }
         if *error.kind() == ErrorKind::Credential {
             return Self::NotSent("no access token");

@@ -5,6 +5,7 @@
 
 mod failure;
 mod identity;
+mod limit;
 mod queue;
 mod settings;
 mod storage_time;
@@ -24,6 +25,7 @@ pub use queue::AzureQueue;
 pub use settings::{AzureCredential, AzureSettings};
 
 use self::identity::{InvalidateOn401, STORAGE, StorageIdentity};
+use self::limit::LimitRequests;
 use self::queue::NeverExpire;
 use self::storage_time::{DateByStorage, TimedTransport};
 use self::table::AzureTable;
@@ -70,7 +72,7 @@ impl Default for AzureNames {
 }
 
 impl AzureStore {
-    /// The time limit of a whole call. Storage has a limit of 30 s, which is too long for a client of the API.
+    /// The time limit of a request. Storage has a limit of 30 s, which is too long for a client of the API.
     const TIMEOUT: Duration = Duration::from_secs(15);
     const IDLE_PER_HOST: usize = 64;
     /// An idle connection is closed after this time. The emulator closes it after five seconds, and a request on a
@@ -177,6 +179,7 @@ fn table_service(
     mut options: ClientOptions,
     credentials: StorageCredentials,
 ) -> TableServiceClient {
+    options.per_call_policies_mut().push(Arc::new(LimitRequests::new()));
     options.per_call_policies_mut().push(Arc::new(FailedTransactions));
     let location = CloudLocation::Custom { account: settings.account.clone(), uri: settings.table_endpoint.clone() };
     TableServiceClientBuilder::with_location(location, credentials).client_options(options).build()
@@ -189,6 +192,7 @@ fn queue_service(
 ) -> QueueServiceClient {
     let location = CloudLocation::Custom { account: settings.account.clone(), uri: settings.queue_endpoint.clone() };
     // A policy per call runs before the request is signed, and may still change the URL. A policy per try runs after.
+    options.per_call_policies_mut().push(Arc::new(LimitRequests::new()));
     options.per_call_policies_mut().push(Arc::new(NeverExpire));
     QueueServiceClientBuilder::with_location(location, credentials).client_options(options).build()
 }
