@@ -63,6 +63,9 @@ impl SlotRunner {
     const PAGE: usize = 1000;
     /// The time for which rows wait for a permit, from the beginning of a run. No row is read later.
     pub const PATIENCE: Duration = Duration::from_secs(45);
+    /// The partitions that are scanned at one time. A second is scanned before it begins, when deliveries of the second
+    /// before it are under way, and they need the storage more.
+    const SCANNED_AT_ONCE: usize = 4;
     /// The wake-ups that are enqueued at one time.
     const ENQUEUED_AT_ONCE: usize = 16;
     /// The reading of a second is spread over this time, so that not all processes read at once.
@@ -181,10 +184,11 @@ impl SlotRunner {
         left: &mut VecDeque<Rows>,
         deadline: Instant,
     ) -> Result<RunReport, StoreError> {
-        let scans =
-            rows.partitions.iter().map(|partition| async move { (partition, self.scan(partition, rows).await) });
+        let scans = stream::iter(rows.partitions.iter())
+            .map(|partition| async move { (partition, self.scan(partition, rows).await) });
+        let mut scans = scans.buffered(Self::SCANNED_AT_ONCE);
         let (mut found, mut failure) = (Vec::new(), None);
-        for (partition, scanned) in join_all(scans).await {
+        while let Some((partition, scanned)) = scans.next().await {
             match scanned {
                 Ok(keys) => found.push((partition, keys)),
                 Err(error) => failure = Some(error),
@@ -204,9 +208,9 @@ impl SlotRunner {
     }
 
     async fn scan(&self, partition: Partition, rows: &Rows) -> Result<Vec<DueKey>, StoreError> {
-        let found = self.store.due(partition, &rows.after, rows.slot.end(), Self::PAGE).await?;
-        let keys = found.into_iter().map(|DueRow { key, .. }| key);
-        Ok(keys.take_while(|key| rows.until.as_ref().is_none_or(|until| key <= until)).collect())
+        let end = rows.until.clone().map_or(DueBound::Time(rows.slot.end()), DueBound::Row);
+        let found = self.store.due(partition, &rows.after, end, Self::PAGE).await?;
+        Ok(found.into_iter().map(|DueRow { key, .. }| key).collect())
     }
 
     /// Enqueues a wake-up for each part. Returns those for which that failed.

@@ -1,13 +1,11 @@
 //! The due rows of a partition.
 
 use super::ConversationStore;
-use crate::domain::Timestamp;
 use crate::store::rows::{self, DueBound, DueRow};
 use crate::store::{Partition, StoreError, Table as _};
 
 impl ConversationStore {
-    /// Reads up to `limit` due rows of a partition behind a place and with a time before `end`, earliest first. There are
-    /// no more if it returns fewer. A row that cannot be read is skipped, because a newer version may have written it and
+    /// Reads up to `limit` due rows of a partition between two places, earliest first. There are no more if it returns fewer. A row that cannot be read is skipped, because a newer version may have written it and
     /// will process it.
     ///
     /// # Errors
@@ -15,11 +13,11 @@ impl ConversationStore {
     pub async fn due(
         &self,
         partition: Partition,
-        behind: &DueBound,
-        end: Timestamp,
+        begin: &DueBound,
+        end: impl Into<DueBound>,
         limit: usize,
     ) -> Result<Vec<DueRow>, StoreError> {
-        let mut range = rows::due_rows(behind, end);
+        let mut range = rows::due_rows(begin, &end.into());
         let mut found = Vec::new();
         while found.len() < limit && range.from < range.to {
             let wanted = limit - found.len();

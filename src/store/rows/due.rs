@@ -99,6 +99,12 @@ impl DueBound {
     }
 }
 
+impl From<Timestamp> for DueBound {
+    fn from(at: Timestamp) -> Self {
+        Self::Time(at)
+    }
+}
+
 impl fmt::Display for DueBound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -48,7 +48,7 @@ use serde::{Deserialize, Serialize};
 
 use self::conversation::{ConversationRow, InvalidField};
 use super::{KeyRange, Partition, Row, Sealer, StoreError};
-use crate::domain::{ClientId, Conversation, ConversationId, Payload, Sha256, Timestamp};
+use crate::domain::{ClientId, Conversation, ConversationId, Payload, Sha256};
 
 pub(super) use self::client::ClientRow;
 pub(super) use self::due::decode_due;
@@ -145,9 +145,10 @@ pub(super) fn conversations_prefix(client: &ClientId) -> String {
     [MAIN_ROWS, client.as_str(), "~"].concat()
 }
 
-/// The keys of the due rows behind a place and with a time before `end`.
-pub(super) fn due_rows(behind: &DueBound, end: Timestamp) -> KeyRange {
-    KeyRange { from: String::new(), to: DueBound::Time(end).to_string() }.after(&behind.to_string())
+/// The keys of the due rows between two places.
+pub(super) fn due_rows(begin: &DueBound, end: &DueBound) -> KeyRange {
+    // '-' is the first character of the key alphabet, so no key is between that of a place and the one that it begins.
+    KeyRange { from: format!("{begin}-"), to: format!("{end}-") }
 }
 
 /// The form of every value: the row and its versions.

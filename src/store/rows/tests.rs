@@ -17,7 +17,7 @@ use crate::domain::{
     AdditionalInfo, AttemptResult, Callbacks, Claim, ClaimedAttempt, Course, DeliveryPolicy, Destination,
     EndpointPolicy, ErrorClass, Expiry, Format, Headers, Labels, LeaseToken, Method, Named, Occurrence, Outcome,
     Period, PeriodUnit, Recurrence, ScheduledBy, Secret, Series, Sha256, State, StoredConversation, Target,
-    TextExcerpt, ThreadId, ZoneRecord,
+    TextExcerpt, ThreadId, Timestamp, ZoneRecord,
 };
 use crate::store::Etag;
 
@@ -501,7 +501,8 @@ fn the_error_for_a_due_row_with_an_invalid_key_has_the_key() {
 fn due_keys_sort_by_time_and_ranges_end_before_their_end() {
     let StoredConversation { client, id, .. } = stored();
     let key = |millis: i64| DueKey { at: Timestamp::from_millis(millis), client: client.clone(), id }.to_string();
-    let rows = |from, to| due_rows(&DueBound::Time(Timestamp::from_millis(from)), Timestamp::from_millis(to));
+    let time = |millis| DueBound::Time(Timestamp::from_millis(millis));
+    let rows = |from, to| due_rows(&time(from), &time(to));
     let times = [0, 9, 10, 999, 1_893_459_600_000, 9_999_999_999_999, 99_999_999_999_999];
     assert!(times.map(key).is_sorted_by(|a, b| a < b));
     for at in times {
@@ -509,5 +510,9 @@ fn due_keys_sort_by_time_and_ranges_end_before_their_end() {
         assert!(key(at) >= before.to, "the end is exclusive");
         assert!(at == 0 || (before.from.as_str()..before.to.as_str()).contains(&key(at - 1).as_str()));
         assert!(rows(at, at + 1).from <= key(at), "a time is before its rows");
+        let row = DueBound::Row(key(at).parse().unwrap());
+        assert!(due_rows(&row, &time(at + 1)).from > key(at), "a row is before the place behind it");
+        assert!((due_rows(&time(0), &row).from..due_rows(&time(0), &row).to).contains(&key(at)));
+        assert!(at == 99_999_999_999_999 || due_rows(&time(0), &row).to < key(at + 1));
     }
 }

@@ -4,6 +4,7 @@ mod azurite;
 mod backup;
 mod budgets;
 mod byte_quota;
+mod due;
 mod embedded;
 mod encryption;
 mod grouped;

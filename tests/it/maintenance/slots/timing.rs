@@ -89,6 +89,24 @@ async fn a_run_that_is_cancelled_while_it_waits_keeps_no_other_from_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_scans_four_partitions_at_one_time() {
+    let harness = DeliveryHarness::new();
+    let added = add(&harness, 5, LATER, 1).await;
+    harness.wait_until(LATER).await;
+    let (runner, before) = (harness.runner(), harness.table.calls());
+    for _ in 0..8 {
+        harness.table.next_call_takes(SECOND);
+    }
+    let run = tokio::spawn(async move { runner.run(&wake_up(LATER, PartitionSet::ALL)).await.unwrap() });
+    for scans in [0, 4] {
+        tokio::time::sleep(SECOND * 9 / 10).await;
+        assert_eq!(harness.table.calls() - before, scans);
+    }
+    assert_eq!(run.await.unwrap().attempted, 1);
+    assert!(each_was_called_once(&harness, &added));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_part_is_run_as_soon_as_its_second_may_be_read() {
     let harness = DeliveryHarness::new();
     let added = add(&harness, 5, LATER + SECOND / 2, 3).await;
