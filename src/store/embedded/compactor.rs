@@ -71,6 +71,7 @@ impl Compactor {
 
 #[cfg(test)]
 mod tests {
+    use super::super::engine::{EngineOptions, Recovered};
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -98,5 +99,19 @@ mod tests {
         let mut due =
             |seconds: u32| compactor.is_due(start + seconds * SECOND, Entries { all: 200_000, removals: 200_000 });
         assert!(due(0) && !due(599) && due(600) && !due(601), "ten minutes lie between two compactions");
+    }
+
+    #[test]
+    fn a_removed_row_counts_as_a_change() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let options = EngineOptions { max_files: 16, background: false, salvage: false };
+        let recovered = Recovered::open(&dir.path().join("store"), options).ok().unwrap();
+        let engine = recovered.start().unwrap();
+        let before = engine.changes();
+        let mut batch = engine.batch();
+        batch.put(b"one", "text");
+        batch.delete(b"two");
+        assert!(batch.commit().is_ok());
+        assert_eq!(engine.changes() - before, 2);
     }
 }
