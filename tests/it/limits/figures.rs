@@ -310,6 +310,12 @@ pub const LIMITS: &[(&str, &[Figure])] = &[
             code("delivery/deliver.rs", "MAX_IN_FLIGHT_UNDER_HOST: usize = "),
         ],
     ),
+    (
+        "requests under way to the tables, and as many to the queue",
+        &[code("store/azure/mod.rs", "IDLE_PER_HOST: usize = ")],
+    ),
+    ("wait of such a request", &[code("store/azure/mod.rs", "TIMEOUT: Duration = ")]),
+    ("response to such a request", &[code("store/azure/mod.rs", "TIMEOUT: Duration = ")]),
     ("turn of the clock", &[code("domain/when/mod.rs", "HORIZON_MS: i64 = ")]),
     ("time for one turn", &[code("dev/turner.rs", "MAX_TIME: Duration = ")]),
     ("deliveries of one instant that each led to the next", &[code("dev/turner.rs", "MAX_ROUNDS: usize = ")]),

@@ -1,5 +1,5 @@
 //! The size of the directory while many conversations are scheduled, cancelled and removed. It takes minutes:
-//! `cargo test --test it -- --ignored --nocapture embedded::size`
+//! `CONVERSATIONS=1000000 cargo test --profile hold --test it -- --ignored --nocapture embedded::size`
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,6 @@ use tempfile::TempDir;
 
 use crate::support::listing::{NOW, client, due_at};
 
-const CONVERSATIONS: u32 = 200_000;
 const AT_ONCE: usize = 1000;
 
 fn size(dir: &Path) -> u64 {
@@ -31,6 +30,7 @@ fn id(number: u32) -> ConversationId {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes"]
 async fn the_directory_shrinks_again_when_conversations_are_removed() {
+    let conversations = std::env::var("CONVERSATIONS").map_or(200_000, |number| number.parse().unwrap());
     let dir = TempDir::new().unwrap();
     let embedded = EmbeddedStore::open(dir.path()).unwrap();
     let store = ConversationStore::new(embedded.conversations(), sealer());
@@ -41,14 +41,14 @@ async fn the_directory_shrinks_again_when_conversations_are_removed() {
         size
     };
     note("empty");
-    stream::iter(0..CONVERSATIONS)
+    stream::iter(0..conversations)
         .for_each_concurrent(AT_ONCE, |number| {
             let (store, new) = (&store, due_at(id(number), client(), NOW, "Stand up and stretch".to_owned()));
             async move { store.insert(&new).await.unwrap() }
         })
         .await;
     note("scheduled");
-    stream::iter(0..CONVERSATIONS)
+    stream::iter(0..conversations)
         .for_each_concurrent(AT_ONCE, |number| {
             let store = &store;
             async move {
