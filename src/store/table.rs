@@ -146,12 +146,22 @@ impl KeyRange {
         Self { from: prefix.to_owned(), to: format!("{prefix}\x7f") }
     }
 
+    /// All keys after one key, up to another one.
+    #[must_use]
+    pub fn between(after: &str, up_to: &str) -> Self {
+        Self { from: next(after), to: next(up_to) }
+    }
+
     /// The part of the range after a key.
     #[must_use]
     pub fn after(self, key: &str) -> Self {
-        // '-' is the first character of the key alphabet, so no key is between `key` and `{key}-`.
-        Self { from: format!("{key}-"), ..self }
+        Self { from: next(key), ..self }
     }
+}
+
+/// The first possible key after a key: '-' is the first character of the key alphabet.
+fn next(key: &str) -> String {
+    format!("{key}-")
 }
 
 /// The reason why a commit was not applied, or may not have been applied.

@@ -24,7 +24,7 @@ pub(super) struct LimitRequests(Semaphore);
 pub(super) struct NoTurn;
 
 impl LimitRequests {
-    /// Each request has an idle connection, and opens none. An instance on Azure has 128 ports for connections to one
+    /// As many as idle connections are kept, so that a request seldom has to open one. An instance on Azure has 128 ports for connections to one
     /// address ([Microsoft](https://learn.microsoft.com/azure/app-service/troubleshoot-intermittent-outbound-connection-errors)).
     const AT_ONCE: usize = AzureStore::IDLE_PER_HOST;
     /// The longest time that a request waits for its turn. A storage that does not answer must not collect calls.

@@ -147,8 +147,7 @@ pub(super) fn conversations_prefix(client: &ClientId) -> String {
 
 /// The keys of the due rows between two places.
 pub(super) fn due_rows(begin: &DueBound, end: &DueBound) -> KeyRange {
-    // '-' is the first character of the key alphabet, so no key is between that of a place and the one that it begins.
-    KeyRange { from: format!("{begin}-"), to: format!("{end}-") }
+    KeyRange::between(&begin.to_string(), &end.to_string())
 }
 
 /// The form of every value: the row and its versions.
