@@ -85,10 +85,11 @@ impl ServerTime {
         let joined = newest.and(heard);
         let is_better = heard.least > known.least || heard.most < known.most;
         let agrees = known.and(heard).is_possible() && joined.is_possible();
-        if is_better && agrees {
-            *newest = joined;
+        if !(is_better && agrees) {
+            return false;
         }
-        is_better && agrees
+        *newest = joined;
+        true
     }
 
     /// Whether a response has told the time.
@@ -110,6 +111,7 @@ impl ServerTime {
 
     /// The offsets that the most responses allow (K. Marzullo's algorithm, as in NTP). If no responses contradict each
     /// other, all of them allow these. If some do, the clock of one of the service's machines is wrong, and most are right.
+    /// If as many allow other offsets, the bounds go from the first of them to the last.
     fn bounds(&self, at: i64) -> Bounds {
         let all = self.heard.iter().map(|heard| heard.later(at));
         // Where a response begins to allow offsets, and where it ends. At the same offset, `false` is sorted first.

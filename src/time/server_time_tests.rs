@@ -89,6 +89,14 @@ fn two_machines_with_different_clocks_leave_the_time_exact() {
 }
 
 #[test]
+fn two_responses_that_contradict_each_other_are_both_inside() {
+    let mut time = ServerTime::default();
+    learn(&mut time, 10_500, 0, 0);
+    time.learn(date(10_500) + 10_000, ms(10_500), ms(10_500));
+    assert_eq!(interval(&time, 10_500), [-501, 10_500 + 2]);
+}
+
+#[test]
 fn what_is_known_gets_less_exact_with_its_age() {
     let mut time = ServerTime::default();
     learn(&mut time, 10_000, 0, 0);
