@@ -16,28 +16,27 @@ pub struct GuardedFetcher(pub Arc<HttpSender>);
 #[async_trait]
 impl DocumentFetcher for GuardedFetcher {
     async fn fetch(&self, url: &str) -> Option<Bytes> {
-        let response = self.send(request(Method::Get, url)).await?;
+        let response = self.send(url, request(Method::Get)).await?;
         response.body.filter(|_| response.status == 200)
     }
 
     async fn send_form(&self, url: &str, form: Bytes) -> Option<Bytes> {
-        let mut request = OutboundRequest { body: Some(form), ..request(Method::Post, url) };
+        let mut request = OutboundRequest { body: Some(form), ..request(Method::Post) };
         request.headers.push(header("content-type", "application/x-www-form-urlencoded"));
-        self.send(request).await?.body
+        self.send(url, request).await?.body
     }
 }
 
 impl GuardedFetcher {
-    async fn send(&self, request: OutboundRequest) -> Option<EndpointResponse> {
-        let route = self.0.route(&request.endpoint).await.ok()?;
+    async fn send(&self, url: &str, request: OutboundRequest) -> Option<EndpointResponse> {
+        let route = self.0.route(url).await.ok()?;
         self.0.send(request, route).await.result.ok()
     }
 }
 
-fn request(method: Method, url: &str) -> OutboundRequest {
+fn request(method: Method) -> OutboundRequest {
     OutboundRequest {
         method,
-        endpoint: url.to_owned(),
         headers: vec![header("accept", "application/json")],
         body: None,
         keep_response: true,

@@ -84,7 +84,6 @@ impl Message<'_> {
         ];
         OutboundRequest {
             method: Method::Post,
-            endpoint: subscriber.endpoint.as_str().to_owned(),
             headers: headers.map(|(name, value)| (name.to_owned(), Secret::new(value))).into(),
             body: Some(body),
             keep_response,

@@ -169,7 +169,6 @@ pub(super) fn attempt_request(
     }
     Ok(OutboundRequest {
         method: target.method,
-        endpoint: target.endpoint.as_str().to_owned(),
         headers,
         body,
         keep_response: payload.success_when.is_some(),

@@ -17,7 +17,7 @@ use super::connector::EgressConnector;
 use super::pool::Pool;
 use super::redactor::{Redactor, excerpt};
 use super::{Dialer, OutboundRequest, Resolver, Route, RouteError, SystemNetwork};
-use crate::domain::{CheckedUrl, EndpointPolicy, ErrorClass, Method, millis};
+use crate::domain::{EndpointPolicy, ErrorClass, Method, millis};
 
 /// Sends requests to endpoints.
 #[async_trait]
@@ -119,12 +119,11 @@ impl HttpSender {
     /// # Errors
     /// [`ErrorClass`] of the failure.
     pub async fn try_connect(&self, endpoint: &str) -> Result<(), ErrorClass> {
-        let destination = self.connector.admit(endpoint)?;
-        let route = self.connector.route(&destination).await.map_err(|error| match error {
+        let route = self.connector.route(self.connector.admit(endpoint)?).await.map_err(|error| match error {
             RouteError::Failed(class) => class,
             RouteError::NotTried => ErrorClass::DnsError,
         })?;
-        self.connector.connect(&destination, &route).await.map(drop)
+        self.connector.connect(&route).await.map(drop)
     }
 
     /// Keeps fewer idle connections, for a process that may open few.
@@ -141,9 +140,7 @@ impl HttpSender {
         route: Route,
         deadline: Instant,
     ) -> Result<EndpointResponse, ErrorClass> {
-        let destination = self.connector.admit(&request.endpoint)?;
-        let message = message(&request, &destination.url).ok_or(ErrorClass::Blocked)?;
-        let response = timeout_at(deadline, self.response_to(message, &destination, route)).await;
+        let response = timeout_at(deadline, self.response_to(&request, &route)).await;
         let (mut connection, response) = response.unwrap_or(Err(ErrorClass::TotalTimeout))?;
         let reusable = is_valid(&response);
         let (head, body) = response.into_parts();
@@ -152,7 +149,7 @@ impl HttpSender {
         // The status decides the outcome, also if the body is incomplete or late.
         let complete = timeout_at(deadline, read(body, &mut kept, max_kept)).await == Ok(true);
         if reusable && complete && connection.is_ready_again().await {
-            self.pool.put(&destination.url, connection);
+            self.pool.put(route.url(), connection);
         }
         // Most responses have no body, and the list of secrets is long.
         let beginning = kept.get(..Self::MAX_SEARCHED).unwrap_or(&kept);
@@ -173,19 +170,22 @@ impl HttpSender {
     /// endpoint recognises a duplicate.
     async fn response_to(
         &self,
-        message: Request<Full<Bytes>>,
-        destination: &CheckedUrl,
-        route: Route,
+        request: &OutboundRequest,
+        route: &Route,
     ) -> Result<(Connection, Response<Incoming>), ErrorClass> {
-        if let Some(mut connection) = self.pool.take(&destination.url) {
-            match connection.send(message.clone()).await {
+        let url = route.url();
+        // A clone for the second try would cost each request more than a new message costs the rare second try.
+        let message = || message(request, url).ok_or(ErrorClass::Blocked);
+        if let Some(mut connection) = self.pool.take(url) {
+            match connection.send(message()?).await {
                 Ok(response) => return Ok((connection, response)),
-                Err(ErrorClass::ConnectionReset) if !connection.has_response() => self.pool.avoid(&destination.url),
+                Err(ErrorClass::ConnectionReset) if !connection.has_response() => self.pool.avoid(url),
                 Err(class) => return Err(class),
             }
         }
-        let stream = self.connector.connect(destination, &route).await?;
-        let mut connection = Connection::start(stream, route).await?;
+        let message = message()?;
+        let stream = self.connector.connect(route).await?;
+        let mut connection = Connection::start(stream, route.addresses().clone()).await?;
         let response = connection.send(message).await?;
         Ok((connection, response))
     }
@@ -195,10 +195,10 @@ impl HttpSender {
 impl Sender for HttpSender {
     async fn route(&self, endpoint: &str) -> Result<Route, RouteError> {
         let destination = self.connector.admit(endpoint)?;
-        match self.pool.route(&destination.url) {
-            // The guard checked it when the connection was opened, about `Pool::MAX_AGE` ago at most.
-            Some(route) => Ok(route),
-            None => self.connector.route(&destination).await,
+        match self.pool.addresses(&destination.url) {
+            // The guard checked them when the connection was opened, about `Pool::MAX_AGE` ago at most.
+            Some(addresses) => Ok(Route::new(destination.url, addresses)),
+            None => self.connector.route(destination).await,
         }
     }
 
@@ -223,6 +223,7 @@ fn message(request: &OutboundRequest, url: &Url) -> Option<Request<Full<Bytes>>>
     *message.method_mut() = method;
     *message.uri_mut() = url[Position::BeforePath..Position::AfterQuery].parse().ok()?;
     let headers = message.headers_mut();
+    headers.reserve(request.headers.len() + 2);
     for (name, value) in &request.headers {
         headers.insert(HeaderName::try_from(name).ok()?, HeaderValue::try_from(value.expose()).ok()?);
     }

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::Route;
+use super::Addresses;
 use super::connector::Stream;
 use super::tracked_stream::{Phase, Progress, TrackedStream};
 use crate::domain::ErrorClass;
@@ -22,8 +22,8 @@ use crate::domain::ErrorClass;
 pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
     progress: Progress,
-    /// The route to its peer.
-    pub route: Route,
+    /// The addresses of the host that is its peer.
+    pub addresses: Addresses,
     /// The time at which it was opened.
     pub since: Instant,
 }
@@ -38,11 +38,11 @@ impl Connection {
     /// The longest time from the end of a response until the connection can carry another request.
     const READY_TIMEOUT: Duration = Duration::from_millis(100);
 
-    /// Starts HTTP on a stream that was opened over this route.
+    /// Starts HTTP on a stream that was opened to one of these addresses.
     ///
     /// # Errors
     /// [`ErrorClass::ConnectionReset`] if the stream is closed already.
-    pub async fn start(stream: Stream, route: Route) -> Result<Self, ErrorClass> {
+    pub async fn start(stream: Stream, addresses: Addresses) -> Result<Self, ErrorClass> {
         let progress = Progress::default();
         let tracked = TrackedStream::new(stream, progress.clone());
         let (sender, connection) = http1::Builder::new()
@@ -55,7 +55,7 @@ impl Connection {
             .map_err(|_| ErrorClass::ConnectionReset)?;
         // The task ends when the sender is dropped. Its errors also reach the request under way.
         tokio::spawn(connection);
-        Ok(Self { sender, progress, route, since: Instant::now() })
+        Ok(Self { sender, progress, addresses, since: Instant::now() })
     }
 
     /// Sends a request and waits for the head of its response.
@@ -127,8 +127,8 @@ mod tests {
     /// A connection and its peer, with a buffer of this many unread bytes between them.
     async fn connection(buffer: usize) -> (Connection, DuplexStream) {
         let (near, far) = duplex(buffer);
-        let route = Route::new(&[([127, 0, 0, 1], 80).into()]).unwrap();
-        (Connection::start(Box::new(near), route).await.unwrap(), far)
+        let addresses = Addresses::new(&[([127, 0, 0, 1], 80).into()]).unwrap();
+        (Connection::start(Box::new(near), addresses).await.unwrap(), far)
     }
 
     fn request(bytes: usize) -> Request<Full<Bytes>> {

@@ -15,9 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
-use url::Host;
+use url::{Host, Url};
 
-use super::{Dialer, Resolver, Route, RouteError};
+use super::{Addresses, Dialer, Resolver, Route, RouteError};
 use crate::domain::{CheckedUrl, EndpointPolicy, ErrorClass, Verdict, classify, is_loopback_name};
 
 /// An open connection, with or without TLS.
@@ -86,26 +86,27 @@ impl EgressConnector {
     ///
     /// # Errors
     /// [`RouteError`] if there is no route.
-    pub async fn route(&self, destination: &CheckedUrl) -> Result<Route, RouteError> {
-        let addresses = self.addresses(destination).await?;
+    pub async fn route(&self, destination: CheckedUrl) -> Result<Route, RouteError> {
+        let addresses = self.addresses(&destination).await?;
         for address in &addresses {
-            self.vet(destination, *address)?;
+            self.vet(&destination, *address)?;
         }
         let port = destination.url.port_or_known_default().unwrap_or_default();
-        Route::new(&addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect::<Vec<_>>())
+        let addresses: Vec<_> = addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
+        Ok(Route::new(destination.url, Addresses::new(&addresses)?))
     }
 
     /// Opens a new connection over a route.
     ///
     /// # Errors
     /// [`ErrorClass`] of the failure.
-    pub async fn connect(&self, destination: &CheckedUrl, route: &Route) -> Result<Stream, ErrorClass> {
+    pub async fn connect(&self, route: &Route) -> Result<Stream, ErrorClass> {
         let deadline = Instant::now() + Self::CONNECT_TIMEOUT;
-        let stream = self.connect_to_one_of(route.addresses(), deadline).await?;
-        if destination.url.scheme() == "http" {
+        let stream = self.connect_to_one_of(route.addresses().tried(), deadline).await?;
+        if route.url().scheme() == "http" {
             return Ok(Box::new(stream));
         }
-        let name = server_name(destination).ok_or(ErrorClass::TlsError)?;
+        let name = server_name(route.url()).ok_or(ErrorClass::TlsError)?;
         match timeout_at(deadline, self.tls.connect(name, stream)).await {
             Ok(Ok(stream)) => Ok(Box::new(stream)),
             Ok(Err(_)) => Err(ErrorClass::TlsError),
@@ -179,8 +180,8 @@ fn connect_error_class(error: &io::Error) -> ErrorClass {
 }
 
 /// The name or address that the certificate must contain. Certificates have no dot at the end of a name.
-fn server_name(destination: &CheckedUrl) -> Option<ServerName<'static>> {
-    Some(match destination.url.host()? {
+fn server_name(url: &Url) -> Option<ServerName<'static>> {
+    Some(match url.host()? {
         Host::Ipv4(address) => ServerName::IpAddress(IpAddr::from(address).into()),
         Host::Ipv6(address) => ServerName::IpAddress(IpAddr::from(address).into()),
         Host::Domain(name) => ServerName::try_from(name.trim_end_matches('.').to_owned()).ok()?,

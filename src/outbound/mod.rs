@@ -20,4 +20,4 @@ mod tracked_stream;
 pub use client::{EndpointResponse, Exchange, HttpSender, SendError, Sender};
 pub use network::{Dialer, Resolver, SystemNetwork};
 pub use request::OutboundRequest;
-pub use route::{Route, RouteError};
+pub use route::{Addresses, Route, RouteError};

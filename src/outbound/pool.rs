@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use url::{Origin, Url};
 
-use super::Route;
+use super::Addresses;
 use super::connection::Connection;
 use crate::sync::lock;
 
@@ -42,11 +42,11 @@ impl Pool {
     /// The most origins that are remembered for that reason.
     const MAX_AVOIDED: usize = 10_000;
 
-    /// The route of an idle connection to the origin of a URL, if there is one.
-    pub fn route(&self, url: &Url) -> Option<Route> {
+    /// The addresses to which an idle connection to the origin of a URL was opened, if there is one.
+    pub fn addresses(&self, url: &Url) -> Option<Addresses> {
         let idle = lock(&self.idle);
         let (connection, since) = idle.connections.get(&url.origin())?.last()?;
-        (connection.is_open() && since.elapsed() < Self::MAX_IDLE).then(|| connection.route.clone())
+        (connection.is_open() && since.elapsed() < Self::MAX_IDLE).then(|| connection.addresses.clone())
     }
 
     /// A pool that keeps up to `max` connections.
@@ -122,8 +122,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_is_used_each_second_is_kept_and_one_that_is_idle_for_longer_is_not() {
         let (near, _far) = duplex(64);
-        let route = Route::new(&[([127, 0, 0, 1], 80).into()]).unwrap();
-        let mut connection = Connection::start(Box::new(near), route).await.unwrap();
+        let addresses = Addresses::new(&[([127, 0, 0, 1], 80).into()]).unwrap();
+        let mut connection = Connection::start(Box::new(near), addresses).await.unwrap();
         let (pool, url) = (Pool::new(1), Url::parse("http://127.0.0.1/").unwrap());
         for _ in 0..3 {
             assert!(connection.is_ready_again().await);

@@ -11,7 +11,6 @@ fn secrets(headers: &[(&str, &str)]) -> Redactor {
     let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), HeaderValue::new((*v).to_owned()))).collect();
     Redactor::of(&OutboundRequest {
         method: Method::Post,
-        endpoint: String::new(),
         headers,
         body: None,
         keep_response: false,

@@ -6,13 +6,11 @@ use bytes::Bytes;
 
 use crate::domain::{Method, Secret};
 
-/// One HTTP request to an endpoint, without the headers that the HTTP client adds.
+/// One HTTP request to the endpoint of a [`Route`](super::Route), without the headers that the HTTP client adds.
 #[derive(Clone, Debug)]
 pub struct OutboundRequest {
     /// The HTTP method.
     pub method: Method,
-    /// The URL of the endpoint.
-    pub endpoint: String,
     /// Header names and values. A value may be a credential.
     pub headers: Vec<(String, Secret<String>)>,
     /// The body; none for a method without content.

@@ -2,13 +2,22 @@
 
 use std::net::SocketAddr;
 
+use url::Url;
+
 use crate::domain::ErrorClass;
 
-/// The addresses of an endpoint, all of which the egress guard has checked.
+/// The way to an endpoint: its URL and its addresses, which the egress guard has checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    addresses: Vec<SocketAddr>,
-    host: SocketAddr,
+    url: Url,
+    addresses: Addresses,
+}
+
+/// The addresses of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    tried: Vec<SocketAddr>,
+    smallest: SocketAddr,
 }
 
 /// The reason why there is no way to an endpoint.
@@ -27,34 +36,54 @@ impl From<ErrorClass> for RouteError {
 }
 
 impl Route {
+    /// A route to the endpoint with this URL and these addresses.
+    #[must_use]
+    pub const fn new(url: Url, addresses: Addresses) -> Self {
+        Self { url, addresses }
+    }
+
+    /// The URL of the endpoint.
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The addresses of the endpoint.
+    #[must_use]
+    pub const fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// The address that names the host. A name server may return the addresses in another order each time, so it is the
+    /// smallest.
+    #[must_use]
+    pub const fn host(&self) -> SocketAddr {
+        self.addresses.smallest
+    }
+}
+
+impl Addresses {
     /// The most addresses of a host that are tried.
     const MAX_TRIED: usize = 4;
 
-    /// A route to the host with these addresses.
+    /// The addresses of a host: the first few are tried, in their order.
     ///
     /// # Errors
     /// [`RouteError::Failed`] if there are none.
     pub fn new(all: &[SocketAddr]) -> Result<Self, RouteError> {
-        // A name server may return the addresses in another order each time. The smallest one names the host.
-        let host = all.iter().min().copied().ok_or(ErrorClass::DnsError)?;
-        let mut addresses = Vec::with_capacity(Self::MAX_TRIED);
+        let smallest = all.iter().min().copied().ok_or(ErrorClass::DnsError)?;
+        let mut tried = Vec::with_capacity(Self::MAX_TRIED);
         for address in all {
-            if addresses.len() < Self::MAX_TRIED && !addresses.contains(address) {
-                addresses.push(*address);
+            if tried.len() < Self::MAX_TRIED && !tried.contains(address) {
+                tried.push(*address);
             }
         }
-        Ok(Self { addresses, host })
+        Ok(Self { tried, smallest })
     }
 
-    /// The addresses in the order in which they are tried.
+    /// The addresses that are tried, in this order.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
-    }
-
-    /// The address that names the host.
-    #[must_use]
-    pub const fn host(&self) -> SocketAddr {
-        self.host
+    pub fn tried(&self) -> &[SocketAddr] {
+        &self.tried
     }
 }

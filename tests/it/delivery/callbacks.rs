@@ -105,7 +105,7 @@ async fn ends(harness: &DeliveryHarness, end: End, length: usize) -> DueKey {
         End::Refused => harness.endpoint.will([Answer::status(410)]),
         End::AttemptsUsedUp | End::NextAttemptTooLate => harness.endpoint.will([500, 500].map(Answer::status)),
         End::NoAddress => {
-            harness.endpoint.set_route("no.example.com", Err(RouteError::Failed(ErrorClass::Blocked)));
+            harness.endpoint.set_addresses("no.example.com", Err(RouteError::Failed(ErrorClass::Blocked)));
         }
         End::Expired => harness.wait_until(due.at + MINUTE).await,
         End::Lost => {
@@ -139,7 +139,7 @@ async fn each_way_to_end_has_exactly_one_callback() {
         assert_eq!((callback.labels(), callback.thread_id()), (over.labels(), over.thread_id()), "{case}");
         assert_eq!(callback.id().partition(), due.id.partition(), "{case}");
         let calls = harness.endpoint.calls();
-        let calls: Vec<_> = calls.iter().filter(|call| call.request.endpoint == expected.1).collect();
+        let calls: Vec<_> = calls.iter().filter(|call| call.url == expected.1).collect();
         let [call] = calls[..] else { panic!("{case}: one call") };
         assert!(call.at < callback.due() + 2 * SECOND, "{case}: at {} for {}", call.at, callback.due());
         let header = |name: &str| call.header(name).unwrap().to_owned();

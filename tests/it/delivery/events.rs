@@ -99,7 +99,7 @@ fn body(call: &Call) -> Value {
 }
 
 fn receivers(harness: &DeliveryHarness) -> Vec<String> {
-    let mut all: Vec<_> = harness.endpoint.calls().iter().map(|call| call.request.endpoint.clone()).collect();
+    let mut all: Vec<_> = harness.endpoint.calls().iter().map(|call| call.url.clone()).collect();
     all.sort_unstable();
     all
 }
@@ -113,7 +113,7 @@ async fn an_event_is_sent_at_its_time_and_signed_with_the_secret_of_its_subscrip
     harness.wait_until(due.at + SECOND).await;
     worker.abort();
     let [call] = &harness.endpoint.calls()[..] else { panic!("one request") };
-    assert_eq!((call.at, &*call.request.endpoint), (due.at, TO), "never early, and on time");
+    assert_eq!((call.at, &*call.url), (due.at, TO), "never early, and on time");
     assert_eq!(call.header("x-mcp-subscription-id"), Some(&*id.to_string()));
     assert_eq!(call.header("webhook-id"), Some(&*due.id.to_string()));
     assert_eq!(call.header("content-type"), Some("application/json"));
@@ -278,7 +278,7 @@ async fn who_has_subscribed_learns_that_a_delivery_has_failed_and_nobody_else_ge
         let once = || Some(RetryRequest { max_attempts: Some(1) });
         schedule(&harness, |request| request.retry = once()).await;
         run(&harness).await;
-        let events: Vec<_> = harness.endpoint.calls().into_iter().filter(|call| call.request.endpoint == TO).collect();
+        let events: Vec<_> = harness.endpoint.calls().into_iter().filter(|call| call.url == TO).collect();
         assert_eq!((events.len(), stored(&harness).await.len()), if is_subscribed { (2, 4) } else { (0, 2) });
         let Some(event) = events.iter().find(|call| body(call)["data"]["conversationId"] == due.id.to_string()) else {
             continue;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use mcp_scheduler::delivery::{Deliverer, DeliveryOutcome};
 use mcp_scheduler::domain::{ClientId, ErrorClass, Status};
-use mcp_scheduler::outbound::{Route, RouteError};
+use mcp_scheduler::outbound::{Addresses, RouteError};
 use mcp_scheduler::store::{DueKey, SlotWakeUp, WakeUp};
 use tokio::time::Instant;
 
@@ -30,7 +30,7 @@ async fn schedule(harness: &DeliveryHarness, client: &ClientId, host: &str, ahea
 }
 
 fn calls_to(harness: &DeliveryHarness, host: &str) -> Vec<Call> {
-    harness.endpoint.calls().into_iter().filter(|call| call.request.endpoint.contains(host)).collect()
+    harness.endpoint.calls().into_iter().filter(|call| call.url.contains(host)).collect()
 }
 
 fn lateness(calls: &[Call]) -> Duration {
@@ -127,15 +127,15 @@ async fn hanging_hosts_hardly_delay_the_other_hosts_of_their_client() {
 #[tokio::test(start_paused = true)]
 async fn a_host_is_an_address_of_one_client() {
     let harness = DeliveryHarness::in_one_process();
-    let shared = Route::new(&[SocketAddr::from(([203, 0, 113, 7], 443))]);
+    let shared = Addresses::new(&[SocketAddr::from(([203, 0, 113, 7], 443))]);
     for number in 0..20 {
         // Many names do not make many hosts.
         let host = format!("hangs-{number}.example");
-        harness.endpoint.set_route(&host, shared.clone());
+        harness.endpoint.set_addresses(&host, shared.clone());
         harness.endpoint.set_latency(&host, MINUTE);
         schedule(&harness, &harness.client, &host, SECOND).await;
     }
-    harness.endpoint.set_route("good.example", shared);
+    harness.endpoint.set_addresses("good.example", shared);
     for _ in 0..20 {
         schedule(&harness, &bob(), "good.example", 2 * SECOND).await;
     }
@@ -196,7 +196,7 @@ async fn the_share_is_also_a_share_of_memory() {
 #[tokio::test(start_paused = true)]
 async fn a_look_up_that_was_not_tried_is_no_attempt_and_one_that_failed_is() {
     let harness = DeliveryHarness::new();
-    harness.endpoint.set_route("good.example", Err(RouteError::NotTried));
+    harness.endpoint.set_addresses("good.example", Err(RouteError::NotTried));
     let due = schedule(&harness, &harness.client, "good.example", Duration::ZERO).await;
     let deliverer: Arc<Deliverer> = harness.deliverer();
     let (began, soon) = (Instant::now(), Instant::now() + SECOND);
@@ -210,7 +210,7 @@ async fn a_look_up_that_was_not_tried_is_no_attempt_and_one_that_failed_is() {
         async move { deliverer.deliver(&due, None).await.unwrap() }
     });
     tokio::time::sleep(SECOND).await;
-    harness.endpoint.set_route("good.example", Err(RouteError::Failed(ErrorClass::DnsError)));
+    harness.endpoint.set_addresses("good.example", Err(RouteError::Failed(ErrorClass::DnsError)));
     assert_eq!(led_to(&delivery.await.unwrap()), Some(Status::InProgress));
     assert_eq!(began.elapsed(), 5 * SECOND);
     let failed = harness.read(due.id).await;

@@ -16,7 +16,7 @@ async fn schedule(harness: &DeliveryHarness, host: &str, ahead: Duration, count:
 }
 
 fn calls_to(harness: &DeliveryHarness, host: &str) -> Vec<Call> {
-    harness.endpoint.calls().into_iter().filter(|call| call.request.endpoint.contains(host)).collect()
+    harness.endpoint.calls().into_iter().filter(|call| call.url.contains(host)).collect()
 }
 
 #[tokio::test(start_paused = true)]

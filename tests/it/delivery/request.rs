@@ -39,7 +39,7 @@ async fn the_body_and_the_id_stay_the_same_and_the_attempt_number_grows() {
     for (call, number) in calls.iter().zip(1..) {
         assert_eq!(call.request.body.as_deref(), Some(body.as_bytes()));
         assert_eq!(call.request.method, Method::Post);
-        assert_eq!(call.request.endpoint, "https://example.com/hook?a=b");
+        assert_eq!(call.url, "https://example.com/hook?a=b");
         assert_eq!(call.request.timeout, Duration::from_secs(30));
         assert_eq!(call.header("content-type"), Some("application/json"));
         assert_eq!(call.header("webhook-id"), Some(&*id));

@@ -55,13 +55,14 @@ impl Sender for Endpoint {
         route_by_name(endpoint)
     }
 
-    async fn send(&self, request: OutboundRequest, _: Route) -> Exchange {
-        self.sent.lock().unwrap().push(request.endpoint.clone());
-        if request.endpoint.contains("hangs") {
+    async fn send(&self, _: OutboundRequest, route: Route) -> Exchange {
+        let url = route.url().as_str();
+        self.sent.lock().unwrap().push(url.to_owned());
+        if url.contains("hangs") {
             tokio::time::sleep(150 * SECOND).await;
         }
-        if request.endpoint.contains("loops") {
-            schedule(&self.scheduler, Duration::ZERO, Some(&request.endpoint)).await;
+        if url.contains("loops") {
+            schedule(&self.scheduler, Duration::ZERO, Some(url)).await;
         }
         Answer::status(200).exchange
     }

@@ -9,7 +9,7 @@ use mcp_scheduler::outbound::{Exchange, HttpSender, RouteError, Sender as _, Sys
 use rustls::RootCertStore;
 use tokio::net::TcpListener;
 
-use super::{RoutedExchange as _, laptop, request};
+use super::{RoutedExchange as _, laptop};
 use crate::support::outbound::endpoints::{Endpoint, answer};
 use crate::support::outbound::network::ScriptedNetwork;
 use crate::support::outbound::tls::Authority;
@@ -19,7 +19,7 @@ fn on_azure(network: &Arc<ScriptedNetwork>) -> HttpSender {
 }
 
 async fn blocked(sender: &HttpSender, endpoint: &str) {
-    let exchange = sender.exchange(request(endpoint)).await;
+    let exchange = sender.post(endpoint).await;
     assert_eq!(exchange.result, Err(ErrorClass::Blocked), "{endpoint}");
     assert_eq!(mcp_scheduler::delivery::classify(exchange).outcome, Outcome::PermanentFailure);
 }
@@ -91,7 +91,7 @@ async fn an_allowed_network_can_be_reached_and_its_neighbours_cannot() {
         .name("tunnel.internal", &[&["10.0.0.1"]]);
     let network = Arc::new(network);
     let sender = HttpSender::over(Arc::clone(&network), with_internal_names(), RootCertStore::empty()).unwrap();
-    let exchange = sender.exchange(request(&format!("http://inside.internal:{port}/"))).await;
+    let exchange = sender.post(&format!("http://inside.internal:{port}/")).await;
     assert_eq!(exchange.result.unwrap().status, 200);
     // Neither plain HTTP to the internet nor a network that is not allowed.
     blocked(&sender, &format!("http://outside.internal:{port}/")).await;
@@ -111,7 +111,7 @@ async fn a_loopback_name_leads_to_loopback_whatever_a_name_server_says() {
     let network = Arc::new(network);
     let sender = HttpSender::over(Arc::clone(&network), laptop(), RootCertStore::empty()).unwrap();
     for name in names {
-        let exchange = sender.exchange(request(&format!("http://{name}:{port}/"))).await;
+        let exchange = sender.post(&format!("http://{name}:{port}/")).await;
         assert_eq!(exchange.result.unwrap().status, 200, "{name}");
     }
     assert_eq!(network.lookups(), [] as [&str; 0]);
@@ -131,7 +131,7 @@ async fn a_name_is_looked_up_once_for_each_connection_and_never_for_a_connection
     let network = Arc::new(network);
     let sender = HttpSender::over(Arc::clone(&network), EndpointPolicy::default(), authority.roots()).unwrap();
     for _ in 0..3 {
-        assert_eq!(sender.exchange(request("https://rebind.example/")).await.result.unwrap().status, 200);
+        assert_eq!(sender.post("https://rebind.example/").await.result.unwrap().status, 200);
     }
     assert_eq!(network.lookups(), ["rebind.example."], "absolute, so that no search domain is tried");
     assert_eq!(network.connects(), [SocketAddr::from(([93, 184, 215, 14], 443))]);
@@ -149,7 +149,7 @@ async fn each_new_connection_is_checked() {
         ScriptedNetwork::leading_to(listener.address).name("rebind.example", &[&["93.184.215.14"], &["10.0.0.5"]]);
     let network = Arc::new(network);
     let sender = HttpSender::over(Arc::clone(&network), EndpointPolicy::default(), authority.roots()).unwrap();
-    assert_eq!(sender.exchange(request("https://rebind.example/")).await.result.unwrap().status, 200);
+    assert_eq!(sender.post("https://rebind.example/").await.result.unwrap().status, 200);
     blocked(&sender, "https://rebind.example/").await;
     assert_eq!((listener.seen().len(), network.connects().len()), (1, 1));
 }
@@ -181,7 +181,7 @@ async fn at_most_four_addresses_are_tried_once_each() {
     let sender = on_azure(&network);
     for (name, tried) in [("many", 4), ("same", 1)] {
         let before = network.connects().len();
-        let exchange = sender.exchange(request(&format!("https://{name}.example/"))).await;
+        let exchange = sender.post(&format!("https://{name}.example/")).await;
         assert_eq!(exchange.result, Err(ErrorClass::ConnectRefused));
         assert_eq!(network.connects().len() - before, tried, "{name}");
     }
@@ -195,7 +195,7 @@ async fn an_address_that_does_not_answer_leaves_time_for_the_next() {
     let network = ScriptedNetwork::new().name("two.internal", &[&["127.0.0.2", "127.0.0.1"]]);
     let network = Arc::new(network);
     let sender = HttpSender::over(Arc::clone(&network), with_internal_names(), RootCertStore::empty()).unwrap();
-    let Exchange { result, .. } = sender.exchange(request(&format!("http://two.internal:{port}/"))).await;
+    let Exchange { result, .. } = sender.post(&format!("http://two.internal:{port}/")).await;
     assert_eq!(result.unwrap().status, 200);
     assert_eq!(network.connects().len(), 2);
 }
@@ -204,7 +204,7 @@ async fn an_address_that_does_not_answer_leaves_time_for_the_next() {
 async fn a_name_that_has_no_address_is_a_dns_error() {
     let network = Arc::new(ScriptedNetwork::new().name("empty.example", &[&[]]));
     for name in ["empty.example", "gone.example"] {
-        let exchange = on_azure(&network).exchange(request(&format!("https://{name}/"))).await;
+        let exchange = on_azure(&network).post(&format!("https://{name}/")).await;
         assert_eq!(exchange.result, Err(ErrorClass::DnsError));
     }
     assert_eq!(network.connects(), []);

@@ -28,10 +28,9 @@ fn sender() -> HttpSender {
     HttpSender::new(laptop()).unwrap()
 }
 
-fn request(endpoint: &str) -> OutboundRequest {
+fn request() -> OutboundRequest {
     OutboundRequest {
         method: Method::Post,
-        endpoint: endpoint.to_owned(),
         headers: vec![("user-agent".to_owned(), Secret::new("mcp-scheduler/test".to_owned()))],
         body: Some(Bytes::from_static("Grüße".as_bytes())),
         keep_response: false,
@@ -41,12 +40,16 @@ fn request(endpoint: &str) -> OutboundRequest {
 
 /// A route and an exchange over it, as a delivery makes them.
 trait RoutedExchange {
-    async fn exchange(&self, request: OutboundRequest) -> Exchange;
+    async fn exchange(&self, endpoint: &str, request: OutboundRequest) -> Exchange;
+
+    async fn post(&self, endpoint: &str) -> Exchange {
+        self.exchange(endpoint, request()).await
+    }
 }
 
 impl RoutedExchange for HttpSender {
-    async fn exchange(&self, request: OutboundRequest) -> Exchange {
-        match self.route(&request.endpoint).await {
+    async fn exchange(&self, endpoint: &str, request: OutboundRequest) -> Exchange {
+        match self.route(endpoint).await {
             Ok(route) => self.send(request, route).await,
             Err(RouteError::Failed(class)) => Exchange { duration_ms: 0, result: Err(class) },
             Err(RouteError::NotTried) => panic!("this machine has no resources left"),
@@ -55,7 +58,7 @@ impl RoutedExchange for HttpSender {
 }
 
 async fn send(endpoint: &str) -> AttemptResult {
-    classify(sender().exchange(request(endpoint)).await)
+    classify(sender().post(endpoint).await)
 }
 
 fn assert_failed(report: &AttemptResult, error: ErrorClass) {
@@ -88,11 +91,11 @@ async fn a_2xx_and_nothing_else_is_a_success() {
 #[tokio::test]
 async fn the_request_arrives_as_it_was_written() {
     let endpoint = Endpoint::answering(answer(200, "")).await;
-    let mut sent = request(&format!("{}hook?a=%20b&a", endpoint.url()));
+    let mut sent = request();
     for (name, value) in [("x-mine", "a\tb  c"), ("x-empty", ""), ("!#$%&'*+.^_`|~1", "visible ASCII ~!\"")] {
         sent.headers.push((name.to_owned(), Secret::new(value.to_owned())));
     }
-    sender().exchange(sent).await;
+    sender().exchange(&format!("{}hook?a=%20b&a", endpoint.url()), sent).await;
     let arrived = &endpoint.requests()[0];
     assert!(arrived.starts_with("POST /hook?a=%20b&a HTTP/1.1\r\n"), "{arrived}");
     for line in [
@@ -118,7 +121,7 @@ async fn the_request_arrives_as_it_was_written() {
 async fn a_method_without_a_body_sends_none() {
     for method in [Method::Get, Method::Delete] {
         let endpoint = Endpoint::answering(answer(200, "")).await;
-        sender().exchange(OutboundRequest { method, body: None, ..request(&endpoint.url()) }).await;
+        sender().exchange(&endpoint.url(), OutboundRequest { method, body: None, ..request() }).await;
         let arrived = &endpoint.requests()[0];
         assert!(arrived.starts_with(method.as_str()) && arrived.ends_with("\r\n\r\n"));
         assert!(!arrived.contains("content-length") && !arrived.contains("transfer-encoding"), "{arrived}");
@@ -147,7 +150,7 @@ async fn a_cookie_is_not_sent_back() {
     let endpoint = Endpoint::answering(cookie).await;
     let sender = &sender();
     for _ in 0..2 {
-        sender.exchange(request(&endpoint.url())).await;
+        sender.post(&endpoint.url()).await;
     }
     assert_eq!(endpoint.requests().len(), 2);
     assert!(!endpoint.requests()[1].contains("canary"));
@@ -158,7 +161,7 @@ async fn one_connection_serves_several_deliveries() {
     let endpoint = Endpoint::answering(answer(200, "ok")).await;
     let sender = &sender();
     for _ in 0..5 {
-        assert_eq!(classify(sender.exchange(request(&endpoint.url())).await).outcome, Outcome::Success);
+        assert_eq!(classify(sender.post(&endpoint.url()).await).outcome, Outcome::Success);
     }
     assert_eq!((endpoint.requests().len(), endpoint.connections()), (5, 1));
 }
@@ -170,7 +173,7 @@ async fn a_request_on_a_used_connection_that_is_closed_before_the_answer_is_sent
     let endpoint = Endpoint::start(Character::AnswersOnce(answer(200, "ok").into(), Vec::new())).await;
     let sender = &sender();
     for _ in 0..4 {
-        assert_eq!(sender.exchange(request(&endpoint.url())).await.result.unwrap().status, 200);
+        assert_eq!(sender.post(&endpoint.url()).await.result.unwrap().status, 200);
     }
     let (requests, connections) = (endpoint.requests(), endpoint.connections());
     assert_eq!((requests.len(), connections), (5, 4), "after the first time a connection is used once");
@@ -178,7 +181,7 @@ async fn a_request_on_a_used_connection_that_is_closed_before_the_answer_is_sent
     // Another host keeps its connections.
     let other = Endpoint::answering(answer(200, "ok")).await;
     for _ in 0..3 {
-        sender.exchange(request(&other.url())).await;
+        sender.post(&other.url()).await;
     }
     assert_eq!(other.connections(), 1);
 }
@@ -188,8 +191,8 @@ async fn a_request_is_not_sent_again_when_its_answer_has_begun() {
     let begun = b"HTTP/1.1 2".to_vec();
     let endpoint = Endpoint::start(Character::AnswersOnce(answer(200, "ok").into(), begun)).await;
     let sender = &sender();
-    assert_eq!(sender.exchange(request(&endpoint.url())).await.result.unwrap().status, 200);
-    assert_failed(&classify(sender.exchange(request(&endpoint.url())).await), ErrorClass::ConnectionReset);
+    assert_eq!(sender.post(&endpoint.url()).await.result.unwrap().status, 200);
+    assert_failed(&classify(sender.post(&endpoint.url()).await), ErrorClass::ConnectionReset);
     assert_eq!((endpoint.requests().len(), endpoint.connections()), (2, 1));
 }
 
@@ -197,8 +200,8 @@ async fn a_request_is_not_sent_again_when_its_answer_has_begun() {
 async fn a_request_on_a_used_connection_that_is_not_answered_is_not_sent_again() {
     let endpoint = Endpoint::start(Character::AnswersFirst(answer(200, "ok").into())).await;
     let sender = &sender();
-    assert_eq!(sender.exchange(request(&endpoint.url())).await.result.unwrap().status, 200);
-    assert_failed(&classify(sender.exchange(request(&endpoint.url())).await), ErrorClass::TotalTimeout);
+    assert_eq!(sender.post(&endpoint.url()).await.result.unwrap().status, 200);
+    assert_failed(&classify(sender.post(&endpoint.url()).await), ErrorClass::TotalTimeout);
     assert_eq!((endpoint.requests().len(), endpoint.connections()), (2, 1));
 }
 
@@ -231,7 +234,7 @@ async fn an_answer_that_is_not_utf8_is_kept_as_valid_text_of_bounded_size() {
 async fn an_endless_answer_is_cut_off_after_the_excerpt() {
     let endpoint = Endpoint::streaming_for_ever().await;
     let timeout = Duration::from_secs(20);
-    let report = classify(sender().exchange(OutboundRequest { timeout, ..request(&endpoint.url()) }).await);
+    let report = classify(sender().exchange(&endpoint.url(), OutboundRequest { timeout, ..request() }).await);
     assert_eq!((report.outcome, report.http_status), (Outcome::Success, Some(200)));
     assert_eq!(report.response_excerpt.len(), AttemptResult::MAX_EXCERPT);
     assert!(report.duration_ms < 10_000, "not at the timeout: {} ms", report.duration_ms);

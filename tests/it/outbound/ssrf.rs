@@ -9,7 +9,7 @@ use mcp_scheduler::outbound::HttpSender;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{RoutedExchange as _, request};
+use super::RoutedExchange as _;
 use crate::support::app::BareApi;
 use crate::support::client::ApiClient;
 use crate::support::outbound::endpoints::answer;
@@ -85,9 +85,9 @@ async fn deliver(authority: &Authority, policy: &EndpointPolicy, case: &Case) ->
     }
     let network = Arc::new(network);
     let sender = HttpSender::over(Arc::clone(&network), policy.clone(), authority.roots()).unwrap();
-    let report = classify(sender.exchange(request(url)).await);
+    let report = classify(sender.post(url).await);
     if pool.is_some() {
-        sender.exchange(request(url)).await;
+        sender.post(url).await;
     }
 
     let expect = &case.expect;

@@ -80,9 +80,9 @@ async fn run(case: &Case) -> Result<(), String> {
     let endpoint = Endpoint::start(character).await;
     let sender = sender();
     let body = vec![b'x'; if case.name == "reads-nothing" { 8 << 20 } else { 10 }];
-    let message = || OutboundRequest { body: Some(body.clone().into()), ..request(&endpoint.url()) };
+    let message = || OutboundRequest { body: Some(body.clone().into()), ..request() };
     let began = Instant::now();
-    let exchange = sender.exchange(message()).await;
+    let exchange = sender.exchange(&endpoint.url(), message()).await;
     if began.elapsed() > Duration::from_secs(20) {
         return Err(format!("took {:?}", began.elapsed()));
     }
@@ -91,7 +91,7 @@ async fn run(case: &Case) -> Result<(), String> {
         return Err(format!("{attempts_seen} requests for one attempt"));
     }
     if case.expect["connection_reused"] == false {
-        sender.exchange(message()).await;
+        sender.exchange(&endpoint.url(), message()).await;
         if endpoint.connections() != 2 {
             return Err("used the connection again".to_owned());
         }
@@ -107,7 +107,7 @@ async fn answers(case: &Case) -> Result<(), String> {
     let reply = answer(status, "").replacen("\r\n", &format!("\r\n{}", headers.concat()), 1);
     let endpoint = Endpoint::start(Character::Answers(reply.into())).await;
     let sender = sender();
-    let exchange = sender.exchange(request(&endpoint.url())).await;
+    let exchange = sender.post(&endpoint.url()).await;
     if endpoint.requests().len() != 1 {
         return Err(format!("{} requests for one attempt", endpoint.requests().len()));
     }
@@ -115,7 +115,7 @@ async fn answers(case: &Case) -> Result<(), String> {
         assert_eq!(exchange.result.as_ref().unwrap().retry_after.as_deref(), Some(wait));
     }
     if case.expect["next_request_has_cookie"] == false {
-        sender.exchange(request(&endpoint.url())).await;
+        sender.post(&endpoint.url()).await;
         assert!(!endpoint.requests()[1].to_lowercase().contains("cookie"));
     }
     as_expected(case, exchange)
@@ -134,7 +134,7 @@ async fn through_tls(case: &Case) -> Result<(), String> {
     let url = |address: std::net::SocketAddr| format!("https://{address}/");
     let trusting = HttpSender::over(Arc::new(SystemNetwork::default()), laptop(), authority.roots()).unwrap();
     let send = async |address| {
-        trusting.exchange(OutboundRequest { timeout: Duration::from_secs(20), ..request(&url(address)) }).await
+        trusting.exchange(&url(address), OutboundRequest { timeout: Duration::from_secs(20), ..request() }).await
     };
     let exchange = match case.name.as_str() {
         "tls-self-signed" => send(self_signed_listener("127.0.0.1").await.address).await,
@@ -172,7 +172,7 @@ async fn a_certificate_needs_a_known_authority_this_host_name_and_a_valid_date()
     let (authority, stranger) = (Authority::new(), Authority::new());
     let good = authority.listener(&["127.0.0.1"], &answer(200, "")).await;
     let sender = HttpSender::over(Arc::new(SystemNetwork::default()), laptop(), authority.roots()).unwrap();
-    let send = async |address| sender.exchange(request(&format!("https://{address}/"))).await.result;
+    let send = async |address| sender.post(&format!("https://{address}/")).await.result;
     assert_eq!(send(good.address).await.unwrap().status, 200);
     assert_eq!(good.seen()[0].protocol.as_deref(), Some(&b"http/1.1"[..]), "HTTP/2 was on offer");
     for bad in [
@@ -186,7 +186,7 @@ async fn a_certificate_needs_a_known_authority_this_host_name_and_a_valid_date()
     }
     // The authorities of production do not include the one of the test.
     let production = HttpSender::new(laptop()).unwrap();
-    let exchange = production.exchange(request(&format!("https://{}/", good.address))).await;
+    let exchange = production.post(&format!("https://{}/", good.address)).await;
     assert_eq!(exchange.result, Err(ErrorClass::TlsError));
 }
 
@@ -201,7 +201,7 @@ async fn a_head_has_at_most_a_hundred_headers_and_thirty_two_kibibytes() {
         [(head(100, 0), true), (head(101, 0), false), (head(1, 31 * 1024), true), (head(1, 32 * 1024), false)]
     {
         let endpoint = Endpoint::start(Character::Answers(answer.into())).await;
-        let result = sender().exchange(request(&endpoint.url())).await.result;
+        let result = sender().post(&endpoint.url()).await.result;
         assert_eq!(result.as_ref().err(), (!fits).then_some(&ErrorClass::ProtocolError), "{result:?}");
     }
 }
@@ -212,7 +212,7 @@ async fn bytes_left_from_one_answer_are_not_read_as_the_next() {
     let endpoint = Endpoint::start(Character::Answers(two.into())).await;
     let sender = sender();
     for _ in 0..5 {
-        let answer = sender.exchange(request(&endpoint.url())).await.result.unwrap();
+        let answer = sender.post(&endpoint.url()).await.result.unwrap();
         assert_eq!((answer.status, answer.excerpt.as_str()), (200, "one"));
     }
     assert_eq!((endpoint.requests().len(), endpoint.connections()), (5, 5));
@@ -228,7 +228,7 @@ async fn a_connection_that_cannot_be_kept_is_not_used_again() {
         let endpoint = Endpoint::start(Character::Answers(reply.into())).await;
         let sender = sender();
         for _ in 0..2 {
-            assert_eq!(sender.exchange(request(&endpoint.url())).await.result.unwrap().excerpt, excerpt, "{reply}");
+            assert_eq!(sender.post(&endpoint.url()).await.result.unwrap().excerpt, excerpt, "{reply}");
         }
         assert_eq!(endpoint.connections(), 2, "{reply}");
     }
@@ -237,7 +237,7 @@ async fn a_connection_that_cannot_be_kept_is_not_used_again() {
 #[tokio::test]
 async fn a_slow_body_is_cut_off_at_the_timeout_and_the_status_counts() {
     let endpoint = Endpoint::start(Character::Answers("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\npart".into())).await;
-    let report = classify(sender().exchange(request(&endpoint.url())).await);
+    let report = classify(sender().post(&endpoint.url()).await);
     assert_eq!((report.outcome, report.response_excerpt.as_str()), (Outcome::Success, "part"));
     assert!((1000..10_000).contains(&report.duration_ms), "{}", report.duration_ms);
 }
@@ -248,7 +248,7 @@ async fn sixteen_interim_answers_are_passed_over_and_more_are_a_protocol_error()
     for (count, expected) in [(1, Ok(204)), (16, Ok(204)), (17, Err(ErrorClass::ProtocolError))] {
         let interim: String = interim.into_iter().cycle().take(count).collect();
         let endpoint = Endpoint::start(Character::Answers(format!("{interim}{}", answer(204, "")).into())).await;
-        let result = sender().exchange(request(&endpoint.url())).await.result.map(|answer| answer.status);
+        let result = sender().post(&endpoint.url()).await.result.map(|answer| answer.status);
         assert_eq!(result, expected, "{count}");
     }
 }
@@ -259,7 +259,7 @@ async fn an_endpoint_that_sends_interim_answers_for_ever_is_cut_off_at_once() {
     let endpoint = Endpoint::start(Character::Repeats(endless.into())).await;
     // At the timeout it would be another class.
     let timeout = Duration::from_secs(20);
-    let result = sender().exchange(OutboundRequest { timeout, ..request(&endpoint.url()) }).await.result;
+    let result = sender().exchange(&endpoint.url(), OutboundRequest { timeout, ..request() }).await.result;
     assert_eq!(result, Err(ErrorClass::ProtocolError));
     assert!(endpoint.sent_when_cut_off().await < 16 * 1024 * 1024);
 }
@@ -275,7 +275,7 @@ async fn a_folded_header_is_one_header() {
         let endpoint = Endpoint::start(Character::Answers(folded(headers).into())).await;
         let sender = sender();
         for _ in 0..2 {
-            let answer = sender.exchange(request(&endpoint.url())).await.result.unwrap();
+            let answer = sender.post(&endpoint.url()).await.result.unwrap();
             assert_eq!((answer.status, answer.retry_after.as_deref(), &*answer.excerpt), (503, Some("120"), "ok"));
         }
         assert_eq!(endpoint.connections(), 1, "{headers}");
@@ -283,7 +283,7 @@ async fn a_folded_header_is_one_header() {
     // A length that is folded is no length.
     let endpoint =
         Endpoint::start(Character::Answers("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n 2\r\n\r\nx".into())).await;
-    assert_eq!(sender().exchange(request(&endpoint.url())).await.result, Err(ErrorClass::ProtocolError));
+    assert_eq!(sender().post(&endpoint.url()).await.result, Err(ErrorClass::ProtocolError));
 }
 
 #[tokio::test]
@@ -291,7 +291,7 @@ async fn a_connection_that_was_closed_while_idle_is_no_failure() {
     let endpoint = Endpoint::start(Character::AnswersAndCloses(answer(200, "").into())).await;
     let sender = sender();
     for _ in 0..3 {
-        let report: AttemptResult = classify(sender.exchange(request(&endpoint.url())).await);
+        let report: AttemptResult = classify(sender.post(&endpoint.url()).await);
         assert_eq!(report.outcome, Outcome::Success, "{report:?}");
         // The close must arrive before the next request; a request that crosses it fails its attempt.
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -303,10 +303,10 @@ async fn a_connection_that_was_closed_while_idle_is_no_failure() {
 async fn secrets_that_an_endpoint_sends_back_are_redacted() {
     let body = "who is Bearer canary-canary-1? canary-canary-1! \u{1b}[2J";
     let endpoint = Endpoint::start(Character::Answers(answer(401, body).into())).await;
-    let mut sent = request(&endpoint.url());
+    let mut sent = request();
     let value = mcp_scheduler::domain::Secret::new("Bearer canary-canary-1".to_owned());
     sent.headers.push(("authorization".to_owned(), value));
-    let excerpt = sender().exchange(sent).await.result.unwrap().excerpt;
+    let excerpt = sender().exchange(&endpoint.url(), sent).await.result.unwrap().excerpt;
     assert_eq!(excerpt, "who is [redacted]? [redacted]! \\u{1b}[2J");
     assert!(endpoint.requests()[0].contains("canary-canary-1"));
 }
@@ -316,6 +316,6 @@ async fn only_the_given_certificate_authorities_are_trusted() {
     let authority = Authority::new();
     let listener = authority.listener(&["127.0.0.1"], "").await;
     let sender = HttpSender::over(Arc::new(SystemNetwork::default()), laptop(), RootCertStore::empty()).unwrap();
-    let exchange = sender.exchange(request(&format!("https://{}/", listener.address))).await;
+    let exchange = sender.post(&format!("https://{}/", listener.address)).await;
     assert_eq!(exchange.result, Err(ErrorClass::TlsError));
 }

@@ -75,7 +75,7 @@ fn client() -> ClientId {
 
 /// Answers 200 to every request.
 #[derive(Default)]
-struct Endpoint(Mutex<Vec<OutboundRequest>>);
+struct Endpoint(Mutex<Vec<String>>);
 
 #[async_trait]
 impl Sender for Endpoint {
@@ -83,8 +83,8 @@ impl Sender for Endpoint {
         route_by_name(endpoint)
     }
 
-    async fn send(&self, request: OutboundRequest, _: Route) -> Exchange {
-        self.0.lock().unwrap().push(request);
+    async fn send(&self, _: OutboundRequest, route: Route) -> Exchange {
+        self.0.lock().unwrap().push(route.url().to_string());
         Exchange {
             duration_ms: 1,
             result: Ok(EndpointResponse { status: 200, retry_after: None, excerpt: String::new(), body: None }),
@@ -171,12 +171,11 @@ async fn is_worked_on(
     for (name, expected) in conversations.iter().filter(|(name, _)| !due.contains(&name.as_str())) {
         assert_eq!(get(store, expected).await.status().as_str(), expected.status, "{name} was touched");
     }
-    let sent = endpoint.0.lock().unwrap();
-    let mut paths: Vec<_> = sent.iter().map(|request| request.endpoint.clone()).collect();
+    let mut sent = endpoint.0.lock().unwrap().clone();
     let mut wanted: Vec<_> = due.iter().map(|name| conversations[*name].endpoint.clone()).collect();
-    paths.sort();
+    sent.sort();
     wanted.sort();
-    assert_eq!(paths, wanted);
+    assert_eq!(sent, wanted);
 }
 
 /// The lists by status have every conversation, before it has an index row and after.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mcp_scheduler::domain::{ClientId, Conversation, ConversationId, ErrorClass, Timestamp};
-use mcp_scheduler::outbound::{EndpointResponse, Exchange, OutboundRequest, Route, RouteError, Sender};
+use mcp_scheduler::outbound::{Addresses, EndpointResponse, Exchange, OutboundRequest, Route, RouteError, Sender};
 use mcp_scheduler::store::ConversationStore;
 use mcp_scheduler::time::Clock as _;
 
@@ -16,10 +16,14 @@ use super::SettableClock;
 
 /// The route to a host that has an address of its own.
 pub fn route_by_name(endpoint: &str) -> Result<Route, RouteError> {
+    Ok(Route::new(endpoint.parse().unwrap(), address_by_name(endpoint)?))
+}
+
+fn address_by_name(endpoint: &str) -> Result<Addresses, RouteError> {
     let mut hasher = DefaultHasher::new();
     host(endpoint).hash(&mut hasher);
     let [a, b, c, d, ..] = hasher.finish().to_be_bytes();
-    Route::new(&[SocketAddr::from(([a, b, c, d], 443))])
+    Addresses::new(&[SocketAddr::from(([a, b, c, d], 443))])
 }
 
 fn host(endpoint: &str) -> &str {
@@ -34,7 +38,7 @@ pub struct FakeEndpoint {
     script: Mutex<VecDeque<Answer>>,
     calls: Mutex<Vec<Call>>,
     hosts: Mutex<HashMap<String, Host>>,
-    routes: Mutex<HashMap<String, Result<Route, RouteError>>>,
+    addresses: Mutex<HashMap<String, Result<Addresses, RouteError>>>,
     statuses: Mutex<HashMap<String, u16>>,
     /// A request does not contain its client.
     clients: Mutex<BTreeSet<ClientId>>,
@@ -53,6 +57,7 @@ struct Host {
 pub struct Call {
     /// When its first byte arrived.
     pub at: Timestamp,
+    pub url: String,
     pub request: OutboundRequest,
     /// The conversation in the store at that time.
     pub record: Conversation,
@@ -115,7 +120,7 @@ impl FakeEndpoint {
             script: Mutex::default(),
             calls: Mutex::default(),
             hosts: Mutex::default(),
-            routes: Mutex::default(),
+            addresses: Mutex::default(),
             statuses: Mutex::default(),
             clients: Mutex::default(),
         }
@@ -145,8 +150,8 @@ impl FakeEndpoint {
     }
 
     /// Sets the result of the look-up of a host. By default each host has an address of its own.
-    pub fn set_route(&self, host: &str, route: Result<Route, RouteError>) {
-        self.routes.lock().unwrap().insert(host.to_owned(), route);
+    pub fn set_addresses(&self, host: &str, addresses: Result<Addresses, RouteError>) {
+        self.addresses.lock().unwrap().insert(host.to_owned(), addresses);
     }
 
     pub fn expect(&self, client: &ClientId) {
@@ -183,21 +188,22 @@ impl FakeEndpoint {
 #[async_trait]
 impl Sender for FakeEndpoint {
     async fn route(&self, endpoint: &str) -> Result<Route, RouteError> {
-        let scripted = self.routes.lock().unwrap().get(host(endpoint)).cloned();
-        scripted.unwrap_or_else(|| route_by_name(endpoint))
+        let scripted = self.addresses.lock().unwrap().get(host(endpoint)).cloned();
+        let addresses = scripted.unwrap_or_else(|| address_by_name(endpoint))?;
+        Ok(Route::new(endpoint.parse().unwrap(), addresses))
     }
 
-    async fn send(&self, request: OutboundRequest, _: Route) -> Exchange {
+    async fn send(&self, request: OutboundRequest, route: Route) -> Exchange {
         let at = self.clock.now();
         let webhook_id = request.headers.iter().find(|(n, _)| n == "webhook-id").unwrap().1.expose();
         let id = webhook_id.split('_').next().unwrap().parse().unwrap();
         let record = self.record(id).await;
-        let endpoint = request.endpoint.clone();
-        self.calls.lock().unwrap().push(Call { at, request, record });
-        if let Some(took) = self.answer_of_slow_host(&endpoint).await {
+        let url = route.url().to_string();
+        self.calls.lock().unwrap().push(Call { at, url: url.clone(), request, record });
+        if let Some(took) = self.answer_of_slow_host(&url).await {
             return Exchange { duration_ms: u64::try_from(took.as_millis()).unwrap(), ..Answer::status(200).exchange };
         }
-        let status = self.statuses.lock().unwrap().get(host(&endpoint)).copied();
+        let status = self.statuses.lock().unwrap().get(host(&url)).copied();
         if let Some(status) = status {
             return Answer::status(status).exchange;
         }
