@@ -103,6 +103,13 @@ impl Host {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 
+    /// The same while the table is down, so that the look sweeps nothing and what follows does it alone.
+    pub async fn have_looked_in_vain(&self, harness: &DeliveryHarness) {
+        harness.table.set_down(true);
+        self.have_looked().await;
+        harness.table.set_down(false);
+    }
+
     pub async fn deliver(&self, body: impl Into<Bytes>) -> Answer {
         self.invoke("deliverDueConversations", body).await
     }

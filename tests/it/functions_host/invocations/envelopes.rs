@@ -247,7 +247,9 @@ async fn the_dead_mans_switch_is_renewed_and_sweeps() {
     let harness = DeliveryHarness::new();
     let due = harness.schedule(HOUR, |_| ()).await;
     harness.wait_until(due.at + Duration::from_secs(30)).await;
-    let answer = Host::of(&harness).deliver(bytes(&envelope(&text_of(&WakeUp::Switch(Slot::of(due.at)))))).await;
+    let host = Host::of(&harness);
+    host.have_looked_in_vain(&harness).await;
+    let answer = host.deliver(bytes(&envelope(&text_of(&WakeUp::Switch(Slot::of(due.at)))))).await;
     assert_eq!((answer.status, &*answer.line()), (200, "the dead man's switch was renewed"));
     let next = |wake_up: &WakeUp| matches!(wake_up, WakeUp::Switch(slot) if slot.start() > harness.now());
     assert!(harness.queue.enqueued().iter().any(|enqueued| next(&enqueued.wake_up)));

@@ -58,6 +58,7 @@ async fn the_sweep_runs_whatever_the_timer_sends() {
 async fn a_sweep_that_fails_is_answered_with_500() {
     let (harness, due) = overdue().await;
     let host = Host::of(&harness);
+    host.have_looked_in_vain(&harness).await;
     harness.table.set_down(true);
     assert_eq!(tick(&host).await.status, 500);
     harness.table.set_down(false);
