@@ -174,7 +174,7 @@ impl HttpSender {
         route: &Route,
     ) -> Result<(Connection, Response<Incoming>), ErrorClass> {
         let url = route.url();
-        // A clone for the second try would cost each request more than a new message costs the rare second try.
+        // A second try is rare, so it makes the message again. A clone would cost every request.
         let message = || message(request, url).ok_or(ErrorClass::Blocked);
         if let Some(mut connection) = self.pool.take(url) {
             match connection.send(message()?).await {

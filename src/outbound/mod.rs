@@ -2,7 +2,7 @@
 //!
 //! `client` sends it over a `connection` that the guarded `connector` has opened on the `network`, or over an
 //! idle one from the `pool`. `system_resolver` looks
-//! names up, and `route` holds the checked addresses of the endpoint. `tracked_stream` tells the connection how far the request has come, and `redactor` removes
+//! names up, and `route` holds the checked URL and addresses of the endpoint. `tracked_stream` tells the connection how far the request has come, and `redactor` removes
 //! secrets from the beginning of the response.
 
 mod client;

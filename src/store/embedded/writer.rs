@@ -51,7 +51,7 @@ fn run(shared: &Shared, waiting: &mpsc::Receiver<Commit>, failure: &mpsc::Sender
     let mut group = Vec::with_capacity(Writer::MAX_GROUP);
     while let Ok(first) = waiting.recv() {
         group.push(first);
-        // On a machine that is busy, more commits come meanwhile and share the fsync. On any other this returns at once.
+        // On a busy machine, other threads run first, and their commits share the fsync. Otherwise this returns at once.
         thread::yield_now();
         group.extend(waiting.try_iter().take(Writer::MAX_GROUP - 1));
         let last = group.iter().any(|commit| commit.operations.is_empty());
