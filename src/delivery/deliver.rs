@@ -173,6 +173,19 @@ impl Deliverer {
     /// # Errors
     /// [`StoreError`] if the store failed before an attempt was claimed.
     pub async fn deliver(&self, due: &DueKey, deadline: Option<Instant>) -> Result<DeliveryOutcome, StoreError> {
+        self.deliver_read(due, None, deadline).await
+    }
+
+    /// The same with the conversation as it was read after the due row. If it has changed since, it is read again.
+    ///
+    /// # Errors
+    /// As [`Deliverer::deliver`].
+    pub async fn deliver_read(
+        &self,
+        due: &DueKey,
+        read: Option<Box<Versioned<Conversation>>>,
+        deadline: Option<Instant>,
+    ) -> Result<DeliveryOutcome, StoreError> {
         // The level is error, so that no log filter removes the span from the lines inside it.
         let span = tracing::error_span!(
             "delivery",
@@ -185,11 +198,16 @@ impl Deliverer {
             traceparent = Empty,
             schedule.traceparent = Empty,
         );
-        self.deliver_until(due, deadline).instrument(span).await
+        self.deliver_until(due, read, deadline).instrument(span).await
     }
 
-    async fn deliver_until(&self, due: &DueKey, deadline: Option<Instant>) -> Result<DeliveryOutcome, StoreError> {
-        let (mut permits, mut read) = (1, None);
+    async fn deliver_until(
+        &self,
+        due: &DueKey,
+        mut read: Option<Box<Versioned<Conversation>>>,
+        deadline: Option<Instant>,
+    ) -> Result<DeliveryOutcome, StoreError> {
+        let mut permits = read.as_ref().map_or(1, |read| ClientLimiter::needed(read.value.payload_bytes()));
         loop {
             let Some(permit) = self.client_limiter.acquire(&due.client, permits, deadline).await else {
                 return Ok(DeliveryOutcome::NoPermit);
@@ -203,8 +221,8 @@ impl Deliverer {
                     return Ok(DeliveryOutcome::Undeliverable(error.to_string()));
                 }
                 Err(NotReady::Store(error)) => return Err(error),
-                Err(NotReady::NeedsPermits(needed, large)) => {
-                    (permits, read) = (needed, Some(*large));
+                Err(NotReady::NeedsPermits(needed, before)) => {
+                    (permits, read) = (needed, Some(before));
                     continue;
                 }
                 Err(NotReady::Busy(Busy { retry_in })) => retry_in,
@@ -216,16 +234,16 @@ impl Deliverer {
         }
     }
 
-    /// `large` is the conversation as it was read before the delivery waited for all its permits.
+    /// `before` is the conversation as it was read before the delivery waited for all its permits.
     async fn try_deliver(
         &self,
         due: &DueKey,
         permit: ClientPermit,
-        mut large: Option<Versioned<Conversation>>,
+        mut before: Option<Box<Versioned<Conversation>>>,
     ) -> Result<DeliveryOutcome, NotReady> {
         for _ in 0..Self::CLAIM_TRIES {
-            let (read, has_permits) = match large.take() {
-                Some(read) => (read, true),
+            let (read, has_permits) = match before.take() {
+                Some(read) => (*read, true),
                 None => match self.recorder.store.get(&due.client, due.id).await? {
                     Some(read) => (read, false),
                     None => return Ok(DeliveryOutcome::NothingToDo),

@@ -224,8 +224,9 @@ impl SlotRunner {
     }
 
     async fn deliver(&self, keys: Vec<DueKey>, rows: &Rows, deadline: Instant) -> Result<RunReport, StoreError> {
-        let deliveries = keys.into_iter().map(|key| async move {
-            let delivered = self.deliverer.deliver(&key, Some(deadline)).await;
+        let read = self.store.read_together(keys).await;
+        let deliveries = read.into_iter().map(|(key, read)| async move {
+            let delivered = self.deliverer.deliver_read(&key, read.map(Box::new), Some(deadline)).await;
             (key, delivered)
         });
         let (mut report, mut failure, mut postponed) = (RunReport::default(), None, Vec::new());

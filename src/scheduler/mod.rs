@@ -11,6 +11,7 @@ mod ledger;
 mod list;
 mod list_limiter;
 mod named;
+mod placement;
 mod quota;
 mod redeliver;
 mod run;
@@ -38,6 +39,7 @@ use ledger::Ledger;
 pub use list::{ListPage, ListQuery};
 use list_limiter::ListLimiter;
 pub use named::{Definition, NamedOutcome};
+use placement::Placement;
 use quota::PendingQuota;
 pub use quota::{Quota, QuotaExceeded};
 pub use update::Found;
@@ -50,6 +52,7 @@ pub struct Scheduler {
     endpoints: EndpointPolicy,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    placement: Arc<Placement>,
     live: LiveAttempts,
     lists: Arc<ListLimiter>,
     quota: Option<Arc<PendingQuota>>,
@@ -146,12 +149,14 @@ impl Scheduler {
     ) -> Self {
         let (live, lists) = (LiveAttempts::default(), Arc::new(ListLimiter::new()));
         let cursors = CursorKeys::new([random::<32>(&*entropy)]).into();
+        let placement = Arc::new(Placement::new(random(&*entropy)));
         Self {
             store,
             waker,
             endpoints,
             clock,
             entropy,
+            placement,
             live,
             lists,
             quota: None,

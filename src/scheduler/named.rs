@@ -45,7 +45,7 @@ impl Scheduler {
         definition: Definition,
     ) -> Result<(Conversation, NamedOutcome), SchedulerError> {
         self.store.tell_time(&*self.clock).await?;
-        let created = self.new_id(self.clock.now()).in_partition(ConversationStore::name_partition(name));
+        let created = self.new_id(self.clock.now(), ConversationStore::name_partition(name));
         let (mut last, mut is_updated, mut admitted) = (StoreError::Conflict, false, None);
         for _ in 0..Self::MAX_TRIES {
             let (holder, read) = self.find_named(client, name).await?;

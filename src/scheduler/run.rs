@@ -25,11 +25,13 @@ impl Scheduler {
         let (_, whole) = self.read_whole(client, id).await?;
         self.store.tell_time(&*self.clock).await?;
         let now = self.clock.now();
-        let copy = self.new_id(now);
         match request {
-            None => self.insert(whole.again(copy, now, by)).await,
+            None => {
+                let copy = self.new_id(now, self.placement.next());
+                self.insert(whole.again(copy, now, by)).await
+            }
             Some(request) => {
-                let copy = copy.in_partition(request.key.partition());
+                let copy = self.new_id(now, request.key.partition());
                 self.insert_once(whole.again(copy, now, by), request).await
             }
         }

@@ -18,7 +18,8 @@ impl Scheduler {
     pub async fn schedule(&self, client: &ClientId, new: NewConversation) -> Result<Conversation, SchedulerError> {
         self.store.tell_time(&*self.clock).await?;
         let now = self.clock.now();
-        self.insert(WholeConversation::new(self.new_id(now), client.clone(), new, now)).await
+        let id = self.new_id(now, self.placement.next());
+        self.insert(WholeConversation::new(id, client.clone(), new, now)).await
     }
 
     /// Accepts a conversation, unless an earlier request with the same key has scheduled one. Then that conversation is
@@ -35,7 +36,7 @@ impl Scheduler {
     ) -> Result<Conversation, SchedulerError> {
         self.store.tell_time(&*self.clock).await?;
         let now = self.clock.now();
-        let id = self.new_id(now).in_partition(request.key.partition());
+        let id = self.new_id(now, request.key.partition());
         self.insert_once(WholeConversation::new(id, client.clone(), new, now), request).await
     }
 
@@ -55,8 +56,8 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn new_id(&self, now: Timestamp) -> ConversationId {
-        ConversationId::new(now, &random(&*self.entropy))
+    pub(super) fn new_id(&self, now: Timestamp, partition: u8) -> ConversationId {
+        ConversationId::new(now, &random(&*self.entropy)).in_partition(partition)
     }
 
     pub(super) async fn insert(&self, new: WholeConversation) -> Result<Conversation, SchedulerError> {

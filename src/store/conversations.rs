@@ -15,6 +15,7 @@ mod index;
 mod list_filter;
 mod listing;
 mod named;
+mod read_together;
 mod removal;
 mod restore;
 mod retention;

@@ -146,6 +146,12 @@ impl KeyRange {
         Self { from: prefix.to_owned(), to: format!("{prefix}\x7f") }
     }
 
+    /// All keys from one key to another one, with both of them.
+    #[must_use]
+    pub fn including(first: &str, last: &str) -> Self {
+        Self { from: first.to_owned(), to: next(last) }
+    }
+
     /// All keys after one key, up to another one.
     #[must_use]
     pub fn between(after: &str, up_to: &str) -> Self {

@@ -18,13 +18,14 @@ pub fn check(measured: &Measured, commits_of_batch: f64) {
     let (bar, messages) = if load.ahead == A_DAY { (0.85, 0.021) } else { (1.00, 0.032) };
     assert!(one_by_one <= bar, "{load:?}: ${one_by_one} for a million");
     assert!(in_batches <= 0.50, "{load:?}: ${in_batches} for a million in batches");
-    // One row is read for each conversation. A second of a hundred conversations is scanned, and its rest is.
+    // One row is read for each conversation. A second of a hundred conversations is scanned, and its rest is. They were
+    // scheduled in a second, too, and share the transactions of a partition or two.
     for (kinds, most) in [
         (&[Kind::Put][..], messages),
         (&[Kind::Invocation], messages),
         (&[Kind::Read], 1.01),
-        (&[Kind::Scan], 0.33),
-        (Kind::COMMITS, 3.0),
+        (&[Kind::Scan], 0.20),
+        (Kind::COMMITS, 2.55),
     ] {
         let number = measured.per_conversation(kinds);
         assert!(number <= most, "{load:?}: {number} of {kinds:?} for each conversation");
@@ -45,7 +46,7 @@ pub fn check_beside_first_release(measured: &Measured) {
 pub fn check_instances(measured: &Measured) {
     let bill = Bill::with_its_instances(measured).all_in();
     assert!(bill <= 1.10, "{:?}: ${bill} for a million", measured.load);
-    for (kinds, most) in [(&[Kind::Invocation][..], 0.035), (&[Kind::Read], 1.02), (Kind::COMMITS, 3.01)] {
+    for (kinds, most) in [(&[Kind::Invocation][..], 0.035), (&[Kind::Read], 1.02), (Kind::COMMITS, 2.6)] {
         let number = measured.per_conversation(kinds);
         assert!(number <= most, "{:?}: {number} of {kinds:?} for each conversation", measured.load);
     }
@@ -57,8 +58,9 @@ pub fn check_at_once(measured: &Measured) {
     for (kinds, most) in [
         (Kind::QUEUE, 270),
         (&[Kind::Invocation], 90),
-        (&[Kind::Read], 5100),
-        (&[Kind::Scan], 110),
+        // Conversations of one client that lie together are read together.
+        (&[Kind::Read], 600),
+        (&[Kind::Scan], 300),
         (&[Kind::Commit], 2500),
     ] {
         assert!(counts.sum(kinds) <= most, "{} of {kinds:?}: {measured:?}", counts.sum(kinds));

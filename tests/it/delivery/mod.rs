@@ -16,6 +16,7 @@ mod hosts;
 mod inbox;
 mod lateness;
 mod payloads;
+mod read_before;
 mod receiving;
 mod recurring;
 mod redelivering;

@@ -28,6 +28,7 @@ pub mod queue;
 pub mod races;
 pub mod retention;
 pub mod scans;
+pub mod together;
 pub mod values;
 
 /// The partition of most cases, and another one.
@@ -133,6 +134,7 @@ macro_rules! table_suite {
                 a_range_includes_its_beginning_and_excludes_its_end
                 the_ends_of_a_range_need_not_exist
                 a_range_that_ends_before_it_begins_is_empty
+                a_range_can_include_both_of_its_ends
                 the_order_does_not_depend_on_the_order_of_writing
                 a_scan_returns_at_most_limit_rows
                 a_limit_of_zero_returns_nothing
@@ -162,6 +164,9 @@ macro_rules! table_suite {
                 lists_come_in_the_order_of_due_times_and_of_ends
                 pages_lose_and_double_no_conversation_while_others_come_and_go
                 conversations_that_have_not_ended_are_counted
+            }
+            together {
+                conversations_that_lie_together_are_read_as_each_is_read_alone
             }
             races {
                 of_many_inserts_of_one_row_exactly_one_wins

@@ -28,8 +28,8 @@ async fn a_row_whose_read_fails_does_not_fail_the_others_and_its_wake_up_comes_a
     let harness = DeliveryHarness::new();
     let added = add(&harness, 5, LATER, 10).await;
     harness.wait_until(LATER).await;
-    // The scan, and then the read of the first row.
-    harness.table.next_calls(&[Fault::None, Fault::Refused]);
+    // The scan of due rows, the scan that reads the ten together, and then the read of the first one.
+    harness.table.next_calls(&[Fault::None, Fault::Refused, Fault::Refused]);
     let (runner, wake_up) = (harness.runner(), wake_up(LATER, partitions([5])));
     assert!(runner.run(&wake_up).await.is_err());
     assert_eq!(harness.endpoint.calls().len(), 9);

@@ -36,6 +36,12 @@ pub async fn a_range_that_ends_before_it_begins_is_empty(table: &dyn Table) {
     assert_eq!(scanned_keys(table, &range("c", "a"), 10).await, [""; 0]);
 }
 
+pub async fn a_range_can_include_both_of_its_ends(table: &dyn Table) {
+    fill_with(table, ["a", "b", "b0", "b~", "c", "c0"]).await;
+    assert_eq!(scanned_keys(table, &KeyRange::including("b", "c"), 10).await, ["b", "b0", "b~", "c"]);
+    assert_eq!(scanned_keys(table, &KeyRange::including("b", "b"), 10).await, ["b"]);
+}
+
 pub async fn the_order_does_not_depend_on_the_order_of_writing(table: &dyn Table) {
     for key in ["m", "c", "z", "a", "q"] {
         put(table, key, "v").await;
