@@ -234,7 +234,8 @@ impl Deliverer {
         }
     }
 
-    /// `before` is the conversation as it was read before the delivery waited for all its permits.
+    /// `before` is the conversation as it was read before the delivery waited for all its permits. It only leads to a claim,
+    /// which shows whether it has changed.
     async fn try_deliver(
         &self,
         due: &DueKey,
@@ -242,14 +243,15 @@ impl Deliverer {
         mut before: Option<Box<Versioned<Conversation>>>,
     ) -> Result<DeliveryOutcome, NotReady> {
         for _ in 0..Self::CLAIM_TRIES {
-            let (read, has_permits) = match before.take() {
+            let is_due = |read: &Versioned<Conversation>| read.value.next_wake_at() == Some(due.at);
+            let (read, has_permits) = match before.take().filter(|read| is_due(read)) {
                 Some(read) => (*read, true),
                 None => match self.recorder.store.get(&due.client, due.id).await? {
                     Some(read) => (read, false),
                     None => return Ok(DeliveryOutcome::NothingToDo),
                 },
             };
-            if read.value.next_wake_at() != Some(due.at) {
+            if !is_due(&read) {
                 // Whoever changed it saw to its wake-up.
                 return Ok(DeliveryOutcome::NothingToDo);
             }

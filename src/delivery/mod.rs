@@ -3,7 +3,8 @@
 //! A service with its own store has a `follower`, which starts a delivery for each row when its time comes; `mend` puts
 //! right what an earlier process or a wrong clock has left, and `next_due` tells the follower of earlier rows. A service
 //! on a storage account has wake-ups: `worker` receives them when there is no Functions host and `processed` deletes
-//! their messages, `wake_up_handler` handles them, and `slot_runner` runs the rows of a second.
+//! their messages, `wake_up_handler` handles them, and `slot_runner` runs the rows of a second, without those that are `in_hand`
+//! of another run.
 //!
 //! `deliver` runs one delivery, and `not_ready` says why one does not begin. `client_limiter` shares the deliveries that
 //! are under way between the clients, `host_limiter` limits how many of them go to one host, and `retry_schedule` says
@@ -25,6 +26,7 @@ mod event;
 mod event_delivery;
 mod follower;
 mod host_limiter;
+mod in_hand;
 mod inbox;
 mod mend;
 mod next_due;

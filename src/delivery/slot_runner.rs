@@ -10,6 +10,7 @@ use futures_util::future::{self, join_all};
 use futures_util::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 
+use super::in_hand::InHand;
 use super::{Deliverer, DeliveryOutcome};
 use crate::domain::{ClientId, ConversationId, Timestamp};
 use crate::maintenance::OverdueRunner;
@@ -29,6 +30,7 @@ pub struct SlotRunner {
     entropy: Arc<dyn Entropy>,
     /// The partitions of the wake-ups that wait in memory for their second.
     waiting: Mutex<BTreeMap<Slot, PartitionSet>>,
+    in_hand: InHand,
 }
 
 /// The result of a wake-up.
@@ -81,7 +83,7 @@ impl SlotRunner {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { deliverer, store, wake_ups, clock, entropy, waiting: Mutex::default() }
+        Self { deliverer, store, wake_ups, clock, entropy, waiting: Mutex::default(), in_hand: InHand::default() }
     }
 
     /// Runs the rows that a wake-up names. After `Ok` its message can be deleted.
@@ -194,13 +196,13 @@ impl SlotRunner {
                 Err(error) => failure = Some(error),
             }
         }
-        let mut mine: Vec<_> = found.iter().flat_map(|(_, keys)| keys).cloned().collect();
-        mine.sort_unstable();
-        mine.truncate(Self::ROWS);
-        let rest = mine.last().map_or_else(Vec::new, |last| rest_of(&found, last, rows));
-        let count: usize = found.iter().map(|(_, keys)| keys.len()).sum();
+        let all: Vec<_> = found.iter().flat_map(|(_, keys)| keys).cloned().collect();
+        let count = all.len();
+        let mine = self.in_hand.take(all, Self::ROWS);
+        let rest = mine.keys.last().map_or_else(Vec::new, |last| rest_of(&found, last, rows));
         // Others can begin with the rest while the first rows are delivered here.
-        let (unenqueued, delivered) = future::join(self.leave(rest), self.deliver(mine, rows, deadline)).await;
+        let delivery = self.deliver(mine.keys.clone(), rows, deadline);
+        let (unenqueued, delivered) = future::join(self.leave(rest), delivery).await;
         left.extend(unenqueued);
         let mut report = delivered?;
         report.left += count.saturating_sub(Self::ROWS);

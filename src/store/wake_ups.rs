@@ -1,6 +1,6 @@
 //! Which wake-ups are enqueued, and when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -27,26 +27,34 @@ pub trait Waker: Send + Sync + 'static {
 pub struct WakeUps {
     queue: Arc<dyn WakeUpQueue>,
     clock: Arc<dyn Clock>,
-    /// The wake-ups that this process has enqueued for seconds to come.
+    /// The wake-ups that this process has enqueued for seconds to come and for those that have just passed.
     enqueued: Mutex<BTreeMap<Slot, Enqueued>>,
 }
 
-/// The wake-ups of a second.
+/// The wake-ups of a second. They are numbered in the order in which calls begin to enqueue them.
 #[derive(Default)]
 struct Enqueued {
+    /// The partitions of those that were enqueued in time for all rows of the second.
     partitions: PartitionSet,
-    /// Is cancelled when the call that is enqueueing one has ended.
+    /// The number of the last one.
+    last: u64,
+    /// Is cancelled when the call that is enqueueing the last one has ended.
     under_way: Option<CancellationToken>,
+    /// The partitions that the next one has to name, for the calls that wait for it.
+    waiting: PartitionSet,
+    /// The numbers of those that are in the queue.
+    in_queue: BTreeSet<u64>,
 }
 
 /// The next step of a call that has set the time of a conversation.
 enum Step {
     /// A wake-up of its second names its partition.
     Nothing,
-    /// A wake-up of its second is being enqueued. If it does not name the partition, the next one does.
+    /// A wake-up of its second is being enqueued. The call goes on when that has ended.
     Wait(CancellationToken),
-    /// A wake-up that names these partitions. When the guard is dropped, those that wait for it go on.
-    Enqueue(PartitionSet, DropGuard),
+    /// The call enqueues the wake-up with this number, which names these partitions. When the guard is dropped, those that
+    /// wait for it go on.
+    Enqueue(u64, PartitionSet, DropGuard),
 }
 
 impl WakeUps {
@@ -62,8 +70,10 @@ impl WakeUps {
     pub const HOLD: Duration = Duration::from_secs(5);
     /// The longest time that a call waits for a wake-up that another call is enqueueing.
     const MAX_WAIT: Duration = Duration::from_secs(1);
-    /// The most wake-ups for which a call waits: two name all partitions.
+    /// The most wake-ups for which a call waits: the one under way, and the next one, which names its partition.
     const WAITS: u32 = 2;
+    /// The wake-ups of a second are remembered for this time after it, for calls that share one.
+    const KEPT: Duration = Duration::from_secs(5);
     /// A wake-up further ahead was enqueued by nobody: the dead man's switch is 15 minutes ahead.
     pub const MAX_AHEAD: Duration = Duration::from_mins(16);
 
@@ -80,7 +90,7 @@ impl WakeUps {
         let delay = self.delay(slot);
         self.queue.enqueue(&WakeUp::of_slot(slot, partitions), delay).await?;
         let now = self.clock.latest();
-        let mut enqueued = self.of_seconds_to_come(now);
+        let mut enqueued = self.seconds(now);
         // The queue counts the delay from when it gets the message. If that took long, the wake-up may be late.
         if now + delay <= slot.start() {
             let known = &mut enqueued.entry(slot).or_default().partitions;
@@ -143,33 +153,50 @@ impl WakeUps {
         Duration::from_secs(ahead.saturating_sub(Self::LEAD).as_secs())
     }
 
-    /// The wake-ups of this second and of those to come. Those of seconds that have passed are forgotten.
-    fn of_seconds_to_come(&self, now: Timestamp) -> MutexGuard<'_, BTreeMap<Slot, Enqueued>> {
+    /// The wake-ups of seconds to come and of those that have just passed. Those of earlier seconds are forgotten.
+    fn seconds(&self, now: Timestamp) -> MutexGuard<'_, BTreeMap<Slot, Enqueued>> {
         let mut enqueued = lock(&self.enqueued);
-        *enqueued = enqueued.split_off(&Slot::of(now));
+        *enqueued = enqueued.split_off(&Slot::of(now - Self::KEPT));
         enqueued
     }
 
-    /// The next step of a call that has set the time of a conversation in this partition.
+    /// The next step of a call that has set the time of a conversation in this partition. `named_by` is the number of the
+    /// wake-up that names the partition for it, once it waits for one.
     ///
     /// The first wake-up of a second names its partition, and the second one all others. So a second with many
-    /// conversations costs a process two messages. Without the waits, each call that comes while the first two are being
-    /// enqueued would enqueue one more, and its receiver would read the second again.
-    fn step(&self, partition: Partition, slot: Slot, may_wait: bool) -> Step {
+    /// conversations costs a process two messages. Later, the rows of the second may have been read. Then calls that come
+    /// while a wake-up is being enqueued share the next one: it is begun after their commits, so whoever reads for it sees
+    /// their rows.
+    fn step(&self, partition: Partition, slot: Slot, named_by: &mut Option<u64>, may_wait: bool) -> Step {
         let unread = slot.start() >= self.clock.now() + Self::SURE;
-        let mut enqueued = self.of_seconds_to_come(self.clock.latest());
-        let Enqueued { partitions: known, under_way } = enqueued.entry(slot).or_default();
-        if unread && known.contains(partition) {
+        let mut seconds = self.seconds(self.clock.latest());
+        let second = seconds.entry(slot).or_default();
+        let is_named = named_by.is_some_and(|number| second.in_queue.contains(&number));
+        if is_named || (unread && second.partitions.contains(partition)) {
             return Step::Nothing;
         }
-        let others = under_way.as_ref().filter(|others| !others.is_cancelled());
-        if let Some(others) = others.filter(|_| unread && may_wait) {
+        let others = second.under_way.as_ref().filter(|others| !others.is_cancelled());
+        if let Some(others) = others.filter(|_| may_wait) {
+            if named_by.is_none_or(|number| number < second.last) {
+                second.waiting = second.waiting.union(partition.into());
+                *named_by = Some(second.last + 1);
+            }
             return Step::Wait(others.clone());
         }
         let done = CancellationToken::new();
-        *under_way = Some(done.clone());
-        let is_first = known.is_empty() || known.contains(partition);
-        Step::Enqueue(if is_first { partition.into() } else { known.complement() }, done.drop_guard())
+        second.under_way = Some(done.clone());
+        second.last += 1;
+        let waiting = std::mem::take(&mut second.waiting).union(partition.into());
+        let is_second = unread && !second.partitions.is_empty() && !second.partitions.contains(partition);
+        let partitions = if is_second { second.partitions.complement() } else { waiting };
+        Step::Enqueue(second.last, partitions, done.drop_guard())
+    }
+
+    /// Notes that the wake-up with this number is in the queue.
+    fn note_enqueued(&self, slot: Slot, number: u64) {
+        if let Some(second) = lock(&self.enqueued).get_mut(&slot) {
+            second.in_queue.insert(number);
+        }
     }
 }
 
@@ -179,21 +206,24 @@ impl Waker for WakeUps {
         if at >= self.clock.now() + Self::NEAR {
             return;
         }
-        let (slot, mut waits) = (Slot::of(at), Self::WAITS);
+        let (slot, mut waits, mut named_by) = (Slot::of(at), Self::WAITS, None);
         loop {
-            match self.step(partition, slot, waits > 0) {
+            match self.step(partition, slot, &mut named_by, waits > 0) {
                 Step::Nothing => return,
                 Step::Wait(others) => {
                     let ended = timeout(Self::MAX_WAIT, others.cancelled()).await;
                     // If the queue is slow, the calls wait for it side by side and not one after the other.
                     waits = if ended.is_ok() { waits - 1 } else { 0 };
                 }
-                Step::Enqueue(partitions, _done) => {
-                    if let Err(error) = self.enqueue_slot(slot, partitions).await {
-                        metrics::record(|metrics| metrics.wake_up_dropped("not_enqueued"));
-                        tracing::warn!(
-                            %slot, %partitions, %error, "wake-up not enqueued; the sweep will find what is due"
-                        );
+                Step::Enqueue(number, partitions, _done) => {
+                    match self.enqueue_slot(slot, partitions).await {
+                        Ok(()) => self.note_enqueued(slot, number),
+                        Err(error) => {
+                            metrics::record(|metrics| metrics.wake_up_dropped("not_enqueued"));
+                            tracing::warn!(
+                                %slot, %partitions, %error, "wake-up not enqueued; the sweep will find what is due"
+                            );
+                        }
                     }
                     return;
                 }

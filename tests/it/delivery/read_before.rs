@@ -1,5 +1,7 @@
-//! Conversations of one client that are due together are read together, before they have a permit.
+//! Conversations of one client that are due together are read together, before they have a permit. A run leaves alone what
+//! another run has in hand.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_scheduler::delivery::DeliveryOutcome;
@@ -81,4 +83,31 @@ async fn those_that_cannot_be_read_together_are_read_alone() {
     // The first of one, two or three scans fails, and at least eight conversations are read alone.
     let reads = reads_of_a_run(40, &[Fault::Refused]).await;
     assert!((2 + 8..=1 + 40).contains(&reads), "{reads} reads");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_leaves_alone_what_another_run_has_until_that_has_ended() {
+    let harness = DeliveryHarness::new();
+    for _ in 0..5 {
+        harness.schedule(MINUTE + SECOND / 2, |_| ()).await;
+    }
+    harness.wait_until(NOON + MINUTE).await;
+    let partitions = ConversationStore::partitions().collect();
+    let wake_up = SlotWakeUp { slot: Slot::of(NOON + MINUTE), partitions, part: None };
+    let runner = harness.runner();
+    let first = tokio::spawn({
+        let (runner, wake_up) = (Arc::clone(&runner), wake_up.clone());
+        async move { runner.run(&wake_up).await.unwrap() }
+    });
+    tokio::time::sleep(SECOND / 10).await;
+    let calls = harness.table.calls();
+    assert_eq!(runner.run(&wake_up).await.unwrap().attempted, 0);
+    assert_eq!(harness.table.calls() - calls, 16, "the scans of the due rows");
+    // The attempts of the first run are refused before they are claimed.
+    harness.table.set_down(true);
+    tokio::time::sleep(SECOND).await;
+    assert!(first.await.is_err(), "the run has failed");
+    harness.table.set_down(false);
+    assert_eq!(runner.run(&wake_up).await.unwrap().attempted, 5);
+    assert_eq!(harness.endpoint.calls().len(), 5);
 }
