@@ -9,7 +9,7 @@ use mcp_scheduler::domain::{Conversation, Status};
 use mcp_scheduler::store::{ConversationStore, DueKey, Slot, SlotWakeUp, Versioned};
 use mcp_scheduler::testing::Fault;
 
-use crate::support::delivery_harness::{DeliveryHarness, NOON, led_to};
+use crate::support::delivery_harness::{Answer, DeliveryHarness, NOON, led_to};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -38,6 +38,18 @@ async fn one_that_was_delivered_after_it_was_read_is_not_sent_again() {
     let delivered = harness.deliverer().deliver_read(&due, before, None).await.unwrap();
     assert_eq!(delivered, DeliveryOutcome::NothingToDo);
     assert_eq!(harness.endpoint.calls().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_was_due_at_another_time_when_it_was_read_is_read_again() {
+    let harness = DeliveryHarness::new();
+    let due = harness.schedule(Duration::ZERO, |_| ()).await;
+    let before = read(&harness, &due).await;
+    harness.endpoint.will([Answer::status(503)]);
+    harness.deliverer().deliver(&due, None).await.unwrap();
+    let next = harness.next_due(&due).await.unwrap();
+    let delivered = harness.deliverer().deliver_read(&next, before, None).await.unwrap();
+    assert_eq!(led_to(&delivered), Some(Status::Completed));
 }
 
 #[tokio::test(start_paused = true)]

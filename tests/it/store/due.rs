@@ -14,13 +14,19 @@ fn id(number: u8) -> ConversationId {
     ConversationId::new(NOW, &[0, 0, 0, 0, 0, 0, 0, 0, number, 7])
 }
 
-#[tokio::test]
-async fn the_rows_between_two_places_are_read_and_no_others() {
+/// A store with so many conversations, which are due at one time.
+async fn store_of(count: u8) -> (Arc<CountingTable>, ConversationStore) {
     let table = Arc::new(CountingTable::new());
     let store = ConversationStore::new(Arc::clone(&table) as _, sealer());
-    for number in 0..100 {
+    for number in 0..count {
         store.insert(&due_at(id(number), client(), NOW, "Stand up and stretch".to_owned())).await.unwrap();
     }
+    (table, store)
+}
+
+#[tokio::test]
+async fn the_rows_between_two_places_are_read_and_no_others() {
+    let (table, store) = store_of(100).await;
     let row = |number| DueBound::Row(DueKey { at: NOW, client: client(), id: id(number) });
     let time = |millis| DueBound::Time(Timestamp::from_millis(NOW.as_millis() + millis));
     for (begin, end, expected) in [
@@ -41,11 +47,7 @@ async fn the_rows_between_two_places_are_read_and_no_others() {
 
 /// The numbers of the conversations that are read together, and the rows that were read for that.
 async fn read_together(stored: u8, wanted: impl IntoIterator<Item = u8>) -> (Vec<u8>, usize) {
-    let table = Arc::new(CountingTable::new());
-    let store = ConversationStore::new(Arc::clone(&table) as _, sealer());
-    for number in 0..stored {
-        store.insert(&due_at(id(number), client(), NOW, "Stand up and stretch".to_owned())).await.unwrap();
-    }
+    let (table, store) = store_of(stored).await;
     let due: Vec<_> = wanted.into_iter().map(|number| DueKey { at: NOW, client: client(), id: id(number) }).collect();
     table.take();
     let read = store.read_together(due).await;
@@ -77,11 +79,7 @@ async fn conversations_are_read_together_if_that_takes_few_rows() {
 
 #[tokio::test]
 async fn a_conversation_that_cannot_be_read_is_left_to_its_delivery() {
-    let table = Arc::new(CountingTable::new());
-    let store = ConversationStore::new(Arc::clone(&table) as _, sealer());
-    for number in 0..10 {
-        store.insert(&due_at(id(number), client(), NOW, "Stand up and stretch".to_owned())).await.unwrap();
-    }
+    let (table, store) = store_of(10).await;
     let range = KeyRange::prefix("m~");
     let partition = ConversationStore::partition(id(0));
     let damaged = table.scan(partition, &range, 1).await.unwrap().remove(0);
