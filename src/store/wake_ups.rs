@@ -187,7 +187,7 @@ impl WakeUps {
         second.under_way = Some(done.clone());
         second.last += 1;
         let waiting = std::mem::take(&mut second.waiting).union(partition.into());
-        let is_second = unread && !second.partitions.is_empty() && !second.partitions.contains(partition);
+        let is_second = unread && !second.partitions.is_empty();
         let partitions = if is_second { second.partitions.complement() } else { waiting };
         Step::Enqueue(second.last, partitions, done.drop_guard())
     }

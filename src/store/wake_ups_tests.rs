@@ -106,23 +106,22 @@ async fn calls_for_a_second_that_may_have_been_read_share_the_next_wake_up() {
     }
 }
 
-/// The second wake-up names the partitions of those that wait, and takes long. A later one does not stand for it.
 #[tokio::test(start_paused = true)]
-async fn a_later_wake_up_does_not_stand_for_a_shared_one_that_has_not_ended() {
+async fn a_call_that_has_waited_too_long_enqueues_a_wake_up_for_all_that_wait() {
     let (queue, wake_ups) = wake_ups();
     *lock(&queue.1) = Duration::from_millis(5);
-    let slow_second = async {
+    let later_call = async {
         tokio::time::sleep(Duration::from_millis(1)).await;
+        // The second wake-up takes long. It names the partitions 1 and 2.
         *lock(&queue.1) = Duration::from_secs(10);
         tokio::time::sleep(Duration::from_millis(10)).await;
         *lock(&queue.1) = Duration::ZERO;
-        // This one waits for a second, and goes alone.
         wake_ups.wake_at(partition(9), NOON).await;
     };
     let calls = join_all((0..3).map(|index| wake_ups.wake_at(partition(index), NOON)));
-    tokio::join!(calls, slow_second);
+    tokio::join!(calls, later_call);
     let names: Vec<_> = taken(&queue).into_iter().map(|(wake_up, _)| wake_up).collect();
-    // The call of partition 2 waited for the slow one for a second. Its own wake-up also serves the later call.
+    // After a second the call of partition 2 enqueues its own, which also serves the later call.
     assert_eq!(names, ["0", "29", "12"].map(|partitions| format!("2030-01-01T12:00:00Z {partitions}")));
 }
 
