@@ -234,8 +234,8 @@ impl Deliverer {
         }
     }
 
-    /// `before` is the conversation as it was read before the delivery waited for all its permits. It only leads to a claim,
-    /// which shows whether it has changed.
+    /// `before` is the conversation as it was read before the delivery waited for all its permits. If it has changed since, the
+    /// commit on its revision fails, and it is read again.
     async fn try_deliver(
         &self,
         due: &DueKey,
